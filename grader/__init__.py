@@ -1,0 +1,1 @@
+"""Grades the attention track: `python -m grader 31`."""

@@ -1,0 +1,110 @@
+"""Where the answer key comes from: the cache, or a process that computes it from `solutions/` while the student's worker runs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+
+from grader import key as keys
+from grader import state
+from grader.call import Call
+from grader.key import Answer, AnswerKey, KnownMistake
+from grader.problem import CourseError, Problem
+from grader.sandbox import Limits, Process
+from grader.verdict import Outcome
+
+PATIENT = Limits(cpu=300, wall=600, memory=8 << 30)
+DECIDING = ("call", "transforms", "target", "evaluate", "reference", "compare", "key")
+
+
+class Answers:
+    """The key of one problem, for one set of calls. Close it, so that what was computed is kept."""
+
+    def __init__(self, problem: Problem, calls: list[Call], seed: int = 0):
+        self.problem, self.calls, self.root = problem, calls, problem.folder.parents[1]
+        self.notes: list[str] = []
+        self.key = AnswerKey()
+        self._process: Process | None = None
+        self._new = False
+        if problem.solutions is None:
+            raise CourseError(f"there is no answer key for {problem.name}: neither solutions/{problem.name}/ nor a key is here")
+        folder = state.folder(self.root, "keys")
+        self.path = folder / f"{problem.name}-{key_digest(problem, seed)}.npz" if folder else None
+        if self.path and self.path.exists():
+            try:
+                self.key = keys.load(self.path)
+            except Exception:                   # half a disk, an older format: compute it anew
+                self.path.unlink(missing_ok=True)
+        if not self.key.answers:
+            self._start()
+
+    def expected(self) -> dict[int, Answer]:
+        """The answers, waiting for them if need be."""
+        if not self.key.answers:
+            for message, arrays in self._frames:
+                if "answered" in message:
+                    break
+                self.key.answers[message["answer"]] = Answer(Outcome.from_wire(message, arrays), message["allowed"])
+        return self.key.answers
+
+    def mistakes(self) -> list[KnownMistake]:
+        """What the known mistakes give, waiting for it if need be."""
+        if self.key.mistakes is None:
+            if self._process is None:
+                self._start()
+                for message, _ in self._frames:         # the answers are here already
+                    if "answered" in message:
+                        break
+            self.expected()
+            found: list[KnownMistake] = []
+            for message, arrays in self._frames:
+                if "mistake" in message:
+                    found.append(KnownMistake(message["mistake"], message["entry"], message["sentence"]))
+                elif "outcome" in message:
+                    found[-1].outcomes[message["outcome"]] = Outcome.from_wire(message, arrays)
+            self.key.mistakes, self._new = found, True
+        return self.key.mistakes
+
+    def close(self) -> None:
+        if self._process:
+            self._process.kill()
+        if self._new and self.path:
+            try:
+                keys.save(self.key, self.path)
+                for old in self.path.parent.glob(f"{self.problem.name}-*.npz"):
+                    if old != self.path and old.stat().st_mtime < self.path.stat().st_mtime - 86400:
+                        old.unlink(missing_ok=True)
+            except OSError as error:
+                self.notes.append(f"The answer key could not be kept ({error.strerror}); the next run computes it again.")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _start(self) -> None:
+        for part in ("reference.py", "mistakes.py"):
+            if not (self.problem.solutions / part).exists():
+                raise CourseError(f"solutions/{self.problem.name}/{part} is missing")
+        self._new = True
+        self._process = Process("grader.reference", limits=PATIENT)
+        order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls),
+                     cache=str(state.folder(self.root, "xla", "reference") or ""))
+        self._process.send([(order, None), *(call.to_wire() for call in self.calls)])
+        self._frames = self._checked(self._process.frames())
+
+    def _checked(self, frames):
+        ended = yield from frames
+        if ended.how != "finished":
+            said = self._process.prints.strip().splitlines()
+            raise CourseError(f"the reference of {self.problem.name} did not finish ({ended.how} {ended.detail}): {said[-1] if said else 'it said nothing'}")
+
+
+def key_digest(problem: Problem, seed: int) -> str:
+    """Names the content that a key follows from: the problem, the harness, the versions, the seed."""
+    digest = hashlib.sha256(repr([keys.FORMAT, seed, *(importlib.metadata.version(name) for name in ("jax", "flax", "numpy"))]).encode())
+    for path in [*problem.content(), *(Path(__file__).with_name(f"{name}.py") for name in DECIDING)]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

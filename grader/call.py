@@ -1,0 +1,138 @@
+"""One call that every implementation is put through: student, reference and mistakes alike."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from grader.problem import TRANSFORMS, Entry, Module, Relation
+from grader.verdict import Check
+
+DRAWS = 3                       # how many inputs a vmapped call stacks
+
+
+@dataclass(frozen=True)
+class Call:
+    """A check's arguments. `params` and `init` are a module's; `static` arguments are Python values.
+
+    For `vmap`, and for the structural checks that compare several draws, each array has a leading axis of DRAWS.
+    """
+
+    id: int
+    check: Check
+    variant: str = ""           # which change of a relation; "" is the unchanged call
+    module: bool = False
+    by_name: bool = False       # arguments passed by keyword
+    seed: int = 0               # of the cotangent
+    order: tuple[str, ...] = ()     # of the arguments, arrays and static ones together
+    init: dict[str, Any] = field(default_factory=dict)
+    static: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, np.ndarray] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def transform(self) -> str:
+        return self.check.kind
+
+    def to_wire(self):
+        message = dict(id=self.id, check=[self.check.entry, self.check.kind, self.check.case], variant=self.variant, module=self.module,
+                       by_name=self.by_name, seed=self.seed, order=self.order, init=self.init, static=self.static)
+        return message, {f"params/{n}": a for n, a in self.params.items()} | {f"arrays/{n}": a for n, a in self.arrays.items()}
+
+    @classmethod
+    def from_wire(cls, message, arrays) -> Call:
+        message["check"] = Check(*message["check"])
+        groups = {"params": {}, "arrays": {}}
+        for name, array in arrays.items():
+            group, rest = name.split("/", 1)
+            groups[group][rest] = array
+        return cls(**message, **groups)
+
+    def arguments(self, arrays) -> dict[str, Any]:
+        """All arguments in the contract's order, with `arrays` for the arrays."""
+        return {name: arrays[name] if name in arrays else self.static[name] for name in self.order}
+
+    def described(self) -> str:
+        """The case's arguments in a line: `q (3, 8)  k (5, 8)  num_heads 2`."""
+        shown = [f"{name} {tuple(array.shape)}" for name, array in self.arrays.items()]
+        shown += [f"{name} {value!r}" for name, value in {**self.init, **self.static}.items()]
+        return "  ".join(shown)
+
+
+def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
+    """Every call of a problem, in the order of causes: structure, then each transform up the ladder, then relations.
+
+    Each case draws from a generator of its own, so that adding a case changes no other.
+    """
+    calls: list[Call] = []
+
+    def add(**fields):
+        calls.append(Call(id=len(calls), seed=seed, **fields))
+
+    for entry in entries:
+        module = isinstance(entry, Module)
+        drawn = {}
+        for index, (case, rung) in enumerate(entry.cases.items()):
+            rng = _generator(seed, entry.name, case)
+            drawn[case] = dict(module=module, by_name=bool(index % 2)), [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
+
+        plain = [case for case, rung in entry.cases.items() if "eager" in rung.under and "jit" in rung.under]
+        if module and plain:
+            common, draws = drawn[plain[0]]
+            add(check=Check(entry.name, "parameters", plain[0]), **common, **draws[0])
+        for transform in TRANSFORMS:
+            for case, rung in entry.cases.items():
+                common, draws = drawn[case]
+                if transform not in rung.under or not _applies(transform, draws[0]):
+                    continue
+                arguments = _stacked(draws) if transform == "vmap" else draws[0]
+                add(check=Check(entry.name, transform, case), **common, **arguments)
+        for relation in entry.relations:
+            _add_relation(add, entry, relation, module, seed)
+        with_arrays = [case for case in plain if drawn[case][1][0]["arrays"]]
+        if with_arrays:
+            common, draws = drawn[with_arrays[-1]]
+            add(check=Check(entry.name, "traces", with_arrays[-1]), **common, **_stacked(draws))
+            add(check=Check(entry.name, "leaks", with_arrays[-1]), **common, **draws[0])
+    return calls
+
+
+def _add_relation(add, entry: Entry, relation: Relation, module: bool, seed: int):
+    rng = _generator(seed, entry.name, relation.name)
+    inputs = entry.inputs(rng, **relation.sizes)
+    variants = [("", inputs), *relation.vary(rng, inputs)]
+    for transform in relation.under:
+        for label, changed in variants:
+            add(check=Check(entry.name, transform, relation.name), variant=label, module=module, **_split(changed, module))
+
+
+def _generator(seed: int, *names: str) -> np.random.Generator:
+    return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
+
+
+def _split(inputs, module: bool) -> dict[str, dict]:
+    arguments = inputs.call if module else inputs
+    arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
+    return dict(init=dict(inputs.init) if module else {}, params=dict(inputs.params) if module else {}, arrays=arrays, order=tuple(arguments),
+                static={name: value for name, value in arguments.items() if name not in arrays})
+
+
+def _stacked(draws: list[dict]) -> dict[str, dict]:
+    """The draws with their arrays stacked; constructor, parameters and static arguments are those of the first."""
+    arrays = {name: np.stack([draw["arrays"][name] for draw in draws]) for name in draws[0]["arrays"]}
+    return {**draws[0], "arrays": arrays}
+
+
+def _applies(transform: str, draw: dict) -> bool:
+    if transform == "vmap":
+        return bool(draw["arrays"])
+    if transform == "grad":
+        return any(is_float(array) for array in (*draw["arrays"].values(), *draw["params"].values()))
+    return True
+
+
+def is_float(array) -> bool:
+    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"

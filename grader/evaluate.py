@@ -1,0 +1,215 @@
+"""Puts an implementation through its calls and reports an Outcome for each: the one harness for stub, reference and mistakes.
+
+Eager calls run one by one. For each other transform all cases are traced one by one, so that an error belongs to its case, and
+compiled together as one program in a thread of its own, while the next transform is traced: compiling one program of
+many small parts costs a fraction of compiling many small programs.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+from collections.abc import Callable, Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import jit
+from jax.extend.core import jaxpr_as_fun
+
+from grader import transforms
+from grader.call import Call
+from grader.target import ModuleTarget, ParameterMismatch, target_for
+from grader.verdict import Failure, Outcome
+
+LEAK = "LeakedTracer"
+
+
+class Evaluation:
+    """One implementation under all its calls. `find(entry)` gives the function or class; `fail(error)` turns an exception into data.
+
+    `started(call_or_stage)` is told before student code runs, so that a hang is known by its place.
+    """
+
+    def __init__(self, find: Callable, fail: Callable[[BaseException], Failure], emit: Callable[[Call, Outcome], None],
+                 started: Callable[[str, int], None] = lambda stage, id: None, *, double: bool = False):
+        self.find, self.fail, self.emit, self.started = find, fail, emit, started
+        self.double = double
+        self.targets: dict = {}
+
+    def run(self, calls: Iterable[Call], *, eagerly: bool = True) -> None:
+        """Evaluates the calls. Not `eagerly`: an eager call is traced and compiled with the others where it can be."""
+        groups: dict[str, list[Call]] = {}
+        for call in calls:
+            groups.setdefault(call.transform, []).append(call)
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            for call in groups.pop("parameters", []):
+                self._attempt(call, self._parameters)
+            eager_calls = groups.pop("eager", [])
+            if not eagerly and eager_calls:
+                groups = {"eager": eager_calls, **groups}
+            elif eager_calls:
+                self._attempt(eager_calls[0], self._eager)          # the smallest first: it finds most mistakes, and warms what tracing needs
+            pending = [self._traced(transform, groups.pop(transform), pool)
+                       for transform in ("eager", *transforms.TRACED) if transform in groups]
+            if eagerly:
+                for call in eager_calls[1:]:
+                    self._attempt(call, self._eager)
+            for finish in pending:
+                finish()
+            for call in groups.pop("traces", []):
+                self._attempt(call, self._traces)
+            for call in groups.pop("leaks", []):
+                self._attempt(call, self._leaks)
+
+    def _attempt(self, call: Call, action: Callable[[Call], Outcome]) -> None:
+        self.started(call.transform, call.id)
+        try:
+            outcome = action(call)
+        except BaseException as error:      # sys.exit() in a stub is an outcome too
+            outcome = Outcome(failure=self.fail(error))
+        self.emit(call, outcome)
+
+    def _target(self, call: Call):
+        key = repr((call.check.entry, call.init, call.static, call.by_name))
+        if key not in self.targets:
+            self.targets[key] = target_for(self.find(call.check.entry), call)
+        return self.targets[key]
+
+    def _arguments(self, call: Call, draw: int | None = None):
+        """The call's arrays on the device; equal arrays are one object, as when a caller passes `x, x, x`."""
+        cast = (lambda a: a.astype(np.float64) if a.dtype.kind == "f" else a) if self.double else (lambda a: a)
+        seen: dict = {}
+
+        def placed(array):
+            key = (array.shape, array.dtype.name, array.tobytes())
+            if key not in seen:
+                seen[key] = jnp.asarray(cast(array))
+            return seen[key]
+
+        return ({name: placed(array) for name, array in call.params.items()},
+                {name: placed(array if draw is None else array[draw]) for name, array in call.arrays.items()})
+
+    def _eager(self, call: Call) -> Outcome:
+        return describe(self._target(call)(*self._arguments(call)))
+
+    def _parameters(self, call: Call) -> Outcome:
+        variables = self._target(call).variables()
+        return Outcome(structure=["variables", [[name, kind, list(shape), dtype] for name, kind, shape, dtype in variables]])
+
+    def _traced(self, transform: str, calls: list[Call], pool) -> Callable[[], None]:
+        """Traces each distinct program of the calls, starts to compile them as one, and returns what runs and reports them."""
+        programs: dict[str, tuple] = {}
+        members: dict[str, list[Call]] = {}
+        make = transforms.TRACED.get(transform, transforms.eager)
+        for call in calls:
+            key = self._program_key(call)
+            if key in members:
+                members[key].append(call)
+                continue
+            self.started(transform, call.id)
+            try:
+                arguments = self._arguments(call)
+                traced = jit(make(self._target(call), call.seed)).trace(*arguments)
+                programs[key] = traced.jaxpr, jax.tree.structure(traced.out_info)
+                members[key] = [call]
+            except BaseException as error:
+                if transform == "eager":
+                    self._attempt(call, self._eager)
+                else:
+                    self.emit(call, Outcome(failure=self.fail(error)))
+
+        def finish():
+            for turn in range(max(map(len, members.values()), default=0)):
+                batch = {key: group[min(turn, len(group) - 1)] for key, group in members.items()}
+                leaves = [jax.tree.leaves(self._arguments(call)) for call in batch.values()]
+                self.started(transform, next(iter(batch.values())).id)
+                try:
+                    outputs = jax.block_until_ready(compiled.result()(leaves))
+                except Exception:           # one part is at fault: find out which, one by one
+                    outputs = [functools.partial(jit(jaxpr_as_fun(programs[key][0])), *flat) for key, flat in zip(batch, leaves)]
+                for (key, call), flat in zip(batch.items(), outputs):
+                    if turn < len(members[key]):
+                        self.emit(call, self._finished(flat, programs[key][1]))
+
+        if not programs:
+            return lambda: None
+        lowered = jit(lambda leaves: [jaxpr_as_fun(jaxpr)(*flat) for (jaxpr, _), flat in zip(programs.values(), leaves)]).lower(
+            [jax.tree.leaves(self._arguments(group[0])) for group in members.values()])
+        compiled = pool.submit(lowered.compile)
+        return finish
+
+    def _finished(self, flat, structure) -> Outcome:
+        try:
+            return describe(jax.tree.unflatten(structure, flat() if callable(flat) else flat))
+        except Exception as error:
+            return Outcome(failure=self.fail(error))
+
+    def _program_key(self, call: Call) -> str:
+        shapes = {name: (array.shape, array.dtype.name) for name, array in {**call.params, **call.arrays}.items()}
+        return repr((call.check.entry, call.init, call.static, call.by_name, call.seed, shapes))
+
+    def _traces(self, call: Call) -> Outcome:
+        """How often the body is traced over two calls with the same shapes."""
+        target, count = self._target(call), 0
+        if isinstance(target, ModuleTarget):
+            nnx = target.nnx
+
+            @nnx.jit
+            def step(module, arrays):
+                nonlocal count
+                count += 1
+                return target.call_module(module, arrays)
+
+            module = target.loaded(self._arguments(call)[0])
+            for draw in (0, 1):
+                _, arrays = self._arguments(call, draw)
+                output = step(module, arrays)
+            return describe({"output": output, "traces": jnp.int32(count)})
+
+        def counted(params, arrays):
+            nonlocal count
+            count += 1
+            return target(params, arrays)
+
+        program = jit(counted)
+        for draw in (0, 1):
+            program.trace(*self._arguments(call, draw))
+        return describe({"traces": jnp.int32(count)})
+
+    def _leaks(self, call: Call) -> Outcome:
+        """Whether a tracer outlives the trace that made it."""
+        target, (params, arrays) = self._target(call), self._arguments(call)
+        try:
+            with jax.checking_leaks():
+                jit(lambda params, arrays: target(params, arrays)).trace(params, arrays)
+        except Exception as error:
+            if "Leaked trace" not in str(error):
+                raise
+            return Outcome(failure=Failure(LEAK, message=str(error)))
+        return describe({"leaked": jnp.int32(0)})
+
+
+def describe(value) -> Outcome:
+    """An Outcome from whatever was returned: the structure by name, the arrays by path."""
+    leaves: dict[str, np.ndarray] = {}
+
+    def visit(item, path):
+        if isinstance(item, jax.core.Tracer):
+            return "tracer"
+        if isinstance(item, jax.Array):
+            leaves[path] = np.asarray(item)
+            return "array"
+        if item is None:
+            return "None"
+        if isinstance(item, (np.ndarray, np.generic)):
+            return "NumPy array"
+        if isinstance(item, (bool, int, float, complex, str)):
+            return f"Python {type(item).__name__}"
+        if isinstance(item, (tuple, list)):
+            return ["tuple" if isinstance(item, tuple) else "list", [visit(part, f"{path}[{i}]") for i, part in enumerate(item)]]
+        if isinstance(item, dict):
+            return ["dict", [[str(key), visit(part, f"{path}.{key}" if path else str(key))] for key, part in item.items()]]
+        return f"{type(item).__module__}.{type(item).__qualname__} object"
+
+    return Outcome(structure=visit(value, ""), leaves=leaves)

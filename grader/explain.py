@@ -1,0 +1,171 @@
+"""Sentences for the student: the rule, what came, and what to do next. Errors of JAX are told as a sentence about the student's own line."""
+
+from __future__ import annotations
+
+from grader.call import Call
+from grader.compare import Mismatch
+from grader.sandbox import Ended
+from grader.verdict import Failure
+
+# Exception type -> (what the line does, what to do instead), for errors that need a translation.
+TRACER_ERRORS = {
+    "TracerBoolConversionError": (
+        "asks whether an array is true (`if`, `while`, `and`, `not`, `assert`), but under `jit` its values are not known yet",
+        "Choose between arrays with `jnp.where`, between computations with `jax.lax.cond`. Shapes are ordinary numbers and may be asked."),
+    "TracerIntegerConversionError": (
+        "uses an array's value where Python needs an integer (an index, `range`, a size), but under `jit` its values are not known yet",
+        "Take sizes from `x.shape`; index with `jnp.take` or `jax.lax.dynamic_slice`."),
+    "ConcretizationTypeError": (
+        "needs the number inside an array (`int`, `float`, `.item()`, `.tolist()`, a shape), but under `jit` its values are not known yet",
+        "Take sizes from `x.shape`, and keep values in arrays: `jnp.sqrt(n)` rather than `math.sqrt(float(array))`."),
+    "NonConcreteBooleanIndexError": (
+        "picks elements with a boolean mask, which makes a shape that depends on values",
+        "Keep the shape and choose with `jnp.where(mask, x, other)`."),
+    "TracerArrayConversionError": (
+        "hands an array to NumPy (`np.…`), but under `jit`, `vmap` and `grad` its values are not known yet",
+        "Use the same function from `jax.numpy`: `jnp.…`."),
+    "TraceContextError": (
+        "changes a module from inside a transform that it was not passed into",
+        "Let `__call__` return its result, and set attributes in `__init__` only."),
+    "UnexpectedTracerError": (
+        "uses an intermediate value of an earlier call that was kept outside the function",
+        "Keep nothing between calls: no globals, no lists to append to, no attributes set in `__call__`."),
+}
+KINDS = {"eager": "called as it is", "jit": "under jit", "vmap": "under vmap", "grad": "under grad", "parameters": "when constructed",
+         "traces": "called twice under jit", "leaks": "under jit"}
+
+
+def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
+    """A sentence about what was raised, and advice."""
+    where = f"line {failure.lines[-1][0]}" if failure.lines else "the call"
+    for name, (does, instead) in TRACER_ERRORS.items():
+        if failure.is_a(name):
+            return f"{where} {does}", instead
+    message = (failure.message.strip().splitlines() or [""])[0]
+    if failure.type == "ParameterMismatch":
+        return "its parameters are not those of the contract, so the case's values cannot be loaded", "Mend the parameters first."
+    if failure.type == "SystemExit":
+        return f"{where} ends the program (`sys.exit()`, `exit()` or `quit()`)", "Leave a function with `return`."
+    if failure.is_a("MemoryError") or "RESOURCE_EXHAUSTED" in failure.message or "Out of memory" in failure.message:
+        return f"{where} asks for more memory than the grader gives", "The cases are small: look for an array whose shape is a product of values, or a list that grows without end."
+    if failure.type == "EOFError":
+        return f"{where} reads standard input, which is empty here", "Take everything from the arguments; nobody can type while a verdict is made."
+    if failure.type == "RecursionError":
+        return f"{where} calls itself without end", "A function that calls itself needs a case in which it does not."
+    if "Non-hashable static arguments" in failure.message or failure.message.startswith("unhashable type"):
+        return f"{where} passes a list, dict or array where something hashable is needed (a static argument, a dict key)", \
+            "Static arguments of `jax.jit` are numbers, strings, booleans or tuples of them."
+    if failure.type == "TypeError" and kind == "grad" and "grad requires" in failure.message:
+        return f"the gradient cannot be taken: {message}", "Keep the computation in floating point from the inputs to the output."
+    if failure.type == "TypeError" and not failure.lines and ("argument" in failure.message):
+        return f"it cannot be called as the contract says: {message}", "Keep the names and the order of the arguments as the stub came with them."
+    if failure.is_a("ModuleNotFoundError"):
+        return f"{where} imports something that is not installed here: {message}", "A stub may import the standard library, numpy, jax, flax, optax, einops and jaxtyping."
+    return f"{where} raises {failure.type}" + (f": {message}" if message else ""), ""
+
+
+def explain_ended(ended: Ended) -> tuple[str, str]:
+    """A sentence about a worker that did not come back."""
+    where = f"line {ended.line}" if ended.line else "it"
+    if ended.how == "timeout":
+        return f"{where} was still running after {ended.detail} seconds without a result, and was stopped", "Look for a loop whose condition never becomes false."
+    if ended.how == "memory":
+        return f"{where} took more memory than the grader gives, and the process was ended", "Look for an array whose shape is a product of values, or a list that grows without end."
+    if ended.how == "flood":
+        return f"it printed {ended.detail} and went on, and was stopped", "Look for a `print` in a loop that does not end."
+    if ended.how == "signal":
+        return f"{where} crashed the Python process ({ended.detail})", "Only native code crashes like this: look at calls through ctypes, or at buffers that were freed."
+    return f"{where} ended the Python process (exit code {ended.detail})", "Leave a function with `return`, not with `os._exit()`."
+
+
+def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple[str, str, str]:
+    """A sentence, more lines, and advice for an outcome that is not the expected one."""
+    kind = call.check.kind
+    if kind == "parameters" and mismatch.way == "structure":
+        return "the module does not hold the variables of the contract", _variables(mismatch.expected[1], mismatch.came[1]), \
+            "What counts is the name, kind and shape; initial values are free."
+    if mismatch.way == "failure":
+        if mismatch.expected and not mismatch.came:
+            return f"{mismatch.expected.type} was expected, and nothing was raised", "", f"The contract asks for `raise {mismatch.expected.type}(...)` here."
+        summary, advice = explain_failure(mismatch.came, kind)
+        if mismatch.expected:
+            summary = f"{mismatch.expected.type} was expected; instead {summary}"
+        return summary, "", advice
+    if mismatch.way == "structure":
+        return (*_structure(mismatch, call), )
+    subject = _subject(mismatch.leaf, kind)
+    if mismatch.way == "shape":
+        expected, came = mismatch.expected, mismatch.came
+        named = f", that is `{returns}`" if returns and kind in ("eager", "jit") and not mismatch.leaf else ""
+        return f"{subject} has shape {came}; expected {expected}{named}", "", ""
+    if mismatch.way == "dtype":
+        return f"{subject} has dtype {mismatch.came}; expected {mismatch.expected}", "", \
+            "The output has the input's dtype." if mismatch.expected != "bool" else "A mask is boolean; True means: may attend."
+    difference = mismatch.difference
+    if kind == "traces" and mismatch.leaf == "traces":
+        return f"the body was traced {int(difference.came)} times for two calls with the same shapes; once is enough", "", \
+            "What changes from call to call must be an array, not a Python value: a counter kept on the module or in a global forces a new trace."
+    count, total = int(difference.wrong.sum()), difference.wrong.size
+    if mismatch.way == "nan":
+        came = difference.came.astype("float64")[difference.wrong]
+        what = "NaN" if (came != came).any() else "infinite"
+        bad = int((~((came - came) == 0)).sum())
+        return f"{bad} of {total} values of {subject} {'is' if bad == 1 else 'are'} {what}", "", ""
+    if difference.expected.dtype.kind == "b":
+        return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}", "", ""
+    return (f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}, by up to {difference.largest:.2g}"
+            + (f" (allowed: {difference.allowed:.1g})" if difference.allowed else ""), "", "")
+
+
+def _subject(leaf: str, kind: str) -> str:
+    if kind == "grad":
+        return f"the gradient for {leaf}"
+    return f"the output's {leaf}" if leaf and leaf != "output" else "the output"
+
+
+def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
+    came, expected = mismatch.came, mismatch.expected
+    if isinstance(came, list) and came[0] == "dict" and [name for name, _ in came[1]] == ["output", "variables"] and call.module:
+        left = ", ".join(name for name, _ in came[1][1][1][1])
+        return f"the module holds variables that the contract does not name: {left}", "", "Keep nothing on the module but its projections; `rngs` is used in `__init__` and not kept."
+    words = _words(came)
+    if came == "None":
+        return "it returns None", "", "Is a `return` missing at the end?"
+    if came == "tracer":
+        return "it returns a tracer, an intermediate value of an earlier traced call that was kept outside the function", "", \
+            "Keep nothing between calls: no globals, no lists to append to."
+    if came == "NumPy array":
+        return "it returns a NumPy array; expected a jax.Array", "", "Compute with `jax.numpy`, so that `jit` and `grad` can follow."
+    if isinstance(came, str) and came.startswith("Python"):
+        return f"it returns a {words}; expected a jax.Array", "", "A sum or `float(...)` too many? Keep the arrays."
+    if isinstance(came, list) and expected == "array":
+        return f"it returns {words}; expected one array", "", "Return the output alone."
+    return f"it returns {words}; expected {_words(expected)}", "", ""
+
+
+def _words(structure) -> str:
+    if isinstance(structure, str):
+        return {"array": "an array", "None": "None"}.get(structure, structure)
+    kind, parts = structure[0], structure[1]
+    names = ", ".join(name for name, _ in parts) if kind == "dict" else ""
+    return f"a {kind} with {names}" if names else f"a {kind} of {len(parts)}"
+
+
+def _variables(expected, came) -> str:
+    """A readable difference between two lists of variables: `-` is missing, `+` is there and should not be, `!` differs."""
+    right, mine = ({name: (kind, tuple(shape), dtype) for name, kind, shape, dtype in variables} for variables in (expected, came))
+    width = max(map(len, [*right, *mine]), default=0)
+
+    def told(variable):
+        kind, shape, dtype = variable
+        return f"{kind} {shape}" + (f" {dtype}" if dtype != "float32" else "")
+
+    rows = []
+    for name in sorted({*right, *mine}):
+        if name not in mine:
+            rows.append(f"- {name:<{width}}  {told(right[name])} is missing")
+        elif name not in right:
+            rows.append(f"+ {name:<{width}}  {told(mine[name])} is not in the contract")
+        elif right[name] != mine[name]:
+            rows.append(f"! {name:<{width}}  {told(mine[name])}, expected {told(right[name])}")
+    return "\n".join(rows)

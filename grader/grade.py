@@ -1,0 +1,282 @@
+"""Conducts: stub -> calls -> worker and key -> comparison -> diagnosis -> Verdict. The only file that imports every stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from grader import state
+from grader.problem import CourseError, Problem, Relation
+from grader.sandbox import Ended, Limits, Process
+from grader.stub import Stub, open_stub, shown_path
+from grader.verdict import Check, EntryVerdict, Finding, Outcome, Status, Verdict
+
+# The stages below need NumPy. They are imported once the worker is under way, which imports JAX meanwhile.
+
+
+def grade(problem: Problem, path: Path | None = None, *, worker: Process | None = None, limits: Limits = Limits(), seed: int = 0,
+          mistakes: bool = True, progress: Callable[[str], None] = lambda text: None) -> Verdict:
+    """The verdict on one file. `worker` is a warm one to use, if it is alive; `progress` is told what takes long.
+
+    Raises CourseError when the course, not the file, is at fault.
+    """
+    start = time.perf_counter()
+    stub = open_stub(problem, path)
+    if stub.trouble:
+        return _without_running(problem, stub, time.perf_counter() - start)
+    worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
+    try:
+        return _run(problem, stub, worker, seed, mistakes, progress, start)
+    finally:
+        worker.kill()
+
+
+def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
+    """A worker that imports what the problem needs and then waits for `grade`."""
+    return Process("grader.worker", *(["flax"] if problem.needs_flax else []), limits=limits)
+
+
+def _without_running(problem: Problem, stub: Stub, seconds: float) -> Verdict:
+    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), stub.trouble.status,
+                   tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
+
+
+def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, progress, start: float) -> Verdict:
+    from grader.answers import Answers
+    from grader.call import calls_for
+
+    calls = calls_for(problem.entries, seed)
+    worker.watched_file = str(stub.path)
+    cache = state.folder(problem.folder.parents[1], "xla", "student")
+    order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), memory=worker.limits.memory)
+    worker.send([(order, None), *(call.to_wire() for call in calls)])
+    with Answers(problem, calls, seed) as answers:
+        attempt = _listen(worker)
+        if "import failed" in attempt.messages:
+            trouble = _import_trouble(Outcome.from_wire(attempt.messages["import failed"], {}), attempt.ended)
+        elif "found" not in attempt.messages:
+            trouble = _import_trouble(None, attempt.ended)
+        else:
+            trouble = None
+        prints = _prints(worker.prints, calls)
+        if trouble:
+            entries = tuple(EntryVerdict(name, Status.FAILED) for name in problem.names)
+        else:
+            if not answers.key.answers:
+                progress("computing the answer key (once)")
+            answers.expected()
+            entries = tuple(_judge(entry, problem, calls, attempt, answers, want_mistakes, progress) for entry in problem.entries)
+    state.prune(cache)
+    statuses = {entry.status for entry in entries}
+    status = (Status.PASSED if statuses == {Status.PASSED} else Status.NOT_WRITTEN if statuses == {Status.NOT_WRITTEN} else Status.FAILED)
+    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), status, entries, trouble, prints,
+                   tuple(answers.notes), time.perf_counter() - start)
+
+
+@dataclasses.dataclass
+class _Attempt:
+    """What a worker sent before it ended."""
+
+    outcomes: dict[int, Outcome]
+    messages: dict
+    stage: tuple[str, int] | None
+    ended: Ended
+
+
+def _listen(worker: Process) -> _Attempt:
+    outcomes, messages, stage = {}, {}, None
+    frames = worker.frames()
+    while True:
+        try:
+            message, arrays = next(frames)
+        except StopIteration as stop:
+            return _Attempt(outcomes, messages, stage, stop.value)
+        if "started" in message:
+            stage = tuple(message["started"])
+        elif "outcome" in message:
+            outcomes[message["outcome"]] = Outcome.from_wire(message, arrays)
+        else:
+            messages |= message
+
+
+def _import_trouble(outcome: Outcome | None, ended: Ended) -> Finding:
+    from grader.explain import explain_ended, explain_failure
+
+    if outcome is None:
+        summary, advice = explain_ended(ended)
+        return Finding(Check("", "import"), Status.FAILED, f"while the file was imported, {summary}", lines=((ended.line, "", ""),) if ended.line else (), advice=advice)
+    summary, advice = explain_failure(outcome.failure, "import")
+    return Finding(Check("", "import"), Status.FAILED, f"the file cannot be imported: {summary}", lines=outcome.failure.lines, advice=advice)
+
+
+def _judge(entry, problem: Problem, calls, attempt: _Attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:
+    from grader.diagnose import diagnose
+
+    mine = [call for call in calls if call.check.entry == entry.name]
+    trouble = _not_callable(attempt.messages["found"].get(entry.name, {}), entry.name, problem)
+    if trouble:
+        return EntryVerdict(entry.name, Status.FAILED, (trouble,))
+    findings, broken = _findings(entry, problem, mine, attempt, answers.key.answers)
+    failed = [finding for finding in findings if finding.status == Status.FAILED]
+    if any(finding.status == Status.NOT_WRITTEN for finding in findings):
+        return EntryVerdict(entry.name, Status.NOT_WRITTEN, tuple(findings))
+    if not failed:
+        return EntryVerdict(entry.name, Status.PASSED, tuple(findings))
+    known = None
+    if want_mistakes and broken:
+        if answers.key.mistakes is None:
+            progress("reading the bank of mistakes (once)")
+        known = diagnose(entry.name, attempt.outcomes, answers.key.answers, answers.mistakes(), broken)
+    return EntryVerdict(entry.name, Status.FAILED, tuple(findings), known.name if known else "", known.sentence if known else "")
+
+
+def _not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
+    """What is wrong with a name before it is called."""
+    check = Check(name, "name")
+    if "missing" in found:
+        others = ", ".join(found["missing"][:6]) or "nothing"
+        return Finding(check, Status.FAILED, f"the file defines no `{name}`", f"it defines: {others}", advice=f"The contract's name is `{name}`, spelled exactly so.")
+    if "not callable" in found:
+        return Finding(check, Status.FAILED, f"`{name}` is a {found['not callable']}, which cannot be called", advice=f"Is `{name}` assigned again further down?")
+    expected = problem.signatures[name]
+    parameters = found.get("parameters")
+    if parameters is None:
+        return None
+    if found["callable"] and "rngs" in expected:
+        expected = [argument for argument in expected if argument != "rngs"]
+        parameters = [p for p in parameters if p[0] != "rngs"]
+    positional = [p for p, kind, _ in parameters if kind in ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")]
+    by_name = {p for p, kind, _ in parameters if kind in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")}
+    kinds = {kind for _, kind, _ in parameters}
+    needed = [p for p, kind, default in parameters if not default and kind not in ("VAR_POSITIONAL", "VAR_KEYWORD")]
+    fits = ((positional[:len(expected)] == expected or "VAR_POSITIONAL" in kinds) and ({*expected} <= by_name or "VAR_KEYWORD" in kinds)
+            and {*needed} <= {*expected})
+    if fits:
+        return None
+    taken = ", ".join({"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(kind, "") + p for p, kind, _ in parameters)
+    return Finding(check, Status.FAILED, f"`{name}` takes ({taken}); expected ({', '.join(expected)})",
+                   advice="Arguments keep their names and their order: a case may pass them either way.")
+
+
+def _findings(entry, problem: Problem, calls, attempt: _Attempt, answers) -> tuple[list[Finding], dict[int, bool]]:
+    """A Finding for each check in the order of causes, and the ids of the calls that differ from the key."""
+    from grader.compare import compare
+    from grader.explain import explain_mismatch
+
+    relations: dict[str, Relation] = {relation.name: relation for relation in entry.relations}
+    findings: list[Finding] = []
+    broken: dict[int, bool] = {}
+    cut_short = False
+    for call in calls:
+        if call.check.case in relations:
+            if call.variant == "":
+                group = [c for c in calls if c.check == call.check]
+                finding = _relation_finding(relations[call.check.case], group, attempt, cut_short)
+                findings.append(finding)
+                if finding.status == Status.FAILED:
+                    broken |= {c.id: True for c in group}
+            continue
+        outcome = attempt.outcomes.get(call.id)
+        inputs = call.described()
+        if outcome is None:
+            findings.append(_no_outcome(call, attempt, inputs, cut_short))
+            cut_short = cut_short or findings[-1].status == Status.FAILED
+            continue
+        if outcome.failure and outcome.failure.type == "NotImplementedError" and outcome.failure.lines:
+            findings.append(Finding(call.check, Status.NOT_WRITTEN, f"line {outcome.failure.lines[-1][0]} raises NotImplementedError: not written yet",
+                                    inputs=inputs, lines=outcome.failure.lines))
+            continue
+        answer = answers[call.id]
+        if call.check.kind == "leaks" and outcome.failure and outcome.failure.type == "LeakedTracer":
+            findings.append(Finding(call.check, Status.FAILED, "an intermediate value outlives the call: the file keeps a tracer in a global, a list or an attribute",
+                                    inputs=inputs, advice="Keep nothing between calls. To look at a value, use `jax.debug.print` or return it."))
+            continue
+        mismatch = compare(answer.outcome, outcome, answer.allowed)
+        if mismatch is None:
+            findings.append(Finding(call.check, Status.PASSED, inputs=inputs))
+            continue
+        broken[call.id] = True
+        summary, detail, advice = explain_mismatch(mismatch, call, problem.returns.get(entry.name, ""))
+        lines = outcome.failure.lines if outcome.failure else ()
+        findings.append(Finding(call.check, Status.FAILED, summary, detail, inputs, mismatch.difference, lines, advice))
+    if cut_short is False and attempt.ended.how != "finished" and not any(f.status == Status.FAILED for f in findings):
+        summary, advice = _ended(attempt)
+        findings.append(Finding(Check(entry.name, "end"), Status.FAILED, summary, advice=advice))
+    return findings, broken
+
+
+def _no_outcome(call, attempt: _Attempt, inputs: str, cut_short: bool) -> Finding:
+    """The run ended before this call came back: the first such call says why, the others could not be checked."""
+    stage, id = attempt.stage or ("import", -1)
+    if not cut_short and attempt.ended.how != "finished" and (id == call.id or stage == call.check.kind):
+        summary, advice = _ended(attempt)
+        lines = ((attempt.ended.line, "", ""),) if attempt.ended.line else ()
+        return Finding(call.check, Status.FAILED, summary, inputs=inputs, lines=lines, advice=advice)
+    return Finding(call.check, Status.UNCHECKED, "the run was cut short before this", inputs=inputs)
+
+
+def _ended(attempt: _Attempt) -> tuple[str, str]:
+    from grader.explain import explain_ended
+
+    if attempt.ended.how == "finished":
+        return "the run ended without a result for this", ""
+    return explain_ended(attempt.ended)
+
+
+def _relation_finding(relation: Relation, group, attempt: _Attempt, cut_short: bool) -> Finding:
+    """Judges a property on raw arrays: the unchanged call against each changed one."""
+    import numpy as np
+
+    from grader.verdict import Difference
+
+    check, inputs = group[0].check, group[0].described()
+    outcomes = [attempt.outcomes.get(call.id) for call in group]
+    base = outcomes[0]
+    if any(outcome is None for outcome in outcomes):
+        return _no_outcome(group[0], attempt, inputs, cut_short)
+    if any(outcome.failure or outcome.structure != "array" for outcome in outcomes):
+        return Finding(check, Status.UNCHECKED, "the calls of this property gave no arrays", inputs=inputs)
+    rows = []
+    try:
+        for call, outcome in zip(group[1:], outcomes[1:]):
+            rows.append(np.atleast_1d(relation.broken(group[0].arrays, base.leaves[""], call.variant, call.arrays, outcome.leaves[""])))
+    except (ValueError, IndexError, TypeError):         # an output of another shape, which the other checks tell
+        return Finding(check, Status.UNCHECKED, "the outputs of this property do not have the expected shape", inputs=inputs)
+    wrong = np.stack(rows)
+    if not wrong.any():
+        return Finding(check, Status.PASSED, inputs=inputs)
+    label = group[1 + int(np.argmax(wrong.reshape(len(wrong), -1).any(1)))].variant
+    difference = Difference("property", np.zeros_like(wrong), wrong, wrong, 0.0, 0.0)
+    return Finding(check, Status.FAILED, f"{relation.rule} It does not hold here: {label}", inputs=inputs, difference=difference)
+
+
+def _prints(text: str, calls) -> tuple[tuple[str, str], ...]:
+    """What was printed, by the call in which it was printed; equal texts once."""
+    text = re.split(r"(?m)^(?:Fatal Python error|Current thread|Thread) .*$", text)[0]
+    parts = re.split("\x1e(-?\\d+)\x1e", text)
+    names = {call.id: f"{call.check.kind} · {call.check.case}" for call in calls} | {-1: "import", -2: "end"}
+    found, seen = [], set()
+    for id, body in zip(["-1", *parts[1::2]], parts[::2]):
+        body = body.strip("\n")
+        if body.strip() and body not in seen:
+            seen.add(body)
+            found.append((names.get(int(id), "import"), body))
+    return tuple(found)
+
+
+def remember(problem: Problem, stub_content: bytes, verdict: Verdict) -> bool:
+    """Keeps the verdict on the problem's own stub for the track at a glance."""
+    digest = state.digest(stub_content)
+    changes = dict(status=verdict.status.value, digest=digest)
+    if verdict.status == Status.PASSED:
+        changes["passed"] = digest
+    return state.remember(problem.folder.parents[1], problem.name, **changes)
+
+
+def course_fault(problem: Problem, error: CourseError) -> Verdict:
+    """A verdict that says that nobody's stub is to blame."""
+    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, problem.stub), Status.COURSE,
+                   trouble=Finding(Check("", "course"), Status.COURSE, str(error), advice="This is not your mistake: tell whoever runs the course."))

@@ -1,0 +1,255 @@
+"""The nouns that go in: a folder under `problems/` becomes a Problem, its `checks.py` a list of Functions and Modules.
+
+A problem's `checks.py` declares `ENTRIES` with these classes and draws its inputs with NumPy alone, so that the process that
+judges never needs JAX. What an instructor's half declares (`mistakes.py`) uses `mistake` from here as well.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TRANSFORMS = ("eager", "jit", "vmap", "grad")
+FOLDER = re.compile(r"(\d+)_([a-z0-9_]+)")
+
+
+class CourseError(Exception):
+    """The course, not the student, is at fault: a part is missing or broken."""
+
+
+class Case:
+    """One rung of a problem's ladder: a name's meaning in sizes, and the transforms that apply.
+
+    Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try.
+    """
+
+    def __init__(self, *, under: Sequence[str] = TRANSFORMS, **sizes: Any):
+        self.under = tuple(under)
+        self.sizes = sizes
+
+
+@dataclass(frozen=True)
+class ModuleInputs:
+    """What one case of a Module needs: constructor arguments, parameters by path (`"q_proj.kernel"`), call arguments."""
+
+    init: Mapping[str, Any]
+    params: Mapping[str, Any]
+    call: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A property that ties several calls together, such as causality.
+
+    `vary(rng, inputs)` yields `(label, changed inputs)`; `broken(arrays, output, label, changed arrays, changed output)` is a boolean array that is
+    True where the property does not hold. `rule` is the sentence for the student.
+    """
+
+    name: str
+    rule: str
+    vary: Callable
+    broken: Callable
+    sizes: Mapping[str, Any]
+    under: Sequence[str] = ("eager", "jit")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name that the student writes. `inputs(rng, **sizes)` draws a case's arguments; `cases` go from the simplest up."""
+
+    name: str
+    inputs: Callable
+    cases: Mapping[str, Case]
+    relations: Sequence[Relation] = ()
+
+
+class Function(Entry):
+    """A plain function; `inputs` returns its arguments by name. What is not an array is static under `jit`."""
+
+
+class Module(Entry):
+    """A `flax.nnx.Module`; `inputs` returns ModuleInputs."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that people really give: its runnable form and the sentence that names it."""
+
+    name: str
+    entry: str | None
+    sentence: str
+    make: Callable
+
+
+def mistake(target):
+    """Marks a function of a `mistakes.py` as a mistake; its docstring is the sentence that the student reads.
+
+    For a Function the mistake is called as `wrong(ref, *arguments)`; for a Module as `wrong(Ref)` and returns a class.
+    With several names in a problem, say which one: `@mistake("causal_mask")`.
+    """
+    def mark(make, entry=None):
+        make.is_mistake_of = entry
+        return make
+
+    return mark(target) if callable(target) else functools.partial(mark, entry=target)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A pair of folders of the same name under `problems/` and, where the instructor's half is there, `solutions/`."""
+
+    number: int
+    slug: str
+    folder: Path
+    solutions: Path | None = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def stub(self) -> Path:
+        return self.folder / "stub.py"
+
+    @property
+    def pristine(self) -> Path:
+        """The stub as it ships: what `reset` puts back, and how an untouched stub is known without running it."""
+        return self.folder / ".stub.py"
+
+    @property
+    def lesson(self) -> Path:
+        return self.folder / "README.md"
+
+    @functools.cached_property
+    def title(self) -> str:
+        try:
+            text = self.lesson.read_text(encoding="utf-8")
+        except OSError:
+            return self.slug.replace("_", " ")
+        heading = re.search(r"^# +(?:\d+ *· *)?(.+)$", text, re.MULTILINE)
+        return heading.group(1).strip() if heading else self.slug.replace("_", " ")
+
+    @functools.cached_property
+    def hints(self) -> list[str]:
+        """The sections of `hints.md`, from a nudge to nearly the answer."""
+        try:
+            text = (self.folder / "hints.md").read_text(encoding="utf-8")
+        except OSError:
+            return []
+        return [part.strip() for part in re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]]
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The names that the student writes, read off the shipped stub without running it."""
+        return list(self.signatures)
+
+    @functools.cached_property
+    def signatures(self) -> dict[str, list[str]]:
+        """Argument names of each top-level function or class constructor of the shipped stub."""
+        found = {}
+        for node in ast.parse(read(self.pristine)).body:
+            if isinstance(node, ast.FunctionDef):
+                found[node.name] = _argument_names(node)
+            elif isinstance(node, ast.ClassDef):
+                init = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+                found[node.name] = _argument_names(init)[1:] if init else []
+        return found
+
+    @functools.cached_property
+    def returns(self) -> dict[str, str]:
+        """The shape that each name returns, as the shipped stub's annotation has it (`"T_q d_v"`)."""
+        found = {}
+        for node in ast.parse(read(self.pristine)).body:
+            if isinstance(node, ast.ClassDef):
+                node, name = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__call__"), None), node.name
+            else:
+                name = getattr(node, "name", "")
+            shape = re.search(r"'([^']*)'", ast.unparse(node.returns)) if isinstance(node, ast.FunctionDef) and node.returns else None
+            if shape:
+                found[name] = shape[1]
+        return found
+
+    @property
+    def needs_flax(self) -> bool:
+        return b"nnx" in read(self.pristine)
+
+    @functools.cached_property
+    def entries(self) -> list[Entry]:
+        module = load(self.folder / "checks.py", f"checks_{self.number}")
+        entries = getattr(module, "ENTRIES", None)
+        if not entries:
+            raise CourseError(f"{self.folder.name}/checks.py declares no ENTRIES")
+        return list(entries)
+
+    def content(self) -> list[Path]:
+        """Every file that decides this problem's answer key."""
+        files = [self.folder / "checks.py", self.pristine]
+        if self.solutions:
+            files += [self.solutions / "reference.py", self.solutions / "mistakes.py"]
+        return [path for path in files if path.exists()]
+
+
+def _argument_names(node: ast.FunctionDef) -> list[str]:
+    arguments = node.args
+    return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CourseError(f"cannot read {path.parent.name}/{path.name}: {error.strerror}") from error
+
+
+def load(path: Path, name: str):
+    """Imports one of the course's own files (never a student's)."""
+    if not path.exists():
+        raise CourseError(f"{path.parent.name}/{path.name} is missing")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise CourseError(f"{path.parent.name}/{path.name} does not import: {type(error).__name__}: {error}") from error
+    finally:
+        sys.dont_write_bytecode = before
+    return module
+
+
+def mistakes(path: Path) -> list[Mistake]:
+    """The bank of mistakes in one `mistakes.py`, in the order in which it lists them."""
+    module = load(path, "mistakes")
+    return [Mistake(name, make.is_mistake_of, " ".join((make.__doc__ or "").split()), make)
+            for name, make in vars(module).items() if hasattr(make, "is_mistake_of")]
+
+
+def course_root() -> Path:
+    """The checkout to work on: the nearest folder from here upwards that has `problems/`, else the one that the grader lies in."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "problems").is_dir() and (folder / "grader").is_dir():
+            return folder
+    return Path(__file__).resolve().parents[1]
+
+
+def discover(root: Path) -> list[Problem]:
+    """Every problem of the checkout, in order of its number. The folder is the registration."""
+    try:
+        folders = sorted((root / "problems").iterdir())
+    except OSError as error:
+        raise CourseError(f"there is no problems/ folder in {root}") from error
+    found = []
+    for folder in folders:
+        match = FOLDER.fullmatch(folder.name)
+        if match and folder.is_dir():
+            solutions = root / "solutions" / folder.name
+            found.append(Problem(int(match[1]), match[2], folder, solutions if solutions.is_dir() else None))
+    return sorted(found, key=lambda problem: problem.number)

@@ -1,0 +1,210 @@
+"""Starts a worker with limits of time, memory and output, and knows how it ended. What differs between systems is decided here alone.
+
+Linux bounds a worker's memory in the kernel (RLIMIT_DATA); elsewhere the parent watches it and ends it. A Python process
+that is stuck says where on SIGUSR1, which Windows does not have: there a hang is reported without its line.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+POSIX = os.name == "posix"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`cpu` and `wall` seconds bound the time between two signs of life; `memory` bytes come on top of what JAX itself takes."""
+
+    cpu: float = 10.0
+    wall: float = 60.0
+    memory: int = 2 << 30
+    output: int = 32 << 20
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: finished, timeout, memory, flood, exit or signal, with what is known of it."""
+
+    how: str
+    detail: str = ""
+    line: int | None = None
+
+
+class Process:
+    """A helper process that speaks `wire` frames. `prints` is what its standard error said, cut in the middle when it is long."""
+
+    def __init__(self, module: str, *arguments: str, limits: Limits = Limits(), watched_file: str = ""):
+        self.limits, self.watched_file = limits, watched_file
+        self.scratch = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
+        environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        environment |= dict(PYTHONPATH=str(ROOT), PYTHONUTF8="1", PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0",
+                            JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
+        own_group = dict(start_new_session=True) if POSIX else dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)
+        self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", module, *arguments], cwd=self.scratch.name, env=environment,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own_group)
+        self._frames: queue.Queue = queue.Queue()
+        self._head, self._tail, self._printed = bytearray(), bytearray(), 0
+        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read_frames, self._read_prints)]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, frames: list[tuple]) -> None:
+        """Sends the frames in the background: the process may still be importing."""
+        def write():
+            from grader import wire             # here and below: NumPy is imported while the process already starts
+
+            try:
+                for message, arrays in frames:
+                    self.process.stdin.write(wire.pack(message, arrays))
+                self.process.stdin.close()
+            except OSError:
+                pass                            # it died; its end says how
+
+        threading.Thread(target=write, daemon=True).start()
+
+    def frames(self):
+        """Yields `(message, arrays)` until one of them is `done`; returns an Ended."""
+        last, cpu = time.monotonic(), None
+        while True:
+            try:
+                frame = self._frames.get(timeout=0.05)
+            except queue.Empty:
+                quiet = time.monotonic() - last
+                usage = self._usage() if quiet > 0.3 else None
+                if usage and cpu is None:
+                    cpu = usage[0]
+                if self._printed > self.limits.output:
+                    return self._stop(Ended("flood", f"{self._printed >> 20} MB"))
+                if usage and usage[1] > 2 * self.limits.memory + (1 << 30):
+                    return self._stop(Ended("memory"))
+                if quiet > self.limits.wall or (usage and usage[0] - cpu > self.limits.cpu):
+                    return self._stop(Ended("timeout", f"{quiet:.0f}", self._where()))
+                continue
+            if frame is None:
+                return self._stop(self._how_it_ended())
+            last, cpu = time.monotonic(), None
+            yield frame
+            if frame[0].get("done"):
+                return self._stop(Ended("finished"))
+
+    @property
+    def prints(self) -> str:
+        """What was printed, decoded; the middle of a long text is left out."""
+        return (bytes(self._head) + (b"\n...\n" + bytes(self._tail) if self._tail else b"")).decode("utf-8", "replace")
+
+    def kill(self) -> None:
+        try:
+            if POSIX:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
+        except OSError:
+            pass
+        self.process.wait()
+        for thread in self._threads:
+            thread.join(0.5)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            try:
+                stream.close()
+            except OSError:
+                pass
+        self.scratch.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def _stop(self, ended: Ended) -> Ended:
+        self.kill()
+        return ended
+
+    def _read_frames(self):
+        from grader import wire
+
+        try:
+            while (frame := wire.receive(self.process.stdout)) is not None:
+                self._frames.put(frame)
+        except (wire.WireError, OSError, ValueError):
+            pass
+        self._frames.put(None)
+
+    def _read_prints(self):
+        try:
+            while chunk := os.read(self.process.stderr.fileno(), 1 << 16):
+                self._printed += len(chunk)
+                if len(self._head) < 1 << 16:
+                    self._head += chunk
+                else:
+                    self._tail = (self._tail + chunk)[-(1 << 14):]
+        except (OSError, ValueError):
+            pass
+
+    def _usage(self):
+        import psutil
+
+        try:
+            process = psutil.Process(self.process.pid)
+            times = process.cpu_times()
+            return times.user + times.system, process.memory_info().rss
+        except psutil.Error:
+            return None
+
+    def _where(self) -> int | None:
+        """The student's line in which the process is stuck, from the stack that it prints on request."""
+        if not POSIX:
+            return None
+        os.kill(self.process.pid, signal.SIGUSR1)
+        time.sleep(0.3)
+        return stuck_line(self.prints, self.watched_file)
+
+    def _how_it_ended(self) -> Ended:
+        try:
+            code = self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            return Ended("exit", "it closed its pipe")
+        line = stuck_line(self.prints, self.watched_file)
+        if code < 0:
+            name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else str(-code)
+            out_of_memory = name == "SIGKILL" or "bad_alloc" in self.prints or "out of memory" in self.prints.lower()
+            return Ended("memory" if out_of_memory else "signal", name, line)
+        return Ended("exit", str(code), line)
+
+
+def stuck_line(text: str, path: str) -> int | None:
+    """The innermost line of `path` in a stack that faulthandler printed (its form differs from an ordinary traceback's by a comma)."""
+    found = re.search(rf'File "{re.escape(path)}", line (\d+) in ', text) if path else None
+    return int(found.group(1)) if found else None
+
+
+def on_request_tell_where() -> None:
+    """In a worker: print the stack on SIGUSR1 and when the process crashes."""
+    import faulthandler
+
+    faulthandler.enable(all_threads=False)
+    if POSIX:
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+
+def limit_this_process(memory: int) -> None:
+    """In a worker, before student code: at most `memory` bytes more than now. Without RLIMIT_DATA the parent watches instead."""
+    if not sys.platform.startswith("linux"):
+        return
+    import resource
+
+    used = next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (used + memory,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

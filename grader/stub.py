@@ -1,0 +1,72 @@
+"""Reads a student's file and says what can be said of it without running it: it is missing, untouched, or no Python."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.problem import Problem, read
+from grader.verdict import Check, Finding, Status
+
+IMPORT = Check("", "import")
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A file to grade: its text, or the trouble that keeps it from being run."""
+
+    path: Path
+    content: bytes = b""
+    source: str = ""
+    trouble: Finding | None = None
+
+
+def open_stub(problem: Problem, path: Path | None = None) -> Stub:
+    path = path or problem.stub
+    shown = shown_path(problem, path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        own = path == problem.stub
+        return Stub(path, trouble=_trouble(f"there is no file {shown}" if isinstance(error, FileNotFoundError) else f"{shown} cannot be read: {error.strerror}",
+                                           f"`python -m grader reset {problem.number}` puts the stub back." if own else "Check the path after --file."))
+    if _same_text(content, read(problem.pristine)):
+        return Stub(path, content, trouble=Finding(IMPORT, Status.NOT_WRITTEN, "the stub is as it came: nothing is written yet",
+                                                   advice=f"Open {shown} and fill in the TODO; `python -m grader lesson {problem.number}` shows the lesson."))
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        source = io.TextIOWrapper(io.BytesIO(content), encoding).read()
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        return Stub(path, content, trouble=_trouble(f"{shown} is not text in UTF-8, and its first lines name no other encoding",
+                                                    "Save it as UTF-8, or write `# -*- coding: latin-1 -*-` (or what it is) into its first line."))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(source.encode() if "\0" in source else source, str(path))
+    except SyntaxError as error:
+        line = (error.lineno or 0, "", (error.text or "").rstrip("\n"))
+        return Stub(path, content, source, _trouble(f"line {error.lineno} is not Python: {error.msg}", "Python cannot read the file past this line; nothing was run.", (line,)))
+    except (ValueError, RecursionError, MemoryError) as error:
+        return Stub(path, content, source, _trouble(f"{shown} is not Python: {error or 'it is nested too deeply'}", "Nothing was run."))
+    return Stub(path, content, source)
+
+
+def shown_path(problem: Problem, path: Path) -> str:
+    """The path from the course's folder where it lies inside, as the student would type it."""
+    try:
+        return path.resolve().relative_to(problem.folder.parents[1].resolve()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _trouble(summary: str, advice: str, lines=()) -> Finding:
+    return Finding(IMPORT, Status.FAILED, summary, lines=lines, advice=advice)
+
+
+def _same_text(one: bytes, other: bytes) -> bool:
+    """Equal but for line ends and trailing blanks, which an editor may change by itself."""
+    return [line.rstrip() for line in one.rstrip().splitlines()] == [line.rstrip() for line in other.rstrip().splitlines()]

@@ -1,0 +1,49 @@
+"""eager, jit, vmap, grad: each turns a pure function of (params, arrays) into another, the same for stub and reference."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import grad as _grad
+from jax import vmap as _vmap
+
+
+def eager(function, seed):
+    return function
+
+
+def vmap(function, seed):
+    """Over the leading axis of every array; the parameters are shared."""
+    return _vmap(function, in_axes=(None, 0))
+
+
+def grad(function, seed):
+    """The gradient of the output's product with a random cotangent, for every floating array and parameter.
+
+    A plain sum would be blind: the rows of a softmax sum to 1 whatever the scores are.
+    """
+    def gradients(params, arrays):
+        smooth = {name: a for name, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.floating)}
+        rest = {name: a for name, a in arrays.items() if name not in smooth}
+
+        def product(params, smooth):
+            output = function(params, {name: smooth.get(name, rest.get(name)) for name in arrays})
+            total = 0.0
+            for leaf in jax.tree.leaves(output):
+                if jnp.issubdtype(leaf.dtype, jnp.floating):
+                    total += (leaf * jnp.asarray(cotangent(leaf.shape, seed), leaf.dtype)).sum()
+            return total
+
+        of_params, of_arrays = _grad(product, argnums=(0, 1))(params, smooth)
+        return {**of_params, **of_arrays}
+
+    return gradients
+
+
+def cotangent(shape, seed):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape)
+
+
+# The function whose trace is compiled for each transform. `jit` is `eager`, traced.
+TRACED = {"jit": eager, "vmap": vmap, "grad": grad}

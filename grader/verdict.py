@@ -1,0 +1,125 @@
+"""The nouns that come out: an Outcome is what one call gave, a Finding what a check says of it, a Verdict all findings of a problem."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:               # an untouched stub gets its verdict without NumPy
+    import numpy as np
+
+
+class Status(str, enum.Enum):
+    """What became of a check, a name or a problem."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_WRITTEN = "not written"
+    UNCHECKED = "could not be checked"
+    COURSE = "course at fault"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception as data: its type, its bases, what it said, and the student's own lines in its traceback."""
+
+    type: str
+    bases: tuple[str, ...] = ()
+    message: str = ""
+    lines: tuple[tuple[int, str, str], ...] = ()    # (line number, function, source text), outermost first
+
+    def is_a(self, name: str) -> bool:
+        return name == self.type or name in self.bases
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave: a structure with its arrays, or a Failure."""
+
+    structure: Any = None                           # "array", "None", ["tuple", [...]], ["dict", {...}], ...
+    leaves: dict[str, np.ndarray] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    def to_wire(self):
+        if self.failure:
+            return {"failure": [self.failure.type, list(self.failure.bases), self.failure.message, [list(line) for line in self.failure.lines]]}, {}
+        return {"structure": self.structure}, self.leaves
+
+    @classmethod
+    def from_wire(cls, message, arrays) -> Outcome:
+        if "failure" in message:
+            type_, bases, text, lines = message["failure"]
+            return cls(failure=Failure(str(type_), tuple(map(str, bases)), str(text),
+                                       tuple((int(number), str(function), str(source)) for number, function, source in lines)))
+        return cls(message["structure"], arrays)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that is tried: a case or relation of an entry under a transform (or one of the structural checks)."""
+
+    entry: str
+    kind: str                                       # eager, jit, vmap, grad, parameters, traces, leaks, or "import"
+    case: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How an array misses the expected one."""
+
+    leaf: str
+    expected: np.ndarray
+    came: np.ndarray
+    wrong: np.ndarray                               # boolean, of the array's shape
+    largest: float
+    allowed: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check says: its status, and for a failure the rule, what came, and the next step."""
+
+    check: Check
+    status: Status
+    summary: str = ""                               # one sentence: the rule and what came
+    detail: str = ""                                # more lines, such as a table of parameters
+    inputs: str = ""                                # the shapes of the case's inputs
+    difference: Difference | None = None
+    lines: tuple[tuple[int, str, str], ...] = ()    # the student's own lines
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class EntryVerdict:
+    """The findings for one name, in the order in which causes come before effects."""
+
+    name: str
+    status: Status
+    findings: tuple[Finding, ...] = ()
+    mistake: str = ""
+    sentence: str = ""
+
+    @property
+    def first(self) -> Finding | None:
+        return next((f for f in self.findings if f.status in (Status.FAILED, Status.NOT_WRITTEN)), None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Everything that is said about one problem."""
+
+    number: int
+    name: str
+    title: str
+    path: str
+    status: Status
+    entries: tuple[EntryVerdict, ...] = ()
+    trouble: Finding | None = None                  # what keeps every check from running: no file, a syntax error, ...
+    prints: tuple[tuple[str, str], ...] = ()        # (where, text) of what the student's code printed
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        return {Status.PASSED: 0, Status.COURSE: 2}.get(self.status, 1)

@@ -1,0 +1,67 @@
+"""How processes talk: frames of one JSON message and raw arrays over a pipe. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from typing import BinaryIO
+
+import numpy as np
+
+LIMIT = 1 << 30
+DTYPES = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+          "float16", "float32", "float64", "complex64", "complex128", "bfloat16"}
+
+
+class WireError(Exception):
+    """What came is no frame: the other side broke off or wrote something else."""
+
+
+def dtype_of(name: str) -> np.dtype:
+    if name not in DTYPES:
+        raise WireError(f"unknown dtype {name!r}")
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
+def pack(message, arrays: dict[str, np.ndarray] | None = None) -> bytes:
+    arrays = {name: np.asarray(array) for name, array in (arrays or {}).items()}
+    table = [[name, array.dtype.name, list(array.shape)] for name, array in arrays.items()]
+    header = json.dumps([message, table]).encode()
+    body = b"".join(array.tobytes() for array in arrays.values())
+    return struct.pack("<QQ", len(header), len(body)) + header + body
+
+
+def send(stream: BinaryIO, message, arrays=None) -> None:
+    stream.write(pack(message, arrays))
+    stream.flush()
+
+
+def receive(stream: BinaryIO):
+    """The next `(message, arrays)`, or None at the end of the stream."""
+    prefix = stream.read(16)
+    if not prefix:
+        return None
+    if len(prefix) < 16:
+        raise WireError("a frame broke off")
+    header_size, body_size = struct.unpack("<QQ", prefix)
+    if header_size > LIMIT or body_size > LIMIT:
+        raise WireError("a frame is too large")
+    header, body = stream.read(header_size), stream.read(body_size)
+    if len(header) < header_size or len(body) < body_size:
+        raise WireError("a frame broke off")
+    try:
+        message, table = json.loads(header)
+        arrays, at = {}, 0
+        for name, dtype, shape in table:
+            kind = dtype_of(dtype)
+            count = math.prod(shape)
+            arrays[name] = np.frombuffer(body, kind, count, at).reshape(shape)
+            at += count * kind.itemsize
+        return message, arrays
+    except (ValueError, TypeError) as error:
+        raise WireError(f"a frame makes no sense: {error}") from error

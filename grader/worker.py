@@ -1,0 +1,120 @@
+"""The process that meets student code: calls come in on standard input, outcomes go out on what was standard output.
+
+It imports JAX before it reads anything, so that a worker can be started early and wait. Student code finds an empty standard input,
+and what it prints goes to standard error, with a marker before each call that tells the parent where a print belongs.
+It knows neither the key nor a reference.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+MARK = "\x1e"
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    requests = os.fdopen(os.dup(0), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.stdout.reconfigure(line_buffering=True)
+
+    from grader.sandbox import limit_this_process, on_request_tell_where
+
+    on_request_tell_where()
+
+    from grader import wire
+    from grader.settings import keep_compiled, set_up_jax
+
+    set_up_jax()
+    if "flax" in sys.argv:
+        from flax import nnx  # noqa: F401
+    import grader.evaluate  # noqa: F401
+
+    request = wire.receive(requests)
+    if request is None:
+        return
+    order = request[0]
+    calls = [wire.receive(requests) for _ in range(order["calls"])]
+    keep_compiled(order["cache"])
+    limit_this_process(order["memory"])
+    answer(order, calls, lambda message, arrays=None: wire.send(answers, message, arrays))
+
+
+def answer(order, frames, send) -> None:
+    """Imports the stub, puts it through the calls, and sends what came of it."""
+    import jax
+
+    from grader.call import Call
+    from grader.evaluate import Evaluation
+    from grader.failure import failure_of
+
+    def fail(error):
+        return failure_of(error, order["stub"])
+
+    def started(stage, id):
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:                   # whatever the student put there
+                pass
+        os.write(2, f"{MARK}{id}{MARK}".encode())
+        send({"started": [stage, id]})
+
+    kept = dict(jax.config.values)
+    started("import", -1)
+    try:
+        module = import_stub(order["stub"], order["source"])
+    except BaseException as error:              # sys.exit() at import is an outcome too
+        return send({"import failed": fail_to_wire(fail(error))})
+    finally:
+        for name, value in kept.items():        # what a stub sets globally must not decide its verdict
+            if jax.config.values[name] != value:
+                jax.config.update(name, value)
+    send({"found": {name: look_at(module, name) for name in order["names"]}})
+
+    def emit(call, outcome):
+        message, arrays = outcome.to_wire()
+        send({"outcome": call.id, **message}, arrays)
+
+    Evaluation(lambda entry: getattr(module, entry), fail, emit, started).run([Call.from_wire(*frame) for frame in frames])
+    started("end", -2)
+    send({"done": True})
+
+
+def fail_to_wire(failure):
+    from grader.verdict import Outcome
+
+    return Outcome(failure=failure).to_wire()[0]
+
+
+def import_stub(path: str, source: str):
+    import types
+
+    module = types.ModuleType("stub")
+    module.__file__ = path
+    sys.modules["stub"] = module
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    return module
+
+
+def look_at(module, name: str):
+    """What stands under a name: missing, what it is if it cannot be called, or how it can be called."""
+    import inspect
+
+    if not hasattr(module, name):
+        return {"missing": [n for n in vars(module) if not n.startswith("_")]}
+    found = getattr(module, name)
+    if not callable(found):
+        return {"not callable": type(found).__name__}
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):
+        return {"callable": inspect.isclass(found)}
+    parameters = [[p.name, p.kind.name, p.default is not p.empty] for p in signature.parameters.values()]
+    return {"callable": inspect.isclass(found), "parameters": parameters}
+
+
+if __name__ == "__main__":
+    main()
