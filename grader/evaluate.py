@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import gc
 from collections.abc import Callable, Iterable
 
 import jax
@@ -22,7 +23,9 @@ from grader.call import Call
 from grader.target import ModuleTarget, ParameterMismatch, target_for
 from grader.verdict import Failure, Outcome
 
-LEAK = "LeakedTracer"
+
+class Exhausted(Exception):
+    """A call took all the memory or stack that there is; what comes after it would only do so again."""
 
 
 class Evaluation:
@@ -69,6 +72,8 @@ class Evaluation:
         except BaseException as error:      # sys.exit() in a stub is an outcome too
             outcome = Outcome(failure=self.fail(error))
         self.emit(call, outcome)
+        if outcome.failure and (outcome.failure.type == "RecursionError" or outcome.failure.out_of_memory):
+            raise Exhausted
 
     def _target(self, call: Call):
         key = repr((call.check.entry, call.init, call.static, call.by_name))
@@ -178,16 +183,12 @@ class Evaluation:
         return describe({"traces": jnp.int32(count)})
 
     def _leaks(self, call: Call) -> Outcome:
-        """Whether a tracer outlives the trace that made it."""
-        target, (params, arrays) = self._target(call), self._arguments(call)
-        try:
-            with jax.checking_leaks():
-                jit(lambda params, arrays: target(params, arrays)).trace(params, arrays)
-        except Exception as error:
-            if "Leaked trace" not in str(error):
-                raise
-            return Outcome(failure=Failure(LEAK, message=str(error)))
-        return describe({"leaked": jnp.int32(0)})
+        """How many tracers outlive the traces that made them, found among all living objects."""
+        target = self._target(call)
+        jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
+        del target
+        gc.collect()
+        return describe({"leaked": jnp.int32(sum(isinstance(item, jax.core.Tracer) for item in gc.get_objects()))})
 
 
 def describe(value) -> Outcome:

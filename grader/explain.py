@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from grader.call import Call
 from grader.compare import Mismatch
 from grader.sandbox import Ended
@@ -41,12 +43,12 @@ def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
     for name, (does, instead) in TRACER_ERRORS.items():
         if failure.is_a(name):
             return f"{where} {does}", instead
-    message = (failure.message.strip().splitlines() or [""])[0]
+    message = re.sub(r" \(/.*\)$", "", (failure.message.strip().splitlines() or [""])[0])     # a path on this machine says nothing
     if failure.type == "ParameterMismatch":
         return "its parameters are not those of the contract, so the case's values cannot be loaded", "Mend the parameters first."
     if failure.type == "SystemExit":
         return f"{where} ends the program (`sys.exit()`, `exit()` or `quit()`)", "Leave a function with `return`."
-    if failure.is_a("MemoryError") or "RESOURCE_EXHAUSTED" in failure.message or "Out of memory" in failure.message:
+    if failure.out_of_memory:
         return f"{where} asks for more memory than the grader gives", "The cases are small: look for an array whose shape is a product of values, or a list that grows without end."
     if failure.type == "EOFError":
         return f"{where} reads standard input, which is empty here", "Take everything from the arguments; nobody can type while a verdict is made."
@@ -88,6 +90,8 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         if mismatch.expected and not mismatch.came:
             return f"{mismatch.expected.type} was expected, and nothing was raised", "", f"The contract asks for `raise {mismatch.expected.type}(...)` here."
         summary, advice = explain_failure(mismatch.came, kind)
+        if call.by_name and not mismatch.came.lines:
+            advice = advice or "This case passes its arguments by name, as a caller may. A bare `jax.vmap(..., in_axes=(...))` takes them by position only: call it inside a `def`."
         if mismatch.expected:
             summary = f"{mismatch.expected.type} was expected; instead {summary}"
         return summary, "", advice
@@ -102,6 +106,9 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return f"{subject} has dtype {mismatch.came}; expected {mismatch.expected}", "", \
             "The output has the input's dtype." if mismatch.expected != "bool" else "A mask is boolean; True means: may attend."
     difference = mismatch.difference
+    if kind == "leaks":
+        return "an intermediate value outlives the call: the file keeps a tracer in a global, a list or an attribute", "", \
+            "Keep nothing between calls. To look at a value, use `jax.debug.print`, or return it."
     if kind == "traces" and mismatch.leaf == "traces":
         return f"the body was traced {int(difference.came)} times for two calls with the same shapes; once is enough", "", \
             "What changes from call to call must be an array, not a Python value: a counter kept on the module or in a global forces a new trace."

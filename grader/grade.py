@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader import state
-from grader.problem import CourseError, Problem, Relation
+from grader.problem import TRANSFORMS, CourseError, Problem, Relation
 from grader.sandbox import Ended, Limits, Process
 from grader.stub import Stub, open_stub, shown_path
 from grader.verdict import Check, EntryVerdict, Finding, Outcome, Status, Verdict
@@ -54,11 +54,11 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
     order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), memory=worker.limits.memory)
     worker.send([(order, None), *(call.to_wire() for call in calls)])
     with Answers(problem, calls, seed) as answers:
-        attempt = _listen(worker)
+        attempt = _listen(worker, stub.source)
         if "import failed" in attempt.messages:
-            trouble = _import_trouble(Outcome.from_wire(attempt.messages["import failed"], {}), attempt.ended)
+            trouble = _import_trouble(Outcome.from_wire(attempt.messages["import failed"], {}), attempt)
         elif "found" not in attempt.messages:
-            trouble = _import_trouble(None, attempt.ended)
+            trouble = _import_trouble(None, attempt)
         else:
             trouble = None
         prints = _prints(worker.prints, calls)
@@ -69,6 +69,8 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
                 progress("computing the answer key (once)")
             answers.expected()
             entries = tuple(_judge(entry, problem, calls, attempt, answers, want_mistakes, progress) for entry in problem.entries)
+            if attempt.ended.how != "finished" and not any(entry.first for entry in entries):
+                trouble = _import_trouble(None, attempt)
     state.prune(cache)
     statuses = {entry.status for entry in entries}
     status = (Status.PASSED if statuses == {Status.PASSED} else Status.NOT_WRITTEN if statuses == {Status.NOT_WRITTEN} else Status.FAILED)
@@ -84,16 +86,22 @@ class _Attempt:
     messages: dict
     stage: tuple[str, int] | None
     ended: Ended
+    lines: tuple[tuple[int, str, str], ...] = ()    # where it was stuck, or crashed
 
 
-def _listen(worker: Process) -> _Attempt:
+def _source_line(number: int | None, source: str) -> tuple[tuple[int, str, str], ...]:
+    lines = source.splitlines()
+    return ((number, "", lines[number - 1].strip()),) if number and number <= len(lines) else ()
+
+
+def _listen(worker: Process, source: str) -> _Attempt:
     outcomes, messages, stage = {}, {}, None
     frames = worker.frames()
     while True:
         try:
             message, arrays = next(frames)
         except StopIteration as stop:
-            return _Attempt(outcomes, messages, stage, stop.value)
+            return _Attempt(outcomes, messages, stage, stop.value, _source_line(stop.value.line, source))
         if "started" in message:
             stage = tuple(message["started"])
         elif "outcome" in message:
@@ -102,12 +110,13 @@ def _listen(worker: Process) -> _Attempt:
             messages |= message
 
 
-def _import_trouble(outcome: Outcome | None, ended: Ended) -> Finding:
+def _import_trouble(outcome: Outcome | None, attempt: _Attempt) -> Finding:
     from grader.explain import explain_ended, explain_failure
 
     if outcome is None:
-        summary, advice = explain_ended(ended)
-        return Finding(Check("", "import"), Status.FAILED, f"while the file was imported, {summary}", lines=((ended.line, "", ""),) if ended.line else (), advice=advice)
+        summary, advice = explain_ended(attempt.ended)
+        when = "between two calls" if "found" in attempt.messages else "while the file was imported"
+        return Finding(Check("", "import"), Status.FAILED, f"{when}, {summary}", lines=attempt.lines, advice=advice)
     summary, advice = explain_failure(outcome.failure, "import")
     return Finding(Check("", "import"), Status.FAILED, f"the file cannot be imported: {summary}", lines=outcome.failure.lines, advice=advice)
 
@@ -124,7 +133,8 @@ def _judge(entry, problem: Problem, calls, attempt: _Attempt, answers, want_mist
     if any(finding.status == Status.NOT_WRITTEN for finding in findings):
         return EntryVerdict(entry.name, Status.NOT_WRITTEN, tuple(findings))
     if not failed:
-        return EntryVerdict(entry.name, Status.PASSED, tuple(findings))
+        cut_short = any(finding.status == Status.UNCHECKED for finding in findings)
+        return EntryVerdict(entry.name, Status.UNCHECKED if cut_short else Status.PASSED, tuple(findings))
     known = None
     if want_mistakes and broken:
         if answers.key.mistakes is None:
@@ -140,7 +150,7 @@ def _not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
         others = ", ".join(found["missing"][:6]) or "nothing"
         return Finding(check, Status.FAILED, f"the file defines no `{name}`", f"it defines: {others}", advice=f"The contract's name is `{name}`, spelled exactly so.")
     if "not callable" in found:
-        return Finding(check, Status.FAILED, f"`{name}` is a {found['not callable']}, which cannot be called", advice=f"Is `{name}` assigned again further down?")
+        return Finding(check, Status.FAILED, f"`{name}` is of type {found['not callable']} and cannot be called", advice=f"Is `{name}` assigned again further down?")
     expected = problem.signatures[name]
     parameters = found.get("parameters")
     if parameters is None:
@@ -169,12 +179,11 @@ def _findings(entry, problem: Problem, calls, attempt: _Attempt, answers) -> tup
     relations: dict[str, Relation] = {relation.name: relation for relation in entry.relations}
     findings: list[Finding] = []
     broken: dict[int, bool] = {}
-    cut_short = False
     for call in calls:
         if call.check.case in relations:
             if call.variant == "":
                 group = [c for c in calls if c.check == call.check]
-                finding = _relation_finding(relations[call.check.case], group, attempt, cut_short)
+                finding = _relation_finding(relations[call.check.case], group, attempt)
                 findings.append(finding)
                 if finding.status == Status.FAILED:
                     broken |= {c.id: True for c in group}
@@ -182,18 +191,13 @@ def _findings(entry, problem: Problem, calls, attempt: _Attempt, answers) -> tup
         outcome = attempt.outcomes.get(call.id)
         inputs = call.described()
         if outcome is None:
-            findings.append(_no_outcome(call, attempt, inputs, cut_short))
-            cut_short = cut_short or findings[-1].status == Status.FAILED
+            findings.append(_no_outcome(call.check, {call.id}, attempt, inputs))
             continue
         if outcome.failure and outcome.failure.type == "NotImplementedError" and outcome.failure.lines:
             findings.append(Finding(call.check, Status.NOT_WRITTEN, f"line {outcome.failure.lines[-1][0]} raises NotImplementedError: not written yet",
                                     inputs=inputs, lines=outcome.failure.lines))
             continue
         answer = answers[call.id]
-        if call.check.kind == "leaks" and outcome.failure and outcome.failure.type == "LeakedTracer":
-            findings.append(Finding(call.check, Status.FAILED, "an intermediate value outlives the call: the file keeps a tracer in a global, a list or an attribute",
-                                    inputs=inputs, advice="Keep nothing between calls. To look at a value, use `jax.debug.print` or return it."))
-            continue
         mismatch = compare(answer.outcome, outcome, answer.allowed)
         if mismatch is None:
             findings.append(Finding(call.check, Status.PASSED, inputs=inputs))
@@ -201,32 +205,22 @@ def _findings(entry, problem: Problem, calls, attempt: _Attempt, answers) -> tup
         broken[call.id] = True
         summary, detail, advice = explain_mismatch(mismatch, call, problem.returns.get(entry.name, ""))
         lines = outcome.failure.lines if outcome.failure else ()
-        findings.append(Finding(call.check, Status.FAILED, summary, detail, inputs, mismatch.difference, lines, advice))
-    if cut_short is False and attempt.ended.how != "finished" and not any(f.status == Status.FAILED for f in findings):
-        summary, advice = _ended(attempt)
-        findings.append(Finding(Check(entry.name, "end"), Status.FAILED, summary, advice=advice))
+        difference = mismatch.difference if call.check.kind in TRANSFORMS else None
+        findings.append(Finding(call.check, Status.FAILED, summary, detail, inputs, difference, lines, advice))
     return findings, broken
 
 
-def _no_outcome(call, attempt: _Attempt, inputs: str, cut_short: bool) -> Finding:
-    """The run ended before this call came back: the first such call says why, the others could not be checked."""
-    stage, id = attempt.stage or ("import", -1)
-    if not cut_short and attempt.ended.how != "finished" and (id == call.id or stage == call.check.kind):
-        summary, advice = _ended(attempt)
-        lines = ((attempt.ended.line, "", ""),) if attempt.ended.line else ()
-        return Finding(call.check, Status.FAILED, summary, inputs=inputs, lines=lines, advice=advice)
-    return Finding(call.check, Status.UNCHECKED, "the run was cut short before this", inputs=inputs)
-
-
-def _ended(attempt: _Attempt) -> tuple[str, str]:
+def _no_outcome(check: Check, ids: set[int], attempt: _Attempt, inputs: str) -> Finding:
+    """The run ended before these calls came back: those under way then are at fault, the others could not be checked."""
     from grader.explain import explain_ended
 
-    if attempt.ended.how == "finished":
-        return "the run ended without a result for this", ""
-    return explain_ended(attempt.ended)
+    if attempt.ended.how != "finished" and attempt.stage and attempt.stage[1] in ids:
+        summary, advice = explain_ended(attempt.ended)
+        return Finding(check, Status.FAILED, summary, inputs=inputs, lines=attempt.lines, advice=advice)
+    return Finding(check, Status.UNCHECKED, "the run was cut short before this", inputs=inputs)
 
 
-def _relation_finding(relation: Relation, group, attempt: _Attempt, cut_short: bool) -> Finding:
+def _relation_finding(relation: Relation, group, attempt: _Attempt) -> Finding:
     """Judges a property on raw arrays: the unchanged call against each changed one."""
     import numpy as np
 
@@ -236,7 +230,7 @@ def _relation_finding(relation: Relation, group, attempt: _Attempt, cut_short: b
     outcomes = [attempt.outcomes.get(call.id) for call in group]
     base = outcomes[0]
     if any(outcome is None for outcome in outcomes):
-        return _no_outcome(group[0], attempt, inputs, cut_short)
+        return _no_outcome(check, {call.id for call in group}, attempt, inputs)
     if any(outcome.failure or outcome.structure != "array" for outcome in outcomes):
         return Finding(check, Status.UNCHECKED, "the calls of this property gave no arrays", inputs=inputs)
     rows = []
@@ -250,12 +244,12 @@ def _relation_finding(relation: Relation, group, attempt: _Attempt, cut_short: b
         return Finding(check, Status.PASSED, inputs=inputs)
     label = group[1 + int(np.argmax(wrong.reshape(len(wrong), -1).any(1)))].variant
     difference = Difference("property", np.zeros_like(wrong), wrong, wrong, 0.0, 0.0)
-    return Finding(check, Status.FAILED, f"{relation.rule} It does not hold here: {label}", inputs=inputs, difference=difference)
+    return Finding(check, Status.FAILED, f"{relation.rule} Broken by: {label}", inputs=inputs, difference=difference)
 
 
 def _prints(text: str, calls) -> tuple[tuple[str, str], ...]:
     """What was printed, by the call in which it was printed; equal texts once."""
-    text = re.split(r"(?m)^(?:Fatal Python error|Current thread|Thread) .*$", text)[0]
+    text = re.split(r"Fatal Python error: |(?:Current thread|Thread) 0x", text)[0]      # the stack that a stuck worker printed
     parts = re.split("\x1e(-?\\d+)\x1e", text)
     names = {call.id: f"{call.check.kind} · {call.check.case}" for call in calls} | {-1: "import", -2: "end"}
     found, seen = [], set()

@@ -27,8 +27,8 @@ POSIX = os.name == "posix"
 class Limits:
     """`cpu` and `wall` seconds bound the time between two signs of life; `memory` bytes come on top of what JAX itself takes."""
 
-    cpu: float = 10.0
-    wall: float = 60.0
+    cpu: float = 8.0
+    wall: float = 30.0
     memory: int = 2 << 30
     output: int = 32 << 20
 

@@ -32,6 +32,10 @@ class Failure:
     def is_a(self, name: str) -> bool:
         return name == self.type or name in self.bases
 
+    @property
+    def out_of_memory(self) -> bool:
+        return self.is_a("MemoryError") or "RESOURCE_EXHAUSTED" in self.message or "Out of memory" in self.message
+
 
 @dataclass(frozen=True)
 class Outcome:

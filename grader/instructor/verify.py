@@ -1,0 +1,202 @@
+"""Proves that a problem holds together: stub, lesson, hints, reference, right answers and mistakes. For authors and CI."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from grader import problem as course
+from grader.grade import grade
+from grader.instructor.lesson import faults_of
+from grader.problem import CourseError, Problem
+from grader.verdict import Status
+
+STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py"}
+INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "right"}
+NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
+AT_ONCE = 2
+
+# How a mistake or a reference is put in the stub's place.
+STAND_IN = """from pathlib import Path
+from grader.instructor.stand_in import names
+globals().update(names(Path({folder!r}), {number}, {mistake!r}))
+"""
+
+
+@dataclass
+class Proof:
+    """What verify found out about one problem."""
+
+    problem: Problem
+    checks: int = 0
+    cases: int = 0
+    right: int = 0
+    mistakes: int = 0
+    caught: int = 0
+    named: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def verify(root: Path, problems: list[Problem], console) -> int:
+    """Prints a table and every fault; returns 0 when there is none, 2 otherwise."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    proofs = [Proof(problem) for problem in problems]
+    faults = stray_files(root)
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
+                  disable=not console.is_terminal) as progress, \
+            concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        tasks = [(proof, trial) for proof in proofs for trial in _trials(proof)]
+        bar = progress.add_task("verifying", total=len(tasks))
+        running = {pool.submit(_guarded, proof, trial): proof for proof, trial in tasks}
+        try:
+            for done in concurrent.futures.as_completed(running):
+                running[done].faults += done.result()
+                progress.update(bar, advance=1, description=f"verifying {running[done].problem.number}")
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("problem", "checks", "cases", "right", "mistakes", "caught", "named", ""):
+        table.add_column(column, justify="left" if column in ("problem", "") else "right")
+    for proof in proofs:
+        mark = Text("✗", style="bold red") if proof.faults else Text("✓", style="green")
+        table.add_row(proof.problem.name, *map(str, (proof.checks, proof.cases, proof.right, proof.mistakes, proof.caught, proof.named)), mark)
+    console.print(table)
+    faults += [f"{proof.problem.name}: {fault}" for proof in proofs for fault in sorted(proof.faults)]
+    for fault in faults:
+        console.print(Text.assemble(("✗ ", "bold red"), fault), soft_wrap=True)
+    console.print("every problem holds together" if not faults else f"{len(faults)} fault{'s' if len(faults) > 1 else ''}")
+    return 2 if faults else 0
+
+
+def stray_files(root: Path) -> list[str]:
+    """Numbers used twice, and files and folders that belong to no problem."""
+    faults = []
+    problems = course.discover(root)
+    numbers = Counter(problem.number for problem in problems)
+    faults += [f"the number {number} is used {count} times" for number, count in numbers.items() if count > 1]
+    names = {problem.name for problem in problems}
+    for half, allowed in (("problems", STUDENT_FILES), ("solutions", INSTRUCTOR_FILES)):
+        for folder in sorted((root / half).glob("*")):
+            if folder.name not in names:
+                faults.append(f"stray: {half}/{folder.name}")
+                continue
+            faults += [f"stray: {half}/{folder.name}/{path.name}" for path in sorted(folder.iterdir())
+                       if path.name not in allowed and path.name != "__pycache__"]
+    return faults
+
+
+def _trials(proof: Proof):
+    """The things to try for one problem, each a function that returns faults."""
+    problem = proof.problem
+    trials = [lambda: _parts(proof), lambda: faults_of(problem.lesson)]
+    if problem.solutions is None:
+        return [*trials, lambda: [f"solutions/{problem.name}/ is missing"]]
+    trials += [lambda: _unwritten(proof), lambda: _passes(proof, "the reference", _stand_in(problem, ""))]
+    for path in sorted((problem.solutions / "right").glob("*.py")):
+        proof.right += 1
+        trials.append(lambda path=path: _passes(proof, f"right/{path.name}", path.read_text(encoding="utf-8")))
+    try:
+        bank = course.mistakes(problem.solutions / "mistakes.py")
+    except CourseError as error:
+        return [*trials, lambda message=str(error): [message]]
+    for known in bank:
+        proof.mistakes += 1
+        trials.append(lambda known=known: _caught(proof, known))
+    sentences = Counter(known.sentence for known in bank)
+    trials.append(lambda: [f"mistake {known.name} has no sentence" for known in bank if not known.sentence]
+                  + [f"{count} mistakes say: {sentence}" for sentence, count in sentences.items() if count > 1 and sentence])
+    return trials
+
+
+def _guarded(proof: Proof, trial) -> list[str]:
+    try:
+        return trial()
+    except CourseError as error:
+        return [str(error)]
+    except Exception as error:                      # a broken problem must not hide the faults of the others
+        return [f"{type(error).__name__}: {error}"]
+
+
+def _parts(proof: Proof) -> list[str]:
+    problem, faults = proof.problem, []
+    if not problem.stub.exists():
+        faults.append("stub.py is missing")
+    if not problem.pristine.exists():
+        return [*faults, ".stub.py, the copy of the stub that `reset` puts back, is missing"]
+    if problem.stub.exists() and problem.stub.read_bytes() != problem.pristine.read_bytes():
+        faults.append("stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other")
+    if len(problem.hints) < NEEDED_HINTS:
+        faults.append(f"hints.md has {len(problem.hints)} hints; at least {NEEDED_HINTS} are needed")
+    faults += [f"hint {i + 1} is empty" for i, hint in enumerate(problem.hints) if not hint]
+    right = len(list((problem.solutions / "right").glob("*.py"))) if problem.solutions else 0
+    if right < NEEDED_RIGHT:
+        faults.append(f"right/ has {right} solutions in other styles; at least {NEEDED_RIGHT} are needed")
+    if problem.solutions and (problem.solutions / "mistakes.py").exists():
+        count = len(course.mistakes(problem.solutions / "mistakes.py"))
+        if count < NEEDED_MISTAKES:
+            faults.append(f"mistakes.py has {count} mistakes; about ten are needed")
+    written = [problem.lesson, problem.folder / "hints.md", problem.folder / "checks.py"]
+    written += sorted(problem.solutions.rglob("*.py")) if problem.solutions else []
+    faults += [f"{path.name} has a TODO left" for path in written if path.exists() and "TODO" in path.read_text(encoding="utf-8").replace("the TODO", "")]
+    undeclared = {entry.name for entry in problem.entries} ^ {*problem.names}
+    if undeclared:
+        faults.append(f"checks.py and the stub disagree on the names {', '.join(sorted(undeclared))}")
+    return faults
+
+
+def _unwritten(proof: Proof) -> list[str]:
+    """The stub fails as not written: as it is, without being run, and with one more comment, when it is."""
+    problem = proof.problem
+    if grade(problem, problem.pristine).status != Status.NOT_WRITTEN:
+        return ["the stub is not recognised as not written"]
+    verdict = _graded(problem, problem.pristine.read_text(encoding="utf-8") + "\n# a comment\n")
+    return [] if verdict.status == Status.NOT_WRITTEN else [f"the stub, when it runs, is not told as not written: {_told(verdict)}"]
+
+
+def _passes(proof: Proof, what: str, source: str) -> list[str]:
+    verdict = _graded(proof.problem, source)
+    if what == "the reference":
+        findings = [finding for entry in verdict.entries for finding in entry.findings]
+        proof.checks = len(findings)
+        proof.cases = len({(finding.check.entry, finding.check.case) for finding in findings})
+    return [] if verdict.status == Status.PASSED else [f"{what} does not pass: {_told(verdict)}"]
+
+
+def _caught(proof: Proof, known) -> list[str]:
+    verdict = _graded(proof.problem, _stand_in(proof.problem, known.name))
+    if verdict.status == Status.PASSED:
+        return [f"mistake {known.name} is not caught"]
+    proof.caught += 1
+    entry = known.entry or proof.problem.entries[0].name
+    others = [e for e in verdict.entries if e.name != entry and e.status != Status.PASSED]
+    named = next((e.mistake for e in verdict.entries if e.name == entry), "")
+    if named != known.name:
+        return [f"mistake {known.name} is named {named or 'nothing'}: {_told(verdict)}"]
+    proof.named += 1
+    return [f"mistake {known.name} also fails {e.name}: {_told(verdict)}" for e in others]
+
+
+def _graded(problem: Problem, source: str):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stub.py")
+        path.write_text(source, encoding="utf-8")
+        return grade(problem, path)
+
+
+def _stand_in(problem: Problem, mistake: str) -> str:
+    return STAND_IN.format(folder=str(problem.folder.parents[1]), number=problem.number, mistake=mistake)
+
+
+def _told(verdict) -> str:
+    if verdict.trouble:
+        return verdict.trouble.summary
+    entry = next((e for e in verdict.entries if e.first), None)
+    return f"{entry.first.check.case} · {entry.first.check.kind}: {entry.first.summary}" if entry else verdict.status.value

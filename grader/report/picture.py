@@ -1,0 +1,92 @@
+"""Small pictures of arrays in text: where an output is wrong, and a few of its values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.verdict import Difference
+
+SHADES = "·░▒▓█"
+MOST_ROWS, MOST_COLUMNS = 16, 60
+
+
+def error_map(difference: Difference) -> list[str]:
+    """The error over the output, one character a value (or a block of values): `·` is right, `█` the largest error, `N` NaN or inf."""
+    wrong, error = plane(difference.wrong, difference)[0], plane(_error(difference), difference)[0]
+    special = ~np.isfinite(error)
+    largest = error[~special].max(initial=0.0)
+    level = np.where(wrong, np.ceil(np.where(special, 0, error) / (largest or 1.0) * (len(SHADES) - 1)).clip(1), 0).astype(int)
+    level = np.where(wrong & special, len(SHADES), level)
+    level = _blocks(level, MOST_ROWS, MOST_COLUMNS)
+    return ["".join((SHADES + "N")[value] for value in row) for row in level]
+
+
+def plane(array: np.ndarray, difference: Difference) -> tuple[np.ndarray, str]:
+    """The last two axes at the first wrong place, and how that place is written."""
+    array = np.atleast_2d(array)
+    if array.ndim == 2:
+        return array, ""
+    wrong = np.atleast_2d(difference.wrong)
+    index = np.unravel_index(int(np.argmax(wrong.reshape(*wrong.shape[:-2], -1).any(-1))), wrong.shape[:-2])
+    return array[index], "[" + ", ".join(str(int(i)) for i in index) + ", :, :]"
+
+
+def where(difference: Difference) -> str:
+    """Which rows and columns are wrong, in words."""
+    wrong, place = plane(difference.wrong, difference)
+    rows, columns = np.flatnonzero(wrong.any(1)), np.flatnonzero(wrong.any(0))
+    told = f"{_ranges('row', rows, wrong.shape[0])}, {_ranges('column', columns, wrong.shape[1])}"
+    return f"in {place} {told}" if place else told
+
+
+def values(difference: Difference, rows: int = 4, columns: int = 4) -> tuple[list[str], list[str], str]:
+    """A window of expected and actual values that holds the first wrong one, and where the window stands."""
+    wrong, place = plane(difference.wrong, difference)
+    expected, came = plane(difference.expected, difference)[0], plane(difference.came, difference)[0]
+    first_row, first_column = (int(i) for i in np.argwhere(wrong)[0])
+    top = max(0, min(first_row, wrong.shape[0] - rows))
+    left = max(0, min(first_column, wrong.shape[1] - columns))
+    window = np.s_[top:top + rows, left:left + columns]
+    cut = [f"rows {top}–{min(top + rows, wrong.shape[0]) - 1} of {wrong.shape[0]}"] if wrong.shape[0] > rows else []
+    cut += [f"columns {left}–{min(left + columns, wrong.shape[1]) - 1} of {wrong.shape[1]}"] if wrong.shape[1] > columns else []
+    return _grid(expected[window]), _grid(came[window]), ", ".join([place] * bool(place) + cut)
+
+
+def _error(difference: Difference) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.abs(difference.expected.astype(np.float64) - difference.came.astype(np.float64))
+
+
+def _blocks(level: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The array made no larger than rows × columns, each block by its largest value."""
+    for axis, most in ((0, rows), (1, columns)):
+        size = level.shape[axis]
+        if size > most:
+            edges = np.linspace(0, size, most + 1).astype(int)[:-1]
+            level = np.maximum.reduceat(level, edges, axis=axis)
+    return level
+
+
+def _ranges(noun: str, found: np.ndarray, total: int) -> str:
+    if len(found) == total:
+        return f"every {noun}" if total > 1 else f"the only {noun}"
+    runs = np.split(found, np.flatnonzero(np.diff(found) > 1) + 1)
+    told = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs[:4]) + (", …" if len(runs) > 4 else "")
+    return f"{noun}{'s' if len(found) > 1 else ''} {told} of {total}"
+
+
+def _grid(array: np.ndarray) -> list[str]:
+    cells = [[_number(value) for value in row] for row in array]
+    width = max((len(cell) for row in cells for cell in row), default=1)
+    return [" ".join(cell.rjust(width) for cell in row) for row in cells]
+
+
+def _number(value) -> str:
+    if value.dtype.kind == "b":
+        return str(bool(value))
+    if value.dtype.kind in "iu":
+        return str(int(value))
+    number = float(value)
+    if not np.isfinite(number):
+        return {"inf": "inf", "-inf": "-inf"}.get(str(number), "NaN")
+    return f"{number:.3f}" if number == 0 or 1e-3 <= abs(number) < 1e4 else f"{number:.1e}"

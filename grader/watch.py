@@ -1,0 +1,153 @@
+"""Grades again at each save, with a worker waiting that has imported JAX already."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from grader import grade as stages
+from grader.problem import CourseError, Problem, discover, read
+from grader.report import terminal
+from grader.stub import open_stub
+from grader.verdict import Status
+
+KEYS = "h hint   l lesson   r run again   q quit"
+
+
+def watch(root: Path, chosen: Problem | None, console) -> int:
+    """Watches one problem, or the first unsolved one and then the next. Returns 0 when everything watched passes, 1 otherwise."""
+    try:
+        return asyncio.run(_Watch(root, chosen, console).run())
+    except KeyboardInterrupt:
+        return 130
+
+
+class _Watch:
+    def __init__(self, root: Path, chosen: Problem | None, console):
+        self.root, self.chosen, self.console = root, chosen, console
+        self.problem: Problem | None = chosen
+        self.worker = None
+        self.passed = False
+        self.done = asyncio.Event()
+        self.again = asyncio.Event()
+
+    async def run(self) -> int:
+        import watchfiles
+
+        if not self.chosen:
+            self.problem = self._first_unsolved()
+            if self.problem is None:
+                self.console.print("every problem here is solved")
+                return 0
+        with _keys(self._key):
+            self.again.set()
+            changes = asyncio.create_task(self._follow(watchfiles))
+            try:
+                while not self.done.is_set():
+                    await _first(self.again.wait(), self.done.wait())
+                    if self.done.is_set():
+                        break
+                    self.again.clear()
+                    await asyncio.to_thread(self._grade)
+            finally:
+                self.done.set()
+                changes.cancel()
+                if self.worker:
+                    self.worker.kill()
+        return 0 if self.passed else 1
+
+    async def _follow(self, watchfiles):
+        """Sets `again` when the watched stub's content changes; a touch or a backup file of the editor's does not count."""
+        seen = self._content()
+        async for _ in watchfiles.awatch(self.root / "problems", stop_event=self.done, debounce=60, step=20, ignore_permission_denied=True):
+            content = self._content()
+            if content != seen:
+                seen = content
+                self.again.set()
+
+    def _content(self):
+        try:
+            return self.problem.stub.read_bytes()
+        except OSError:
+            return None
+
+    def _grade(self) -> None:
+        problem, worker = self.problem, self.worker
+        self.worker = None
+        if self.console.is_terminal:
+            self.console.clear()
+        try:
+            verdict = stages.grade(problem, worker=worker, progress=lambda text: self.console.print(text, style="dim"))
+            if problem.stub.exists():
+                stages.remember(problem, read(problem.stub), verdict)
+        except CourseError as error:
+            verdict = stages.course_fault(problem, error)
+        terminal.show(verdict, self.console)
+        self.passed = verdict.status == Status.PASSED
+        if self.passed and not self.chosen:
+            self.problem = self._first_unsolved()
+            if self.problem is None:
+                self.console.print("\nthat was the last one: every problem here is solved")
+                self.problem = problem
+                self.done.set()
+                return
+            self.console.print(f"\non to {self.problem.number} · {self.problem.title}: {self.problem.stub.relative_to(self.root).as_posix()}", style="bold")
+        self.console.print(f"\nwatching {self.problem.stub.relative_to(self.root).as_posix()}   {KEYS}", style="dim")
+        self.worker = stages.start_worker(self.problem)
+
+    def _first_unsolved(self) -> Problem | None:
+        from grader.cli import progress_of
+
+        return next((p for p in discover(self.root) if progress_of(p)[0] != "passed"), None)
+
+    def _key(self, key: str) -> None:
+        from grader import cli
+
+        number = str(self.problem.number)
+        if key in ("q", "c-c", "c-d"):
+            self.done.set()
+        elif key == "h":
+            cli.main(["hint", number])
+        elif key == "l":
+            from rich.markdown import Markdown
+
+            self.console.print(Markdown(self.problem.lesson.read_text(encoding="utf-8")))
+        elif key == "r":
+            self.again.set()
+
+
+async def _first(*waits) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+class _keys:
+    """Calls back for each key while the block runs; without a terminal there are none."""
+
+    def __init__(self, pressed):
+        self.pressed = pressed
+        self.stack = None
+
+    def __enter__(self):
+        import contextlib
+
+        if not sys.stdin.isatty():
+            return
+        from prompt_toolkit.input import create_input
+
+        keys = create_input()
+
+        def ready():
+            for press in keys.read_keys():
+                self.pressed(str(getattr(press.key, "value", press.key)))
+
+        self.stack = contextlib.ExitStack()
+        self.stack.enter_context(keys.raw_mode())
+        self.stack.enter_context(keys.attach(ready))
+
+    def __exit__(self, *error):
+        if self.stack:
+            self.stack.close()
