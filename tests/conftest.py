@@ -1,0 +1,41 @@
+"""What the tests share: the course as it is, a copy of it to write in, and a way to grade a piece of text."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from grader.grade import grade
+from grader.problem import Problem, discover
+from grader.sandbox import Limits
+
+ROOT = Path(__file__).resolve().parents[1]
+PROBLEMS = {problem.number: problem for problem in discover(ROOT)}
+
+
+@pytest.fixture(scope="session")
+def sdpa() -> Problem:
+    """Problem 31, the simplest one."""
+    return PROBLEMS[31]
+
+
+@pytest.fixture
+def attempt(tmp_path):
+    """Grades a text as the stub of a problem: `attempt("def sdpa(q, k, v): ...")` gives its Verdict. The file is named stub.py."""
+    def graded(source: str | bytes, number: int = 31, limits: Limits = Limits(), **options):
+        path = tmp_path / "stub.py"
+        path.write_bytes(source if isinstance(source, bytes) else source.encode())
+        return grade(PROBLEMS[number], path, limits=limits, **options)
+
+    return graded
+
+
+@pytest.fixture
+def course(tmp_path) -> Path:
+    """A copy of the course that a test may write in."""
+    copy = tmp_path / "course"
+    for part in ("grader", "problems", "solutions"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
