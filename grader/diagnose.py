@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grader.compare import agree, distance
+from grader.compare import agree, compare, distance
 from grader.key import Answer, KnownMistake
 from grader.verdict import Outcome
 
@@ -25,7 +25,7 @@ def diagnose(entry: str, outcomes: Mapping[int, Outcome], answers: Mapping[int, 
         told, off = False, 0.0
         for id, theirs in mistake.outcomes.items():
             mine = outcomes.get(id)
-            if mine is None or not agree(theirs, mine, _allowed(theirs, answers.get(id))):
+            if mine is None or not (agree(theirs, mine, _allowed(theirs, answers.get(id))) or _both_right(theirs, mine, answers.get(id))):
                 break
             told = told or broken.get(id, False)
             off = max(off, distance(theirs, mine))
@@ -33,6 +33,11 @@ def diagnose(entry: str, outcomes: Mapping[int, Outcome], answers: Mapping[int, 
             if told:
                 fitting.append((off, len(fitting), mistake))
     return min(fitting)[2] if fitting else None
+
+
+def _both_right(theirs: Outcome, mine: Outcome, answer: Answer | None) -> bool:
+    """Both fail in the way that the contract asks for, whatever words they use."""
+    return bool(answer and answer.outcome.failure and compare(answer.outcome, theirs, {}) is None and compare(answer.outcome, mine, {}) is None)
 
 
 def _allowed(theirs: Outcome, answer: Answer | None) -> dict[str, float]:

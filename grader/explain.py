@@ -75,6 +75,8 @@ def explain_ended(ended: Ended) -> tuple[str, str]:
         return f"{where} took more memory than the grader gives, and the process was ended", "Look for an array whose shape is a product of values, or a list that grows without end."
     if ended.how == "flood":
         return f"it printed {ended.detail} and went on, and was stopped", "Look for a `print` in a loop that does not end."
+    if ended.how == "forged":
+        return "it wrote something of its own into the channel that carries the outcomes", "Leave file descriptors alone; to show a value, use `print`."
     if ended.how == "signal":
         return f"{where} crashed the Python process ({ended.detail})", "Only native code crashes like this: look at calls through ctypes, or at buffers that were freed."
     return f"{where} ended the Python process (exit code {ended.detail})", "Leave a function with `return`, not with `os._exit()`."
@@ -87,7 +89,7 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return "the module does not hold the variables of the contract", _variables(mismatch.expected[1], mismatch.came[1]), \
             "What counts is the name, kind and shape; initial values are free."
     if mismatch.way == "failure":
-        if mismatch.expected and not mismatch.came:
+        if mismatch.expected and (not mismatch.came or mismatch.came.type == "ParameterMismatch"):
             return f"{mismatch.expected.type} was expected, and nothing was raised", "", f"The contract asks for `raise {mismatch.expected.type}(...)` here."
         summary, advice = explain_failure(mismatch.came, kind)
         if call.by_name and not mismatch.came.lines:

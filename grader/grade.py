@@ -56,7 +56,7 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
     with Answers(problem, calls, seed) as answers:
         attempt = _listen(worker, stub.source)
         if "import failed" in attempt.messages:
-            trouble = _import_trouble(Outcome.from_wire(attempt.messages["import failed"], {}), attempt)
+            trouble = _import_trouble(attempt.messages["import failed"], attempt)
         elif "found" not in attempt.messages:
             trouble = _import_trouble(None, attempt)
         else:
@@ -102,12 +102,18 @@ def _listen(worker: Process, source: str) -> _Attempt:
             message, arrays = next(frames)
         except StopIteration as stop:
             return _Attempt(outcomes, messages, stage, stop.value, _source_line(stop.value.line, source))
-        if "started" in message:
-            stage = tuple(message["started"])
-        elif "outcome" in message:
-            outcomes[message["outcome"]] = Outcome.from_wire(message, arrays)
-        else:
-            messages |= message
+        try:
+            if "started" in message:
+                stage = (str(message["started"][0]), int(message["started"][1]))
+            elif "outcome" in message:
+                outcomes[int(message["outcome"])] = Outcome.from_wire(message, arrays)
+            elif "found" in message:
+                messages["found"] = {str(name): dict(found) for name, found in message["found"].items()}
+            elif "import failed" in message:
+                messages["import failed"] = Outcome.from_wire(message["import failed"], {})
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            worker.kill()
+            return _Attempt(outcomes, messages, stage, Ended("forged"))
 
 
 def _import_trouble(outcome: Outcome | None, attempt: _Attempt) -> Finding:
@@ -203,6 +209,9 @@ def _findings(entry, problem: Problem, calls, attempt: _Attempt, answers) -> tup
             findings.append(Finding(call.check, Status.PASSED, inputs=inputs))
             continue
         broken[call.id] = True
+        if mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch" and findings[0].status == Status.FAILED:
+            findings.append(Finding(call.check, Status.UNCHECKED, "the parameters have to be mended first", inputs=inputs))
+            continue
         summary, detail, advice = explain_mismatch(mismatch, call, problem.returns.get(entry.name, ""))
         lines = outcome.failure.lines if outcome.failure else ()
         difference = mismatch.difference if call.check.kind in TRANSFORMS else None

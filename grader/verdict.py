@@ -56,7 +56,24 @@ class Outcome:
             type_, bases, text, lines = message["failure"]
             return cls(failure=Failure(str(type_), tuple(map(str, bases)), str(text),
                                        tuple((int(number), str(function), str(source)) for number, function, source in lines)))
+        if leaf_paths(message["structure"]) != {*arrays}:
+            raise ValueError("the structure and the arrays do not fit together")
         return cls(message["structure"], arrays)
+
+
+def leaf_paths(structure, path: str = "") -> set[str]:
+    """The paths of the arrays in a structure; ValueError when it is none."""
+    if isinstance(structure, str):
+        return {path} if structure == "array" else set()
+    kind, parts = structure
+    if kind == "variables":
+        if all(len(part) == 4 and all(isinstance(part[i], str) for i in (0, 1, 3)) and all(isinstance(n, int) for n in part[2]) for part in parts):
+            return set()
+    elif kind == "dict":
+        return set().union(*(leaf_paths(part, f"{path}.{name}" if path else name) for name, part in parts))
+    elif kind in ("tuple", "list"):
+        return set().union(*(leaf_paths(part, f"{path}[{i}]") for i, part in enumerate(parts)))
+    raise ValueError(f"no structure: {kind!r}")
 
 
 @dataclass(frozen=True)

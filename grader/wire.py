@@ -62,6 +62,8 @@ def receive(stream: BinaryIO):
             count = math.prod(shape)
             arrays[name] = np.frombuffer(body, kind, count, at).reshape(shape)
             at += count * kind.itemsize
+        if not isinstance(message, dict):
+            raise WireError("a message is no object")
         return message, arrays
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise WireError(f"a frame makes no sense: {error}") from error
