@@ -1,5 +1,7 @@
 import sys
 
-from grader.cli import main
-
+try:
+    from grader.cli import main
+except KeyboardInterrupt:
+    sys.exit(130)
 sys.exit(main())

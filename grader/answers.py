@@ -42,10 +42,12 @@ class Answers:
     def expected(self) -> dict[int, Answer]:
         """The answers, waiting for them if need be."""
         if not self.key.answers:
+            found: dict[int, Answer] = {}
             for message, arrays in self._frames:
                 if "answered" in message:
                     break
-                self.key.answers[message["answer"]] = Answer(Outcome.from_wire(message, arrays), message["allowed"])
+                found[message["answer"]] = Answer(Outcome.from_wire(message, arrays), message["allowed"])
+            self.key.answers = found            # all of them or none: what is interrupted must not be kept as if it were whole
         return self.key.answers
 
     def mistakes(self) -> list[KnownMistake]:
@@ -69,7 +71,7 @@ class Answers:
     def close(self) -> None:
         if self._process:
             self._process.kill()
-        if self._new and self.path:
+        if self._new and self.path and self.key.answers:
             try:
                 keys.save(self.key, self.path)
                 for old in self.path.parent.glob(f"{self.problem.name}-*.npz"):

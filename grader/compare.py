@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,4 +97,4 @@ def _plain(structure):
 
 def _wordless(message: str) -> str:
     first = message.strip().splitlines()[0] if message.strip() else ""
-    return "".join("#" if c.isdigit() else c for c in first)[:80]
+    return re.sub(r"\d+", "#", first)[:80]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from grader.call import Call
 from grader.compare import Mismatch
 from grader.sandbox import Ended
@@ -33,8 +35,6 @@ TRACER_ERRORS = {
         "uses an intermediate value of an earlier call that was kept outside the function",
         "Keep nothing between calls: no globals, no lists to append to, no attributes set in `__call__`."),
 }
-KINDS = {"eager": "called as it is", "jit": "under jit", "vmap": "under vmap", "grad": "under grad", "parameters": "when constructed",
-         "traces": "called twice under jit", "leaks": "under jit"}
 
 
 def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
@@ -117,8 +117,9 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
     count, total = int(difference.wrong.sum()), difference.wrong.size
     if mismatch.way == "nan":
         came = difference.came.astype("float64")[difference.wrong]
-        what = "NaN" if (came != came).any() else "infinite"
-        bad = int((~((came - came) == 0)).sum())
+        nan, infinite = np.isnan(came), np.isinf(came)
+        what = "NaN or infinite" if nan.any() and infinite.any() else "NaN" if nan.any() else "infinite"
+        bad = int((nan | infinite).sum())
         return f"{bad} of {total} values of {subject} {'is' if bad == 1 else 'are'} {what}", "", ""
     if difference.expected.dtype.kind == "b":
         return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}", "", ""
@@ -146,7 +147,7 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
     if came == "NumPy array":
         return "it returns a NumPy array; expected a jax.Array", "", "Compute with `jax.numpy`, so that `jit` and `grad` can follow."
     if isinstance(came, str) and came.startswith("Python"):
-        return f"it returns a {words}; expected a jax.Array", "", "A sum or `float(...)` too many? Keep the arrays."
+        return f"it returns {words}; expected a jax.Array", "", "A sum or `float(...)` too many? Keep the arrays."
     if isinstance(came, list) and expected == "array":
         return f"it returns {words}; expected one array", "", "Return the output alone."
     return f"it returns {words}; expected {_words(expected)}", "", ""
@@ -154,7 +155,7 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
 
 def _words(structure) -> str:
     if isinstance(structure, str):
-        return {"array": "an array", "None": "None"}.get(structure, structure)
+        return {"array": "an array", "None": "None"}.get(structure, f"a {structure}")
     kind, parts = structure[0], structure[1]
     names = ", ".join(name for name, _ in parts) if kind == "dict" else ""
     return f"a {kind} with {names}" if names else f"a {kind} of {len(parts)}"

@@ -18,8 +18,10 @@ from grader.verdict import Check, EntryVerdict, Finding, Outcome, Status, Verdic
 
 
 def grade(problem: Problem, path: Path | None = None, *, worker: Process | None = None, limits: Limits = Limits(), seed: int = 0,
-          mistakes: bool = True, progress: Callable[[str], None] = lambda text: None) -> Verdict:
+          mistakes: bool = True, keep: bool = False, progress: Callable[[str], None] = lambda text: None) -> Verdict:
     """The verdict on one file. `worker` is a warm one to use, if it is alive; `progress` is told what takes long.
+
+    With `keep` the worker can be used again, which is for the course's own code only: student code must not meet another's.
 
     Raises CourseError when the course, not the file, is at fault.
     """
@@ -29,9 +31,10 @@ def grade(problem: Problem, path: Path | None = None, *, worker: Process | None 
         return _without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
-        return _run(problem, stub, worker, seed, mistakes, progress, start)
+        return _run(problem, stub, worker, seed, mistakes, keep, progress, start)
     finally:
-        worker.kill()
+        if not keep:
+            worker.kill()
 
 
 def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
@@ -44,7 +47,7 @@ def _without_running(problem: Problem, stub: Stub, seconds: float) -> Verdict:
                    tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
 
 
-def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, progress, start: float) -> Verdict:
+def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, progress, start: float) -> Verdict:
     from grader.answers import Answers
     from grader.call import calls_for
 
@@ -52,9 +55,9 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
     worker.watched_file = str(stub.path)
     cache = state.folder(problem.folder.parents[1], "xla", "student")
     order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), memory=worker.limits.memory)
-    worker.send([(order, None), *(call.to_wire() for call in calls)])
+    worker.send([(order, None), *(call.to_wire() for call in calls)], last=not keep)
     with Answers(problem, calls, seed) as answers:
-        attempt = _listen(worker, stub.source)
+        attempt = _listen(worker, stub.source, last=not keep)
         if "import failed" in attempt.messages:
             trouble = _import_trouble(attempt.messages["import failed"], attempt)
         elif "found" not in attempt.messages:
@@ -94,9 +97,9 @@ def _source_line(number: int | None, source: str) -> tuple[tuple[int, str, str],
     return ((number, "", lines[number - 1].strip()),) if number and number <= len(lines) else ()
 
 
-def _listen(worker: Process, source: str) -> _Attempt:
+def _listen(worker: Process, source: str, last: bool) -> _Attempt:
     outcomes, messages, stage = {}, {}, None
-    frames = worker.frames()
+    frames = worker.frames(last)
     while True:
         try:
             message, arrays = next(frames)

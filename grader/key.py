@@ -75,7 +75,7 @@ def save(key: AnswerKey, path: Path) -> None:
 
 
 def load(path: Path) -> AnswerKey:
-    with np.load(path, allow_pickle=False) as stored:
+    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
         header = json.loads(stored["header"].tobytes())
         leaves: dict[str, dict[str, np.ndarray]] = {}
         for name, kind in header["kinds"].items():

@@ -26,8 +26,10 @@ MARGIN = 16
 def main() -> None:
     """Reads a request and the calls, sends each answer, then each mistake's outcomes."""
     from grader import wire
+    from grader.sandbox import end_with_parent
     from grader.settings import keep_compiled, set_up_jax
 
+    end_with_parent()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
 

@@ -60,22 +60,26 @@ class Process:
         for thread in self._threads:
             thread.start()
 
-    def send(self, frames: list[tuple]) -> None:
-        """Sends the frames in the background: the process may still be importing."""
+    def send(self, frames: list[tuple], last: bool = True) -> None:
+        """Sends the frames in the background: the process may still be importing. After the `last` ones it finds the end of its input."""
+        self._head, self._tail, self._printed = bytearray(), bytearray(), 0
+
         def write():
             from grader import wire             # here and below: NumPy is imported while the process already starts
 
             try:
                 for message, arrays in frames:
                     self.process.stdin.write(wire.pack(message, arrays))
-                self.process.stdin.close()
+                self.process.stdin.flush()
+                if last:
+                    self.process.stdin.close()
             except OSError:
                 pass                            # it died; its end says how
 
         threading.Thread(target=write, daemon=True).start()
 
-    def frames(self):
-        """Yields `(message, arrays)` until one of them is `done`; returns an Ended."""
+    def frames(self, last: bool = True):
+        """Yields `(message, arrays)` until one of them is `done`; returns an Ended. After the `last` frames the process is ended."""
         last, cpu = time.monotonic(), None
         while True:
             try:
@@ -97,7 +101,7 @@ class Process:
             last, cpu = time.monotonic(), None
             yield frame
             if frame[0].get("done"):
-                return self._stop(Ended("finished"))
+                return self._stop(Ended("finished")) if last else Ended("finished")
 
     @property
     def prints(self) -> str:
@@ -197,6 +201,18 @@ def on_request_tell_where() -> None:
     faulthandler.enable(all_threads=False)
     if POSIX:
         faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+
+def end_with_parent() -> None:
+    """In a helper process: when the parent is gone, killed perhaps, a loop that never ends must not outlive it. Windows does not tell."""
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def limit_this_process(memory: int) -> None:

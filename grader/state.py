@@ -49,7 +49,8 @@ def recall(root: Path, problem: str) -> dict:
     """What is remembered of a problem: `hints` shown, `passed` (the digest of the stub that did), `status` and `digest` of the last verdict."""
     base = home(root)
     try:
-        return json.loads((base / "progress" / f"{problem}.json").read_text(encoding="utf-8"))
+        kept = json.loads((base / "progress" / f"{problem}.json").read_text(encoding="utf-8"))
+        return kept if isinstance(kept, dict) else {}
     except (OSError, ValueError, TypeError):
         return {}
 

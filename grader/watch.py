@@ -93,8 +93,8 @@ class _Watch:
                 self.done.set()
                 return
             self.console.print(f"\non to {self.problem.number} · {self.problem.title}: {self.problem.stub.relative_to(self.root).as_posix()}", style="bold")
-        self.console.print(f"\nwatching {self.problem.stub.relative_to(self.root).as_posix()}   {KEYS}", style="dim")
         self.worker = stages.start_worker(self.problem)
+        self.console.print(f"\nwatching {self.problem.stub.relative_to(self.root).as_posix()}   {KEYS}", style="dim")
 
     def _first_unsolved(self) -> Problem | None:
         from grader.cli import progress_of

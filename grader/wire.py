@@ -11,7 +11,7 @@ import numpy as np
 
 LIMIT = 1 << 30
 DTYPES = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-          "float16", "float32", "float64", "complex64", "complex128", "bfloat16"}
+          "float16", "float32", "float64", "complex64", "complex128"}
 
 
 class WireError(Exception):
@@ -19,13 +19,14 @@ class WireError(Exception):
 
 
 def dtype_of(name: str) -> np.dtype:
-    if name not in DTYPES:
-        raise WireError(f"unknown dtype {name!r}")
-    if name == "bfloat16":
-        import ml_dtypes
+    if name in DTYPES:
+        return np.dtype(name)
+    import ml_dtypes                            # bfloat16, and the small floats and integers that JAX has
 
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name)
+    kind = getattr(ml_dtypes, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, np.generic)):
+        raise WireError(f"unknown dtype {name!r}")
+    return np.dtype(kind)
 
 
 def pack(message, arrays: dict[str, np.ndarray] | None = None) -> bytes:
@@ -59,11 +60,15 @@ def receive(stream: BinaryIO):
         arrays, at = {}, 0
         for name, dtype, shape in table:
             kind = dtype_of(dtype)
+            if not isinstance(name, str) or any(type(size) is not int or size < 0 for size in shape):
+                raise ValueError(f"no array: {name!r} {shape!r}")
             count = math.prod(shape)
             arrays[name] = np.frombuffer(body, kind, count, at).reshape(shape)
             at += count * kind.itemsize
+        if at != len(body):
+            raise ValueError("the arrays do not fill it")
         if not isinstance(message, dict):
-            raise WireError("a message is no object")
+            raise ValueError("the message is no object")
         return message, arrays
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise WireError(f"a frame makes no sense: {error}") from error

@@ -1,6 +1,7 @@
 """The process that meets student code: calls come in on standard input, outcomes go out on what was standard output.
 
-It imports JAX before it reads anything, so that a worker can be started early and wait. Student code finds an empty standard input,
+It imports JAX before it reads anything, so that a worker can be started early and wait. A student's worker gets one order; `verify`
+gives many to one, of the course's own code. Student code finds an empty standard input,
 and what it prints goes to standard error, with a marker before each call that tells the parent where a print belongs.
 It knows neither the key nor a reference.
 """
@@ -20,8 +21,9 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdout.reconfigure(line_buffering=True)
 
-    from grader.sandbox import limit_this_process, on_request_tell_where
+    from grader.sandbox import end_with_parent, limit_this_process, on_request_tell_where
 
+    end_with_parent()
     on_request_tell_where()
 
     from grader import wire
@@ -32,14 +34,19 @@ def main() -> None:
         from flax import nnx  # noqa: F401
     import grader.evaluate  # noqa: F401
 
-    request = wire.receive(requests)
-    if request is None:
-        return
-    order = request[0]
-    calls = [wire.receive(requests) for _ in range(order["calls"])]
-    keep_compiled(order["cache"])
-    limit_this_process(order["memory"])
-    answer(order, calls, lambda message, arrays=None: wire.send(answers, message, arrays))
+    def send(message, arrays=None):
+        wire.send(answers, message, arrays)
+
+    limited = False
+    while (request := wire.receive(requests)) is not None:
+        order = request[0]
+        calls = [wire.receive(requests) for _ in range(order["calls"])]
+        if not limited:
+            keep_compiled(order["cache"])
+            limit_this_process(order["memory"])
+            limited = True
+        answer(order, calls, send)
+        send({"done": True})
 
 
 def answer(order, frames, send) -> None:
@@ -83,7 +90,6 @@ def answer(order, frames, send) -> None:
     except Exhausted:
         pass                                    # the calls without an outcome are told as cut short
     started("end", -2)
-    send({"done": True})
 
 
 def fail_to_wire(failure):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import queue
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader import problem as course
-from grader.grade import grade
+from grader.grade import grade, start_worker
 from grader.instructor.lesson import faults_of
 from grader.problem import CourseError, Problem
 from grader.verdict import Status
@@ -29,6 +30,28 @@ globals().update(names(Path({folder!r}), {number}, {mistake!r}))
 """
 
 
+class Workers:
+    """The workers of one problem that wait for the next piece of the course's own code."""
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        self.idle: queue.SimpleQueue = queue.SimpleQueue()
+
+    def grade(self, path: Path):
+        try:
+            worker = self.idle.get_nowait()
+        except queue.Empty:
+            worker = start_worker(self.problem)
+        try:
+            return grade(self.problem, path, worker=worker, keep=True)
+        finally:
+            self.idle.put(worker) if worker.process.poll() is None else worker.kill()
+
+    def close(self) -> None:
+        while not self.idle.empty():
+            self.idle.get_nowait().kill()
+
+
 @dataclass
 class Proof:
     """What verify found out about one problem."""
@@ -41,6 +64,11 @@ class Proof:
     caught: int = 0
     named: int = 0
     faults: list[str] = field(default_factory=list)
+    workers: Workers = field(init=False)
+    left: int = 0                                   # trials still to come; the workers are ended with the last
+
+    def __post_init__(self):
+        self.workers = Workers(self.problem)
 
 
 def verify(root: Path, problems: list[Problem], console) -> int:
@@ -53,15 +81,22 @@ def verify(root: Path, problems: list[Problem], console) -> int:
                   disable=not console.is_terminal) as progress, \
             concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         tasks = [(proof, trial) for proof in proofs for trial in _trials(proof)]
+        for proof, _ in tasks:
+            proof.left += 1
         bar = progress.add_task("verifying", total=len(tasks))
         running = {pool.submit(_guarded, proof, trial): proof for proof, trial in tasks}
         try:
             for done in concurrent.futures.as_completed(running):
-                running[done].faults += done.result()
-                progress.update(bar, advance=1, description=f"verifying {running[done].problem.number}")
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+                proof = running[done]
+                proof.faults += done.result()
+                proof.left -= 1
+                if not proof.left:
+                    proof.workers.close()
+                progress.update(bar, advance=1, description=f"verifying {proof.problem.number}")
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            for proof in proofs:
+                proof.workers.close()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("problem", "checks", "cases", "right", "mistakes", "caught", "named", ""):
         table.add_column(column, justify="left" if column in ("problem", "") else "right")
@@ -157,12 +192,12 @@ def _unwritten(proof: Proof) -> list[str]:
     problem = proof.problem
     if grade(problem, problem.pristine).status != Status.NOT_WRITTEN:
         return ["the stub is not recognised as not written"]
-    verdict = _graded(problem, problem.pristine.read_text(encoding="utf-8") + "\n# a comment\n")
+    verdict = _graded(proof, problem.pristine.read_text(encoding="utf-8") + "\n# a comment\n")
     return [] if verdict.status == Status.NOT_WRITTEN else [f"the stub, when it runs, is not told as not written: {_told(verdict)}"]
 
 
 def _passes(proof: Proof, what: str, source: str) -> list[str]:
-    verdict = _graded(proof.problem, source)
+    verdict = _graded(proof, source)
     if what == "the reference":
         findings = [finding for entry in verdict.entries for finding in entry.findings]
         proof.checks = len(findings)
@@ -171,7 +206,7 @@ def _passes(proof: Proof, what: str, source: str) -> list[str]:
 
 
 def _caught(proof: Proof, known) -> list[str]:
-    verdict = _graded(proof.problem, _stand_in(proof.problem, known.name))
+    verdict = _graded(proof, _stand_in(proof.problem, known.name))
     if verdict.status == Status.PASSED:
         return [f"mistake {known.name} is not caught"]
     proof.caught += 1
@@ -184,11 +219,11 @@ def _caught(proof: Proof, known) -> list[str]:
     return [f"mistake {known.name} also fails {e.name}: {_told(verdict)}" for e in others]
 
 
-def _graded(problem: Problem, source: str):
+def _graded(proof: Proof, source: str):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stub.py")
         path.write_text(source, encoding="utf-8")
-        return grade(problem, path)
+        return proof.workers.grade(path)
 
 
 def _stand_in(problem: Problem, mistake: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from rich.console import Console, Group
@@ -21,10 +22,16 @@ COMMAND = "python -m grader"
 
 def show(verdict: Verdict, console: Console, *, verbose: bool = False, upcoming: str = "") -> None:
     """Prints a verdict. `upcoming` is the line that says what to try after a pass."""
-    with console.capture() as captured:
+    with _trimmed(console):
         _render(verdict, console, verbose, upcoming)
-    text = "\n".join(line.rstrip() for line in captured.get().splitlines())        # rich fills lines with blanks up to the width
-    console.file.write(text + "\n")
+
+
+@contextlib.contextmanager
+def _trimmed(console: Console):
+    """Prints what the block prints without the blanks with which rich fills lines up to the width."""
+    with console.capture() as captured:
+        yield
+    console.file.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
     console.file.flush()
 
 
@@ -67,7 +74,7 @@ def spoken(name: str) -> str:
 
 
 def _heading(verdict: Verdict, console: Console) -> Text:
-    left = f"{verdict.number} · {verdict.title}"
+    left = f" {verdict.number} · {verdict.title}"
     gap = " " * max(2, min(console.width, 80) - len(left) - len(verdict.path))
     return _line((left, "bold"), (gap + verdict.path, "dim"))
 
@@ -207,5 +214,6 @@ def overview(rows: Sequence[tuple[int, str, str, str]], console: Console, upcomi
         table.add_column(column)
     for number, title, state, style in rows:
         table.add_row(Text(str(number), style="bold"), title, Text(state, style=style))
-    console.print(table)
-    console.print(_next(upcoming))
+    with _trimmed(console):
+        console.print(table)
+        console.print(_next(upcoming))

@@ -1,0 +1,166 @@
+"""The command line: selection, exit codes, states, and the commands that run nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from grader import cli
+from grader.problem import discover
+
+RIGHT = (
+    "import jax\n\n\ndef sdpa(q, k, v):\n"
+    "    return jax.nn.softmax(q @ k.T / q.shape[-1] ** 0.5, axis=-1) @ v\n"
+)
+
+
+@pytest.fixture
+def run(course, monkeypatch, capsys):
+    """Runs a command in a copy of the course: `run("31", "-q")` gives its exit code, output and errors."""
+    monkeypatch.chdir(course)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def command(*arguments):
+        code = cli.main(arguments)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+def stub_of(course, number=31):
+    return next(p for p in discover(course) if p.number == number).stub
+
+
+@pytest.mark.parametrize("texts, numbers", [
+    (["31"], [31]), (["31-33"], [31, 32, 33]), (["33,31"], [33, 31]), (["all"], [31, 32, 33]), (["31", "31"], [31]), (["31_sdpa"], [31]),
+    (["32-99"], [32, 33]), (["-33"], None), (["x1"], None), (["40-50"], None)])
+def test_selection(course, texts, numbers):
+    """A selection is a number, a range, a list or all, in the order given and once each; anything else is refused."""
+    problems = [p for p in discover(course) if p.number in (31, 32, 33)]
+    if numbers is None:
+        with pytest.raises(cli.UsageError, match="there is no problem"):
+            cli.select(texts, problems)
+    else:
+        assert [p.number for p in cli.select(texts, problems)] == numbers
+
+
+def test_an_unknown_problem_exits_with_2(run):
+    """A number that no problem has is the command's fault."""
+    code, _, err = run("99")
+    assert code == 2 and "there is no problem '99'; there are 31, 32, 33" in err
+
+
+def test_an_unknown_command_names_the_commands(run):
+    """A word that is no command is answered with those that are."""
+    code, _, err = run("grad")
+    assert code == 2
+    assert "there is no command 'grad'; try one of grade, watch, debug, hint, lesson, reset, verify, new, bench" in err
+
+
+def test_file_wants_one_problem(run):
+    """--file grades one file against one problem."""
+    code, _, err = run("31-32", "--file", "x.py")
+    assert code == 2 and "--file grades one file against one problem: name one" in err
+
+
+def test_help_teaches_every_command():
+    """--help shows the usual uses, every command and the exit codes."""
+    shown = subprocess.run([sys.executable, "-m", "grader", "--help"], capture_output=True, text=True).stdout
+    for word in ("python -m grader 31 ", "python -m grader watch", "hint", "lesson", "reset", "debug", "verify", "new", "bench", "exit codes:"):
+        assert word in shown
+
+
+def test_the_track_at_a_glance_follows_a_stub_through_its_states(run, course):
+    """A problem is not started, changed, passed, passed but changed since, and failing, as its stub goes through these."""
+    def state():
+        return run()[1].splitlines()[1].split("  ")[-1].strip()
+
+    stub = stub_of(course)
+    assert state() == "not started"
+    stub.write_text(RIGHT)
+    assert state() == "changed, not graded yet"
+    assert run("31", "-q")[0] == 0
+    assert state() == "passed"
+    stub.write_text(RIGHT.replace("** 0.5", "* 1"))
+    assert state() == "passed, but changed since"
+    assert run("31", "-q")[0] == 1
+    assert state() == "failing"
+    stub.unlink()
+    assert state() == "the stub is missing"
+
+
+def test_a_pass_is_one_calm_line_and_what_comes_next(run, course):
+    """A pass is told in one line, with the next lesson to read."""
+    stub_of(course).write_text(RIGHT)
+    code, out, _ = run("31")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("✓ 31 · Scaled dot-product attention passed: 26 checks in ")
+    assert lines[1:] == ["", " next: python -m grader lesson 32  (Multi-head attention as an NNX module)"]
+
+
+def test_several_problems_give_one_line_each_and_the_worst_exit_code(run, course):
+    """Over several problems each has its line under -q; a stub at fault gives 1, and the course at fault gives 2 and wins."""
+    stub_of(course).write_text(RIGHT)
+    code, out, _ = run("31,32", "-q")
+    assert code == 1
+    assert out.splitlines() == ["✓ 31 passed", "✗ 32 not written  the stub is as it came: nothing is written yet".replace("✗", "○")]
+    (course / "solutions/31_sdpa/reference.py").unlink()
+    (course / "problems/31_sdpa/stub.py").write_text(RIGHT + "# changed\n")
+    code, out, _ = run("31,32", "-q")
+    assert code == 2
+    assert "solutions/31_sdpa/reference.py is missing" in out
+
+
+def test_json_holds_the_same_data(run, course):
+    """--json prints one document with the exit code and each problem's verdict."""
+    code, out, _ = run("31", "--json")
+    report = json.loads(out)
+    assert code == report["exit_code"] == 1
+    assert [p["number"] for p in report["problems"]] == [31]
+    assert report["problems"][0]["status"] == "not written"
+
+
+def test_an_untouched_stub_needs_no_jax(course):
+    """The verdict on a stub as it came is given without importing JAX, Flax or NumPy."""
+    code = "import sys; from grader.cli import main; main(['31']); print([m for m in ('jax', 'flax', 'numpy') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=course, capture_output=True, text=True).stdout
+    assert shown.splitlines()[-1] == "[]"
+
+
+def test_hints_come_one_at_a_time(run, course):
+    """Each call of hint shows one more; after the last it stays there; --all shows all of them."""
+    heads = [run("hint", "31")[1].splitlines()[0] for _ in range(5)]
+    assert heads == ["hint 1 of 4", "hint 2 of 4", "hint 3 of 4", "hint 4 of 4", "hint 4 of 4"]
+    assert run("hint", "31", "--all")[1].count(" of 4") == 4
+
+
+def test_lesson_is_printed(run):
+    """lesson prints the page."""
+    code, out, _ = run("lesson", "31")
+    assert code == 0 and "Why it matters" in out and "Further reading" in out
+
+
+def test_reset_puts_the_stub_back_and_keeps_a_copy(run, course):
+    """reset restores the shipped text and says where the student's text is kept."""
+    stub = stub_of(course)
+    original = stub.read_bytes()
+    assert run("reset", "31")[1] == "problems/31_sdpa/stub.py is as it came; nothing to put back\n"
+    stub.write_text(RIGHT)
+    code, out, _ = run("reset", "31")
+    assert code == 0 and stub.read_bytes() == original
+    kept = next((course / ".grader/kept/31_sdpa").iterdir())
+    assert kept.read_text() == RIGHT
+    assert out.splitlines() == [f"what was there is kept as .grader/kept/31_sdpa/{kept.name}", "problems/31_sdpa/stub.py is as it came"]
+
+
+def test_reset_leaves_the_stub_when_it_cannot_keep_a_copy(run, course, monkeypatch):
+    """A full disk costs nothing: without a copy the stub is left as it is."""
+    stub = stub_of(course)
+    stub.write_text(RIGHT)
+    monkeypatch.setattr("grader.state.write", lambda path, content: False)
+    code, _, err = run("reset", "31")
+    assert code == 2 and stub.read_text() == RIGHT
+    assert "your problems/31_sdpa/stub.py could not be copied to a safe place, so it was left as it is" in err

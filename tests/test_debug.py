@@ -1,0 +1,60 @@
+"""debug: the first failing case as a script in plain JAX, run in the student's own terminal."""
+
+import subprocess
+import sys
+
+import pytest
+
+from grader.call import calls_for
+from grader.debug import snippet
+
+
+def test_debug_runs_the_first_failing_case_and_keeps_the_script(course):
+    """debug names the first failing case, runs it without a verdict, and its script runs in any Python."""
+    done = subprocess.run([sys.executable, "-m", "grader", "debug", "31", "--file", "problems/31_sdpa/attempt.py"], cwd=course,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "one query · eager   q (1, 8)  k (5, 8)  v (5, 4)"
+    assert lines[1] == "the same in any Python: python .grader/debug/31_one_query_eager.py"
+    again = subprocess.run([sys.executable, "-I", ".grader/debug/31_one_query_eager.py"], cwd=course, capture_output=True, text=True)
+    assert again.stdout.splitlines() == lines[3:]
+
+
+def test_breakpoint_and_input_work(course):
+    """The student's code has the terminal to itself: what is typed reaches pdb."""
+    (course / "mine.py").write_text("def sdpa(q, k, v):\n    breakpoint()\n    return q\n")
+    done = subprocess.run([sys.executable, "-m", "grader", "debug", "31", "one query", "--file", "mine.py"], cwd=course,
+                          input="p q.shape\nq\n", capture_output=True, text=True)
+    assert "(1, 8)" in done.stdout
+
+
+def test_a_case_that_does_not_exist_is_answered_with_those_that_do(course):
+    """A wrong case name gives exit code 2 and the names there are."""
+    done = subprocess.run([sys.executable, "-m", "grader", "debug", "31", "no such"], cwd=course, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "there is no case “no such” in problem 31; there are “one key”, “one query”" in done.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize("kind", ["eager", "jit", "vmap", "grad", "leaks"])
+@pytest.mark.parametrize("number", [31, 32])
+def test_every_transform_has_a_script(number, kind, tmp_path):
+    """The script of every transform compiles, and names nothing of the grader."""
+    from tests.conftest import PROBLEMS
+
+    call = next(c for c in calls_for(PROBLEMS[number].entries) if c.check.kind == kind)
+    text = snippet(call, tmp_path / "stub.py", number)
+    compile(text, "snippet", "exec")
+    assert "grader" not in text
+
+
+def test_a_modules_script_loads_the_cases_parameters(tmp_path, course):
+    """For a module the script constructs it, loads the case's parameters, and gives what the reference gives."""
+    from tests.conftest import PROBLEMS
+
+    call = next(c for c in calls_for(PROBLEMS[32].entries) if c.check.kind == "grad")
+    script = tmp_path / "script.py"
+    script.write_text(snippet(call, course / "solutions/32_multi_head_attention/reference.py", 32))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "gradient for x" in done.stdout
