@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader import state
 from grader.problem import CourseError, Problem, course_root, discover, read
-from grader.verdict import Status, Verdict
+from grader.verdict import Verdict
 
 COMMAND = "python -m grader"
 EXIT_CODES = """exit codes:
@@ -169,12 +169,13 @@ def overview(arguments: list[str], parser) -> int:
     """The track at a glance."""
     if arguments:
         parser.error(f"{' '.join(arguments)} needs a problem's number: `{COMMAND} 31 {arguments[0]}`")
+    from grader.progress import where_it_stands
     from grader.report import terminal
 
     problems = _problems()
     rows, first_open = [], None
     for problem in problems:
-        told, style = progress_of(problem)
+        told, style = where_it_stands(problem)
         rows.append((problem.number, problem.title, told, style))
         if first_open is None and told != "passed":
             first_open = problem
@@ -182,25 +183,6 @@ def overview(arguments: list[str], parser) -> int:
                 if first_open else "every problem here is solved")
     terminal.overview(rows, _console(), upcoming)
     return 0
-
-
-def progress_of(problem: Problem) -> tuple[str, str]:
-    """A problem's state in words, from its stub and what is remembered; nothing is run."""
-    from grader.stub import open_stub
-
-    stub = open_stub(problem)
-    if stub.trouble and stub.trouble.status == Status.NOT_WRITTEN:
-        return "not started", "dim"
-    if not stub.content:
-        return "the stub is missing", "red"
-    kept, digest = state.recall(course_root(), problem.name), state.digest(stub.content)
-    if kept.get("passed") == digest:
-        return "passed", "green"
-    if kept.get("digest") == digest:
-        return {Status.NOT_WRITTEN.value: "not written yet"}.get(kept.get("status"), "failing"), "red"
-    if kept.get("passed"):
-        return "passed, but changed since", "yellow"
-    return "changed, not graded yet" if kept.get("digest") is None else "failing, changed since", "yellow"
 
 
 def grade_command(options) -> int:
@@ -225,6 +207,7 @@ def grade_command(options) -> int:
 def _verdict(problem: Problem, file: Path | None, console, quiet: bool):
     """A verdict, and the console that is made while the worker starts."""
     from grader import grade as stages
+    from grader.progress import remember
     from grader.stub import open_stub
 
     try:
@@ -235,7 +218,7 @@ def _verdict(problem: Problem, file: Path | None, console, quiet: bool):
     except CourseError as error:
         return stages.course_fault(problem, error), console or _console()
     if file is None and problem.stub.exists():
-        stages.remember(problem, read(problem.stub), verdict)
+        remember(problem, read(problem.stub), verdict)
     return verdict, console
 
 
@@ -281,39 +264,21 @@ def debug_command(options) -> int:
 
 
 def hint_command(options) -> int:
-    from rich.markdown import Markdown
+    from grader.pages import show_hint
 
-    problem, console = _one(options.problem), _console()
-    if not problem.hints:
-        raise CourseError(f"{problem.name} has no hints.md")
-    shown = min(int(state.recall(course_root(), problem.name).get("hints", 0)) + 1, len(problem.hints))
-    for index in range(0 if options.all else shown - 1, shown):
-        console.print(f"hint {index + 1} of {len(problem.hints)}", style="bold")
-        console.print(Markdown(problem.hints[index]))
-    state.remember(course_root(), problem.name, hints=shown)
-    left = len(problem.hints) - shown
-    console.print(f"{COMMAND} hint {problem.number} shows the next" if left else "that was the last hint", style="dim")
+    show_hint(_one(options.problem), _console(), also_earlier=options.all)
     return 0
 
 
 def lesson_command(options) -> int:
-    from rich.markdown import Markdown
-
-    problem = _one(options.problem)
-    try:
-        text = problem.lesson.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CourseError(f"{problem.name} has no README.md") from error
-    console = _console()
-    with console.pager(styles=True) if console.is_terminal and sys.stdin.isatty() else _nothing():
-        console.print(Markdown(text))
-    return 0
-
-
-def _nothing():
     import contextlib
 
-    return contextlib.nullcontext()
+    from grader.pages import show_lesson
+
+    problem, console = _one(options.problem), _console()
+    with console.pager(styles=True) if console.is_terminal and sys.stdin.isatty() else contextlib.nullcontext():
+        show_lesson(problem, console)
+    return 0
 
 
 def reset_command(options) -> int:

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
-import gc
 from collections.abc import Callable, Iterable
+from gc import collect, get_objects
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import jit
+from jax.core import Tracer
 from jax.extend.core import jaxpr_as_fun
 
 from grader import transforms
 from grader.call import Call
 from grader.target import ModuleTarget, ParameterMismatch, target_for
 from grader.verdict import Failure, Outcome
+
+
+LARGEST = 1 << 28               # bytes of one returned array
 
 
 class Exhausted(Exception):
@@ -187,8 +191,8 @@ class Evaluation:
         target = self._target(call)
         jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
         del target
-        gc.collect()
-        return describe({"leaked": jnp.int32(sum(isinstance(item, jax.core.Tracer) for item in gc.get_objects()))})
+        collect()
+        return describe({"leaked": jnp.int32(sum(isinstance(item, Tracer) for item in get_objects()))})
 
 
 def describe(value) -> Outcome:
@@ -196,10 +200,12 @@ def describe(value) -> Outcome:
     leaves: dict[str, np.ndarray] = {}
 
     def visit(item, path):
-        if isinstance(item, jax.core.Tracer):
+        if isinstance(item, Tracer):
             return "tracer"
-        if isinstance(item, jax.Array):
+        if issubclass(type(item), jax.Array):   # whatever it says of itself
             leaves[path] = np.asarray(item)
+            if leaves[path].nbytes > LARGEST:
+                raise MemoryError
             return "array"
         if item is None:
             return "None"

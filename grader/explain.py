@@ -36,6 +36,8 @@ TRACER_ERRORS = {
         "Keep nothing between calls: no globals, no lists to append to, no attributes set in `__call__`."),
 }
 
+LONGEST = 400                                   # letters of what an exception says
+
 
 def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
     """A sentence about what was raised, and advice."""
@@ -44,6 +46,7 @@ def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
         if failure.is_a(name):
             return f"{where} {does}", instead
     message = re.sub(r" \(/.*\)$", "", (failure.message.strip().splitlines() or [""])[0])     # a path on this machine says nothing
+    message = message if len(message) <= LONGEST else message[:LONGEST] + " …"
     if failure.type == "ParameterMismatch":
         return "its parameters are not those of the contract, so the case's values cannot be loaded", "Mend the parameters first."
     if failure.type == "SystemExit":

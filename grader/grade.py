@@ -57,10 +57,10 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
     order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), memory=worker.limits.memory)
     worker.send([(order, None), *(call.to_wire() for call in calls)], last=not keep)
     with Answers(problem, calls, seed) as answers:
-        attempt = _listen(worker, stub.source, last=not keep)
+        attempt = _listen(worker, stub.source, calls, last=not keep)
         if "import failed" in attempt.messages:
             trouble = _import_trouble(attempt.messages["import failed"], attempt)
-        elif "found" not in attempt.messages:
+        elif "found" not in attempt.messages or attempt.ended.how == "forged":
             trouble = _import_trouble(None, attempt)
         else:
             trouble = None
@@ -72,10 +72,10 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
                 progress("computing the answer key (once)")
             answers.expected()
             entries = tuple(_judge(entry, problem, calls, attempt, answers, want_mistakes, progress) for entry in problem.entries)
-            if attempt.ended.how != "finished" and not any(entry.first for entry in entries):
+            if not any(entry.first for entry in entries) and (attempt.ended.how != "finished" or any(entry.status == Status.UNCHECKED for entry in entries)):
                 trouble = _import_trouble(None, attempt)
     state.prune(cache)
-    statuses = {entry.status for entry in entries}
+    statuses = {Status.FAILED} if trouble else {entry.status for entry in entries}
     status = (Status.PASSED if statuses == {Status.PASSED} else Status.NOT_WRITTEN if statuses == {Status.NOT_WRITTEN} else Status.FAILED)
     return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), status, entries, trouble, prints,
                    tuple(answers.notes), time.perf_counter() - start)
@@ -97,34 +97,51 @@ def _source_line(number: int | None, source: str) -> tuple[tuple[int, str, str],
     return ((number, "", lines[number - 1].strip()),) if number and number <= len(lines) else ()
 
 
-def _listen(worker: Process, source: str, last: bool) -> _Attempt:
-    outcomes, messages, stage = {}, {}, None
+def _listen(worker: Process, source: str, calls, last: bool) -> _Attempt:
+    """Student code can write into the channel too: what no worker would send ends the run, and more of it than a worker would."""
+    outcomes, messages, stage, left = {}, {}, None, 4 * len(calls) + 100
     frames = worker.frames(last)
     while True:
         try:
             message, arrays = next(frames)
         except StopIteration as stop:
             return _Attempt(outcomes, messages, stage, stop.value, _source_line(stop.value.line, source))
+        left -= 1
         try:
             if "started" in message:
                 stage = (str(message["started"][0]), int(message["started"][1]))
-            elif "outcome" in message:
+            elif "outcome" in message and message["outcome"] not in outcomes:
                 outcomes[int(message["outcome"])] = Outcome.from_wire(message, arrays)
-            elif "found" in message:
-                messages["found"] = {str(name): dict(found) for name, found in message["found"].items()}
-            elif "import failed" in message:
-                messages["import failed"] = Outcome.from_wire(message["import failed"], {})
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            elif "found" in message and not messages:
+                messages["found"] = {str(name): _found(found) for name, found in message["found"].items()}
+            elif "import failed" in message and not messages:
+                messages["import failed"] = Outcome(failure=Outcome.from_wire({"failure": message["import failed"]["failure"]}, {}).failure)
+            elif message != {"done": True}:
+                left = 0
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError):
+            left = 0
+        if left <= 0:
             worker.kill()
             return _Attempt(outcomes, messages, stage, Ended("forged"))
+
+
+def _found(found: dict) -> dict:
+    """What a worker says stands under a name, in the types that it has to have."""
+    if "missing" in found:
+        return {"missing": [str(name) for name in found["missing"]]}
+    if "not callable" in found:
+        return {"not callable": str(found["not callable"])}
+    parameters = {"parameters": [(str(name), str(kind), bool(default)) for name, kind, default in found["parameters"]]} if "parameters" in found else {}
+    return {"callable": bool(found["callable"]), **parameters}
 
 
 def _import_trouble(outcome: Outcome | None, attempt: _Attempt) -> Finding:
     from grader.explain import explain_ended, explain_failure
 
     if outcome is None:
-        summary, advice = explain_ended(attempt.ended)
-        when = "between two calls" if "found" in attempt.messages else "while the file was imported"
+        ended = attempt.ended if attempt.ended.how != "finished" else Ended("forged")       # it said so itself: calls have no outcome
+        summary, advice = explain_ended(ended)
+        when = "while the file was imported" if "found" not in attempt.messages else "while it was called" if ended.how == "forged" else "between two calls"
         return Finding(Check("", "import"), Status.FAILED, f"{when}, {summary}", lines=attempt.lines, advice=advice)
     summary, advice = explain_failure(outcome.failure, "import")
     return Finding(Check("", "import"), Status.FAILED, f"the file cannot be imported: {summary}", lines=outcome.failure.lines, advice=advice)
@@ -261,25 +278,18 @@ def _relation_finding(relation: Relation, group, attempt: _Attempt) -> Finding:
 
 def _prints(text: str, calls) -> tuple[tuple[str, str], ...]:
     """What was printed, by the call in which it was printed; equal texts once."""
+    from grader.wire import plain
+
     text = re.split(r"Fatal Python error: |(?:Current thread|Thread) 0x", text)[0]      # the stack that a stuck worker printed
-    parts = re.split("\x1e(-?\\d+)\x1e", text)
+    parts = re.split("\x1e(-?\\d{1,9})\x1e", text)
     names = {call.id: f"{call.check.kind} · {call.check.case}" for call in calls} | {-1: "import", -2: "end"}
     found, seen = [], set()
     for id, body in zip(["-1", *parts[1::2]], parts[::2]):
-        body = body.strip("\n")
+        body = plain(body).strip("\n")
         if body.strip() and body not in seen:
             seen.add(body)
             found.append((names.get(int(id), "import"), body))
     return tuple(found)
-
-
-def remember(problem: Problem, stub_content: bytes, verdict: Verdict) -> bool:
-    """Keeps the verdict on the problem's own stub for the track at a glance."""
-    digest = state.digest(stub_content)
-    changes = dict(status=verdict.status.value, digest=digest)
-    if verdict.status == Status.PASSED:
-        changes["passed"] = digest
-    return state.remember(problem.folder.parents[1], problem.name, **changes)
 
 
 def course_fault(problem: Problem, error: CourseError) -> Verdict:

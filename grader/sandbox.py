@@ -35,7 +35,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: finished, timeout, memory, flood, exit or signal, with what is known of it."""
+    """How a process ended: finished, timeout, memory, flood, forged, exit or signal, with what is known of it."""
 
     how: str
     detail: str = ""
@@ -56,6 +56,7 @@ class Process:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own_group)
         self._frames: queue.Queue = queue.Queue()
         self._head, self._tail, self._printed = bytearray(), bytearray(), 0
+        self._garbled = False
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read_frames, self._read_prints)]
         for thread in self._threads:
             thread.start()
@@ -119,7 +120,8 @@ class Process:
         self.process.wait()
         for thread in self._threads:
             thread.join(0.5)
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+        readers = [stream for stream, thread in zip((self.process.stdout, self.process.stderr), self._threads) if not thread.is_alive()]
+        for stream in (self.process.stdin, *readers):       # a child that left the group may hold a pipe: closing it here would wait for it
             try:
                 stream.close()
             except OSError:
@@ -141,8 +143,10 @@ class Process:
 
         try:
             while (frame := wire.receive(self.process.stdout)) is not None:
-                self._frames.put(frame)
-        except (wire.WireError, OSError, ValueError):
+                self._frames.put((wire.plain(frame[0]), wire.plain(frame[1])))
+        except (wire.WireError, RecursionError):
+            self._garbled = True
+        except (OSError, ValueError):
             pass
         self._frames.put(None)
 
@@ -177,9 +181,11 @@ class Process:
 
     def _how_it_ended(self) -> Ended:
         try:
-            code = self.process.wait(5)
+            code = self.process.wait(0.5 if self._garbled else 5)
         except subprocess.TimeoutExpired:
-            return Ended("exit", "it closed its pipe")
+            return Ended("forged")
+        if self._garbled and code == 0:
+            return Ended("forged")
         line = stuck_line(self.prints, self.watched_file)
         if code < 0:
             name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else str(-code)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from grader import grade as stages
 from grader.problem import CourseError, Problem, discover, read
+from grader.pages import show_hint, show_lesson
+from grader.progress import remember, where_it_stands
 from grader.report import terminal
-from grader.stub import open_stub
 from grader.verdict import Status
 
 KEYS = "h hint   l lesson   r run again   q quit"
@@ -80,7 +81,7 @@ class _Watch:
         try:
             verdict = stages.grade(problem, worker=worker, progress=lambda text: self.console.print(text, style="dim"))
             if problem.stub.exists():
-                stages.remember(problem, read(problem.stub), verdict)
+                remember(problem, read(problem.stub), verdict)
         except CourseError as error:
             verdict = stages.course_fault(problem, error)
         terminal.show(verdict, self.console)
@@ -97,22 +98,15 @@ class _Watch:
         self.console.print(f"\nwatching {self.problem.stub.relative_to(self.root).as_posix()}   {KEYS}", style="dim")
 
     def _first_unsolved(self) -> Problem | None:
-        from grader.cli import progress_of
-
-        return next((p for p in discover(self.root) if progress_of(p)[0] != "passed"), None)
+        return next((p for p in discover(self.root) if where_it_stands(p)[0] != "passed"), None)
 
     def _key(self, key: str) -> None:
-        from grader import cli
-
-        number = str(self.problem.number)
         if key in ("q", "c-c", "c-d"):
             self.done.set()
         elif key == "h":
-            cli.main(["hint", number])
+            show_hint(self.problem, self.console)
         elif key == "l":
-            from rich.markdown import Markdown
-
-            self.console.print(Markdown(self.problem.lesson.read_text(encoding="utf-8")))
+            show_lesson(self.problem, self.console)
         elif key == "r":
             self.again.set()
 

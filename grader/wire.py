@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from typing import BinaryIO
 
@@ -40,6 +41,15 @@ def pack(message, arrays: dict[str, np.ndarray] | None = None) -> bytes:
 def send(stream: BinaryIO, message, arrays=None) -> None:
     stream.write(pack(message, arrays))
     stream.flush()
+
+
+def plain(value):
+    """The value with its texts in a form that can be shown: without what commands a terminal, and without halves of surrogate pairs."""
+    if isinstance(value, str):
+        return re.sub("\x1b\\[[0-?]*[ -/]*[@-~]|[\0-\x08\x0b-\x1f\x7f-\x9f]", "", value).encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    return {plain(name): plain(part) for name, part in value.items()} if isinstance(value, dict) else value
 
 
 def receive(stream: BinaryIO):

@@ -112,14 +112,14 @@ def look_at(module, name: str):
     """What stands under a name: missing, what it is if it cannot be called, or how it can be called."""
     import inspect
 
-    if not hasattr(module, name):
+    if name not in vars(module):
         return {"missing": [n for n in vars(module) if not n.startswith("_")]}
     found = getattr(module, name)
     if not callable(found):
         return {"not callable": type(found).__name__}
     try:
         signature = inspect.signature(found)
-    except (TypeError, ValueError):
+    except BaseException:                       # it has none, or it is the student's own and raises
         return {"callable": inspect.isclass(found)}
     parameters = [[p.name, p.kind.name, p.default is not p.empty] for p in signature.parameters.values()]
     return {"callable": inspect.isclass(found), "parameters": parameters}

@@ -38,14 +38,6 @@ def test_every_command_of_the_readme_exists():
             parser.parse_args(words)
 
 
-def test_every_problem_is_in_the_readme():
-    """The README's table names each problem, its title and what the student writes."""
-    for problem in PROBLEMS.values():
-        assert f"[{problem.number} · {problem.title}](problems/{problem.name}/README.md)" in README
-        for name in problem.names:
-            assert f"`{name}(" in README
-
-
 def test_nothing_names_a_machine_or_a_registry():
     """No file of the course holds a path of somebody's machine or the address of a package registry."""
     pattern = re.compile(r"/(?:home|root|Users)/\w|pypi\.org|files\.pythonhosted|index-url|extra-index")

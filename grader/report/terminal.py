@@ -63,8 +63,8 @@ def one_line(verdict: Verdict) -> Text:
     if verdict.trouble:
         told = verdict.trouble.summary
     elif verdict.status != Status.PASSED:
-        entry = next((e for e in verdict.entries if e.status != Status.PASSED), None)
-        if entry and entry.first:
+        entry = next((e for e in verdict.entries if e.first), None)
+        if entry:
             told = f"{_title(entry.first)}: " + (spoken(entry.mistake) if entry.mistake else entry.first.summary)
     return _line((f"{mark} ", style), (f"{verdict.number} {verdict.status.value}", "bold"), (f"  {told}" if told else "", ""))
 
@@ -101,7 +101,7 @@ def _entry(entry: EntryVerdict, verdict: Verdict, verbose: bool):
     if finding:
         parts += [Padding(_failure(finding, verdict), (1, 0, 0, 1))]
         if entry.mistake:
-            parts += [Padding(Panel(entry.sentence, title=f"[bold]{spoken(entry.mistake)}[/]", title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
+            parts += [Padding(Panel(Text(entry.sentence), title=Text(spoken(entry.mistake), "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
         steps = f"{COMMAND} hint {verdict.number}"
         if finding.check.kind not in ("name", "end"):
             steps += f"   or   {COMMAND} debug {verdict.number}"
@@ -118,7 +118,7 @@ def _table(entry: EntryVerdict):
     for transform in TRANSFORMS:
         table.add_column(transform, justify="center", min_width=5)
     for case in rows:
-        table.add_row(case, *(_mark(by_check.get((case, transform))) for transform in TRANSFORMS))
+        table.add_row(Text(case), *(_mark(by_check.get((case, transform))) for transform in TRANSFORMS))
     rest = [f for f in entry.findings if f.check.kind not in TRANSFORMS]
     if not rest:
         return table
@@ -190,9 +190,13 @@ def _show_prints(verdict: Verdict, console: Console, verbose: bool) -> None:
         console.print(Padding(Text(f"your code printed ({where}):", style="dim"), (1, 0, 0, 1)))
         console.print(Padding(Text("\n".join(lines[:most])), (0, 0, 0, 3)))
         if len(lines) > most:
-            console.print(Padding(Text(f"… {len(lines) - most} more lines; -v shows them", style="dim"), (0, 0, 0, 3)))
+            console.print(Padding(Text(f"… {_count(len(lines) - most, 'more line')}; -v shows the rest", style="dim"), (0, 0, 0, 3)))
     if len(verdict.prints) > len(shown):
-        console.print(Padding(Text(f"… and in {len(verdict.prints) - len(shown)} more calls; -v shows them", style="dim"), (0, 0, 0, 1)))
+        console.print(Padding(Text(f"… and in {_count(len(verdict.prints) - len(shown), 'more call')}; -v shows the rest", style="dim"), (0, 0, 0, 1)))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _sentence(text: str) -> str:
@@ -213,7 +217,7 @@ def overview(rows: Sequence[tuple[int, str, str, str]], console: Console, upcomi
     for column in ("", "problem", "state"):
         table.add_column(column)
     for number, title, state, style in rows:
-        table.add_row(Text(str(number), style="bold"), title, Text(state, style=style))
+        table.add_row(Text(str(number), style="bold"), Text(title), Text(state, style=style))
     with _trimmed(console):
         console.print(table)
         console.print(_next(upcoming))

@@ -1,0 +1,34 @@
+"""Where a student stands on each problem: told from the stub and what is remembered, without running anything."""
+
+from __future__ import annotations
+
+from grader import state
+from grader.problem import Problem
+from grader.stub import open_stub
+from grader.verdict import Status, Verdict
+
+
+def where_it_stands(problem: Problem) -> tuple[str, str]:
+    """A problem's state in words, and the style to show it in."""
+    stub = open_stub(problem)
+    if stub.trouble and stub.trouble.status == Status.NOT_WRITTEN:
+        return "not started", "dim"
+    if not stub.content:
+        return "the stub is missing", "red"
+    kept, digest = state.recall(problem.folder.parents[1], problem.name), state.digest(stub.content)
+    if kept.get("passed") == digest:
+        return "passed", "green"
+    if kept.get("digest") == digest:
+        return "not written yet" if kept.get("status") == Status.NOT_WRITTEN.value else "failing", "red"
+    if kept.get("passed"):
+        return "passed, but changed since", "yellow"
+    return "changed, not graded yet" if kept.get("digest") is None else "failing, changed since", "yellow"
+
+
+def remember(problem: Problem, content: bytes, verdict: Verdict) -> bool:
+    """Keeps the verdict on the problem's own stub."""
+    digest = state.digest(content)
+    changes = dict(status=verdict.status.value, digest=digest)
+    if verdict.status == Status.PASSED:
+        changes["passed"] = digest
+    return state.remember(problem.folder.parents[1], problem.name, **changes)
