@@ -120,6 +120,8 @@ class Evaluation:
             try:
                 arguments = self._arguments(call)
                 traced = jit(make(self._target(call), call.seed)).trace(*arguments)
+                if len(traced.jaxpr.in_avals) != len(jax.tree.leaves(arguments)) or any(isinstance(const, Tracer) for const in traced.jaxpr.consts):
+                    raise jax.errors.UnexpectedTracerError("it uses a tracer of another trace")
                 programs[key] = traced.jaxpr, jax.tree.structure(traced.out_info)
                 members[key] = [call]
             except BaseException as error:
@@ -143,9 +145,13 @@ class Evaluation:
 
         if not programs:
             return lambda: None
-        lowered = jit(lambda leaves: [jaxpr_as_fun(jaxpr)(*flat) for (jaxpr, _), flat in zip(programs.values(), leaves)]).lower(
-            [jax.tree.leaves(self._arguments(group[0])) for group in members.values()])
-        compiled = pool.submit(lowered.compile)
+        try:
+            lowered = jit(lambda leaves: [jaxpr_as_fun(jaxpr)(*flat) for (jaxpr, _), flat in zip(programs.values(), leaves)]).lower(
+                [jax.tree.leaves(self._arguments(group[0])) for group in members.values()])
+            compiled = pool.submit(lowered.compile)
+        except Exception as error:              # `finish` finds out which part is at fault
+            compiled = concurrent.futures.Future()
+            compiled.set_exception(error)
         return finish
 
     def _finished(self, flat, structure) -> Outcome:
@@ -217,6 +223,6 @@ def describe(value) -> Outcome:
             return ["tuple" if isinstance(item, tuple) else "list", [visit(part, f"{path}[{i}]") for i, part in enumerate(item)]]
         if isinstance(item, dict):
             return ["dict", [[str(key), visit(part, f"{path}.{key}" if path else str(key))] for key, part in item.items()]]
-        return f"{type(item).__module__}.{type(item).__qualname__} object"
+        return f"{type(item).__module__}.{type(item).__qualname__} object".removeprefix("builtins.")
 
     return Outcome(structure=visit(value, ""), leaves=leaves)

@@ -88,7 +88,7 @@ def explain_ended(ended: Ended) -> tuple[str, str]:
 def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple[str, str, str]:
     """A sentence, more lines, and advice for an outcome that is not the expected one."""
     kind = call.check.kind
-    if kind == "parameters" and mismatch.way == "structure":
+    if kind == "parameters" and mismatch.way == "structure" and mismatch.came[0] == "variables":
         return "the module does not hold the variables of the contract", _variables(mismatch.expected[1], mismatch.came[1]), \
             "What counts is the name, kind and shape; initial values are free."
     if mismatch.way == "failure":
@@ -138,7 +138,8 @@ def _subject(leaf: str, kind: str) -> str:
 
 def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
     came, expected = mismatch.came, mismatch.expected
-    if isinstance(came, list) and came[0] == "dict" and [name for name, _ in came[1]] == ["output", "variables"] and call.module:
+    if isinstance(came, list) and came[0] == "dict" and [name for name, _ in came[1]] == ["output", "variables"] and call.module \
+            and came[1][1][1][0] == "dict":
         left = ", ".join(name for name, _ in came[1][1][1][1])
         return f"the module holds variables that the contract does not name: {left}", "", "Keep nothing on the module but its projections; `rngs` is used in `__init__` and not kept."
     words = _words(came)

@@ -6,6 +6,7 @@ that is stuck says where on SIGUSR1, which Windows does not have: there a hang i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import re
@@ -120,12 +121,8 @@ class Process:
         self.process.wait()
         for thread in self._threads:
             thread.join(0.5)
-        readers = [stream for stream, thread in zip((self.process.stdout, self.process.stderr), self._threads) if not thread.is_alive()]
-        for stream in (self.process.stdin, *readers):       # a child that left the group may hold a pipe: closing it here would wait for it
-            try:
-                stream.close()
-            except OSError:
-                pass
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()          # the readers close the others: a child that left the group may still hold them
         self.scratch.cleanup()
 
     def __enter__(self):
@@ -148,6 +145,7 @@ class Process:
             self._garbled = True
         except (OSError, ValueError):
             pass
+        self.process.stdout.close()
         self._frames.put(None)
 
     def _read_prints(self):
@@ -160,6 +158,7 @@ class Process:
                     self._tail = (self._tail + chunk)[-(1 << 14):]
         except (OSError, ValueError):
             pass
+        self.process.stderr.close()
 
     def _usage(self):
         import psutil
@@ -184,7 +183,7 @@ class Process:
             code = self.process.wait(0.5 if self._garbled else 5)
         except subprocess.TimeoutExpired:
             return Ended("forged")
-        if self._garbled and code == 0:
+        if self._garbled and code >= 0:
             return Ended("forged")
         line = stuck_line(self.prints, self.watched_file)
         if code < 0:

@@ -48,7 +48,9 @@ def open_stub(problem: Problem, path: Path | None = None) -> Stub:
             warnings.simplefilter("ignore")
             ast.parse(source.encode() if "\0" in source else source, str(path))
     except SyntaxError as error:
-        line = (error.lineno or 0, "", (error.text or "").rstrip("\n"))
+        if error.lineno is None:                # NUL bytes have none, in the newer versions of Python
+            return Stub(path, content, source, _trouble(f"{shown} is not Python: {error.msg}", "Nothing was run."))
+        line = (error.lineno, "", (error.text or "").rstrip("\n"))
         return Stub(path, content, source, _trouble(f"line {error.lineno} is not Python: {error.msg}", "Python cannot read the file past this line; nothing was run.", (line,)))
     except (ValueError, RecursionError, MemoryError) as error:
         return Stub(path, content, source, _trouble(f"{shown} is not Python: {error or 'it is nested too deeply'}", "Nothing was run."))

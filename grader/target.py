@@ -42,7 +42,7 @@ class ModuleTarget:
         if own != {name: tuple(array.shape) for name, array in params.items()}:
             raise ParameterMismatch
         flat = [(path, variable.replace(params[_dotted(path)]) if _dotted(path) in params else variable) for path, variable in self.flat]
-        return self.nnx.merge(self.graphdef, self.nnx.from_flat_state(flat))
+        return self.nnx.merge(self.graphdef, self.nnx.from_flat_state(flat), copy=True)     # a cache that a call fills is empty for the next
 
     def call_module(self, module, arrays):
         return pass_arguments(module, self.call.arguments(arrays), self.call.by_name)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from grader import grade as stages
-from grader.problem import CourseError, Problem, discover, read
 from grader.pages import show_hint, show_lesson
+from grader.problem import CourseError, Problem, discover, read
 from grader.progress import remember, where_it_stands
 from grader.report import terminal
 from grader.verdict import Status

@@ -1,0 +1,137 @@
+"""Judges an attempt: the answer key against what came back, one Finding for each check, in the order of causes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from grader.attempt import Attempt
+from grader.call import Call
+from grader.compare import compare
+from grader.explain import explain_ended, explain_failure, explain_mismatch
+from grader.key import Answer
+from grader.problem import TRANSFORMS, Entry, Problem, Relation
+from grader.sandbox import Ended
+from grader.verdict import Check, Difference, Finding, Outcome, Status
+
+
+def trouble_with(attempt: Attempt) -> Finding | None:
+    """What kept every check from running: the file could not be imported, or the run was not a worker's own."""
+    if "import failed" in attempt.messages:
+        return import_trouble(attempt.messages["import failed"], attempt)
+    if "found" not in attempt.messages or attempt.ended.how == "forged":
+        return import_trouble(None, attempt)
+    return None
+
+
+def import_trouble(outcome: Outcome | None, attempt: Attempt) -> Finding:
+    if outcome is None:
+        ended = attempt.ended if attempt.ended.how != "finished" else Ended("forged")       # it said so itself: calls have no outcome
+        summary, advice = explain_ended(ended)
+        when = "while the file was imported" if "found" not in attempt.messages else "while it was called" if ended.how == "forged" else "between two calls"
+        return Finding(Check("", "import"), Status.FAILED, f"{when}, {summary}", lines=attempt.lines, advice=advice)
+    summary, advice = explain_failure(outcome.failure, "import")
+    return Finding(Check("", "import"), Status.FAILED, f"the file cannot be imported: {summary}", lines=outcome.failure.lines, advice=advice)
+
+
+def not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
+    """What is wrong with a name before it is called."""
+    check = Check(name, "name")
+    if "missing" in found:
+        others = ", ".join(found["missing"][:6]) or "nothing"
+        return Finding(check, Status.FAILED, f"the file defines no `{name}`", f"it defines: {others}", advice=f"The contract's name is `{name}`, spelled exactly so.")
+    if "not callable" in found:
+        return Finding(check, Status.FAILED, f"`{name}` is of type {found['not callable']} and cannot be called", advice=f"Is `{name}` assigned again further down?")
+    expected = problem.signatures[name]
+    parameters = found.get("parameters")
+    if parameters is None:
+        return None
+    if found["callable"] and "rngs" in expected:
+        expected = [argument for argument in expected if argument != "rngs"]
+        parameters = [p for p in parameters if p[0] != "rngs"]
+    positional = [p for p, kind, _ in parameters if kind in ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")]
+    by_name = {p for p, kind, _ in parameters if kind in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")}
+    kinds = {kind for _, kind, _ in parameters}
+    needed = [p for p, kind, default in parameters if not default and kind not in ("VAR_POSITIONAL", "VAR_KEYWORD")]
+    fits = ((positional[:len(expected)] == expected or "VAR_POSITIONAL" in kinds) and ({*expected} <= by_name or "VAR_KEYWORD" in kinds)
+            and {*needed} <= {*expected})
+    if fits:
+        return None
+    taken = ", ".join({"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(kind, "") + p for p, kind, _ in parameters)
+    return Finding(check, Status.FAILED, f"`{name}` takes ({taken}); expected ({', '.join(expected)})",
+                   advice="Arguments keep their names and their order: a case may pass them either way.")
+
+
+def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Attempt, answers: Mapping[int, Answer]) -> tuple[list[Finding], dict[int, bool]]:
+    """A Finding for each check in the order of causes, and the ids of the calls that differ from the key."""
+    relations: dict[str, Relation] = {relation.name: relation for relation in entry.relations}
+    findings: list[Finding] = []
+    broken: dict[int, bool] = {}
+    for call in calls:
+        if call.check.case in relations:
+            if call.variant == "":
+                group = [c for c in calls if c.check == call.check]
+                finding = _relation_finding(relations[call.check.case], group, attempt)
+                findings.append(finding)
+                if finding.status == Status.FAILED:
+                    broken |= {c.id: True for c in group}
+            continue
+        outcome = attempt.outcomes.get(call.id)
+        inputs = call.described()
+        if outcome is None:
+            findings.append(_no_outcome(call.check, {call.id}, attempt, inputs))
+            continue
+        if outcome.failure and outcome.failure.type == "NotImplementedError" and outcome.failure.lines:
+            findings.append(Finding(call.check, Status.NOT_WRITTEN, f"line {outcome.failure.lines[-1][0]} raises NotImplementedError: not written yet",
+                                    inputs=inputs, lines=outcome.failure.lines))
+            continue
+        answer = answers[call.id]
+        mismatch = compare(answer.outcome, outcome, answer.allowed)
+        if mismatch is None:
+            findings.append(Finding(call.check, Status.PASSED, inputs=inputs))
+            continue
+        broken[call.id] = True
+        if mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch" and findings[0].status == Status.FAILED:
+            findings.append(Finding(call.check, Status.UNCHECKED, "the parameters have to be mended first", inputs=inputs))
+            continue
+        summary, detail, advice = explain_mismatch(mismatch, call, problem.returns.get(entry.name, ""))
+        lines = outcome.failure.lines if outcome.failure else ()
+        difference = mismatch.difference if call.check.kind in TRANSFORMS else None
+        findings.append(Finding(call.check, Status.FAILED, summary, detail, inputs, difference, lines, advice))
+    return findings, broken
+
+
+def _no_outcome(check: Check, ids: set[int], attempt: Attempt, inputs: str) -> Finding:
+    """The run ended before these calls came back: those under way then are at fault, the others could not be checked."""
+    if attempt.ended.how != "finished" and attempt.stage and attempt.stage[1] in ids:
+        summary, advice = explain_ended(attempt.ended)
+        return Finding(check, Status.FAILED, summary, inputs=inputs, lines=attempt.lines, advice=advice)
+    return Finding(check, Status.UNCHECKED, "the run was cut short before this", inputs=inputs)
+
+
+def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt) -> Finding:
+    """Judges a property on raw arrays: the unchanged call against each changed one."""
+    check, inputs = group[0].check, group[0].described()
+    outcomes = [attempt.outcomes.get(call.id) for call in group]
+    base = outcomes[0]
+    if any(outcome is None for outcome in outcomes):
+        return _no_outcome(check, {call.id for call in group}, attempt, inputs)
+    failed = next((outcome.failure for outcome in outcomes[1:] if outcome.failure), None)
+    if failed and not base.failure:
+        summary, advice = explain_failure(failed, check.kind)
+        return Finding(check, Status.FAILED, f"when something else is changed, {summary}", inputs=inputs, lines=failed.lines, advice=advice)
+    if any(outcome.failure or outcome.structure != "array" for outcome in outcomes):
+        return Finding(check, Status.UNCHECKED, "the calls of this property gave no arrays", inputs=inputs)
+    rows = []
+    try:
+        for call, outcome in zip(group[1:], outcomes[1:]):
+            rows.append(np.atleast_1d(relation.broken(group[0].arrays, base.leaves[""], call.variant, call.arrays, outcome.leaves[""])))
+    except (ValueError, IndexError, TypeError):         # an output of another shape, which the other checks tell
+        return Finding(check, Status.UNCHECKED, "the outputs of this property do not have the expected shape", inputs=inputs)
+    wrong = np.stack(rows)
+    if not wrong.any():
+        return Finding(check, Status.PASSED, inputs=inputs)
+    label = group[1 + int(np.argmax(wrong.reshape(len(wrong), -1).any(1)))].variant
+    difference = Difference("property", np.zeros_like(wrong), wrong, wrong, 0.0, 0.0)
+    return Finding(check, Status.FAILED, f"{relation.rule} Broken by: {label}", inputs=inputs, difference=difference)
