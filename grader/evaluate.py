@@ -21,7 +21,7 @@ from jax.extend.core import jaxpr_as_fun
 
 from grader import transforms
 from grader.call import Call
-from grader.target import ModuleTarget, ParameterMismatch, target_for
+from grader.target import ModuleTarget, target_for
 from grader.verdict import Failure, Outcome
 
 
@@ -196,7 +196,6 @@ class Evaluation:
         """How many tracers outlive the traces that made them, found among all living objects."""
         target = self._target(call)
         jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
-        del target
         collect()
         return describe({"leaked": jnp.int32(sum(isinstance(item, Tracer) for item in get_objects()))})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from grader import state
@@ -16,10 +16,11 @@ from grader.verdict import Check, EntryVerdict, Finding, Status, Verdict
 
 
 def grade(problem: Problem, path: Path | None = None, *, worker: Process | None = None, limits: Limits = Limits(), seed: int = 0,
-          mistakes: bool = True, keep: bool = False, progress: Callable[[str], None] = lambda text: None) -> Verdict:
+          mistakes: bool = True, keep: bool = False, only: Container[int] | None = None, progress: Callable[[str], None] = lambda text: None) -> Verdict:
     """The verdict on one file. `worker` is a warm one to use, if it is alive; `progress` is told what takes long.
 
-    With `keep` the worker can be used again, which is for the course's own code only: student code must not meet another's.
+    With `keep` the worker can be used again, which is for the course's own code only: student code must not meet another's. `only` names
+    the calls to make, by id; what the others would have said is told as not checked.
 
     Raises CourseError when the course, not the file, is at fault.
     """
@@ -29,7 +30,7 @@ def grade(problem: Problem, path: Path | None = None, *, worker: Process | None 
         return _without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
-        return _run(problem, stub, worker, seed, mistakes, keep, progress, start)
+        return _run(problem, stub, worker, seed, mistakes, keep, only, progress, start)
     finally:
         if not keep:
             worker.kill()
@@ -45,7 +46,7 @@ def _without_running(problem: Problem, stub: Stub, seconds: float) -> Verdict:
                    tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
 
 
-def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, progress, start: float) -> Verdict:
+def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, start: float) -> Verdict:
     from grader.answers import Answers
     from grader.attempt import listen
     from grader.call import calls_for
@@ -54,8 +55,9 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
     calls = calls_for(problem.entries, seed)
     worker.watched_file = str(stub.path)
     cache = state.folder(problem.folder.parents[1], "xla", "student")
-    order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), memory=worker.limits.memory)
-    worker.send([(order, None), *(call.to_wire() for call in calls)], last=not keep)
+    wanted = calls if only is None else [call for call in calls if call.id in only]
+    order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(wanted), cache=str(cache or ""), memory=worker.limits.memory)
+    worker.send([(order, None), *(call.to_wire() for call in wanted)], last=not keep)
     with Answers(problem, calls, seed) as answers:
         attempt = listen(worker, stub.source, calls, last=not keep)
         trouble = trouble_with(attempt)

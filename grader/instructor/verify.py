@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import queue
 import tempfile
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from grader import problem as course
+from grader.answers import Answers
+from grader.call import calls_for
 from grader.grade import grade, start_worker
 from grader.instructor.lesson import faults_of
+from grader.key import AnswerKey
 from grader.problem import CourseError, Problem
 from grader.verdict import Status
 
@@ -36,14 +41,23 @@ class Workers:
     def __init__(self, problem: Problem):
         self.problem = problem
         self.idle: queue.SimpleQueue = queue.SimpleQueue()
+        self.lock = threading.Lock()
 
-    def grade(self, path: Path):
+    @functools.cached_property
+    def key(self) -> AnswerKey:
+        """The problem's answer key with its mistakes."""
+        with Answers(self.problem, calls_for(self.problem.entries)) as answers:
+            answers.expected()
+            answers.mistakes()
+            return answers.key
+
+    def grade(self, path: Path, only=None):
         try:
             worker = self.idle.get_nowait()
         except queue.Empty:
             worker = start_worker(self.problem)
         try:
-            return grade(self.problem, path, worker=worker, keep=True)
+            return grade(self.problem, path, worker=worker, keep=True, only=only)
         finally:
             self.idle.put(worker) if worker.process.poll() is None else worker.kill()
 
@@ -206,12 +220,17 @@ def _passes(proof: Proof, what: str, source: str) -> list[str]:
 
 
 def _caught(proof: Proof, known) -> list[str]:
-    verdict = _graded(proof, _stand_in(proof.problem, known.name))
+    """A mistake is graded on the calls that tell it, and on the other names as they are called by hand."""
+    entry = known.entry or proof.problem.entries[0].name
+    with proof.workers.lock:                        # the key is computed once, by whoever needs it first
+        key = proof.workers.key
+    telling = {id for other in key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes}
+    telling |= {call.id for call in calls_for(proof.problem.entries) if call.check.entry != entry and call.check.kind == "eager"}
+    verdict = _graded(proof, _stand_in(proof.problem, known.name), telling)
     if verdict.status == Status.PASSED:
         return [f"mistake {known.name} is not caught"]
     proof.caught += 1
-    entry = known.entry or proof.problem.entries[0].name
-    others = [e for e in verdict.entries if e.name != entry and e.status != Status.PASSED]
+    others = [e for e in verdict.entries if e.name != entry and e.first]
     named = next((e.mistake for e in verdict.entries if e.name == entry), "")
     if named != known.name:
         return [f"mistake {known.name} is named {named or 'nothing'}: {_told(verdict)}"]
@@ -219,11 +238,11 @@ def _caught(proof: Proof, known) -> list[str]:
     return [f"mistake {known.name} also fails {e.name}: {_told(verdict)}" for e in others]
 
 
-def _graded(proof: Proof, source: str):
+def _graded(proof: Proof, source: str, only=None):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stub.py")
         path.write_text(source, encoding="utf-8")
-        return proof.workers.grade(path)
+        return proof.workers.grade(path, only)
 
 
 def _stand_in(problem: Problem, mistake: str) -> str:
