@@ -1,0 +1,297 @@
+"""Every sentence that a learner can read about a failure, word for word."""
+
+from __future__ import annotations
+
+import flax.errors
+import jax
+import numpy as np
+import pytest
+
+from grader.call import Call
+from grader.compare import compare
+from grader.explain import TRACER_ERRORS, explain_ended, explain_failure, explain_mismatch
+from grader.sandbox import Ended
+from grader.verdict import Check, Failure, Outcome
+
+LINES = ((3, "helper", "a"), (9, "sdpa", "b"))
+
+
+def array(values, dtype="float32") -> Outcome:
+    return Outcome("array", {"": np.asarray(values, dtype)})
+
+
+def grads(**leaves) -> Outcome:
+    leaves = {name: np.asarray(values, "float32") for name, values in leaves.items()}
+    return Outcome(["dict", [[name, "array"] for name in leaves]], leaves)
+
+
+def variables(*rows) -> Outcome:
+    return Outcome(["variables", [list(row) for row in rows]])
+
+
+def explained(expected: Outcome, came: Outcome, kind="eager", allowed=0.0, returns="", **call):
+    mismatch = compare(expected, came, {leaf: allowed for leaf in expected.leaves})
+    return explain_mismatch(mismatch, Call(0, Check("f", kind, "case"), **call), returns)
+
+
+def test_the_translated_errors_exist():
+    """Each error that is translated is one that JAX or Flax raises by that name."""
+    assert [name for name in TRACER_ERRORS if not (hasattr(jax.errors, name) or hasattr(flax.errors, name))] == []
+
+
+TRACED = {
+    "TracerBoolConversionError": (
+        "line 9 asks whether an array is true (`if`, `while`, `and`, `not`, `assert`), but under `jit` its values are not known yet",
+        "Choose between arrays with `jnp.where`, between computations with `jax.lax.cond`. Shapes are ordinary numbers and may be asked."),
+    "TracerIntegerConversionError": (
+        "line 9 uses an array's value where Python needs an integer (an index, `range`, a size), "
+        "but under `jit` its values are not known yet",
+        "Take sizes from `x.shape`; index with `jnp.take` or `jax.lax.dynamic_slice`."),
+    "ConcretizationTypeError": (
+        "line 9 needs the number inside an array (`int`, `float`, `.item()`, `.tolist()`, a shape), "
+        "but under `jit` its values are not known yet",
+        "Take sizes from `x.shape`, and keep values in arrays: `jnp.sqrt(n)` rather than `math.sqrt(float(array))`."),
+    "NonConcreteBooleanIndexError": (
+        "line 9 picks elements with a boolean mask, which makes a shape that depends on values",
+        "Keep the shape and choose with `jnp.where(mask, x, other)`."),
+    "TracerArrayConversionError": (
+        "line 9 hands an array to NumPy (`np.…`), but under `jit`, `vmap` and `grad` its values are not known yet",
+        "Use the same function from `jax.numpy`: `jnp.…`."),
+    "TraceContextError": (
+        "line 9 changes a module from inside a transform that it was not passed into",
+        "Let `__call__` return its result, and set attributes in `__init__` only."),
+    "UnexpectedTracerError": (
+        "line 9 uses an intermediate value of an earlier call that was kept outside the function",
+        "Keep nothing between calls: no globals, no lists to append to, no attributes set in `__call__`."),
+}
+
+
+@pytest.mark.parametrize("name", TRACER_ERRORS)
+def test_errors_of_jax_are_told_as_the_students_own_line(name):
+    """An error about tracers, or a subclass of one, says what the student's innermost line does and what to write instead."""
+    real = getattr(jax.errors, name, None) or getattr(flax.errors, name)
+    bases = tuple(cls.__name__ for cls in real.__mro__[1:])
+    for failure in (Failure(name, bases, "Attempted ...", LINES), Failure("Own", (name, *bases), "Attempted ...", LINES)):
+        assert explain_failure(failure, "jit") == TRACED[name]
+
+
+MEMORY = "The cases are small: look for an array whose shape is a product of values, or a list that grows without end."
+SAID = [
+    (Failure("ValueError", (), "not a multiple", LINES), "eager", "line 9 raises ValueError: not a multiple", ""),
+    (Failure("ValueError", (), "first\nsecond", LINES), "eager", "line 9 raises ValueError: first", ""),
+    (Failure("KeyError", (), "  ", LINES), "eager", "line 9 raises KeyError", ""),
+    (Failure("ValueError", (), "inside a library", ()), "eager", "the call raises ValueError: inside a library", ""),
+    (Failure("ImportError", (), "cannot import name 'x' from 'jax' (/usr/lib/jax/__init__.py)", LINES), "import",
+     "line 9 raises ImportError: cannot import name 'x' from 'jax'", ""),
+    (Failure("ParameterMismatch"), "eager", "its parameters are not those of the contract, so the case's values cannot be loaded",
+     "Mend the parameters first."),
+    (Failure("SystemExit", (), "3", LINES), "import", "line 9 ends the program (`sys.exit()`, `exit()` or `quit()`)",
+     "Leave a function with `return`."),
+    (Failure("MemoryError", (), "", LINES), "eager", "line 9 asks for more memory than the grader gives", MEMORY),
+    (Failure("XlaRuntimeError", ("RuntimeError",), "RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.", ()), "jit",
+     "the call asks for more memory than the grader gives", MEMORY),
+    (Failure("_ArrayMemoryError", ("MemoryError",), "Unable to allocate", LINES), "eager",
+     "line 9 asks for more memory than the grader gives", MEMORY),
+    (Failure("EOFError", (), "EOF when reading a line", LINES), "import", "line 9 reads standard input, which is empty here",
+     "Take everything from the arguments; nobody can type while a verdict is made."),
+    (Failure("RecursionError", ("RuntimeError",), "maximum recursion depth exceeded", LINES), "eager", "line 9 calls itself without end",
+     "A function that calls itself needs a case in which it does not."),
+    (Failure("ValueError", (), "Non-hashable static arguments are not supported", LINES), "eager",
+     "line 9 passes a list, dict or array where something hashable is needed (a static argument, a dict key)",
+     "Static arguments of `jax.jit` are numbers, strings, booleans or tuples of them."),
+    (Failure("TypeError", (), "unhashable type: 'list'", LINES), "eager",
+     "line 9 passes a list, dict or array where something hashable is needed (a static argument, a dict key)",
+     "Static arguments of `jax.jit` are numbers, strings, booleans or tuples of them."),
+    (Failure("TypeError", (), "grad requires real-valued outputs, but got int32.", ()), "grad",
+     "the gradient cannot be taken: grad requires real-valued outputs, but got int32.",
+     "Keep the computation in floating point from the inputs to the output."),
+    (Failure("TypeError", (), "sdpa() got an unexpected keyword argument 'q'", ()), "eager",
+     "it cannot be called as the contract says: sdpa() got an unexpected keyword argument 'q'",
+     "Keep the names and the order of the arguments as the stub came with them."),
+    (Failure("TypeError", (), "f() missing 1 required argument: 'x'", LINES), "eager",
+     "line 9 raises TypeError: f() missing 1 required argument: 'x'", ""),
+    (Failure("ModuleNotFoundError", ("ImportError",), "No module named 'torch'", LINES), "import",
+     "line 9 imports something that is not installed here: No module named 'torch'",
+     "A stub may import the standard library, numpy, jax, flax, optax, einops and jaxtyping."),
+]
+
+
+@pytest.mark.parametrize("failure, kind, summary, advice", SAID, ids=[f"{failure.type}-{i}" for i, (failure, *_) in enumerate(SAID)])
+def test_what_was_raised(failure, kind, summary, advice):
+    """Each kind of error has its sentence about the student's line and, where there is one, its next step."""
+    assert explain_failure(failure, kind) == (summary, advice)
+
+
+ENDED = [
+    (Ended("timeout", "30", 9), "line 9 was still running after 30 seconds without a result, and was stopped",
+     "Look for a loop whose condition never becomes false."),
+    (Ended("timeout", "30"), "it was still running after 30 seconds without a result, and was stopped",
+     "Look for a loop whose condition never becomes false."),
+    (Ended("memory"), "it took more memory than the grader gives, and the process was ended",
+     "Look for an array whose shape is a product of values, or a list that grows without end."),
+    (Ended("flood", "32 MB"), "it printed 32 MB and went on, and was stopped", "Look for a `print` in a loop that does not end."),
+    (Ended("forged"), "it wrote something of its own into the channel that carries the outcomes",
+     "Leave file descriptors alone; to show a value, use `print`."),
+    (Ended("signal", "SIGSEGV", 4), "line 4 crashed the Python process (SIGSEGV)",
+     "Only native code crashes like this: look at calls through ctypes, or at buffers that were freed."),
+    (Ended("exit", "3"), "it ended the Python process (exit code 3)", "Leave a function with `return`, not with `os._exit()`."),
+]
+
+
+@pytest.mark.parametrize("ended, summary, advice", ENDED, ids=[f"{ended.how}-{i}" for i, (ended, *_) in enumerate(ENDED)])
+def test_how_a_worker_ended(ended, summary, advice):
+    """Each way in which a process does not come back has its sentence and its next step."""
+    assert explain_ended(ended) == (summary, advice)
+
+
+JAX_NUMPY = "Compute with `jax.numpy`, so that `jit` and `grad` can follow."
+KEEP_ARRAYS = "A sum or `float(...)` too many? Keep the arrays."
+RETURNED = [
+    ("None", "it returns None", "Is a `return` missing at the end?"),
+    ("tracer", "it returns a tracer, an intermediate value of an earlier traced call that was kept outside the function",
+     "Keep nothing between calls: no globals, no lists to append to."),
+    ("NumPy array", "it returns a NumPy array; expected a jax.Array", JAX_NUMPY),
+    ("Python float", "it returns a Python float; expected a jax.Array", KEEP_ARRAYS),
+    ("Python str", "it returns a Python str; expected a jax.Array", KEEP_ARRAYS),
+    (["tuple", ["None", "None"]], "it returns a tuple of 2; expected one array", "Return the output alone."),
+    (["list", []], "it returns a list of 0; expected one array", "Return the output alone."),
+    (["dict", [["out", "None"], ["weights", "None"]]], "it returns a dict with out, weights; expected one array",
+     "Return the output alone."),
+    ("flax.nnx.variablelib.Param object", "it returns a flax.nnx.variablelib.Param object; expected an array", ""),
+]
+
+
+@pytest.mark.parametrize("structure, summary, advice", RETURNED, ids=[str(structure) for structure, *_ in RETURNED])
+def test_what_was_returned_in_place_of_an_array(structure, summary, advice):
+    """Each structure that is no array has its sentence."""
+    assert explained(array([1]), Outcome(structure)) == (summary, "", advice)
+
+
+def test_another_structure_than_the_expected_one():
+    """Where more than one array is expected, both structures are told."""
+    assert explained(grads(a=[1], b=[2]), Outcome(["tuple", []])) == ("it returns a tuple of 0; expected a dict with a, b", "", "")
+
+
+def test_variables_beside_the_parameters():
+    """A module that keeps more than its projections is told which variables these are."""
+    state = Outcome(["dict", [["output", "array"], ["variables", ["dict", [["rngs.count", "array"], ["rngs.key", "array"]]]]]],
+                    {name: np.zeros(1) for name in ("output", "variables.rngs.count", "variables.rngs.key")})
+    assert explained(array([1]), state, module=True) == (
+        "the module holds variables that the contract does not name: rngs.count, rngs.key", "",
+        "Keep nothing on the module but its projections; `rngs` is used in `__init__` and not kept.")
+
+
+def test_a_function_that_returns_such_a_dictionary_holds_no_variables():
+    """The sentence about variables is for modules; a function that returns a dictionary has returned a dictionary."""
+    came = Outcome(["dict", [["output", "None"], ["variables", "None"]]])
+    assert explained(array([1]), came)[0] == "it returns a dict with output, variables; expected one array"
+
+
+def test_a_wrong_shape():
+    """The two shapes are told, with the contract's letters where they stand for the whole output."""
+    expected, came = array(np.zeros((2, 4))), array(np.zeros((4, 2)))
+    assert explained(expected, came, returns="T_q d_v") == ("the output has shape (4, 2); expected (2, 4), that is `T_q d_v`", "", "")
+    assert explained(expected, came, "vmap", returns="T_q d_v")[0] == "the output has shape (4, 2); expected (2, 4)"
+    assert explained(grads(q=[1, 2]), grads(q=[1]), "grad", returns="T_q d_v")[0] == "the gradient for q has shape (1,); expected (2,)"
+
+
+def test_a_wrong_dtype():
+    """The two dtypes are told with the rule, which is another one for a mask."""
+    assert explained(array([1]), array([1], "bfloat16")) == (
+        "the output has dtype bfloat16; expected float32", "", "The output has the input's dtype.")
+    assert explained(array([1], bool), array([1])) == (
+        "the output has dtype float32; expected bool", "", "A mask is boolean; True means: may attend.")
+
+
+@pytest.mark.parametrize("expected, came, allowed, summary", [
+    (array([1, 2]), array([1, 2.5]), 0.001, "1 of 2 values of the output differs, by up to 0.5 (allowed: 0.001)"),
+    (array([1, 2]), array([0, 12.34]), 3e-6, "2 of 2 values of the output differ, by up to 10 (allowed: 3e-06)"),
+    (array([1, 2], "int32"), array([1, 5], "int32"), 0.5, "1 of 2 values of the output differs, by up to 3"),
+    (array([True, True], bool), array([False, False], bool), 0, "2 of 2 values of the output differ"),
+    (array([1, 2]), array([np.nan, 2]), 0.1, "1 of 2 values of the output is NaN"),
+    (array([1, 2, 3]), array([np.nan, np.inf, 9]), 0.1, "2 of 3 values of the output are NaN or infinite"),
+    (array([1, 2]), array([np.inf, -np.inf]), 0.1, "2 of 2 values of the output are infinite"),
+    (array(1), array(2), 0, "1 of 1 values of the output differs, by up to 1"),
+])
+def test_wrong_values(expected, came, allowed, summary):
+    """How many values, of how many, by how much, and how much is allowed; NaN and infinities before differences."""
+    assert explained(expected, came, allowed=allowed) == (summary, "", "")
+
+
+def test_wrong_values_in_one_of_several_arrays():
+    """A gradient is named by its input, another array by its path."""
+    assert explained(grads(q=[1], k=[1]), grads(q=[1], k=[3]), "grad")[0] == "1 of 1 values of the gradient for k differs, by up to 2"
+    right = grads(output=[1], cache=[1])
+    assert explained(right, grads(output=[1], cache=[3]))[0] == "1 of 1 values of the output's cache differs, by up to 2"
+    assert explained(right, grads(output=[2], cache=[1]))[0] == "1 of 1 values of the output differs, by up to 1"
+
+
+def test_traced_again():
+    """A body that is traced for each call is told the number and the likely cause."""
+    expected, came = (Outcome(["dict", [["traces", "array"]]], {"traces": np.asarray(count, np.int32)}) for count in (1, 2))
+    assert explained(expected, came, "traces") == (
+        "the body was traced 2 times for two calls with the same shapes; once is enough", "",
+        "What changes from call to call must be an array, not a Python value: "
+        "a counter kept on the module or in a global forces a new trace.")
+
+
+def test_wrong_values_of_the_second_call():
+    """When a module's second call under jit is wrong, the sentence is about its values and not about traces."""
+    right, wrong = grads(output=[1], traces=[1]), grads(output=[3], traces=[1])
+    assert explained(right, wrong, "traces")[0] == "1 of 1 values of the output differs, by up to 2"
+
+
+def test_a_leaked_tracer():
+    """A value that outlives its call is told as such, with the way to look at one."""
+    expected, came = (Outcome(["dict", [["leaked", "array"]]], {"leaked": np.asarray(count, np.int32)}) for count in (0, 5))
+    assert explained(expected, came, "leaks") == (
+        "an intermediate value outlives the call: the file keeps a tracer in a global, a list or an attribute", "",
+        "Keep nothing between calls. To look at a value, use `jax.debug.print`, or return it.")
+
+
+REFUSED = Outcome(failure=Failure("ValueError"))
+
+
+def test_an_error_that_was_expected_and_did_not_come():
+    """Whether the module was made and called, or only its parameters do not fit, nothing was raised where something should be."""
+    told = ("ValueError was expected, and nothing was raised", "", "The contract asks for `raise ValueError(...)` here.")
+    assert explained(REFUSED, array([1])) == told
+    assert explained(REFUSED, Outcome(failure=Failure("ParameterMismatch"))) == told
+
+
+def test_another_error_than_the_expected_one():
+    """Both errors are told."""
+    other = Outcome(failure=Failure("TypeError", (), "no", LINES))
+    assert explained(REFUSED, other) == ("ValueError was expected; instead line 9 raises TypeError: no", "", "")
+
+
+def test_an_error_outside_the_students_lines_in_a_case_passed_by_name():
+    """A wrapper that only takes positions fails in a case passed by name; the advice says so, unless the error has one of its own."""
+    by_name = ("This case passes its arguments by name, as a caller may. "
+               "A bare `jax.vmap(..., in_axes=(...))` takes them by position only: call it inside a `def`.")
+    failed = Outcome(failure=Failure("ValueError", (), "vmap in_axes must be ..."))
+    assert explained(array([1]), failed, by_name=True) == ("the call raises ValueError: vmap in_axes must be ...", "", by_name)
+    assert explained(array([1]), failed)[2] == ""
+    assert explained(array([1]), Outcome(failure=Failure("ValueError", (), "mine", LINES)), by_name=True)[2] == ""
+    assert explained(array([1]), Outcome(failure=Failure("ParameterMismatch")), by_name=True)[2] == "Mend the parameters first."
+
+
+def test_variables_that_are_not_the_contracts():
+    """Missing, superfluous and different variables stand in one list by name, those that agree are left out, other dtypes are shown."""
+    expected = variables(("a.kernel", "Param", [2, 2], "float32"), ("b.kernel", "Param", [2, 3], "float32"), ("c", "Cache", [], "int32"),
+                         ("d", "Param", [1], "float32"))
+    came = variables(("a.bias", "Param", [2], "float32"), ("a.kernel", "Param", [2, 2], "float32"),
+                     ("b.kernel", "Param", [3, 2], "bfloat16"), ("c", "Param", [], "int32"))
+    assert explained(expected, came, "parameters", module=True) == (
+        "the module does not hold the variables of the contract",
+        "+ a.bias    Param (2,) is not in the contract\n"
+        "! b.kernel  Param (3, 2) bfloat16, expected Param (2, 3)\n"
+        "! c         Param () int32, expected Cache () int32\n"
+        "- d         Param (1,) is missing",
+        "What counts is the name, kind and shape; initial values are free.")
+
+
+def test_a_module_that_cannot_be_constructed():
+    """An error in the constructor is told like any other."""
+    failed = Outcome(failure=Failure("TypeError", (), "no", LINES))
+    assert explained(variables(), failed, "parameters", module=True)[0] == "line 9 raises TypeError: no"
