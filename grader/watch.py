@@ -17,7 +17,7 @@ KEYS = "h hint   l lesson   r run again   q quit"
 
 
 def watch(root: Path, chosen: Problem | None, console) -> int:
-    """Watches one problem, or the first unsolved one and then the next. Returns 0 when everything watched passes, 1 otherwise."""
+    """Watches one problem, or the first unsolved one and then the next. Returns 0 when it is left."""
     try:
         return asyncio.run(_Watch(root, chosen, console).run())
     except KeyboardInterrupt:
@@ -29,7 +29,6 @@ class _Watch:
         self.root, self.chosen, self.console = root, chosen, console
         self.problem: Problem | None = chosen
         self.worker = None
-        self.passed = False
         self.done = asyncio.Event()
         self.again = asyncio.Event()
 
@@ -56,7 +55,7 @@ class _Watch:
                 changes.cancel()
                 if self.worker:
                     self.worker.kill()
-        return 0 if self.passed else 1
+        return 0
 
     async def _follow(self, watchfiles):
         """Sets `again` when the watched stub's content changes; a touch or a backup file of the editor's does not count."""
@@ -85,8 +84,7 @@ class _Watch:
         except CourseError as error:
             verdict = stages.course_fault(problem, error)
         terminal.show(verdict, self.console)
-        self.passed = verdict.status == Status.PASSED
-        if self.passed and not self.chosen:
+        if verdict.status == Status.PASSED and not self.chosen:
             self.problem = self._first_unsolved()
             if self.problem is None:
                 self.console.print("\nthat was the last one: every problem here is solved")

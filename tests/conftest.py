@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from grader.grade import grade
 from grader.problem import Problem, discover
 from grader.sandbox import Limits
+
+os.environ["JAX_PLATFORMS"] = "cpu"             # before any test imports JAX
 
 ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS = {problem.number: problem for problem in discover(ROOT)}
