@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from grader import state
+from grader import sandbox, state
 from grader.problem import CourseError, Problem, course_root, discover, read
 from grader.verdict import Verdict
 
@@ -30,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = list(sys.argv[1:] if argv is None else argv)
+    sandbox.interrupted.clear()
+    before = signal.signal(signal.SIGINT, _interrupt)
     try:
         return _dispatch(arguments)
     except (UsageError, CourseError) as error:
@@ -44,6 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"grader: this machine is in the way: {error}", file=sys.stderr)
         return 2
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(number, frame):
+    sandbox.interrupted.set()
+    raise KeyboardInterrupt
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 POSIX = os.name == "posix"
+interrupted = threading.Event()                 # set by Ctrl-C, since its exception gets lost when it comes while Python imports a module
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Process:
             try:
                 frame = self._frames.get(timeout=0.05)
             except queue.Empty:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt from None
                 quiet = time.monotonic() - last
                 usage = self._usage() if quiet > 0.3 else None
                 if usage and cpu is None:
