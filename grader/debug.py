@@ -38,7 +38,8 @@ def debug(problem: Problem, case: str | None, file: Path | None, console) -> int
         raise CourseError("there is nowhere to write the script that would run the case")
     script = folder / f"{problem.number}_{''.join(c if c.isalnum() else '_' for c in call.check.case)}_{call.check.kind}.py"
     state.write(script, snippet(call, stub.path.resolve(), problem.number).encode())
-    console.print(f"{call.check.case} · {call.check.kind}   {call.described()}", style="bold", markup=False)
+    several = f"{call.check.entry} · " if len(problem.names) > 1 else ""
+    console.print(f"{several}{call.check.case} · {call.check.kind}   {call.described()}", style="bold", markup=False)
     console.print(f"the same in any Python: python {_near(script)}\n", style="dim", markup=False)
     try:
         return 1 if subprocess.run([sys.executable, str(script)], env=os.environ | {"JAX_PLATFORMS": "cpu"}).returncode else 0
@@ -47,8 +48,12 @@ def debug(problem: Problem, case: str | None, file: Path | None, console) -> int
 
 
 def _named(calls, text: str):
-    """The call of the case whose name begins so, at its first transform; "one key grad" names the transform too."""
+    """The call of the case whose name begins so, at its first transform. "one key grad" names the transform too, and in a problem
+    with several names "causal_sdpa one token" says which one is meant."""
     words = text.strip("“”\"' ").lower()
+    entry = next((c.check.entry for c in calls if words.startswith(f"{c.check.entry.lower()} ")), None)
+    if entry:
+        words, calls = words[len(entry):].strip(), [c for c in calls if c.check.entry == entry]
     kind = next((t for t in TRANSFORMS if words.endswith(f" {t}")), None)
     if kind:
         words = words[: -len(kind)].rstrip(" ·")

@@ -180,7 +180,7 @@ def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
         wrong = wrong_answer(known, getattr(reference, name), isinstance(entries[name], Function))
         mine = [call for call in calls if call.check.entry == name]
         first = [call for call in mine if call.check.kind in ("parameters", "eager")]
-        outcomes = _run(lambda entry: wrong, first)
+        outcomes = _run(lambda entry: wrong, first, eagerly=True)
         unlike = any(call.id in key and not agree(key[call.id].outcome, outcomes[call.id], key[call.id].allowed) for call in first)
         if not unlike:
             outcomes |= _run(lambda entry: wrong, [call for call in mine if call not in first], eagerly=True)

@@ -83,14 +83,14 @@ class Process:
 
     def frames(self, last: bool = True):
         """Yields `(message, arrays)` until one of them is `done`; returns an Ended. After the `last` frames the process is ended."""
-        last, cpu = time.monotonic(), None
+        heard, cpu = time.monotonic(), None
         while True:
             try:
                 frame = self._frames.get(timeout=0.05)
             except queue.Empty:
                 if interrupted.is_set():
                     raise KeyboardInterrupt from None
-                quiet = time.monotonic() - last
+                quiet = time.monotonic() - heard
                 usage = self._usage() if quiet > 0.3 else None
                 if usage and cpu is None:
                     cpu = usage[0]
@@ -103,7 +103,7 @@ class Process:
                 continue
             if frame is None:
                 return self._stop(self._how_it_ended())
-            last, cpu = time.monotonic(), None
+            heard, cpu = time.monotonic(), None
             yield frame
             if frame[0].get("done"):
                 return self._stop(Ended("finished")) if last else Ended("finished")

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 CACHE_LIMIT = 256 << 20
@@ -85,10 +86,14 @@ def digest(content: bytes) -> str:
 
 
 def prune(path: Path | None) -> None:
-    """Drops the oldest files of a cache that has outgrown CACHE_LIMIT."""
+    """Drops the oldest files of a cache that has outgrown CACHE_LIMIT; looks once an hour, since looking takes time."""
     if path is None:
         return
     with contextlib.suppress(OSError):
+        looked = path / ".looked"
+        if looked.exists() and time.time() - looked.stat().st_mtime < 3600:
+            return
+        looked.touch()
         files = sorted(((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(path)), reverse=True)
         total = 0
         for _, size, name in files:

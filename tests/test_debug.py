@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from grader.call import calls_for
-from grader.debug import snippet
+from grader.debug import _named, snippet
 
 
 def test_debug_runs_the_first_failing_case_and_keeps_the_script(course):
@@ -34,6 +34,17 @@ def test_a_case_that_does_not_exist_is_answered_with_those_that_do(course):
     done = subprocess.run([sys.executable, "-m", "grader", "debug", "31", "no such"], cwd=course, capture_output=True, text=True)
     assert done.returncode == 2
     assert "there is no case “no such” in problem 31; there are “one key”, “one query”" in done.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize("text, entry, case, kind", [
+    ("one token", "causal_mask", "one token", "eager"), ("causal_sdpa one token", "causal_sdpa", "one token", "eager"),
+    ("large", "causal_sdpa", "large logits", "eager"), ("large logits grad", "causal_sdpa", "large logits", "grad")])
+def test_a_case_is_named_by_its_beginning(text, entry, case, kind):
+    """The first letters of a case name it; the name of a function and the transform can be said as well."""
+    from tests.conftest import PROBLEMS
+
+    check = _named(calls_for(PROBLEMS[33].entries), text).check
+    assert (check.entry, check.case, check.kind) == (entry, case, kind)
 
 
 @pytest.mark.parametrize("kind", ["eager", "jit", "vmap", "grad", "leaks"])
