@@ -158,7 +158,7 @@ while True: pass
 ''',
         "import",
         "while the file was imported, line 3 was still running after N seconds without a result, and was stopped",
-        "Look for a loop whose condition never becomes false.",
+        "Look for a loop whose condition never becomes false, or for something that waits.",
         [(3, '', 'while True: pass')], limits=SHORT),
     Bad("no return", r'''
 def sdpa(q, k, v): right(q, k, v)
@@ -356,13 +356,12 @@ def sdpa(q, k, v): return sdpa(q, k, v)
         [(3, 'sdpa', 'def sdpa(q, k, v): return sdpa(q, k, v)')] * 20),
     Bad("a loop without end in Python", r'''
 def sdpa(q, k, v):
-    while True:
-        pass
+    while True: pass
 ''',
         "eager · one key",
         "line 4 was still running after N seconds without a result, and was stopped",
-        "Look for a loop whose condition never becomes false.",
-        [(4, '', 'while True:')], limits=SHORT),
+        "Look for a loop whose condition never becomes false, or for something that waits.",
+        [(4, '', 'while True: pass')], limits=SHORT),
     Bad("a loop without end inside XLA", r'''
 def sdpa(q, k, v):
     n = jax.lax.while_loop(lambda n: n != 10, lambda n: (n * 5 + 1) % 101, jnp.int32(3))
@@ -370,7 +369,7 @@ def sdpa(q, k, v):
 ''',
         "eager · one key",
         "line 4 was still running after N seconds without a result, and was stopped",
-        "Look for a loop whose condition never becomes false.",
+        "Look for a loop whose condition never becomes false, or for something that waits.",
         [(4, '', 'n = jax.lax.while_loop(lambda n: n != 10, lambda n: (n * 5 + 1) % 101, jnp.int32(3))')], limits=SHORT),
     Bad("a sleep without end", r'''
 import time
@@ -379,7 +378,7 @@ def sdpa(q, k, v):
 ''',
         "eager · one key",
         "line 5 was still running after N seconds without a result, and was stopped",
-        "Look for a loop whose condition never becomes false.",
+        "Look for a loop whose condition never becomes false, or for something that waits.",
         [(5, '', 'time.sleep(1000)')], limits=SHORT),
     Bad("sys.exit in a call", r'''
 import sys

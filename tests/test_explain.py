@@ -124,9 +124,9 @@ def test_what_was_raised(failure, kind, summary, advice):
 
 ENDED = [
     (Ended("timeout", "30", 9), "line 9 was still running after 30 seconds without a result, and was stopped",
-     "Look for a loop whose condition never becomes false."),
+     "Look for a loop whose condition never becomes false, or for something that waits."),
     (Ended("timeout", "30"), "it was still running after 30 seconds without a result, and was stopped",
-     "Look for a loop whose condition never becomes false."),
+     "Look for a loop whose condition never becomes false, or for something that waits."),
     (Ended("memory"), "it took more memory than the grader gives, and the process was ended",
      "Look for an array whose shape is a product of values, or a list that grows without end."),
     (Ended("flood", "32 MB"), "it printed 32 MB and went on, and was stopped", "Look for a `print` in a loop that does not end."),

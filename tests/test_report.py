@@ -160,8 +160,6 @@ def test_a_name_that_is_missing():
     """Without a call there is no table of transforms and nothing to debug."""
     assert rendered(verdict(FAILED, NO_NAME)) == HEADING + """
  ✗ name and signature
-
- ✗ name and signature
  The file defines no `f`.
 
    it defines: g

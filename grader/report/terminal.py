@@ -97,7 +97,7 @@ def _entry(entry: EntryVerdict, verdict: Verdict, verbose: bool):
         return Padding(_line(("✓ ", "green"), (entry.name, "bold"), (f" passed all {len(entry.findings)} checks", "")), (1, 0, 0, 1))
     if finding and finding.status == Status.NOT_WRITTEN:
         return Padding(_line(("○ ", "dim"), (entry.name, "bold"), (f" is not written yet ({finding.summary})", "")), (1, 0, 0, 1))
-    parts = [Padding(_table(entry), (1, 0, 0, 1))]
+    parts = [Padding(_table(entry), (1, 0, 0, 1))] if finding is None or finding.check.kind != "name" else []
     if finding:
         parts += [Padding(_failure(finding, verdict), (1, 0, 0, 1))]
         if entry.mistake:
