@@ -135,6 +135,8 @@ class Evaluation:
                 batch = {key: group[min(turn, len(group) - 1)] for key, group in members.items()}
                 leaves = [jax.tree.leaves(self._arguments(call)) for call in batch.values()]
                 self.started(transform, next(iter(batch.values())).id)
+                while not concurrent.futures.wait([compiled], timeout=1).done:
+                    self.started(transform, next(iter(batch.values())).id)      # a long compile is a sign of life, not a hang
                 try:
                     outputs = jax.block_until_ready(compiled.result()(leaves))
                 except Exception:           # one part is at fault: find out which, one by one

@@ -31,7 +31,7 @@ class Limits:
 
     cpu: float = 8.0
     wall: float = 30.0
-    memory: int = 2 << 30
+    memory: int = 4 << 30
     output: int = 32 << 20
 
 
@@ -96,7 +96,7 @@ class Process:
                     cpu = usage[0]
                 if self._printed > self.limits.output:
                     return self._stop(Ended("flood", f"{self._printed >> 20} MB"))
-                if usage and usage[1] > 2 * self.limits.memory + (1 << 30):
+                if usage and usage[1] > self.limits.memory + (1 << 30):
                     return self._stop(Ended("memory"))
                 if quiet > self.limits.wall or (usage and usage[0] - cpu > self.limits.cpu):
                     return self._stop(Ended("timeout", f"{quiet:.0f}", self._where()))
