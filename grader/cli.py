@@ -183,12 +183,12 @@ def overview(arguments: list[str], parser) -> int:
     from grader.report import terminal
 
     problems = _problems()
-    rows, first_open = [], None
+    rows, first_open, under_way = [], None, False
     for problem in problems:
         told, style = where_it_stands(problem)
         rows.append((problem.number, problem.title, told, style))
-        if first_open is None and told != "passed":
-            first_open = problem
+        if told != "passed" and (first_open is None or not under_way and told != "not started"):
+            first_open, under_way = problem, told != "not started"
     upcoming = (f"problem {first_open.number}: {COMMAND} lesson {first_open.number}, then fill in {first_open.stub.relative_to(course_root()).as_posix()}"
                 if first_open else "every problem here is solved")
     terminal.overview(rows, _console(), upcoming)

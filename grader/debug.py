@@ -51,7 +51,7 @@ def _named(calls, text: str):
     """The call of the case whose name begins so, at its first transform. "one key grad" names the transform too, and in a problem
     with several names "causal_sdpa one token" says which one is meant."""
     words = text.strip("“”\"' ").lower()
-    entry = next((c.check.entry for c in calls if words.startswith(f"{c.check.entry.lower()} ")), None)
+    entry = next((c.check.entry for c in calls if f"{words} ".startswith(f"{c.check.entry.lower()} ")), None)
     if entry:
         words, calls = words[len(entry):].strip(), [c for c in calls if c.check.entry == entry]
     kind = next((t for t in TRANSFORMS if words.endswith(f" {t}")), None)

@@ -883,7 +883,7 @@ def sdpa(q, k, v):
  large logits                          ✗      ✗      ✗      ✗
  the same array as q, k and v          ✗      ✗      ✗      ✗
  dozens of keys                        ✗      ✗      ✗      ✗
- ✗ traced once   ✗ no leaked tracers
+ ? traced once   ? no leaked tracers
 
  ✗ one key · eager   q (1, 8)  k (1, 8)  v (1, 4)
  Line 5 raises IndexError: tuple index out of range.
@@ -892,11 +892,11 @@ def sdpa(q, k, v):
 
  next: python -m grader hint 31   or   python -m grader debug 31
 
- your code printed (import):
-   hello
-
  your code printed (eager · one key):
    keys: 1
+
+ your code printed (import):
+   hello
  … and in 3 more calls; -v shows the rest
 """),
     "a branch on values": ("""
@@ -913,7 +913,7 @@ def sdpa(q, k, v):
  large logits                          ✓      ✗      ✗      ✗
  the same array as q, k and v          ✓      ✗      ✗      ✗
  dozens of keys                        ✓      ✗      ✗      ✗
- ✗ traced once   ✗ no leaked tracers
+ ? traced once   ? no leaked tracers
 
  ✗ one key · jit   q (1, 8)  k (1, 8)  v (1, 4)
  Line 4 asks whether an array is true (`if`, `while`, `and`, `not`, `assert`),

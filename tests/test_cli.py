@@ -91,6 +91,13 @@ def test_the_track_at_a_glance_follows_a_stub_through_its_states(run, course):
     assert state() == "the stub is missing"
 
 
+def test_the_next_step_is_the_problem_under_way(run, course):
+    """What is failing or changed goes before what is not started."""
+    assert "next: problem 31:" in run()[1]
+    stub_of(course, 33).write_text("def causal_mask(t_q, t_k):\n    return None\n")
+    assert "next: problem 33:" in run()[1]
+
+
 def test_a_pass_is_one_calm_line_and_what_comes_next(run, course):
     """A pass is told in one line, with the next lesson to read."""
     stub_of(course).write_text(RIGHT)

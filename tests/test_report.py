@@ -209,7 +209,7 @@ def test_several_names():
  ? f could not be checked: the run was cut short before it
 
  ✓ g passed all 3 checks
-""" + RAISED_SHOWN
+""" + RAISED_SHOWN.replace("debug 7", 'debug 7 "f small"')
 
 
 def test_a_pass():
@@ -236,19 +236,19 @@ PRINTS = (("import", "[bold]hi[/]"), ("eager · small", "\n".join(map(str, range
 
 
 def test_prints_are_cut():
-    """The first two texts are shown, of each the first twelve lines, and how much is left out; notes come last."""
+    """Two texts are shown, the failing case's first, of each the first twelve lines, and how much is left out; notes come last."""
     twelve = "".join(f"   {i}\n" for i in range(12))
     assert rendered(verdict(FAILED, RAISED, prints=PRINTS, notes=("The key could not be kept.",))) == HEADING + RAISED_SHOWN + (
-        "\n your code printed (import):\n   [bold]hi[/]\n"
         "\n your code printed (eager · small):\n" + twelve + "   … 1 more line; -v shows the rest\n"
+        "\n your code printed (import):\n   [bold]hi[/]\n"
         " … and in 1 more call; -v shows the rest\nThe key could not be kept.\n")
 
 
 def test_prints_are_whole_on_request():
     """With -v every text is shown to its end."""
     assert rendered(verdict(FAILED, RAISED, prints=PRINTS), verbose=True) == HEADING + RAISED_SHOWN + (
-        "\n your code printed (import):\n   [bold]hi[/]\n"
-        "\n your code printed (eager · small):\n" + "".join(f"   {i}\n" for i in range(13)) + "\n your code printed (jit · small):\n   x\n")
+        "\n your code printed (eager · small):\n" + "".join(f"   {i}\n" for i in range(13)) + "\n your code printed (import):\n   [bold]hi[/]\n"
+        "\n your code printed (jit · small):\n   x\n")
 
 
 def test_prints_of_a_passing_file_are_shown_too():

@@ -104,7 +104,8 @@ def _entry(entry: EntryVerdict, verdict: Verdict, verbose: bool):
             parts += [Padding(Panel(Text(entry.sentence), title=Text(spoken(entry.mistake), "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
         steps = f"{COMMAND} hint {verdict.number}"
         if finding.check.kind not in ("name", "end"):
-            steps += f"   or   {COMMAND} debug {verdict.number}"
+            which = f' "{entry.name} {finding.check.case}"' if len(verdict.entries) > 1 else ""
+            steps += f"   or   {COMMAND} debug {verdict.number}{which}"
         parts += [_next(steps)]
     return Group(*parts)
 
@@ -183,7 +184,9 @@ def _source(finding: Finding, path: str) -> list:
 
 
 def _show_prints(verdict: Verdict, console: Console, verbose: bool) -> None:
-    shown = verdict.prints if verbose else verdict.prints[:2]
+    failing = {f"{entry.first.check.kind} · {entry.first.check.case}" for entry in verdict.entries if entry.first}
+    prints = sorted(verdict.prints, key=lambda part: part[0] not in failing)        # what the failing case printed comes first
+    shown = prints if verbose else prints[:2]
     for where, text in shown:
         lines = text.splitlines()
         most = len(lines) if verbose else 12
