@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:                     # `| head` has seen enough
         sys.stderr.close()
         return 0
+    except ModuleNotFoundError as error:
+        print(f"grader: {error.name} is not installed for {sys.executable}; activate the environment that README's first command makes", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"grader: this machine is in the way: {error}", file=sys.stderr)
         return 2

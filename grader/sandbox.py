@@ -128,12 +128,6 @@ class Process:
             self.process.stdin.close()          # the readers close the others: a child that left the group may still hold them
         self.scratch.cleanup()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.kill()
-
     def _stop(self, ended: Ended) -> Ended:
         self.kill()
         return ended

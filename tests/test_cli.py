@@ -137,6 +137,13 @@ def test_an_untouched_stub_needs_no_jax(course):
     assert shown.splitlines()[-1] == "[]"
 
 
+def test_a_missing_package_is_told_without_a_traceback(run, monkeypatch):
+    """Outside the environment the message says what to activate, and the exit code is 2."""
+    monkeypatch.setitem(sys.modules, "rich.markdown", None)
+    code, _, err = run("hint", "31")
+    assert code == 2 and "is not installed for" in err and "activate the environment that README's first command makes" in err
+
+
 def test_hints_come_one_at_a_time(run, course):
     """Each call of hint shows one more; after the last it stays there; --all shows all of them."""
     heads = [run("hint", "31")[1].splitlines()[0] for _ in range(5)]

@@ -209,7 +209,7 @@ def test_several_names():
  ? f could not be checked: the run was cut short before it
 
  ✓ g passed all 3 checks
-""" + RAISED_SHOWN.replace("debug 7", 'debug 7 "f small"')
+""" + RAISED_SHOWN.replace("   or   python -m grader debug 7", '\n or    python -m grader debug 7 "f small"')
 
 
 def test_a_pass():

@@ -105,7 +105,7 @@ def _entry(entry: EntryVerdict, verdict: Verdict, verbose: bool):
         steps = f"{COMMAND} hint {verdict.number}"
         if finding.check.kind not in ("name", "end"):
             which = f' "{entry.name} {finding.check.case}"' if len(verdict.entries) > 1 else ""
-            steps += f"   or   {COMMAND} debug {verdict.number}{which}"
+            steps += f"\nor    {COMMAND} debug {verdict.number}{which}" if which else f"   or   {COMMAND} debug {verdict.number}"
         parts += [_next(steps)]
     return Group(*parts)
 
