@@ -32,6 +32,8 @@ class Call:
     static: dict[str, Any] = field(default_factory=dict)
     params: dict[str, np.ndarray] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    steps: tuple[int, ...] = ()     # a stateful module's calls: how many rows each takes
+    drive: str = "by hand"
 
     @property
     def transform(self) -> str:
@@ -39,7 +41,7 @@ class Call:
 
     def to_wire(self):
         message = dict(id=self.id, check=[self.check.entry, self.check.kind, self.check.case], variant=self.variant, module=self.module,
-                       by_name=self.by_name, seed=self.seed, order=self.order, init=self.init, static=self.static)
+                       by_name=self.by_name, seed=self.seed, order=self.order, init=self.init, static=self.static, steps=self.steps, drive=self.drive)
         return message, {f"params/{n}": a for n, a in self.params.items()} | {f"arrays/{n}": a for n, a in self.arrays.items()}
 
     @classmethod
@@ -59,6 +61,8 @@ class Call:
         """The case's arguments in a line: `q (3, 8)  k (5, 8)  num_heads 2`."""
         shown = [f"{name} {tuple(array.shape)}" for name, array in self.arrays.items()]
         shown += [f"{name} {value!r}" for name, value in {**self.init, **self.static}.items()]
+        if self.steps:
+            shown.append(f"in {_sizes(self.steps)}" + (f", {self.drive}" if self.drive != "by hand" else ""))
         return "  ".join(shown)
 
 
@@ -94,9 +98,13 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
             _add_relation(add, entry, relation, module, seed)
         with_arrays = [case for case in plain if drawn[case][1][0]["arrays"]]
         if with_arrays:
-            common, draws = drawn[with_arrays[-1]]
-            add(check=Check(entry.name, "traces", with_arrays[-1]), **common, **_stacked(draws))
-            add(check=Check(entry.name, "leaks", with_arrays[-1]), **common, **draws[0])
+            stepped = [case for case in with_arrays if {*drawn[case][1][0]["steps"]} == {1}]
+            last = (stepped or with_arrays)[-1]
+            common, draws = drawn[last]
+            add(check=Check(entry.name, "traces", last), **common, **_stacked(draws))
+            if stepped:
+                add(check=Check(entry.name, "state", last), **common, **draws[0])
+            add(check=Check(entry.name, "leaks", last), **common, **draws[0])
     return calls
 
 
@@ -117,7 +125,8 @@ def _split(inputs, module: bool) -> dict[str, dict]:
     arguments = inputs.call if module else inputs
     arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
     return dict(init=dict(inputs.init) if module else {}, params=dict(inputs.params) if module else {}, arrays=arrays, order=tuple(arguments),
-                static={name: value for name, value in arguments.items() if name not in arrays})
+                static={name: value for name, value in arguments.items() if name not in arrays},
+                steps=tuple(inputs.steps) if module else (), drive=inputs.drive if module else "by hand")
 
 
 def _stacked(draws: list[dict]) -> dict[str, dict]:
@@ -132,6 +141,13 @@ def _applies(transform: str, draw: dict) -> bool:
     if transform == "grad":
         return any(is_float(array) for array in (*draw["arrays"].values(), *draw["params"].values()))
     return True
+
+
+def _sizes(steps: tuple[int, ...]) -> str:
+    """`(1, 1, 1, 1)` is "4 calls of 1", `(2, 3)` is "calls of 2, 3"."""
+    if len({*steps}) == 1:
+        return f"{len(steps)} call{'s' if len(steps) > 1 else ''} of {steps[0]}"
+    return f"calls of {', '.join(map(str, steps))}"
 
 
 def is_float(array) -> bool:

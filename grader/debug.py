@@ -91,7 +91,10 @@ def snippet(call, path: Path, number: int) -> str:
         lines.append(f"module = stub.{name}({init}, rngs=nnx.Rngs(0))")
         for path_, array in call.params.items():
             lines.append(f"module.{path_}[...] = {_values(array)}")
-        lines += ["graphdef, variables = nnx.split(module)", "", f"def call({names}):", f"    return nnx.merge(graphdef, variables)({arguments})", ""]
+        if call.steps:
+            lines += _sequence(call, arguments)
+        else:
+            lines += ["graphdef, variables = nnx.split(module)", "", f"def call({names}):", f"    return nnx.merge(graphdef, variables)({arguments})", ""]
     else:
         lines += ["", f"def call({names}):", f"    return stub.{name}({arguments})", ""]
     if kind == "grad":
@@ -112,6 +115,17 @@ def snippet(call, path: Path, number: int) -> str:
             lines += ["", f"output = {run}"]
         lines += ["print('output', type(output).__name__, getattr(output, 'shape', ''), getattr(output, 'dtype', ''))", "print(output)"]
     return "\n".join(lines) + "\n"
+
+
+def _sequence(call, arguments: str) -> list[str]:
+    """A function that makes all calls of a stateful module, each with its rows, on a fresh copy of it."""
+    names = ", ".join(call.arrays)
+    axis = ":, " if call.drive == "jax.vmap" else ""
+    cut = ", ".join(f"{name}[{axis}start:start + size]" for name in call.arrays)
+    step = "nnx.jit(lambda module, {0}: module({1}))" if call.drive == "nnx.jit" else "lambda module, {0}: module({1})"
+    return ["graphdef, variables = nnx.split(module)", f"step = {step.format(names, arguments)}", "",
+            f"def call({names}):", "    module, outputs, start = nnx.merge(graphdef, variables, copy=True), [], 0", f"    for size in {call.steps!r}:",
+            f"        outputs.append(step(module, {cut}))", "        start += size", "    return jnp.concatenate(outputs)", ""]
 
 
 def _literal(name: str, array) -> str:

@@ -66,6 +66,8 @@ class Evaluation:
                 finish()
             for call in groups.pop("traces", []):
                 self._attempt(call, self._traces)
+            for call in groups.pop("state", []):
+                self._attempt(call, self._state)
             for call in groups.pop("leaks", []):
                 self._attempt(call, self._leaks)
 
@@ -103,7 +105,12 @@ class Evaluation:
         return describe(self._target(call)(*self._arguments(call)))
 
     def _parameters(self, call: Call) -> Outcome:
-        variables = self._target(call).variables()
+        return self._variables(self._target(call).variables())
+
+    def _state(self, call: Call) -> Outcome:
+        return self._variables(self._target(call).variables_after(*self._arguments(call)))
+
+    def _variables(self, variables) -> Outcome:
         return Outcome(structure=["variables", [[name, kind, list(shape), dtype] for name, kind, shape, dtype in variables]])
 
     def _traced(self, transform: str, calls: list[Call], pool) -> Callable[[], None]:
@@ -167,22 +174,24 @@ class Evaluation:
         return repr((call.check.entry, call.init, call.static, call.by_name, call.seed, shapes))
 
     def _traces(self, call: Call) -> Outcome:
-        """How often the body is traced over two calls with the same shapes."""
+        """How often the body is traced over two calls, or over the steps of two sequences, with the same shapes; if more than once, why."""
         target, count = self._target(call), 0
         if isinstance(target, ModuleTarget):
-            nnx = target.nnx
+            nnx, seen = target.nnx, []
 
             @nnx.jit
             def step(module, arrays):
-                nonlocal count
-                count += 1
+                seen.append(_facts_of(nnx, module))
                 return target.call_module(module, arrays)
 
             module = target.loaded(self._arguments(call)[0])
             for draw in (0, 1):
-                _, arrays = self._arguments(call, draw)
-                output = step(module, arrays)
-            return describe({"output": output, "traces": jnp.int32(count)})
+                params, arrays = self._arguments(call, draw)
+                if call.steps:
+                    module = target.loaded(params)
+                outputs = [step(module, part) for part in target.parts(arrays)]
+            reason = {"reason": _Reason(_change(*seen[:2]))} if len(seen) > 1 else {}
+            return describe({"output": target.told(outputs, module), "traces": jnp.int32(len(seen)), **reason})
 
         def counted(params, arrays):
             nonlocal count
@@ -202,6 +211,31 @@ class Evaluation:
         return describe({"leaked": jnp.int32(sum(isinstance(item, Tracer) for item in get_objects()))})
 
 
+class _Reason(str):
+    """A sentence of the grader's own in an Outcome's structure."""
+
+
+def _facts_of(nnx, module) -> dict[str, str]:
+    """What a trace depends on: the shape and dtype of each variable, and each plain Python attribute, by path."""
+    facts = {}
+    for path, node in nnx.iter_graph(module):
+        name = ".".join(map(str, path))
+        if isinstance(node, nnx.Variable):
+            facts[name] = f"{node[...].dtype} {tuple(node[...].shape)}"
+        elif isinstance(node, nnx.Module):
+            facts |= {f"{name}.{key}".strip("."): repr(value)[:60] for key, value in vars(node).items()
+                      if isinstance(value, (bool, int, float, str, tuple, type(None))) and not key.startswith("_")}
+    return facts
+
+
+def _change(first: dict[str, str], second: dict[str, str]) -> str:
+    for name in [*first, *second]:
+        one, other = first.get(name), second.get(name)
+        if one != other:
+            return f"`{name}` is {other or 'gone'} in the second trace and was {one or 'not there'} in the first"
+    return ""
+
+
 def describe(value) -> Outcome:
     """An Outcome from whatever was returned: the structure by name, the arrays by path."""
     leaves: dict[str, np.ndarray] = {}
@@ -209,6 +243,8 @@ def describe(value) -> Outcome:
     def visit(item, path):
         if isinstance(item, Tracer):
             return "tracer"
+        if type(item) is _Reason:
+            return str(item)
         if issubclass(type(item), jax.Array):   # whatever it says of itself
             leaves[path] = np.asarray(item)
             if leaves[path].nbytes > LARGEST:

@@ -36,6 +36,7 @@ TRACER_ERRORS = {
         "Keep nothing between calls: no globals, no lists to append to, no attributes set in `__call__`."),
 }
 
+RETRACED = "What changes from call to call must be an array, not a Python value: a counter kept on the module or in a global forces a new trace."
 LONGEST = 400                                   # letters of what an exception says
 
 
@@ -88,8 +89,9 @@ def explain_ended(ended: Ended) -> tuple[str, str]:
 def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple[str, str, str]:
     """A sentence, more lines, and advice for an outcome that is not the expected one."""
     kind = call.check.kind
-    if kind == "parameters" and mismatch.way == "structure" and mismatch.came[0] == "variables":
-        return "the module does not hold the variables of the contract", _variables(mismatch.expected[1], mismatch.came[1]), \
+    if kind in ("parameters", "state") and mismatch.way == "structure" and mismatch.came[0] == "variables":
+        after = "after its calls " if kind == "state" else ""
+        return f"{after}the module does not hold the variables of the contract", _variables(mismatch.expected[1], mismatch.came[1]), \
             "What counts is the name, kind and shape; initial values are free."
     if mismatch.way == "failure":
         if mismatch.expected and (not mismatch.came or mismatch.came.type == "ParameterMismatch"):
@@ -100,6 +102,8 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         if mismatch.expected:
             summary = f"{mismatch.expected.type} was expected; instead {summary}"
         return summary, "", advice
+    if mismatch.way == "structure" and kind == "traces" and (reason := _part(mismatch.came, "reason")):
+        return f"the step was traced again for inputs of the same shapes: {reason}", "", RETRACED
     if mismatch.way == "structure":
         return (*_structure(mismatch, call), )
     subject = _subject(mismatch.leaf, kind)
@@ -115,8 +119,7 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return "an intermediate value outlives the call: the file keeps a tracer in a global, a list or an attribute", "", \
             "Keep nothing between calls. To look at a value, use `jax.debug.print`, or return it."
     if kind == "traces" and mismatch.leaf == "traces":
-        return f"the body was traced {int(difference.came)} times for two calls with the same shapes; once is enough", "", \
-            "What changes from call to call must be an array, not a Python value: a counter kept on the module or in a global forces a new trace."
+        return f"the body was traced {int(difference.came)} times for two calls with the same shapes; once is enough", "", RETRACED
     count, total = int(difference.wrong.sum()), difference.wrong.size
     if mismatch.way == "nan":
         came = difference.came.astype("float64")[difference.wrong]
@@ -133,15 +136,23 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
 def _subject(leaf: str, kind: str) -> str:
     if kind == "grad":
         return f"the gradient for {leaf}"
+    leaf = leaf.removeprefix("output.")
+    if leaf.startswith("variables."):
+        return f"the variable `{leaf.removeprefix('variables.')}` after the calls"
+    step = re.fullmatch(r"output\[(\d+)\]", leaf)
+    if step:
+        return f"the output of call {int(step[1]) + 1}"
     return f"the output's {leaf}" if leaf and leaf != "output" else "the output"
 
 
 def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
     came, expected = mismatch.came, mismatch.expected
-    if isinstance(came, list) and came[0] == "dict" and [name for name, _ in came[1]] == ["output", "variables"] and call.module \
-            and came[1][1][1][0] == "dict":
-        left = ", ".join(name for name, _ in came[1][1][1][1])
-        return f"the module holds variables that the contract does not name: {left}", "", "Keep nothing on the module but its projections; `rngs` is used in `__init__` and not kept."
+    if call.module and (mine := {*_variable_names(came)}) != (right := {*_variable_names(expected)}):
+        if mine - right:
+            return f"the module holds variables that the contract does not name: {', '.join(sorted(mine - right))}", "", \
+                "Keep nothing on the module but what the contract names; `rngs` is used in `__init__` and not kept."
+        return f"after its calls the module lacks variables of the contract: {', '.join(sorted(right - mine))}", "", \
+            "A variable stays one: write its value with `self.name[...] = value`, never `self.name = value`."
     words = _words(came)
     if came == "None":
         return "it returns None", "", "Is a `return` missing at the end?"
@@ -155,6 +166,16 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
     if isinstance(came, list) and expected == "array":
         return f"it returns {words}; expected one array", "", "Return the output alone."
     return f"it returns {words}; expected {_words(expected)}", "", ""
+
+
+def _part(structure, name: str):
+    """The part of a dict's structure under a name, or None."""
+    return next((part for key, part in structure[1] if key == name), None) if isinstance(structure, list) and structure[0] == "dict" else None
+
+
+def _variable_names(structure) -> list[str]:
+    variables = _part(structure, "variables")
+    return [name for name, _ in variables[1]] if isinstance(variables, list) and variables[0] == "dict" else []
 
 
 def _words(structure) -> str:

@@ -95,7 +95,7 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
         if mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch" and findings[0].status == Status.FAILED:
             findings.append(Finding(call.check, Status.UNCHECKED, "the parameters have to be mended first", inputs=inputs))
             continue
-        if call.check.kind in ("traces", "leaks") and outcome.failure and any(finding.status == Status.FAILED for finding in findings):
+        if call.check.kind in ("traces", "state", "leaks") and outcome.failure and any(finding.status == Status.FAILED for finding in findings):
             findings.append(Finding(call.check, Status.UNCHECKED, "the call itself fails", inputs=inputs))
             continue
         summary, detail, advice = explain_mismatch(mismatch, call, problem.returns.get(entry.name, ""))
@@ -124,12 +124,13 @@ def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt) -
     if failed and not base.failure:
         summary, advice = explain_failure(failed, check.kind)
         return Finding(check, Status.FAILED, f"when something else is changed, {summary}", inputs=inputs, lines=failed.lines, advice=advice)
-    if any(outcome.failure or outcome.structure != "array" for outcome in outcomes):
+    outputs = [next((outcome.leaves[leaf] for leaf in ("", "output") if leaf in outcome.leaves), None) for outcome in outcomes]
+    if any(output is None for output in outputs):
         return Finding(check, Status.UNCHECKED, "the calls of this property gave no arrays", inputs=inputs)
     rows = []
     try:
-        for call, outcome in zip(group[1:], outcomes[1:]):
-            rows.append(np.atleast_1d(relation.broken(group[0].arrays, base.leaves[""], call.variant, call.arrays, outcome.leaves[""])))
+        for call, output in zip(group[1:], outputs[1:]):
+            rows.append(np.atleast_1d(relation.broken(group[0].arrays, outputs[0], call.variant, call.arrays, output)))
     except (ValueError, IndexError, TypeError):         # an output of another shape, which the other checks tell
         return Finding(check, Status.UNCHECKED, "the outputs of this property do not have the expected shape", inputs=inputs)
     wrong = np.stack(rows)

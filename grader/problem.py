@@ -37,11 +37,16 @@ class Case:
 
 @dataclass(frozen=True)
 class ModuleInputs:
-    """What one case of a Module needs: constructor arguments, parameters by path (`"q_proj.kernel"`), call arguments."""
+    """What one case of a Module needs: constructor arguments, parameters by path (`"q_proj.kernel"`), call arguments.
+
+    A module that keeps state is called once for each of `steps`, with that many rows of every array, in the way that `drive` names (see `drive.py`).
+    """
 
     init: Mapping[str, Any]
     params: Mapping[str, Any]
     call: Mapping[str, Any]
+    steps: Sequence[int] = ()
+    drive: str = "by hand"
 
 
 @dataclass(frozen=True)

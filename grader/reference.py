@@ -19,6 +19,7 @@ from grader.key import Answer
 from grader.problem import Function, discover, load, mistakes
 from grader.verdict import Check, Failure, Outcome
 
+VARIABLES = ("parameters", "state")      # checks that list a module's variables and compare no values
 NEIGHBOURS = 4
 MARGIN = 16
 
@@ -63,7 +64,7 @@ def answer_key(problem, calls: list[Call]) -> dict[int, Answer]:
     wanted = [call for call in calls if (call.check.entry, call.check.case) not in relations]
     plain = _plain_calls(wanted)
     single = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain])
-    double = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain if call.check.kind != "parameters"], double=True)
+    double = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain if call.check.kind not in VARIABLES], double=True)
     scale = getattr(reference, "error_scale", None)
 
     together: dict[int, list] = {}
@@ -76,7 +77,7 @@ def answer_key(problem, calls: list[Call]) -> dict[int, Answer]:
             found[call.id] = Answer(_count(leaked=0), {})
         elif kind == "traces" and not call.module:
             found[call.id] = Answer(_count(traces=1), {})
-        elif kind == "parameters":
+        elif kind in VARIABLES:
             found[call.id] = Answer(together[call.id][0][3], {})
         else:
             found[call.id] = _answer(call, together[call.id], scale)
@@ -93,10 +94,10 @@ def _plain_calls(calls: list[Call]) -> list[tuple[Call, tuple]]:
         draws = {"vmap": range(DRAWS), "traces": [1]}.get(kind, [None])
         for draw in draws:
             arrays = call.arrays if draw is None else {name: array[draw] for name, array in call.arrays.items()}
-            for neighbour in range(1 if kind == "parameters" else 1 + NEIGHBOURS):
+            for neighbour in range(1 if kind in VARIABLES else 1 + NEIGHBOURS):
                 rng = np.random.default_rng([call.id, neighbour])
                 near = {name: _nudge(rng, array) if neighbour else array for name, array in arrays.items()}
-                base = kind if kind in ("grad", "parameters") else "eager"
+                base = kind if kind in ("grad", *VARIABLES) else "eager"
                 plain.append((dataclasses.replace(call, id=len(plain), check=Check(call.check.entry, base, call.check.case), arrays=near),
                               (call.id, draw, neighbour)))
     return plain

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 
 from grader.call import Call
+from grader.drive import AXIS_OF_ROWS, DRIVES
 
 
 class ParameterMismatch(Exception):
@@ -34,26 +37,55 @@ class ModuleTarget:
 
     def variables(self) -> list[tuple[str, str, tuple[int, ...], str]]:
         """Path, kind, shape and dtype of every variable that the module holds."""
-        return sorted((_dotted(path), _kind(self.nnx, variable), tuple(variable[...].shape), _dtype(variable[...]))
-                      for path, variable in self.flat if isinstance(variable, self.nnx.Variable))
+        return self._described([(path, variable) for path, variable in self.flat if isinstance(variable, self.nnx.Variable)])
+
+    def _described(self, variables):
+        return sorted((_dotted(path), _kind(self.nnx, variable), tuple(variable[...].shape), _dtype(variable[...])) for path, variable in variables)
 
     def loaded(self, params):
         own = {name: shape for name, kind, shape, _ in self.variables() if kind == "Param"}
         if own != {name: tuple(array.shape) for name, array in params.items()}:
             raise ParameterMismatch
-        flat = [(path, variable.replace(params[_dotted(path)]) if _dotted(path) in params else variable) for path, variable in self.flat]
+        double = any(array.dtype == "float64" for array in params.values())
+        flat = []
+        for path, variable in self.flat:
+            if _dotted(path) in params:
+                variable = variable.replace(params[_dotted(path)])
+            elif double and isinstance(variable, self.nnx.Variable) and jax.numpy.issubdtype(variable[...].dtype, jax.numpy.floating):
+                variable = variable.replace(variable[...].astype("float64"))        # the exact answer goes through exact caches
+            flat.append((path, variable))
         return self.nnx.merge(self.graphdef, self.nnx.from_flat_state(flat), copy=True)     # a cache that a call fills is empty for the next
+
+    def parts(self, arrays) -> list[dict]:
+        """The arrays of each call: all of them, or the rows of each step."""
+        if not self.call.steps:
+            return [arrays]
+        ends = list(itertools.accumulate(self.call.steps))
+        axis = AXIS_OF_ROWS.get(self.call.drive, 0)
+        return [{name: jax.lax.slice_in_dim(a, end - size, end, axis=axis) for name, a in arrays.items()} for size, end in zip(self.call.steps, ends)]
 
     def call_module(self, module, arrays):
         return pass_arguments(module, self.call.arguments(arrays), self.call.by_name)
 
-    def __call__(self, params, arrays):
-        module = self.loaded(params)
-        output = self.call_module(module, arrays)
-        state = self.nnx.to_flat_state(self.nnx.split(module)[1])
-        others = {_dotted(path): variable[...] for path, variable in state
-                  if isinstance(variable, self.nnx.Variable) and _kind(self.nnx, variable) != "Param"}
+    def told(self, outputs: list, module):
+        """What the calls gave, and what the module holds beside its parameters afterwards."""
+        output = outputs if self.call.steps else outputs[0]
+        others = {_dotted(path): variable[...] for path, variable in self.held(module) if _kind(self.nnx, variable) != "Param"}
         return {"output": output, "variables": others} if others else output
+
+    def held(self, module) -> list[tuple]:
+        flat = self.nnx.to_flat_state(self.nnx.split(module)[1])
+        return [(path, variable) for path, variable in flat if isinstance(variable, self.nnx.Variable)]
+
+    def __call__(self, params, arrays):
+        return self.told(*DRIVES[self.call.drive](self.nnx, self.call_module, self.loaded(params), self.parts(arrays)))
+
+    def variables_after(self, params, arrays):
+        """As `variables`, once the calls are done."""
+        module = self.loaded(params)
+        for part in self.parts(arrays):
+            self.call_module(module, part)
+        return self._described(self.held(module))
 
 
 def target_for(found, call: Call):

@@ -421,7 +421,7 @@ def test_the_second_call_under_jit_is_the_one_that_counts(module_calls):
     x, w = call.arrays["x"], call.params["proj.kernel"]
     found = evaluated(Remembering, [call])[call.id]
     assert len(x) == DRAWS
-    np.testing.assert_allclose(found.leaves["output"], np.tanh(x[1] @ w) + x[0].sum() + x[1].sum(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.leaves["output.output"], np.tanh(x[1] @ w) + x[0].sum() + x[1].sum(), rtol=1e-4, atol=1e-4)
 
 
 # What was returned

@@ -178,7 +178,7 @@ def test_variables_beside_the_parameters():
                     {name: np.zeros(1) for name in ("output", "variables.rngs.count", "variables.rngs.key")})
     assert explained(array([1]), state, module=True) == (
         "the module holds variables that the contract does not name: rngs.count, rngs.key", "",
-        "Keep nothing on the module but its projections; `rngs` is used in `__init__` and not kept.")
+        "Keep nothing on the module but what the contract names; `rngs` is used in `__init__` and not kept.")
 
 
 def test_a_function_that_returns_such_a_dictionary_holds_no_variables():

@@ -16,7 +16,7 @@ from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
 MARKS = {Status.PASSED: ("✓", "green"), Status.FAILED: ("✗", "bold red"), Status.NOT_WRITTEN: ("○", "dim"),
          Status.UNCHECKED: ("?", "yellow"), Status.COURSE: ("!", "bold yellow")}
-STRUCTURE = {"name": "name and signature", "parameters": "parameters", "traces": "traced once", "leaks": "no leaked tracers", "end": "the end of the run"}
+STRUCTURE = {"name": "name and signature", "parameters": "parameters", "state": "variables after the calls", "traces": "traced once", "leaks": "no leaked tracers", "end": "the end of the run"}
 COMMAND = "python -m grader"
 
 
