@@ -34,6 +34,7 @@ class Call:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     steps: tuple[int, ...] = ()     # a stateful module's calls: how many rows each takes
     drive: str = "by hand"
+    measure: dict[str, Any] = field(default_factory=dict)       # what to measure of the program, for a proof
 
     @property
     def transform(self) -> str:
@@ -41,7 +42,8 @@ class Call:
 
     def to_wire(self):
         message = dict(id=self.id, check=[self.check.entry, self.check.kind, self.check.case], variant=self.variant, module=self.module,
-                       by_name=self.by_name, seed=self.seed, order=self.order, init=self.init, static=self.static, steps=self.steps, drive=self.drive)
+                       by_name=self.by_name, seed=self.seed, order=self.order, init=self.init, static=self.static, steps=self.steps, drive=self.drive,
+                       measure=self.measure)
         return message, {f"params/{n}": a for n, a in self.params.items()} | {f"arrays/{n}": a for n, a in self.arrays.items()}
 
     @classmethod
@@ -96,6 +98,12 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
                 add(check=Check(entry.name, transform, case), **common, **arguments)
         for relation in entry.relations:
             _add_relation(add, entry, relation, module, seed)
+        for proof in entry.proofs:
+            for case in proof.cases:
+                common, draws = drawn[case]
+                arguments = _stacked(draws) if proof.under == "vmap" else draws[0]
+                measure = proof.measure(entry.cases[case].sizes) | dict(under=proof.under)
+                add(check=Check(entry.name, "proof", proof.name), variant=case, measure=measure, **common, **arguments)
         with_arrays = [case for case in plain if drawn[case][1][0]["arrays"]]
         if with_arrays:
             stepped = [case for case in with_arrays if {*drawn[case][1][0]["steps"]} == {1}]

@@ -8,6 +8,7 @@ many small parts costs a fraction of compiling many small programs.
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from gc import collect, get_objects
@@ -35,14 +36,15 @@ class Exhausted(Exception):
 class Evaluation:
     """One implementation under all its calls. `find(entry)` gives the function or class; `fail(error)` turns an exception into data.
 
-    `started(call_or_stage)` is told before student code runs, so that a hang is known by its place.
+    `started(call_or_stage)` is told before student code runs, so that a hang is known by its place. `path` is the file whose lines count.
     """
 
     def __init__(self, find: Callable, fail: Callable[[BaseException], Failure], emit: Callable[[Call, Outcome], None],
-                 started: Callable[[str, int], None] = lambda stage, id: None, *, double: bool = False):
+                 started: Callable[[str, int], None] = lambda stage, id: None, *, double: bool = False, path: str = ""):
         self.find, self.fail, self.emit, self.started = find, fail, emit, started
-        self.double = double
+        self.double, self.path = double, path
         self.targets: dict = {}
+        self.programs: dict = {}
 
     def run(self, calls: Iterable[Call], *, eagerly: bool = True) -> None:
         """Evaluates the calls. Not `eagerly`: an eager call is traced and compiled with the others where it can be."""
@@ -64,6 +66,8 @@ class Evaluation:
                     self._attempt(call, self._eager)
             for finish in pending:
                 finish()
+            for call in groups.pop("proof", []):
+                self._attempt(call, self._measured)
             for call in groups.pop("traces", []):
                 self._attempt(call, self._traces)
             for call in groups.pop("state", []):
@@ -82,7 +86,7 @@ class Evaluation:
             raise Exhausted
 
     def _target(self, call: Call):
-        key = repr((call.check.entry, call.init, call.static, call.by_name))
+        key = repr((call.check.entry, call.init, call.static, call.by_name, call.steps, call.drive))
         if key not in self.targets:
             self.targets[key] = target_for(self.find(call.check.entry), call)
         return self.targets[key]
@@ -126,10 +130,9 @@ class Evaluation:
             self.started(transform, call.id)
             try:
                 arguments = self._arguments(call)
-                traced = jit(make(self._target(call), call.seed)).trace(*arguments)
-                if len(traced.jaxpr.in_avals) != len(jax.tree.leaves(arguments)) or any(isinstance(const, Tracer) for const in traced.jaxpr.consts):
-                    raise jax.errors.UnexpectedTracerError("it uses a tracer of another trace")
+                traced = self._trace(make, call, arguments)
                 programs[key] = traced.jaxpr, jax.tree.structure(traced.out_info)
+                self.programs["jit" if transform == "eager" else transform, key] = traced.jaxpr
                 members[key] = [call]
             except BaseException as error:
                 if transform == "eager":
@@ -163,6 +166,33 @@ class Evaluation:
             compiled.set_exception(error)
         return finish
 
+    def _trace(self, make, call: Call, arguments):
+        traced = jit(make(self._target(call), call.seed)).trace(*arguments)
+        if len(traced.jaxpr.in_avals) != len(jax.tree.leaves(arguments)) or any(isinstance(const, Tracer) for const in traced.jaxpr.consts):
+            raise jax.errors.UnexpectedTracerError("it uses a tracer of another trace")
+        return traced
+
+    def _measured(self, call: Call) -> Outcome:
+        """Facts about a call's program: the very one whose outputs are compared, where there is one."""
+        from grader import lowering, program
+
+        options = dict(call.measure)
+        of, under = options.pop("of"), options.pop("under")
+        arguments = self._arguments(call)
+        if of in ("lowering", "races"):
+            interpret = lowering.tpu_interpreter() if of == "races" else False
+            target = target_for(self.find(call.check.entry), dataclasses.replace(call, static=call.static | {"interpret": interpret}))
+            facts = lowering.lowering(target, arguments, **options) if of == "lowering" else lowering.races(target, arguments)
+            return Outcome(["facts", facts | {"line": program.line_of_complaint(target, arguments, facts["complaint"], self.path)}])
+        key = under, self._program_key(call)
+        if key not in self.programs:
+            self.programs[key] = self._trace(transforms.TRACED[under], call, arguments).jaxpr
+        part = program.program(self.programs[key])
+        if of == "copies":
+            options["names"] = [*sorted(call.params), *sorted(call.arrays)]
+        facts = lowering.memory(self.programs[key]) if of == "memory" else program.MEASURES[of](part, self.path, **options)
+        return Outcome(["facts", facts | {"opaque": program.opaque(part)}])
+
     def _finished(self, flat, structure) -> Outcome:
         try:
             return describe(jax.tree.unflatten(structure, flat() if callable(flat) else flat))
@@ -171,7 +201,7 @@ class Evaluation:
 
     def _program_key(self, call: Call) -> str:
         shapes = {name: (array.shape, array.dtype.name) for name, array in {**call.params, **call.arrays}.items()}
-        return repr((call.check.entry, call.init, call.static, call.by_name, call.seed, shapes))
+        return repr((call.check.entry, call.init, call.static, call.by_name, call.steps, call.drive, call.seed, shapes))
 
     def _traces(self, call: Call) -> Outcome:
         """How often the body is traced over two calls, or over the steps of two sequences, with the same shapes; if more than once, why."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container
+from dataclasses import replace
 from pathlib import Path
 
 from grader import state
@@ -80,6 +81,7 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
 def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:
     from grader.diagnose import diagnose
     from grader.judge import findings_of, not_callable
+    from grader.proofs import settled
 
     mine = [call for call in calls if call.check.entry == entry.name]
     trouble = not_callable(attempt.messages["found"].get(entry.name, {}), entry.name, problem)
@@ -96,7 +98,8 @@ def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistak
     if want_mistakes and broken:
         if answers.key.mistakes is None:
             progress("reading the bank of mistakes (once)")
-        known = diagnose(entry.name, attempt.outcomes, answers.key.answers, answers.mistakes(), broken)
+        candidates = [replace(known, outcomes=settled(entry, mine, known.outcomes)) for known in answers.mistakes() if known.entry == entry.name]
+        known = diagnose(entry.name, settled(entry, mine, attempt.outcomes), answers.key.answers, candidates, broken)
     return EntryVerdict(entry.name, Status.FAILED, tuple(findings), known.name if known else "", known.sentence if known else "")
 
 

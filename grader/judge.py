@@ -12,6 +12,7 @@ from grader.compare import compare
 from grader.explain import explain_ended, explain_failure, explain_mismatch
 from grader.key import Answer
 from grader.problem import TRANSFORMS, Entry, Problem, Relation
+from grader.proofs import Proof
 from grader.sandbox import Ended
 from grader.verdict import Check, Difference, Finding, Outcome, Status
 
@@ -66,9 +67,18 @@ def not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
 def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Attempt, answers: Mapping[int, Answer]) -> tuple[list[Finding], dict[int, bool]]:
     """A Finding for each check in the order of causes, and the ids of the calls that differ from the key."""
     relations: dict[str, Relation] = {relation.name: relation for relation in entry.relations}
+    proofs = {proof.name: proof for proof in entry.proofs}
     findings: list[Finding] = []
     broken: dict[int, bool] = {}
     for call in calls:
+        if call.check.kind == "proof":
+            if call.variant == proofs[call.check.case].cases[0]:
+                group = [c for c in calls if c.check == call.check]
+                finding = _proof_finding(proofs[call.check.case], group, attempt, any(f.status == Status.FAILED for f in findings))
+                findings.append(finding)
+                if finding.status == Status.FAILED:
+                    broken |= {c.id: True for c in group}
+            continue
         if call.check.case in relations:
             if call.variant == "":
                 group = [c for c in calls if c.check == call.check]
@@ -111,6 +121,24 @@ def _no_outcome(check: Check, ids: set[int], attempt: Attempt, inputs: str) -> F
         summary, advice = explain_ended(attempt.ended)
         return Finding(check, Status.FAILED, summary, inputs=inputs, lines=attempt.lines, advice=advice)
     return Finding(check, Status.UNCHECKED, "the run was cut short before this", inputs=inputs)
+
+
+def _proof_finding(proof: Proof, group: list[Call], attempt: Attempt, failed_before: bool) -> Finding:
+    """Judges a claim about the program from the facts that were measured."""
+    check, inputs = group[0].check, group[-1].described()
+    outcomes = [attempt.outcomes.get(call.id) for call in group]
+    if any(outcome is None for outcome in outcomes):
+        return _no_outcome(check, {call.id for call in group}, attempt, inputs)
+    failure = next((outcome.failure for outcome in outcomes if outcome.failure), None)
+    if failure:
+        if failed_before:
+            return Finding(check, Status.UNCHECKED, "the call itself fails", inputs=inputs)
+        summary, advice = explain_failure(failure, check.kind)
+        return Finding(check, Status.FAILED, f"{proof.rule} It could not be seen: {summary}", inputs=inputs, lines=failure.lines, advice=advice)
+    found = proof.broken([outcome.structure[1] for outcome in outcomes])
+    if found is None:
+        return Finding(check, Status.PASSED, proof.reported([outcome.structure[1] for outcome in outcomes]), inputs=inputs)
+    return Finding(check, Status.FAILED, found.sentence, inputs=inputs, lines=(tuple(found.line),) if found.line else (), advice=found.advice)
 
 
 def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt) -> Finding:

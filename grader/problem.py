@@ -14,7 +14,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grader.proofs import Proof
 
 TRANSFORMS = ("eager", "jit", "vmap", "grad")
 FOLDER = re.compile(r"(\d+)_([a-z0-9_]+)")
@@ -27,7 +30,7 @@ class CourseError(Exception):
 class Case:
     """One rung of a problem's ladder: a name's meaning in sizes, and the transforms that apply.
 
-    Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try.
+    Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try, none for a case that only a proof is about.
     """
 
     def __init__(self, *, under: Sequence[str] = TRANSFORMS, **sizes: Any):
@@ -73,6 +76,7 @@ class Entry:
     inputs: Callable
     cases: Mapping[str, Case]
     relations: Sequence[Relation] = ()
+    proofs: Sequence[Proof] = ()
 
 
 class Function(Entry):

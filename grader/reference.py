@@ -17,9 +17,11 @@ from grader.call import DRAWS, Call, is_float
 from grader.compare import agree
 from grader.key import Answer
 from grader.problem import Function, discover, load, mistakes
+from grader.proofs import settle
 from grader.verdict import Check, Failure, Outcome
 
 VARIABLES = ("parameters", "state")      # checks that list a module's variables and compare no values
+STAGES = (("parameters", "eager"), ("proof",), None)
 NEIGHBOURS = 4
 MARGIN = 16
 
@@ -58,10 +60,10 @@ def main() -> None:
 
 
 def answer_key(problem, calls: list[Call]) -> dict[int, Answer]:
-    """An Answer for every call but those of a relation, which are judged against each other."""
+    """An Answer for every call but those of a relation, which are judged against each other, and of a proof, whose facts speak for themselves."""
     reference = load(problem.solutions / "reference.py", "reference")
     relations = {(entry.name, relation.name) for entry in problem.entries for relation in entry.relations}
-    wanted = [call for call in calls if (call.check.entry, call.check.case) not in relations]
+    wanted = [call for call in calls if (call.check.entry, call.check.case) not in relations and call.check.kind != "proof"]
     plain = _plain_calls(wanted)
     single = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain])
     double = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain if call.check.kind not in VARIABLES], double=True)
@@ -172,7 +174,7 @@ def _count(**counts) -> Outcome:
 
 
 def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
-    """Yields each mistake with its outcomes: of structure and values, and of every other check when these do not tell it from the reference."""
+    """Yields each mistake with its outcomes: of structure and values, then of the proofs, then of every other check, until they tell it from the reference."""
     reference = load(problem.solutions / "reference.py", "reference")
     entries = {entry.name: entry for entry in problem.entries}
     for known in mistakes(problem.solutions / "mistakes.py"):
@@ -180,12 +182,19 @@ def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
         known = dataclasses.replace(known, entry=name)
         wrong = wrong_answer(known, getattr(reference, name), isinstance(entries[name], Function))
         mine = [call for call in calls if call.check.entry == name]
-        first = [call for call in mine if call.check.kind in ("parameters", "eager")]
-        outcomes = _run(lambda entry: wrong, first, eagerly=True)
-        unlike = any(call.id in key and not agree(key[call.id].outcome, outcomes[call.id], key[call.id].allowed) for call in first)
-        if not unlike:
-            outcomes |= _run(lambda entry: wrong, [call for call in mine if call not in first], eagerly=True)
+        outcomes: dict[int, Outcome] = {}
+        for kinds in STAGES:
+            stage = [call for call in mine if call.id not in outcomes and (kinds is None or call.check.kind in kinds)]
+            outcomes |= _run(lambda entry, wrong=wrong: wrong, stage, eagerly=True)
+            if _unlike(entries[name], mine, outcomes, key):
+                break
         yield known, outcomes
+
+
+def _unlike(entry, calls: list[Call], outcomes: dict[int, Outcome], key: dict[int, Answer]) -> bool:
+    """Whether anything so far tells the outcomes from the reference's."""
+    return any(id in key and not agree(key[id].outcome, outcome, key[id].allowed) for id, outcome in outcomes.items()) \
+        or any(sign for _, sign in settle(entry, calls, outcomes).values())
 
 
 def wrong_answer(known, reference, function: bool):

@@ -69,6 +69,9 @@ def leaf_paths(structure, path: str = "") -> set[str]:
     if kind == "variables":
         if all(len(part) == 4 and all(isinstance(part[i], str) for i in (0, 1, 3)) and all(isinstance(n, int) for n in part[2]) for part in parts):
             return set()
+    elif kind == "facts":
+        if isinstance(parts, dict) and _is_plain(parts):
+            return set()
     elif kind == "dict":
         return set().union(*(leaf_paths(part, f"{path}.{name}" if path else name) for name, part in parts))
     elif kind in ("tuple", "list"):
@@ -76,12 +79,18 @@ def leaf_paths(structure, path: str = "") -> set[str]:
     raise ValueError(f"no structure: {kind!r}")
 
 
+def _is_plain(value) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else isinstance(value, (bool, int, float, str, type(None)))
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that is tried: a case or relation of an entry under a transform (or one of the structural checks)."""
 
     entry: str
-    kind: str                                       # eager, jit, vmap, grad, parameters, traces, leaks, or "import"
+    kind: str                                       # eager, jit, vmap, grad, parameters, state, proof, traces, leaks, or "import"
     case: str = ""
 
 

@@ -86,7 +86,7 @@ def answer(order, frames, send) -> None:
         send({"outcome": call.id, **message}, arrays)
 
     try:
-        Evaluation(lambda entry: getattr(module, entry), fail, emit, started).run([Call.from_wire(*frame) for frame in frames])
+        Evaluation(lambda entry: getattr(module, entry), fail, emit, started, path=order["stub"]).run([Call.from_wire(*frame) for frame in frames])
     except Exhausted:
         pass                                    # the calls without an outcome are told as cut short
     started("end", -2)

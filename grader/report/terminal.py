@@ -120,23 +120,28 @@ def _table(entry: EntryVerdict):
         table.add_column(transform, justify="center", min_width=5)
     for case in rows:
         table.add_row(Text(case), *(_mark(by_check.get((case, transform))) for transform in TRANSFORMS))
-    rest = [f for f in entry.findings if f.check.kind not in TRANSFORMS]
-    if not rest:
+    proofs = [_line(_mark_of(f), (f" {f.check.case}", ""), (f"   {f.summary}" if f.status == Status.PASSED and f.summary else "", "dim"))
+              for f in entry.findings if f.check.kind == "proof"]
+    rest = [f for f in entry.findings if f.check.kind not in (*TRANSFORMS, "proof")]
+    if not rest and not proofs:
         return table
     line = Text()
     for finding in rest:
         line.append_text(_mark(finding)).append(f" {STRUCTURE.get(finding.check.kind, finding.check.kind)}   ")
-    return Group(table, line) if rows else line
+    return Group(*([table] if rows else []), *proofs, *([line] if rest else []))
 
 
 def _mark(finding: Finding | None) -> Text:
-    if finding is None:
-        return Text("–", style="dim")
-    mark, style = MARKS[finding.status]
-    return Text(mark, style=style)
+    return Text("–", style="dim") if finding is None else Text(*_mark_of(finding))
+
+
+def _mark_of(finding: Finding) -> tuple[str, str]:
+    return MARKS[finding.status]
 
 
 def _title(finding: Finding) -> str:
+    if finding.check.kind == "proof":
+        return finding.check.case
     kind = STRUCTURE.get(finding.check.kind, finding.check.kind)
     return f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind
 

@@ -1,0 +1,76 @@
+"""What compilers make of a program: the memory that it takes once compiled, and whether its kernel lowers for a TPU or a GPU that is not here."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+
+import jax
+import jax.export
+from jax.extend.core import jaxpr_as_fun
+from jax.sharding import AbstractDevice, AbstractMesh
+
+DEVICES = {"tpu": "TPU v5 lite", "gpu": "NVIDIA H100"}
+KERNELS = {"tpu": "tpu_custom_call", "gpu": "triton"}       # how a compiled kernel is called in what is lowered
+NO_KERNEL = "no kernel"
+LONGEST = 2000
+
+
+@contextlib.contextmanager
+def setting(name: str, value):
+    """A setting of JAX for a while; nothing where this version has none of that name."""
+    if name not in jax.config.values:
+        yield
+        return
+    kept = jax.config.values[name]
+    jax.config.update(name, value)
+    try:
+        yield
+    finally:
+        jax.config.update(name, kept)
+
+
+def memory(closed) -> dict:
+    """Bytes of temporaries of the compiled program, optimised as a user's is."""
+    with setting("jax_disable_most_optimizations", False):
+        compiled = jax.jit(jaxpr_as_fun(closed)).lower(*closed.in_avals).compile()
+    return dict(bytes=int(compiled.memory_analysis().temp_size_in_bytes))
+
+
+def lowering(function, arguments, platform: str) -> dict:
+    """Whether the function lowers for a platform, and to a kernel; what is said against it otherwise, and in which line."""
+    error, text = None, ""
+    device = AbstractDevice(device_kind=DEVICES[platform], num_cores=None, platform=platform)
+    with warnings.catch_warnings(), jax.sharding.use_abstract_mesh(AbstractMesh((), (), abstract_device=device)), setting("jax_pallas_use_mosaic_gpu", False):
+        warnings.simplefilter("ignore")         # Pallas-Triton is deprecated, which is no matter of the student's
+        try:
+            if platform == "tpu":
+                text = jax.export.export(jax.jit(function), platforms=["tpu"])(*arguments).mlir_module()
+            else:
+                text = jax.jit(function).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
+        except Exception as raised:
+            error = raised
+    if error is None and KERNELS[platform] in text:
+        return dict(complaint="")
+    return dict(complaint=f"{type(error).__name__}: {error}"[:LONGEST] if error else NO_KERNEL)
+
+
+def races(function, arguments) -> dict:
+    """Runs the function as a TPU would; whether steps of the kernel race, and what is said against it otherwise."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            jax.block_until_ready(function(*arguments))
+    except Exception as error:
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return dict(race=False, complaint=(said[-1] if said else type(error).__name__)[:LONGEST])
+    from jax._src.pallas.mosaic.interpret import interpret_pallas_call      # the only place where JAX keeps the answer; its documentation names it
+
+    found = getattr(interpret_pallas_call, "races", None)
+    return dict(race=bool(getattr(found, "races_found", False)), complaint="")
+
+
+def tpu_interpreter():
+    from jax.experimental.pallas import tpu
+
+    return tpu.InterpretParams(detect_races=True, out_of_bounds_reads="raise")

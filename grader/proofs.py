@@ -1,0 +1,251 @@
+"""The claims that a problem may make about the program as JAX traces it, beside the values that it computes.
+
+Each names cases of its entry, and is judged from facts that `program.py` and `lowering.py` read off the very programs whose outputs are compared.
+NumPy and JAX are not needed here: a claim is data, and judging it is arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Broken(NamedTuple):
+    """A claim that does not hold: `sign` is the way in which, the same for the same mistake; the rest is for the student."""
+
+    sign: str
+    sentence: str
+    advice: str = ""
+    line: Sequence | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A claim about the program of its first case, or about how that program changes from one case to the next.
+
+    `rule` is the sentence for the student; `under` is the transform whose program is meant (jit, vmap or grad).
+    """
+
+    name: str
+    rule: str
+    cases: Sequence[str]
+    under: str = "jit"
+
+    def measure(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
+        """What to measure of a case's program, and with which options."""
+        raise NotImplementedError
+
+    def broken(self, facts: Sequence[Mapping[str, Any]]) -> Broken | None:
+        """How the claim is broken by the facts, one mapping for each case."""
+        try:
+            for fact in facts:
+                if fact.get("opaque"):
+                    return Broken("opaque", f"`{fact['opaque']}` leaves the program, so that nothing can be proved of it.", "Compute with JAX alone, without callbacks.")
+            return self.judge(facts)
+        except (TypeError, KeyError, ValueError, AttributeError, ArithmeticError):
+            return Broken("forged", "The facts about the program are none that the grader measures.")
+
+    def judge(self, facts) -> Broken | None:
+        raise NotImplementedError
+
+    def reported(self, facts) -> str:
+        """What is told beside a claim that holds."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Largest(Proof):
+    """No array with `limit(**sizes)` elements or more exists: no result, constant or mask, in no loop, call or kernel. The inputs do not count."""
+
+    limit: Callable[..., int] = None
+
+    def measure(self, sizes):
+        return dict(of="largest", limit=int(self.limit(**sizes)))
+
+    def judge(self, facts):
+        fact, = facts
+        if fact["elements"] < fact["limit"]:
+            return None
+        made = "a constant" if fact["by"] == "a constant" else f"made by `{fact['by']}`"
+        return Broken(f"{fact['by']} {fact['dtype']}",
+                      f"{self.rule} There is an array of shape {_shape(fact['shape'])} and type {fact['dtype']}, {made}{_inside(fact)}.",
+                      "What counts is the program as traced, without what nothing depends on; a mask counts like any other array.", fact["line"])
+
+    def reported(self, facts):
+        return f"the largest array has {facts[0]['elements']} elements, of {facts[0]['limit']}"
+
+
+@dataclass(frozen=True)
+class Growth(Proof):
+    """As a length doubles from the first case to the second, what `of` counts (equations, flops or memory) grows at most as the length to the power `exponent`."""
+
+    of: str = "memory"
+    exponent: float = 1.5
+
+    def measure(self, sizes):
+        return dict(of=self.of)
+
+    def judge(self, facts):
+        few, many = (self.amount(fact) for fact in facts)
+        if self.power(facts) <= self.exponent:
+            return None
+        if self.of == "equations":
+            told, advice = f"It has {few} equations, and {many} when the length is doubled.", "A Python loop is unrolled when it is traced. A `lax.scan` or `lax.fori_loop` is one equation."
+        else:
+            what = {"memory": "The compiled program takes", "flops": "Its matrix products take"}[self.of]
+            unit = {"memory": "bytes of temporary memory", "flops": "multiplications and additions"}[self.of]
+            told = f"{what} {few} {unit}, and {many} when the length is doubled: it grows as the length to the power {self.power(facts):.1f}."
+            advice = "What stays alive until the end counts in full: combine each piece with what came before, and let go of it."
+        return Broken(self.of, f"{self.rule} {told}", advice)
+
+    def amount(self, fact) -> int:
+        return fact[{"equations": "count", "memory": "bytes", "flops": "flops"}[self.of]]
+
+    def power(self, facts) -> float:
+        few, many = (max(self.amount(fact), 1) for fact in facts)
+        return math.log2(many / few)
+
+    def reported(self, facts):
+        if self.of == "equations":
+            return f"{self.amount(facts[0])} equations at either length"
+        return f"{self.of} grows as the length to the power {self.power(facts):.2f}"
+
+
+@dataclass(frozen=True)
+class Flops(Proof):
+    """The matrix products take at most `limit(**sizes)` multiplications and additions. A loop whose length depends on values counts once."""
+
+    limit: Callable[..., int] = None
+
+    def measure(self, sizes):
+        return dict(of="flops", limit=int(self.limit(**sizes)))
+
+    def judge(self, facts):
+        fact, = facts
+        if fact["flops"] <= fact["limit"]:
+            return None
+        return Broken("flops", f"{self.rule} The matrix products take {fact['flops']} multiplications and additions; {fact['limit']} are enough.", line=fact["line"])
+
+    def reported(self, facts):
+        return f"{facts[0]['flops']} multiplications and additions in matrix products" + ("" if facts[0].get("exact") else " or more")
+
+
+@dataclass(frozen=True)
+class Copies(Proof):
+    """No array made of one of the `groups` of inputs alone (by name, parameters and arguments) has more than `limit(**sizes)` elements."""
+
+    groups: Sequence[Sequence[str]] = ()
+    limit: Callable[..., int] = None
+
+    def measure(self, sizes):
+        return dict(of="copies", groups=[list(group) for group in self.groups], limit=int(self.limit(**sizes)))
+
+    def judge(self, facts):
+        fact, = facts
+        if not fact["by"]:
+            return None
+        which = "".join(str(i) for i in fact["of_groups"])
+        return Broken(f"{fact['by']} {which}", f"{self.rule} `{fact['by']}` makes an array of shape {_shape(fact['shape'])} of them{_inside(fact)}: "
+                      f"{fact['elements']} elements, where {fact['limit']} are enough.", line=fact["line"])
+
+
+@dataclass(frozen=True)
+class Precision(Proof):
+    """With half-precision inputs, no product of matrices, exponential or running sum is in half precision."""
+
+    def measure(self, sizes):
+        return dict(of="precision")
+
+    def judge(self, facts):
+        fact, = facts
+        if not fact["by"]:
+            return None
+        return Broken(f"{fact['by']} {fact['dtype']}", f"{self.rule} `{fact['by']}` gives {fact['dtype']}{_inside(fact)}.",
+                      "Ask for it: `preferred_element_type=jnp.float32` in a product, `.astype(jnp.float32)` before an exponential or a sum.", fact["line"])
+
+
+@dataclass(frozen=True)
+class Kernel(Proof):
+    """One `pallas_call` does the work: it runs once, exponentiates inside, and nothing outside multiplies matrices, exponentiates, reduces or loops."""
+
+    def measure(self, sizes):
+        return dict(of="kernel")
+
+    def judge(self, facts):
+        fact, = facts
+        if fact["calls"] != 1:
+            count = "never" if fact["calls"] == 0 else f"{fact['calls']} times" if fact["calls"] > 0 else "as often as values say"
+            return Broken(f"calls {fact['calls']}", f"{self.rule} Here a `pallas_call` runs {count}.", "One call with a grid over heads and query blocks covers everything.")
+        if fact["outside"]:
+            return Broken(f"outside {fact['outside']}", f"{self.rule} Here `{fact['outside']}` is outside of it.",
+                          "Padding, reshaping and slicing may stay outside; products, exponentials, sums and loops belong into the kernel.", fact["line"])
+        if not fact["works"]:
+            return Broken("idle", f"{self.rule} Here the kernel computes no exponential: it does nothing of the softmax.")
+        return None
+
+
+@dataclass(frozen=True)
+class Lowers(Proof):
+    """The kernel lowers for a `platform` ("tpu" or "gpu") that need not be here. `interpret` is False for it, whatever the case says."""
+
+    platform: str = "tpu"
+
+    def measure(self, sizes):
+        return dict(of="lowering", platform=self.platform)
+
+    def judge(self, facts):
+        fact, = facts
+        if not fact["complaint"]:
+            return None
+        from grader.explain import explain_lowering
+
+        sign, sentence, advice = explain_lowering(self.platform, fact["complaint"])
+        return Broken(sign, f"{self.rule} {sentence}", advice, fact["line"])
+
+
+@dataclass(frozen=True)
+class Races(Proof):
+    """Interpreted as a TPU would run it, the kernel reads nothing outside of its arrays, and no two of its steps race."""
+
+    def measure(self, sizes):
+        return dict(of="races")
+
+    def judge(self, facts):
+        fact, = facts
+        if fact["race"]:
+            return Broken("race", f"{self.rule} Two steps of the grid touch the same memory, one of them writing.", "Each block of the output belongs to one step of the grid.")
+        if fact["complaint"]:
+            return Broken("out of bounds" if "bounds" in fact["complaint"] else "complaint", f"{self.rule} TPU interpret mode says: {fact['complaint']}",
+                          "Pad outside the kernel, or clamp the start of the block and mask what was read twice.", fact["line"])
+        return None
+
+
+def settle(entry, calls, outcomes) -> dict[str, tuple[list[int], str]]:
+    """What the outcomes say of each proof of an entry: the ids of its calls, and the sign of how it is broken, "" where it holds."""
+    found = {}
+    for proof in entry.proofs:
+        group = [call.id for call in calls if (call.check.entry, call.check.kind, call.check.case) == (entry.name, "proof", proof.name)]
+        facts = [outcomes[id].structure[1] for id in group if id in outcomes and not outcomes[id].failure]
+        if group and len(facts) == len(group):
+            broken = proof.broken(facts)
+            found[proof.name] = group, broken.sign if broken else ""
+    return found
+
+
+def settled(entry, calls, outcomes) -> dict:
+    """The outcomes with each proof's facts reduced to what they say of it, so that two programs that break it in the same manner agree."""
+    reduced = dict(outcomes)
+    for group, sign in settle(entry, calls, outcomes).values():
+        reduced |= {id: type(outcomes[id])(f"broken: {sign}" if sign else "holds") for id in group}
+    return reduced
+
+
+def _shape(shape) -> str:
+    return str(tuple(shape))
+
+
+def _inside(fact) -> str:
+    loops = [name for name in fact["inside"] if name not in ("jit", "pjit")]
+    return f" inside `{loops[-1]}`" if loops else ""
