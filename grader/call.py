@@ -26,6 +26,7 @@ class Call:
     variant: str = ""           # which change of a relation; "" is the unchanged call
     module: bool = False
     by_name: bool = False       # arguments passed by keyword
+    keyword_only: tuple[str, ...] = ()      # those that always are
     seed: int = 0               # of the cotangent
     order: tuple[str, ...] = ()     # of the arguments, arrays and static ones together
     init: dict[str, Any] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class Call:
 
     def to_wire(self):
         message = dict(id=self.id, check=[self.check.entry, self.check.kind, self.check.case], variant=self.variant, module=self.module,
-                       by_name=self.by_name, seed=self.seed, order=self.order, init=self.init, static=self.static, steps=self.steps, drive=self.drive,
+                       by_name=self.by_name, keyword_only=self.keyword_only, seed=self.seed, order=self.order, init=self.init, static=self.static, steps=self.steps, drive=self.drive,
                        measure=self.measure)
         return message, {f"params/{n}": a for n, a in self.params.items()} | {f"arrays/{n}": a for n, a in self.arrays.items()}
 
@@ -83,7 +84,7 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
         drawn = {}
         for index, (case, rung) in enumerate(entry.cases.items()):
             rng = _generator(seed, entry.name, case)
-            drawn[case] = dict(module=module, by_name=bool(index % 2)), [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
+            drawn[case] = dict(module=module, by_name=bool(index % 2), keyword_only=tuple(entry.keyword_only)), [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
 
         plain = [case for case, rung in entry.cases.items() if "eager" in rung.under and "jit" in rung.under]
         if module and plain:
@@ -122,7 +123,7 @@ def _add_relation(add, entry: Entry, relation: Relation, module: bool, seed: int
     variants = [("", inputs), *relation.vary(rng, inputs)]
     for transform in relation.under:
         for label, changed in variants:
-            add(check=Check(entry.name, transform, relation.name), variant=label, module=module, **_split(changed, module))
+            add(check=Check(entry.name, transform, relation.name), variant=label, module=module, keyword_only=tuple(entry.keyword_only), **_split(changed, module))
 
 
 def _generator(seed: int, *names: str) -> np.random.Generator:

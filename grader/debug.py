@@ -84,7 +84,7 @@ def snippet(call, path: Path, number: int) -> str:
               "spec.loader.exec_module(stub)", ""]
     lines += [_literal(n, a) for n, a in call.arrays.items()]
     given = {n: n if n in call.arrays else repr(call.static[n]) for n in call.order}
-    arguments = ", ".join(f"{n}={v}" if call.by_name else v for n, v in given.items())
+    arguments = ", ".join(f"{n}={v}" if call.by_name or n in call.keyword_only else v for n, v in given.items())
     names = ", ".join(call.arrays)
     if call.module:
         init = ", ".join(f"{n}={v!r}" for n, v in call.init.items())

@@ -55,7 +55,8 @@ def not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
     by_name = {p for p, kind, _ in parameters if kind in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")}
     kinds = {kind for _, kind, _ in parameters}
     needed = [p for p, kind, default in parameters if not default and kind not in ("VAR_POSITIONAL", "VAR_KEYWORD")]
-    fits = ((positional[:len(expected)] == expected or "VAR_POSITIONAL" in kinds) and ({*expected} <= by_name or "VAR_KEYWORD" in kinds)
+    ordered = [p for p in expected if p not in problem.keyword_only.get(name, ())]
+    fits = ((positional[:len(ordered)] == ordered or "VAR_POSITIONAL" in kinds) and ({*expected} <= by_name or "VAR_KEYWORD" in kinds)
             and {*needed} <= {*expected})
     if fits:
         return None

@@ -12,7 +12,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,7 @@ class Entry:
     cases: Mapping[str, Case]
     relations: Sequence[Relation] = ()
     proofs: Sequence[Proof] = ()
+    keyword_only: Sequence[str] = ()                # arguments after the `*` of the stub's signature, from which a Problem fills it
 
 
 class Function(Entry):
@@ -172,6 +173,11 @@ class Problem:
         return found
 
     @functools.cached_property
+    def keyword_only(self) -> dict[str, tuple[str, ...]]:
+        """The arguments that each top-level function of the shipped stub takes by name only."""
+        return {node.name: tuple(a.arg for a in node.args.kwonlyargs) for node in ast.parse(read(self.pristine)).body if isinstance(node, ast.FunctionDef)}
+
+    @functools.cached_property
     def returns(self) -> dict[str, str]:
         """The shape that each name returns, as the shipped stub's annotation has it (`"T_q d_v"`)."""
         found = {}
@@ -195,7 +201,7 @@ class Problem:
         entries = getattr(module, "ENTRIES", None)
         if not entries:
             raise CourseError(f"{self.folder.name}/checks.py declares no ENTRIES")
-        return list(entries)
+        return [replace(entry, keyword_only=self.keyword_only.get(entry.name, ())) for entry in entries]
 
     def content(self) -> list[Path]:
         """Every file that decides this problem's answer key."""

@@ -285,10 +285,10 @@ def copies(part: Part, path: str, *, names: list[str], groups: list[list[str]], 
 
     trace_sources(part, [frozenset({name}) for name in names], look)
     if not found:
-        return dict(by="", elements=0, limit=limit, shape=[], of_groups=[]) | _place(None)
+        return dict(by="", elements=0, limit=limit, shape=[]) | _place(None)
     equation, var, held = found[0]
     visit = next(visit for visit in walk(part, path) if visit.step.equation is equation)
-    return dict(by=visit.step.name, elements=math.prod(var.aval.shape), limit=len(held) * limit, shape=list(var.aval.shape), of_groups=held) | _place(visit)
+    return dict(by=visit.step.name, elements=math.prod(var.aval.shape), limit=len(held) * limit, shape=list(var.aval.shape)) | _place(visit)
 
 
 def opaque(part: Part) -> str:

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 
+# Primitives by which the same copy is written.
+WAYS_TO_COPY = {"broadcast_in_dim": "repeated", "tile": "repeated", "stack": "side by side", "concatenate": "side by side",
+                "gather": "picked", "dynamic_slice": "picked"}
+
+
 class Broken(NamedTuple):
     """A claim that does not hold: `sign` is the way in which, the same for the same mistake; the rest is for the student."""
 
@@ -146,8 +151,7 @@ class Copies(Proof):
         fact, = facts
         if not fact["by"]:
             return None
-        which = "".join(str(i) for i in fact["of_groups"])
-        return Broken(f"{fact['by']} {which}", f"{self.rule} `{fact['by']}` makes an array of shape {_shape(fact['shape'])} of them{_inside(fact)}: "
+        return Broken(WAYS_TO_COPY.get(fact["by"], fact["by"]), f"{self.rule} `{fact['by']}` makes an array of shape {_shape(fact['shape'])} of them{_inside(fact)}: "
                       f"{fact['elements']} elements, where {fact['limit']} are enough.", line=fact["line"])
 
 

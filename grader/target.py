@@ -21,7 +21,7 @@ class FunctionTarget:
         self.function, self.call = function, call
 
     def __call__(self, params, arrays):
-        return pass_arguments(self.function, self.call.arguments(arrays), self.call.by_name)
+        return pass_arguments(self.function, self.call.arguments(arrays), self.call.by_name, self.call.keyword_only)
 
 
 class ModuleTarget:
@@ -92,8 +92,11 @@ def target_for(found, call: Call):
     return (ModuleTarget if call.module else FunctionTarget)(found, call)
 
 
-def pass_arguments(callee, arguments: dict, by_name: bool, **always):
-    return callee(**arguments, **always) if by_name else callee(*arguments.values(), **always)
+def pass_arguments(callee, arguments: dict, by_name: bool, keyword_only=(), **always):
+    if by_name:
+        return callee(**arguments, **always)
+    named = {name: arguments[name] for name in keyword_only if name in arguments}
+    return callee(*(value for name, value in arguments.items() if name not in named), **named, **always)
 
 
 def _kind(nnx, variable) -> str:
