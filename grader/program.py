@@ -44,6 +44,7 @@ class Step:
 
     equation: object
     parts: list[Part]
+    made: list                              # its outputs; of a loop, branch or call only those that are needed
 
     @property
     def name(self) -> str:
@@ -83,7 +84,7 @@ def _needed(closed, wanted: list[bool], times: int | None = 1) -> tuple[Part, li
         if not any(outs) and not equation.effects:
             continue
         parts, ins = _parts(equation, outs)
-        steps.append(Step(equation, parts))
+        steps.append(Step(equation, parts, [var for var, out in zip(equation.outvars, outs) if out or not parts]))
         needed |= {var for var, use in zip(equation.invars, ins) if use and isinstance(var, Var)}
     constants = [value for var, value in zip(jaxpr.constvars, getattr(closed, "consts", ())) if var in needed]
     return Part(jaxpr, steps[::-1], constants, times), [var in needed for var in jaxpr.invars]
@@ -205,7 +206,7 @@ def _arrays(part: Part, path: str) -> Iterator[tuple]:
         for var in visit.step.equation.invars:
             if isinstance(var, Literal):
                 yield np.shape(var.val), str(var.aval.dtype), "a constant", visit
-        for var in visit.step.equation.outvars:
+        for var in visit.step.made:
             if hasattr(var.aval, "shape"):
                 yield tuple(var.aval.shape), str(var.aval.dtype), visit.step.name, visit
 

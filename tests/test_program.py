@@ -1,0 +1,404 @@
+"""What is proved of a program: every known way to hide an array, work or a copy is seen, and dead code is not."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import pallas as pl
+
+from grader import program
+from grader.proofs import Copies, Flops, Growth, Kernel, Largest, Precision
+
+T_Q, T_K, D = 48, 64, 4
+Q, K = np.ones((T_Q, D), np.float32), np.ones((T_K, D), np.float32)
+
+
+def traced(function, *arrays):
+    return program.program(jax.jit(function).trace(*arrays).jaxpr)
+
+
+def largest(function, *arrays):
+    return program.largest(traced(function, *(arrays or (Q, K))), __file__, limit=T_Q * T_K)
+
+
+def plain(q, k):
+    return jax.nn.softmax(q @ k.T, axis=-1) @ k
+
+
+# --- the largest array: where a T_q × T_k array can hide
+
+
+def in_scan(q, k):
+    return jax.lax.scan(lambda c, _: (c + plain(c, k), None), q, None, length=2)[0]
+
+
+def in_while(q, k):
+    return jax.lax.while_loop(lambda c: c.sum() < 0, lambda c: plain(c, k), q)
+
+
+def in_the_test_of_a_while(q, k):
+    return jax.lax.while_loop(lambda c: (c @ k.T).sum() < 0, lambda c: c + 1, q)
+
+
+def in_a_branch(q, k):
+    return jax.lax.cond(q[0, 0] > 0, lambda: plain(q, k), lambda: q)
+
+
+def in_checkpoint(q, k):
+    return jax.checkpoint(plain)(q, k)
+
+
+def in_its_own_jit(q, k):
+    return jax.jit(plain)(q, k)
+
+
+def in_vmap(q, k):
+    """Each score of its own, T_q × T_k of them only under the vmaps."""
+    return jax.vmap(lambda a: jax.vmap(lambda b: a @ b)(k))(q).sum(axis=1)
+
+
+def in_map(q, k):
+    """One row at a time; what the loop stacks is the whole."""
+    return jax.lax.map(lambda a: k @ a, q).sum(axis=1)
+
+
+@jax.custom_vjp
+def _custom(q, k):
+    return plain(q, k)
+
+
+_custom.defvjp(lambda q, k: (plain(q, k), (q, k)), lambda kept, g: kept)
+
+
+def in_custom_vjp(q, k):
+    return _custom(q, k)
+
+
+@jax.custom_jvp
+def _custom_jvp(q, k):
+    return plain(q, k)
+
+
+_custom_jvp.defjvp(lambda primals, tangents: (plain(*primals), tangents[0]))
+
+
+def in_custom_jvp(q, k):
+    return _custom_jvp(q, k)
+
+
+MASK = np.tri(T_Q, T_K, dtype=bool)
+WEIGHTS = jnp.ones((T_Q, T_K))
+
+
+def as_a_numpy_constant(q, k):
+    """The mask is a constant of the program, of which a row is read at a time."""
+    return jax.lax.fori_loop(0, T_Q, lambda i, c: c.at[i].add(jnp.asarray(MASK)[i].sum()), q)
+
+
+def as_a_jax_constant(q, k):
+    return q + WEIGHTS[:, :1]
+
+
+def as_a_constant_in_a_scan(q, k):
+    return jax.lax.scan(lambda c, i: (c + WEIGHTS[i, 0], None), q, jnp.arange(3))[0]
+
+
+def as_a_mask(q, k):
+    mask = jnp.arange(T_K) <= jnp.arange(T_Q)[:, None]
+    return q + mask.sum(axis=1, keepdims=True)
+
+
+def as_a_carry(q, k):
+    return jax.lax.fori_loop(0, 3, lambda i, c: c.at[i].set(1.0), jnp.zeros((T_Q, T_K)))[:, :D]
+
+
+def in_one_flat_axis(q, k):
+    return q + jnp.zeros(T_Q * T_K).at[3].set(q[0, 0]).reshape(T_Q, T_K).sum(axis=1, keepdims=True)
+
+
+def in_a_kernel(q, k):
+    def kernel(q, k, o):
+        o[...] = (q[...] @ k[...].T) @ k[...]
+
+    return pl.pallas_call(kernel, out_shape=jax.ShapeDtypeStruct(q.shape, q.dtype), interpret=True)(q, k)
+
+
+HIDING = [plain, in_scan, in_while, in_the_test_of_a_while, in_a_branch, in_checkpoint, in_its_own_jit, in_vmap, in_map, in_custom_vjp, in_custom_jvp,
+          as_a_numpy_constant, as_a_jax_constant, as_a_constant_in_a_scan, as_a_mask, as_a_carry, in_one_flat_axis, in_a_kernel]
+
+
+@pytest.mark.parametrize("function", HIDING, ids=lambda function: function.__name__.strip("_"))
+def test_no_array_can_hide(function):
+    """An array of T_q × T_k elements is found wherever it is: in any loop, branch, call or kernel, as a constant, a mask or a carry."""
+    found = largest(function)
+    assert found["elements"] >= T_Q * T_K
+    proof = Largest("nothing of size T_q × T_k", "Nothing of size T_q × T_k may exist.", ["c"], limit=lambda: T_Q * T_K)
+    assert proof.broken([found]).sentence.startswith("Nothing of size T_q × T_k may exist. There is an array of shape (")
+
+
+def dead(q, k):
+    """The mask is made and not used; nor is what a call, a loop and a branch make of it."""
+    mask = jnp.tri(T_Q, T_K)
+    jax.jit(lambda a: a * 2)(mask)
+    kept, _ = jax.lax.scan(lambda c, _: ((c[0] + 1, c[1] * 2), None), (q, mask), None, length=2)[0]
+    return jax.lax.cond(q[0, 0] > 0, lambda a, m: (a, m), lambda a, m: (a + 1, m), kept, mask)[0] + jax.jit(lambda a, m: a)(q, mask)
+
+
+def blockwise(q, k):
+    return jax.lax.fori_loop(0, T_K // 8, lambda i, c: c + plain(q, jax.lax.dynamic_slice_in_dim(k, 8 * i, 8)), q)
+
+
+def rows(q, k):
+    return jax.lax.map(lambda a: jax.nn.softmax(k @ a) @ k, q)
+
+
+@pytest.mark.parametrize("function", [dead, blockwise, rows], ids=lambda function: function.__name__)
+def test_what_nothing_depends_on_does_not_exist(function):
+    """Dead code is dropped through calls, loops and branches, and what comes piece by piece is never whole."""
+    assert largest(function)["elements"] < T_Q * T_K
+
+
+def test_the_gradient_may_be_asked_for():
+    """The walk goes through the backward pass of a loop, which keeps what the forward pass did not."""
+    found = largest(jax.grad(lambda q, k: rows(q, k).sum()))
+    assert found["elements"] >= T_Q * T_K
+
+
+def test_the_students_line_is_told():
+    """The line is the one in the student's file where the array is made, also where a library function made the array."""
+    found = largest(as_a_mask)
+    assert found["line"][1:] == ["as_a_mask", "mask = jnp.arange(T_K) <= jnp.arange(T_Q)[:, None]"]
+    assert largest(plain)["line"][1:] == ["plain", "return jax.nn.softmax(q @ k.T, axis=-1) @ k"]
+
+
+def test_a_library_call_has_the_line_of_this_call():
+    """A library's jitted function was traced where it was first called; the line that is told is that of the call that counts."""
+    def twice(q, k):
+        small = jnp.where(q > 0, q, 0.0)
+        first = jnp.where(jnp.zeros((T_Q, T_K)) > small[:, :1], 1.0, 2.0)[:, :D]
+        return first + jnp.where(jnp.zeros((T_Q, T_K)) > q[:, :1], 1.0, 2.0)[:, :D]
+
+    lines = [visit.line[2] for visit in program.walk(traced(twice, Q, K), __file__) if visit.step.name == "select_n"]
+    assert [line.split(" = ")[0][:14] for line in lines] == ["small", "first", "return first +"]
+
+
+# --- equations, FLOPs and how they grow
+
+
+def unrolled(q, k):
+    for start in range(0, len(k), 8):
+        q = q + plain(q, k[start:start + 8])
+    return q
+
+
+def growing(function, **options):
+    proof = Growth("g", "It must not grow.", ["a", "b"], of="equations", exponent=0.0)
+    return proof.broken([program.equations(traced(function, Q, np.ones((length, D), np.float32)), "") for length in (T_K, 2 * T_K)])
+
+
+def test_an_unrolled_loop_grows():
+    """A Python loop makes a program as long as the sequence; a loop of JAX does not."""
+    assert growing(unrolled).sentence.startswith("It must not grow. It has ")
+    assert growing(rows) is None
+
+
+@pytest.mark.parametrize("function, expected", [
+    (lambda q, k: q @ k.T, 2 * T_Q * T_K * D),
+    (lambda q, k: jnp.einsum("qd,kd->qk", q, k).sum() + (k @ q.T).sum(), 4 * T_Q * T_K * D),
+    (lambda q, k: jax.lax.scan(lambda c, _: (c + (c @ k.T) @ k, None), q, None, length=5)[0], 5 * 4 * T_Q * T_K * D),
+    (lambda q, k: jax.lax.fori_loop(0, 3, lambda i, c: jax.lax.map(lambda a: (k @ a) @ k, c), q), 3 * T_Q * 4 * T_K * D),
+    (lambda q, k: jax.vmap(lambda a: k @ a)(q), 2 * T_Q * T_K * D),
+    (lambda q, k: (q @ k.T, q)[1], 0),
+], ids=["a product", "two products", "a scan", "a loop in a loop", "vmap", "a dead product"])
+def test_flops_are_counted_through_loops(function, expected):
+    """Each product counts 2 for each multiplication and addition, as often as the loops around it run."""
+    found = program.flops(traced(function, Q, K), "")
+    assert (found["flops"], found["exact"]) == (expected, True)
+
+
+def test_a_loop_of_unknown_length_counts_once():
+    """Where the number of turns depends on values the count is a lower bound, and says so."""
+    found = program.flops(traced(lambda q, k: jax.lax.while_loop(lambda c: c.sum() < 0, lambda c: plain(c, k), q), Q, K), "")
+    assert (found["flops"], found["exact"]) == (4 * T_Q * T_K * D, False)
+    proof = Flops("f", "It is cheap.", ["c"], limit=lambda: 1000)
+    assert proof.broken([found | dict(limit=1000)]).sentence == f"It is cheap. The matrix products take {4 * T_Q * T_K * D} multiplications and additions; 1000 are enough."
+
+
+# --- copies
+
+
+def copies(function):
+    """Of k, which is 6 × 4; x is common to both groups."""
+    names, arrays = ["k", "q", "v", "x"], [np.ones((6, 4), np.float32), np.ones((24, 4), np.float32), np.ones((6, 4), np.float32), np.ones((6, 6), np.float32)]
+    return program.copies(traced(function, *arrays), __file__, names=names, groups=[["x", "k"], ["x", "v"]], limit=24)
+
+
+def grouped(k, q, v, x):
+    keys = x @ k
+    return q.reshape(4, 6, 4) @ keys.T
+
+
+def copied_in_a_scan(k, q, v, x):
+    return jax.lax.scan(lambda c, _: (jnp.concatenate([x @ k] * 4) * 1.0 + 0 * c, None), q, None, length=2)[0]
+
+
+def copied_through_a_carry(k, q, v, x):
+    """The carry becomes keys only in its second turn."""
+    (_, keys), _ = jax.lax.scan(lambda c, _: ((x @ k, jnp.tile(c[0], (4, 1)) + 0 * c[1]), None), (jnp.zeros((6, 4)), jnp.zeros((24, 4))), None, length=2)
+    return q @ keys.T
+
+
+COPYING = {
+    "repeat": lambda k, q, v, x: q @ jnp.repeat(x @ k, 4, axis=0).T,
+    "an index": lambda k, q, v, x: q @ (x @ k)[jnp.arange(24) // 4].T,
+    "one-hot": lambda k, q, v, x: q @ (jax.nn.one_hot(jnp.arange(24) // 4, 6) @ (x @ k)).T,
+    "the parameters first": lambda k, q, v, x: (q[:6] * (x @ jnp.tile(k, (1, 4))).sum()),
+    "the values": lambda k, q, v, x: (q @ (x @ k).T @ (x @ v)) + jnp.repeat(x @ v, 4, axis=0),
+    "keys and values together, twice": lambda k, q, v, x: q @ jnp.concatenate([x @ k, x @ v, x @ k]).T,
+    "vmap over an index": lambda k, q, v, x: jax.vmap(lambda a, n: a @ (x @ k)[n // 4])(q, jnp.arange(24)),
+    "a scan": copied_in_a_scan,
+    "a carry": copied_through_a_carry,
+}
+
+
+@pytest.mark.parametrize("how", COPYING)
+def test_a_copy_is_found(how):
+    """Whatever makes more of the keys or values than there are is found, by whichever primitive."""
+    found = copies(COPYING[how])
+    assert found["by"] and found["elements"] > 24
+    proof = Copies("c", "Nothing is copied.", ["c"], groups=[("x", "k")], limit=lambda: 24)
+    assert proof.broken([found]).sentence.startswith(f"Nothing is copied. `{found['by']}` makes an array of shape (")
+
+
+@pytest.mark.parametrize("function", [
+    grouped,
+    lambda k, q, v, x: jnp.einsum("gtd,sd->gts", q.reshape(4, 6, 4), x @ k),
+    lambda k, q, v, x: q @ jnp.concatenate([x @ k, x @ v]).T,                           # both, once
+    lambda k, q, v, x: jax.nn.softmax(q @ (x @ k).T) @ (x @ v),
+    lambda k, q, v, x: jax.lax.map(lambda a: a @ (x @ k).T, q),
+    lambda k, q, v, x: (jnp.repeat(x @ k, 4, axis=0), q)[1],                            # never used
+    lambda k, q, v, x: q + jnp.tile(x, (4, 1))[:, :4],                                  # not keys
+], ids=["grouped", "einsum", "fused", "attention", "one at a time", "dead", "tokens"])
+def test_what_is_no_copy_is_none(function):
+    """A product with more queries than keys copies nothing, nor does one array of keys and values."""
+    assert copies(function)["by"] == ""
+
+
+# --- precision
+
+
+HALF_Q, HALF_K = jnp.ones((T_Q, D), jnp.bfloat16), jnp.ones((T_K, D), jnp.bfloat16)
+
+
+def dot(a, b):
+    return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), preferred_element_type=jnp.float32)
+
+
+def running_sum(q, k):
+    return jax.lax.scan(lambda c, row: (c + row, None), jnp.zeros(D, jnp.bfloat16), k)[0]
+
+
+@pytest.mark.parametrize("function, by", [
+    (lambda q, k: q @ k.T, "dot_general"),
+    (lambda q, k: jnp.exp(q), "exp"),
+    (lambda q, k: jnp.exp2(dot(q, k).astype(jnp.bfloat16)), "exp2"),
+    (running_sum, "add"),
+    (lambda q, k: jax.nn.softmax(dot(q, k).astype(jnp.bfloat16)), "exp"),
+], ids=["scores", "exp", "exp2", "a running sum", "softmax"])
+def test_half_precision_is_found(function, by):
+    """Scores, exponentials and running sums in bfloat16 are seen in the program, whether or not a value shows it."""
+    found = program.precision(traced(function, HALF_Q, HALF_K), __file__)
+    assert (found["by"], found["dtype"]) == (by, "bfloat16")
+    assert Precision("p", "Float32 it is.", ["c"]).broken([found]).sentence.startswith(f"Float32 it is. `{by}` gives bfloat16")
+
+
+@pytest.mark.parametrize("function", [
+    lambda q, k: jax.nn.softmax(dot(q, k)).astype(jnp.bfloat16),
+    lambda q, k: dot(jax.nn.softmax(dot(q, k)).astype(jnp.bfloat16), k.T),
+    lambda q, k: dot(q * 0.5, k),
+    lambda q, k: jax.lax.scan(lambda c, row: (c + row.astype(jnp.float32), None), jnp.zeros(D), k)[0].astype(jnp.bfloat16),
+], ids=["softmax in float32", "weights cast for the product", "a scaled query", "a sum in float32"])
+def test_float32_where_it_counts_is_enough(function):
+    """Inputs, weights for a product that accumulates in float32, and the output may be in half precision."""
+    assert program.precision(traced(function, HALF_Q, HALF_K), "")["by"] == ""
+
+
+# --- one kernel
+
+
+def call(kernel, q, k, out=None):
+    return pl.pallas_call(kernel, out_shape=jax.ShapeDtypeStruct((out or q).shape, q.dtype), interpret=True)(q, k)
+
+
+def attends(q, k, o):
+    o[...] = jax.nn.softmax(q[...] @ k[...].T, axis=-1) @ k[...]
+
+
+def copies_only(q, k, o):
+    o[...] = q[...]
+
+
+def scores_only(q, k, o):
+    o[...] = q[...] * (q[...] @ k[...].T).sum()
+
+
+@pytest.mark.parametrize("function, sign, sentence", [
+    (plain, "calls 0", "One kernel. Here a `pallas_call` runs never."),
+    (lambda q, k: call(attends, call(attends, q, k), k), "calls 2", "One kernel. Here a `pallas_call` runs 2 times."),
+    (lambda q, k: jax.lax.map(lambda a: call(attends, a[None], k)[0], q), f"calls {T_Q}", f"One kernel. Here a `pallas_call` runs {T_Q} times."),
+    (lambda q, k: call(copies_only, plain(q, k), k), "outside dot_general", "One kernel. Here `dot_general` is outside of it."),
+    (lambda q, k: call(attends, q, k) + 0 * plain(q, k), "outside dot_general", "One kernel. Here `dot_general` is outside of it."),
+    (lambda q, k: call(copies_only, q, k) + (q[:, None] * k).sum(axis=1), "outside reduce_sum", "One kernel. Here `reduce_sum` is outside of it."),
+    (lambda q, k: call(scores_only, q, k), "idle", "One kernel. Here the kernel computes no exponential: it does nothing of the softmax."),
+    (lambda q, k: (call(attends, q, k), plain(q, k))[1], "calls 0", "One kernel. Here a `pallas_call` runs never."),
+], ids=["none", "two", "one a row", "it copies", "it is added to", "elementwise", "idle", "dead"])
+def test_a_kernel_that_does_not_do_the_work(function, sign, sentence):
+    """A missing, repeated, idle or unused pallas_call is told, and so is work beside it."""
+    found = Kernel("k", "One kernel.", ["c"]).broken([program.kernel(traced(function, Q, K), __file__)])
+    assert (found.sign, found.sentence) == (sign, sentence)
+
+
+def test_one_kernel_that_does_the_work():
+    """Padding, reshaping and a scale outside of the kernel are no work, and a vmap of a kernel is one kernel."""
+    proof = Kernel("k", "One kernel.", ["c"])
+
+    def padded(q, k):
+        return call(attends, jnp.pad(q * 0.5, ((0, 8), (0, 0))), k)[:T_Q] / 2
+
+    heads = functools.partial(jax.vmap, in_axes=(0, None))
+    assert proof.broken([program.kernel(traced(padded, Q, K), "")]) is None
+    assert proof.broken([program.kernel(traced(heads(lambda q, k: call(attends, q, k)), np.stack([Q] * 3), K), "")]) is None
+
+
+# --- what cannot be seen
+
+
+def test_a_callback_hides_nothing():
+    """A program that calls back into Python proves nothing, and that is what is said."""
+    def outside(q, k):
+        return jax.pure_callback(lambda a, b: np.asarray(a), jax.ShapeDtypeStruct(q.shape, q.dtype), q, k)
+
+    part = traced(outside, Q, K)
+    found = program.largest(part, "", limit=T_Q * T_K) | dict(opaque=program.opaque(part))
+    proof = Largest("n", "Nothing.", ["c"], limit=lambda: T_Q * T_K)
+    assert proof.broken([found]).sentence == "`pure_callback` leaves the program, so that nothing can be proved of it."
+
+
+def test_printing_is_allowed():
+    """`jax.debug.print` is no way out: nothing comes back from it."""
+    def printing(q, k):
+        jax.debug.print("{}", q[0, 0])
+        return blockwise(q, k)
+
+    part = traced(printing, Q, K)
+    assert program.opaque(part) == "" and program.largest(part, "", limit=T_Q * T_K)["elements"] < T_Q * T_K
+
+
+@pytest.mark.parametrize("facts", [{}, {"elements": "many"}, {"elements": None, "limit": 3}], ids=["none", "words", "nothing"])
+def test_forged_facts_break_the_claim(facts):
+    """Facts of another form than a measure gives are no proof."""
+    assert Largest("n", "Nothing.", ["c"], limit=lambda: 1).broken([facts]).sign == "forged"
