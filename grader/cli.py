@@ -126,6 +126,17 @@ def _parsers():
     new.add_argument("number", type=int)
     new.add_argument("topic", help="lower-case words joined by _: rope, sliding_window")
 
+    device = command("device", device_command, "run a kernel on this machine's accelerator, and compile it for a TPU that is not here",
+                     "Runs the stub of a problem that has a kernel on this machine's GPU or TPU, beside jax.nn.dot_product_attention (XLA, and cuDNN where\n"
+                     "there is one), and prints a Markdown table: TFLOP/s, the share of the best, the largest error. With libtpu installed (the extra tpu)\n"
+                     "it also compiles ahead of time for a TPU v5e, which need not be here. It informs, and decides nothing.",
+                     epilog=f"example: {COMMAND} device 40 --file solutions/40_tiled_attention/reference.py --tune")
+    device.add_argument("problem")
+    device.add_argument("--file", type=Path, metavar="PATH", help="run this file in the stub's place")
+    device.add_argument("--short", action="store_true", help="the few sizes that a verdict shows, instead of the whole table")
+    device.add_argument("--tune", action="store_true", help="also try other blocks at each size, and say which are best")
+    device.add_argument("--interpret", action="store_true", help="run on the CPU in interpret mode, at tiny sizes, to try the command itself")
+
     bench = command("bench", bench_command, "for authors: time the student's loop beside plain pytest, as ratios within one run")
     bench.add_argument("--rounds", type=int, default=5, help="rounds; each runs every command once (default 5)")
     return parser, list(commands.choices)
@@ -228,11 +239,29 @@ def _verdict(problem: Problem, file: Path | None, console, quiet: bool):
         console = console or _console()
         with _spinner(problem, quiet) as progress:
             verdict = stages.grade(problem, file, worker=worker, progress=progress)
+            verdict = _with_device(problem, file, verdict, progress)
     except CourseError as error:
         return stages.course_fault(problem, error), console or _console()
     if file is None and problem.stub.exists():
         remember(problem, read(problem.stub), verdict)
     return verdict, console
+
+
+def _with_device(problem: Problem, file: Path | None, verdict: Verdict, progress) -> Verdict:
+    """A passing kernel also runs on the accelerator, where there is one; what it shows there is a note."""
+    if verdict.exit_code or not problem.has_device_sizes:
+        return verdict
+    from dataclasses import replace
+
+    from grader import device
+    from grader.stub import open_stub
+
+    kind = device.usable()
+    if not kind:
+        return replace(verdict, notes=(*verdict.notes, "Not run on a GPU or TPU: there is none here that JAX can use. Lowering for both was checked."))
+    progress(f"running on the {kind.upper()}")
+    stub = open_stub(problem, file)
+    return replace(verdict, notes=(*verdict.notes, device.note(device.measure(problem, stub.path, stub.source, table="short", platform=kind))))
 
 
 def _spinner(problem: Problem, quiet: bool):
@@ -319,6 +348,37 @@ def verify_command(options) -> int:
     from grader.instructor.verify import verify
 
     return verify(course_root(), select(options.problems, _problems()), _console())
+
+
+def device_command(options) -> int:
+    import datetime
+    import importlib.util
+
+    from grader import device
+    from grader.stub import open_stub
+
+    problem = _one(options.problem)
+    if not problem.has_device_sizes:
+        raise UsageError(f"problem {problem.number} has no kernel to run on an accelerator")
+    stub = open_stub(problem, options.file)
+    if stub.trouble:
+        raise UsageError(stub.trouble.summary)
+    here, ahead = device.usable(), importlib.util.find_spec("libtpu") is not None and not options.interpret
+    platform = "cpu" if options.interpret else here
+    if not platform and not ahead:
+        there = device.hardware()
+        raise UsageError(f"there is a {there.upper()} here that JAX cannot use; install the extra: pip install -e '.[{device.EXTRAS[there]}]'" if there else
+                         "there is no GPU or TPU here, and no libtpu (the extra tpu) to compile ahead of time with; --interpret tries the command itself")
+    with _spinner(problem, False) as progress:
+        report = device.measure(problem, stub.path, stub.source, table="interpret" if options.interpret else "short" if options.short else "table",
+                                platform=platform, tune=options.tune, ahead=ahead, progress=progress)
+    if report.rows:
+        print(device.markdown(report, datetime.date.today().isoformat()))
+    for label, told in report.compiled:
+        print(f"- TPU v5e, ahead of time, {label}: {told}")
+    if report.trouble:
+        print(f"grader: {report.trouble}", file=sys.stderr)
+    return 1 if report.trouble or any("yours" in row.refused for row in report.rows) else 0
 
 
 def new_command(options) -> int:

@@ -43,10 +43,10 @@ def with_vmap(nnx, call, module, parts):
     """Each sequence of a batch, along the arrays' first axis, has a state of its own; the parameters are shared."""
     graphdef, params, state = nnx.split(module, nnx.Param, ...)
     batch = len(next(iter(parts[0].values())))
-    state = jax.tree.map(lambda a: jnp.broadcast_to(a, (batch, *a.shape)), state)
+    state = jax.tree.map(lambda a: jnp.broadcast_to(a, (batch, *jnp.shape(a))), state)
 
     def step(state, part):
-        module = nnx.merge(graphdef, params, state)
+        module = nnx.merge(graphdef, params, state, copy=True)         # a variable of outside must not be written to
         output = call(module, part)
         return nnx.split(module, nnx.Param, ...)[2], output
 

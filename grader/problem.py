@@ -203,6 +203,11 @@ class Problem:
             raise CourseError(f"{self.folder.name}/checks.py declares no ENTRIES")
         return [replace(entry, keyword_only=self.keyword_only.get(entry.name, ())) for entry in entries]
 
+    @functools.cached_property
+    def has_device_sizes(self) -> bool:
+        """Whether `checks.py` has a table `DEVICE` of sizes at which a kernel is run on an accelerator."""
+        return b"\nDEVICE = " in read(self.folder / "checks.py")
+
     def content(self) -> list[Path]:
         """Every file that decides this problem's answer key."""
         files = [self.folder / "checks.py", self.pristine]

@@ -47,12 +47,12 @@ class Ended:
 class Process:
     """A helper process that speaks `wire` frames. `prints` is what its standard error said, cut in the middle when it is long."""
 
-    def __init__(self, module: str, *arguments: str, limits: Limits = Limits(), watched_file: str = ""):
+    def __init__(self, module: str, *arguments: str, limits: Limits = Limits(), watched_file: str = "", platforms: str = "cpu"):
         self.limits, self.watched_file = limits, watched_file
         self.scratch = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
         environment |= dict(PYTHONPATH=str(ROOT), PYTHONUTF8="1", PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0",
-                            JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
+                            TF_CPP_MIN_LOG_LEVEL="3") | (dict(JAX_PLATFORMS=platforms) if platforms else {})
         own_group = dict(start_new_session=True) if POSIX else dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)
         self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", module, *arguments], cwd=self.scratch.name, env=environment,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own_group)

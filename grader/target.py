@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import jax
+import numpy as np
 
 from grader.call import Call
 from grader.drive import AXIS_OF_ROWS, DRIVES
@@ -40,7 +41,8 @@ class ModuleTarget:
         return self._described([(path, variable) for path, variable in self.flat if isinstance(variable, self.nnx.Variable)])
 
     def _described(self, variables):
-        return sorted((_dotted(path), _kind(self.nnx, variable), tuple(variable[...].shape), _dtype(variable[...])) for path, variable in variables)
+        return sorted((_dotted(path), _kind(self.nnx, variable), np.shape(value), _dtype(value))
+                      for path, variable in variables for value in [_value(variable)])
 
     def loaded(self, params):
         own = {name: shape for name, kind, shape, _ in self.variables() if kind == "Param"}
@@ -70,7 +72,7 @@ class ModuleTarget:
     def told(self, outputs: list, module):
         """What the calls gave, and what the module holds beside its parameters afterwards."""
         output = outputs if self.call.steps else outputs[0]
-        others = {_dotted(path): variable[...] for path, variable in self.held(module) if _kind(self.nnx, variable) != "Param"}
+        others = {_dotted(path): _value(variable) for path, variable in self.held(module) if _kind(self.nnx, variable) != "Param"}
         return {"output": output, "variables": others} if others else output
 
     def held(self, module) -> list[tuple]:
@@ -99,11 +101,21 @@ def pass_arguments(callee, arguments: dict, by_name: bool, keyword_only=(), **al
     return callee(*(value for name, value in arguments.items() if name not in named), **named, **always)
 
 
+def _value(variable):
+    """What a variable holds: an array, or the Python number that somebody put there instead."""
+    try:
+        return variable[...]
+    except TypeError:
+        return variable.get_value()
+
+
 def _kind(nnx, variable) -> str:
     return "Param" if isinstance(variable, nnx.Param) else type(variable).__name__
 
 
 def _dtype(value) -> str:
+    if not hasattr(value, "dtype"):
+        return f"Python {type(value).__name__}"
     return "key" if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key) else str(value.dtype)
 
 
