@@ -46,6 +46,9 @@ def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
     for name, (does, instead) in TRACER_ERRORS.items():
         if failure.is_a(name):
             return f"{where} {does}", instead
+    if failure.type == "IndexError" and "lice" in failure.message and "static" in failure.message:
+        return f"{where} slices an array by a value (`a[i:j]`), but under `jit` its values are not known yet, and the shape of a slice has to be", \
+            "Write with `jax.lax.dynamic_update_slice`, read a piece of fixed size with `jax.lax.dynamic_slice`, or take all of it under a mask."
     message = re.sub(r" \(/.*\)$", "", (failure.message.strip().splitlines() or [""])[0])     # a path on this machine says nothing
     message = message if len(message) <= LONGEST else message[:LONGEST] + " …"
     if failure.type == "ParameterMismatch":
@@ -138,7 +141,7 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return f"{subject} has shape {came}; expected {expected}{named}", "", ""
     if mismatch.way == "dtype":
         return f"{subject} has dtype {mismatch.came}; expected {mismatch.expected}", "", \
-            "The output has the input's dtype." if mismatch.expected != "bool" else "A mask is boolean; True means: may attend."
+            "A mask is boolean; True means: may attend." if mismatch.expected == "bool" else "The output has the input's dtype." if call.arrays else ""
     difference = mismatch.difference
     if kind == "leaks":
         return "an intermediate value outlives the call: the file keeps a tracer in a global, a list or an attribute", "", \

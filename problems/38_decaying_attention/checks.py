@@ -1,0 +1,68 @@
+"""38 · The ladder of cases for `distance_bias`, `biased_attention` and `DecayingAttention`. Source: Press et al. 2022, section 3, with a learned slope."""
+
+import ml_dtypes
+import numpy as np
+
+from grader.problem import Case, Function, Module, ModuleInputs
+
+
+def lengths(rng, t_q, t_k):
+    return dict(t_q=t_q, t_k=t_k)
+
+
+def inputs(rng, t_q, t_k, d_k=8, d_v=4, batch=(), gain=1.0, dtype=np.float32, unlike=None):
+    """`gain` stretches queries and keys, and so the scores by its square; `unlike` gives some arrays another shape, for calls to be refused."""
+    shapes = dict(q=(*batch, t_q, d_k), k=(*batch, t_k, d_k), v=(*batch, t_k, d_v)) | (unlike or {})
+    return {name: ((1.0 if name == "v" else gain) * rng.standard_normal(shape)).astype(dtype) for name, shape in shapes.items()}
+
+
+def head_inputs(rng, num_heads, length, head_dim=4, batch=(), gain=1.0, fast=0.0, **causal):
+    """Each head has a decay of its own, around exp(`fast`). `causal` is left out of the call where a case does not give it."""
+    def draw(*shape):
+        return rng.standard_normal(shape)
+
+    log_alpha = fast + draw(num_heads)
+    call = {name: (stretch * draw(*batch, length, num_heads, head_dim)).astype(np.float32) for name, stretch in dict(q=gain, k=gain, v=1.0).items()}
+    return ModuleInputs(init=dict(num_heads=num_heads), params=dict(log_alpha=log_alpha.astype(np.float32)), call=call | causal)
+
+
+# Short, since far keys win here and a half-precision score of a far key has few digits left of what was said about its content.
+HALF = dict(t_q=4, t_k=6)
+
+ENTRIES = [
+    Function("distance_bias", lengths, cases={
+        "one token": Case(t_q=1, t_k=1),
+        "as many queries as keys": Case(t_q=3, t_k=3),
+        "one query": Case(t_q=1, t_k=5),
+        "fewer queries than keys": Case(t_q=3, t_k=5),
+        "more queries than keys": Case(t_q=5, t_k=3),
+        "hundreds of keys": Case(t_q=7, t_k=301),
+    }),
+    Function("biased_attention", inputs, cases={
+        "one key": Case(t_q=1, t_k=1),
+        "one query": Case(t_q=1, t_k=4),
+        "unequal lengths": Case(t_q=5, t_k=3),
+        "a batch": Case(t_q=3, t_k=5, batch=(2,)),
+        "bfloat16": Case(**HALF, dtype=ml_dtypes.bfloat16),
+        "float16, a batch": Case(**HALF, batch=(2,), dtype=np.float16),
+        "large logits": Case(t_q=5, t_k=3, gain=8.0),
+        "keys farther than 88": Case(t_q=2, t_k=120),
+        "dozens of keys, a batch": Case(t_q=17, t_k=33, d_k=16, d_v=6, batch=(3,)),
+        "widths that differ": Case(t_q=3, t_k=4, unlike=dict(k=(4, 6)), under=("eager",)),
+        "batch sizes that differ": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(q=(2, 3, 8)), under=("eager",)),
+        "one sequence of queries against three": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(q=(1, 3, 8)), under=("eager",)),
+        "three sequences of queries against one": Case(t_q=3, t_k=4, batch=(1,), unlike=dict(q=(3, 3, 8)), under=("eager",)),
+        "values of one sequence for three": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(v=(1, 4, 4)), under=("eager",)),
+    }),
+    Module("DecayingAttention", head_inputs, cases={
+        "one token": Case(num_heads=2, length=1),
+        "one head": Case(num_heads=1, length=4, head_dim=8),
+        "several heads": Case(num_heads=3, length=5, head_dim=8),
+        "several heads, causal": Case(num_heads=3, length=5, head_dim=8, causal=True),
+        "as many tokens as heads": Case(num_heads=4, length=4),
+        "large logits, causal": Case(num_heads=3, length=5, gain=12.0, causal=True),
+        "a decay that leaves the token itself and little else": Case(num_heads=3, length=5, fast=3.0),
+        "one batch dimension, causal": Case(num_heads=3, length=6, batch=(2,), causal=True),
+        "two batch dimensions": Case(num_heads=5, length=17, head_dim=6, batch=(2, 3), causal=False),
+    }),
+]
