@@ -139,7 +139,12 @@ def _proof_finding(proof: Proof, group: list[Call], attempt: Attempt, failed_bef
     found = proof.broken([outcome.structure[1] for outcome in outcomes])
     if found is None:
         return Finding(check, Status.PASSED, proof.reported([outcome.structure[1] for outcome in outcomes]), inputs=inputs)
-    return Finding(check, Status.FAILED, found.sentence, inputs=inputs, lines=(tuple(found.line),) if found.line else (), advice=found.advice)
+    return Finding(check, Status.FAILED, found.sentence, inputs=inputs, lines=_line(found.line), advice=found.advice)
+
+
+def _line(told) -> tuple[tuple[int, str, str], ...]:
+    """A line as a worker tells it, if it is one."""
+    return (tuple(told),) if isinstance(told, (list, tuple)) and [type(part) for part in told] == [int, str, str] else ()
 
 
 def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt) -> Finding:
