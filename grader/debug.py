@@ -55,9 +55,10 @@ def _named(calls, text: str):
     if entry:
         words, calls = words[len(entry):].strip(), [c for c in calls if c.check.entry == entry]
     kind = next((t for t in TRANSFORMS if words.endswith(f" {t}")), None)
+    shown = (*TRANSFORMS, "proof")
     if kind:
         words = words[: -len(kind)].rstrip(" ·")
-    fitting = [c for c in calls if c.check.kind in TRANSFORMS and c.check.case.lower().startswith(words) and (kind is None or c.check.kind == kind)]
+    fitting = [c for c in calls if c.check.kind in shown and c.check.case.lower().startswith(words) and (kind is None or c.check.kind == kind)]
     return next((c for c in fitting if c.check.case.lower() == words), fitting[0] if fitting else None)
 
 
@@ -109,6 +110,8 @@ def snippet(call, path: Path, number: int) -> str:
     else:
         run = {"jit": f"jax.jit(call)({names})", "vmap": f"jax.vmap(call)({names})",
                "traces": f"jax.vmap(call)({names})"}.get(kind, f"call({names})")
+        if kind == "proof":
+            return "\n".join([*lines, "", "# the program as JAX traces it, which the claim is about", f"print(jax.make_jaxpr(call)({names}))"]) + "\n"
         if kind == "leaks":
             lines += ["", "with jax.checking_leaks():", f"    output = jax.jit(call)({names})"]
         else:
