@@ -121,14 +121,26 @@ def snippet(call, path: Path, number: int) -> str:
 
 
 def _sequence(call, arguments: str) -> list[str]:
-    """A function that makes all calls of a stateful module, each with its rows, on a fresh copy of it."""
+    """A function that takes a fresh copy of a stateful module through the case's steps, in the way that the case names."""
     names = ", ".join(call.arrays)
-    axis = ":, " if call.drive == "jax.vmap" else ""
-    cut = ", ".join(f"{name}[{axis}start:start + size]" for name in call.arrays)
-    step = "nnx.jit(lambda module, {0}: module({1}))" if call.drive == "nnx.jit" else "lambda module, {0}: module({1})"
-    return ["graphdef, variables = nnx.split(module)", f"step = {step.format(names, arguments)}", "",
-            f"def call({names}):", "    module, outputs, start = nnx.merge(graphdef, variables, copy=True), [], 0", f"    for size in {call.steps!r}:",
-            f"        outputs.append(step(module, {cut}))", "        start += size", "    return jnp.concatenate(outputs)", ""]
+    parts = ", ".join(f"{name}[start:start + size]" for name in call.arrays)
+    step = {"nnx.jit": ["step = nnx.jit(step)"], "jax.jit": [
+        "", "@jax.jit", f"def pure(variables, {names}):", "    module = nnx.merge(graphdef, variables)", f"    output = module({arguments})",
+        "    return output, nnx.split(module)[1]"]}.get(call.drive, [])
+    lines = ["graphdef, variables = nnx.split(module)", "", f"def step(module, {names}):", f"    return module({arguments})", *step, "", f"def call({names}):",
+             "    module, outputs, start = nnx.merge(graphdef, variables, copy=True), [], 0"]
+    if call.drive == "jax.jit":
+        lines += ["    state = nnx.split(module)[1]", f"    for size in {call.steps!r}:", f"        output, state = pure(state, {parts})",
+                  "        outputs.append(output)", "        start += size"]
+    elif call.drive == "lax.scan":
+        size = call.steps[0]
+        cut = ", ".join(f"{name}.reshape(-1, {size}, *{name}.shape[1:])" for name in call.arrays)
+        lines += ["    def body(state, parts):", "        module = nnx.merge(graphdef, state)", "        output = step(module, *parts)",
+                  "        return nnx.split(module)[1], output", f"    outputs = jax.lax.scan(body, nnx.split(module)[1], ({cut},))[1]"]
+    else:
+        lines += [f"    for size in {call.steps!r}:", f"        outputs.append(step(module, {parts}))", "        start += size"]
+    lines += ["    return jnp.concatenate(outputs)", ""]
+    return lines + (["call = jax.vmap(call)", ""] if call.drive == "jax.vmap" else [])
 
 
 def _literal(name: str, array) -> str:

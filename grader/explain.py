@@ -149,16 +149,17 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
     if kind == "traces" and mismatch.leaf == "traces":
         return f"the body was traced {int(difference.came)} times for two calls with the same shapes; once is enough", "", RETRACED
     count, total = int(difference.wrong.sum()), difference.wrong.size
+    driven = f"Here the steps are taken by {call.drive}: what the module remembers has to be in its nnx variables, not in Python values." if call.drive != "by hand" else ""
     if mismatch.way == "nan":
         came = difference.came.astype("float64")[difference.wrong]
         nan, infinite = np.isnan(came), np.isinf(came)
         what = "NaN or infinite" if nan.any() and infinite.any() else "NaN" if nan.any() else "infinite"
         bad = int((nan | infinite).sum())
-        return f"{bad} of {total} values of {subject} {'is' if bad == 1 else 'are'} {what}", "", ""
+        return f"{bad} of {total} values of {subject} {'is' if bad == 1 else 'are'} {what}", "", driven
     if difference.expected.dtype.kind == "b":
         return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}", "", ""
     return (f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}, by up to {difference.largest:.2g}"
-            + (f" (allowed: {difference.allowed:.1g})" if difference.allowed else ""), "", "")
+            + (f" (allowed: {difference.allowed:.1g})" if difference.allowed else ""), "", driven)
 
 
 def _subject(leaf: str, kind: str) -> str:

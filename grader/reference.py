@@ -16,7 +16,7 @@ import numpy as np
 from grader.call import DRAWS, Call, is_float
 from grader.compare import agree
 from grader.key import Answer
-from grader.problem import Function, discover, load, mistakes
+from grader.problem import CourseError, Function, discover, load, mistakes
 from grader.proofs import settle
 from grader.verdict import Check, Failure, Outcome
 
@@ -133,6 +133,9 @@ def _answer(call: Call, runs: list, scale) -> Answer:
     """The float64 values in the call's dtype, stacked over the draws, and the allowed error."""
     if runs[0][3].failure:
         return Answer(Outcome(failure=runs[0][3].failure), {})
+    failed = next((double.failure for *_, double in runs if double.failure), None)
+    if failed:
+        raise CourseError(f"in float64 the reference fails at {call.check.case} · {call.check.kind}: {failed.type}: {failed.message}")
     exact = [double for _, neighbour, _, _, double in runs if neighbour == 0]
     like = runs[0][3]
     leaves, allowed = {}, {}

@@ -195,10 +195,26 @@ def test_a_wrong_shape():
     assert explained(grads(q=[1, 2]), grads(q=[1]), "grad", returns="T_q d_v")[0] == "the gradient for q has shape (1,); expected (2,)"
 
 
+def test_a_drive_that_loses_the_state():
+    """Where the steps are not taken by hand, the advice says where state has to be."""
+    assert explained(array([1]), array([2]), drive="lax.scan")[2] == \
+        "Here the steps are taken by lax.scan: what the module remembers has to be in its nnx variables, not in Python values."
+
+
+@pytest.mark.parametrize("leaf, subject", [("output[1]", "the output of call 2"), ("output.output[0]", "the output of call 1"),
+                                           ("variables.pos", "the variable `pos` after the calls")])
+def test_outputs_and_state_of_several_calls(leaf, subject):
+    """What a stateful module gave is told by the call, and what it holds by the variable."""
+    structure = ["dict", [[leaf.split(".")[0], "array"]]]
+    right, mine = (Outcome(structure, {leaf: np.float32([value])}) for value in (1, 2))
+    assert explained(right, mine)[0] == f"1 of 1 values of {subject} differs, by up to 1"
+
+
 def test_a_wrong_dtype():
     """The two dtypes are told with the rule, which is another one for a mask."""
-    assert explained(array([1]), array([1], "bfloat16")) == (
+    assert explained(array([1]), array([1], "bfloat16"), arrays={"x": np.zeros(1)}) == (
         "the output has dtype bfloat16; expected float32", "", "The output has the input's dtype.")
+    assert explained(array([1]), array([1], "int32")) == ("the output has dtype int32; expected float32", "", "")
     assert explained(array([1], bool), array([1])) == (
         "the output has dtype float32; expected bool", "", "A mask is boolean; True means: may attend.")
 
