@@ -97,14 +97,14 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
                     continue
                 arguments = _stacked(draws) if transform == "vmap" else draws[0]
                 add(check=Check(entry.name, transform, case), **common, **arguments)
-        for relation in entry.relations:
-            _add_relation(add, entry, relation, module, seed)
         for proof in entry.proofs:
             for case in proof.cases:
                 common, draws = drawn[case]
                 arguments = _stacked(draws) if proof.under == "vmap" else draws[0]
                 measure = proof.measure(entry.cases[case].sizes) | dict(under=proof.under)
                 add(check=Check(entry.name, "proof", proof.name), variant=case, measure=measure, **common, **arguments)
+        for relation in entry.relations:
+            _add_relation(add, entry, relation, module, seed)
         with_arrays = [case for case in plain if drawn[case][1][0]["arrays"]]
         if with_arrays:
             stepped = [case for case in with_arrays if {*drawn[case][1][0]["steps"]} == {1}]

@@ -82,6 +82,8 @@ LOWERING_RULES = (
      "Give a block whole axes at the end (`block_q` × `H`), and a statistic with one number a row an axis of its own, or none."),
     (r"size is a power of 2.*of shape (\([^;]*?\))", "power of two", "On a GPU (Triton) every array in a kernel has a power of two as its size; here one has shape {0}.",
      "Round the blocks up to a power of two, pad outside, and mask what is padding."),
+    (r"TypedNdArray", "constant", "Its compiler cannot take a constant that stands in a branch of the kernel.",
+     "Choose with `jnp.where` instead of `jax.lax.cond`, and loop with `jax.lax.fori_loop` instead of unrolling."),
     (r"Unimplemented primitive in Pallas [\w ]+: (\w+)", "primitive {0}", "There is no `{0}` in its kernels.",
      "Kernels know elementwise arithmetic, `jnp.where`, `jax.lax.dot_general`, sums and maxima along an axis, loops, and loads and stores of refs."),
 )

@@ -175,6 +175,8 @@ class Problem:
     @functools.cached_property
     def keyword_only(self) -> dict[str, tuple[str, ...]]:
         """The arguments that each top-level function of the shipped stub takes by name only."""
+        if not self.pristine.exists():
+            return {}
         return {node.name: tuple(a.arg for a in node.args.kwonlyargs) for node in ast.parse(read(self.pristine)).body if isinstance(node, ast.FunctionDef)}
 
     @functools.cached_property

@@ -259,18 +259,20 @@ def precision(part: Part, path: str) -> dict:
     return dict(by="", dtype="") | _place(None)
 
 
-def kernel(part: Part, path: str) -> dict:
-    """How many pallas_calls run (-1: that depends on values), whether one of them exponentiates, and the first piece of the work outside of them."""
-    calls, works, outside = 0, False, None
+def kernel(part: Part, path: str, *, grid: int = 0) -> dict:
+    """How many pallas_calls run (-1: that depends on values), how many steps their grids have, whether one of them exponentiates, and the first piece
+    of the work outside of them."""
+    calls, works, outside, steps = 0, False, None, 0
     for visit in walk(part, path):
         name = visit.step.name
         if "kernel" in visit.inside:
             works = works or name in EXPONENTIALS
         elif name == "pallas_call":
             calls = calls + visit.times if visit.times is not None and calls >= 0 else -1
+            steps += math.prod(_grid(visit.step.equation))
         elif outside is None and name in (*PRODUCTS, *EXPONENTIALS, *SUMS, *EXTREMES, *LOOPS):
             outside = visit
-    return dict(calls=calls, works=works, outside=outside.step.name if outside else "") | _place(outside)
+    return dict(calls=calls, steps=steps, grid=grid, works=works, outside=outside.step.name if outside else "") | _place(outside)
 
 
 def copies(part: Part, path: str, *, names: list[str], groups: list[list[str]], limit: int) -> dict:

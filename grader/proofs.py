@@ -172,10 +172,13 @@ class Precision(Proof):
 
 @dataclass(frozen=True)
 class Kernel(Proof):
-    """One `pallas_call` does the work: it runs once, exponentiates inside, and nothing outside multiplies matrices, exponentiates, reduces or loops."""
+    """One `pallas_call` does the work: it runs once, over a grid of `grid(**sizes)` steps, exponentiates inside, and nothing outside multiplies matrices,
+    exponentiates, reduces or loops."""
+
+    grid: Callable[..., int] = None
 
     def measure(self, sizes):
-        return dict(of="kernel")
+        return dict(of="kernel", grid=int(self.grid(**sizes)))
 
     def judge(self, facts):
         fact, = facts
@@ -187,6 +190,9 @@ class Kernel(Proof):
                           "Padding, reshaping and slicing may stay outside; products, exponentials, sums and loops belong into the kernel.", fact["line"])
         if not fact["works"]:
             return Broken("idle", f"{self.rule} Here the kernel computes no exponential: it does nothing of the softmax.")
+        if fact["steps"] != fact["grid"]:
+            return Broken("grid", f"{self.rule} Its grid has {fact['steps']} steps; one for each block of queries of each head would be {fact['grid']}.",
+                          "The key blocks are a loop inside the kernel: as an axis of the grid their steps would run at once on a GPU, and race for the output.")
         return None
 
 

@@ -358,7 +358,7 @@ def scores_only(q, k, o):
 ], ids=["none", "two", "one a row", "it copies", "it is added to", "elementwise", "idle", "dead"])
 def test_a_kernel_that_does_not_do_the_work(function, sign, sentence):
     """A missing, repeated, idle or unused pallas_call is told, and so is work beside it."""
-    found = Kernel("k", "One kernel.", ["c"]).broken([program.kernel(traced(function, Q, K), __file__)])
+    found = Kernel("k", "One kernel.", ["c"]).broken([program.kernel(traced(function, Q, K), __file__, grid=1)])
     assert (found.sign, found.sentence) == (sign, sentence)
 
 
@@ -370,8 +370,21 @@ def test_one_kernel_that_does_the_work():
         return call(attends, jnp.pad(q * 0.5, ((0, 8), (0, 0))), k)[:T_Q] / 2
 
     heads = functools.partial(jax.vmap, in_axes=(0, None))
-    assert proof.broken([program.kernel(traced(padded, Q, K), "")]) is None
-    assert proof.broken([program.kernel(traced(heads(lambda q, k: call(attends, q, k)), np.stack([Q] * 3), K), "")]) is None
+    assert proof.broken([program.kernel(traced(padded, Q, K), "", grid=1)]) is None
+    assert proof.broken([program.kernel(traced(heads(lambda q, k: call(attends, q, k)), np.stack([Q] * 3), K), "", grid=3)]) is None
+
+
+def test_key_blocks_are_no_axis_of_the_grid():
+    """A grid with more steps than blocks of queries is told: what its steps add up to, a GPU would race for."""
+    def function(q, k):
+        def kernel(q, k, o):
+            o[...] += jax.nn.softmax(q[...] @ k[...].T, axis=-1) @ k[...]
+
+        whole, block = pl.BlockSpec((T_Q, D), lambda j: (0, 0)), pl.BlockSpec((16, D), lambda j: (j, 0))
+        return pl.pallas_call(kernel, grid=(4,), in_specs=[whole, block], out_specs=whole, out_shape=jax.ShapeDtypeStruct(q.shape, q.dtype), interpret=True)(q, k)
+
+    found = Kernel("k", "One kernel.", ["c"]).broken([program.kernel(traced(function, Q, K), "", grid=1)])
+    assert found.sentence == "One kernel. Its grid has 4 steps; one for each block of queries of each head would be 1."
 
 
 # --- what cannot be seen
