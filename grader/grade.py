@@ -55,7 +55,7 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
 
     calls = calls_for(problem.entries, seed)
     worker.watched_file = str(stub.path)
-    cache = state.folder(problem.folder.parents[1], "xla", "student")
+    cache = state.folder(problem.folder.parents[1], "xla", "reference" if keep else "student")
     wanted = calls if only is None else [call for call in calls if call.id in only]
     order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(wanted), cache=str(cache or ""), memory=worker.limits.memory)
     worker.send([(order, None), *(call.to_wire() for call in wanted)], last=not keep)

@@ -27,6 +27,7 @@ STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "a
 INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
 AT_ONCE = 2
+MOST_USES = 100                                     # of one worker, whose memory grows with what it has compiled
 
 # How a mistake or a reference is put in the stub's place.
 STAND_IN = """from pathlib import Path
@@ -36,34 +37,27 @@ globals().update(names(Path({folder!r}), {number}, {mistake!r}))
 
 
 class Workers:
-    """The workers of one problem that wait for the next piece of the course's own code."""
+    """The workers that wait for the next piece of the course's own code, of whichever problem."""
 
-    def __init__(self, problem: Problem):
-        self.problem = problem
+    def __init__(self):
         self.idle: queue.SimpleQueue = queue.SimpleQueue()
-        self.lock = threading.Lock()
 
-    @functools.cached_property
-    def key(self) -> AnswerKey:
-        """The problem's answer key with its mistakes."""
-        with Answers(self.problem, calls_for(self.problem.entries)) as answers:
-            answers.expected()
-            answers.mistakes()
-            return answers.key
-
-    def grade(self, path: Path, only=None):
+    def grade(self, problem: Problem, path: Path, only=None):
         try:
-            worker = self.idle.get_nowait()
+            worker, used = self.idle.get_nowait()
         except queue.Empty:
-            worker = start_worker(self.problem)
+            worker, used = start_worker(problem), 0
         try:
-            return grade(self.problem, path, worker=worker, keep=True, only=only)
+            return grade(problem, path, worker=worker, keep=True, only=only)
         finally:
-            self.idle.put(worker) if worker.process.poll() is None else worker.kill()
+            if worker.process.poll() is None and used < MOST_USES:
+                self.idle.put((worker, used + 1))
+            else:
+                worker.kill()
 
     def close(self) -> None:
         while not self.idle.empty():
-            self.idle.get_nowait().kill()
+            self.idle.get_nowait()[0].kill()
 
 
 @dataclass
@@ -78,39 +72,39 @@ class Proof:
     caught: int = 0
     named: int = 0
     faults: list[str] = field(default_factory=list)
-    workers: Workers = field(init=False)
-    left: int = 0                                   # trials still to come; the workers are ended with the last
+    workers: Workers = field(default_factory=Workers)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __post_init__(self):
-        self.workers = Workers(self.problem)
+    @functools.cached_property
+    def key(self) -> AnswerKey:
+        """The problem's answer key with its mistakes."""
+        with Answers(self.problem, calls_for(self.problem.entries)) as answers:
+            answers.expected()
+            answers.mistakes()
+            return answers.key
 
 
 def verify(root: Path, problems: list[Problem], console) -> int:
     """Prints a table and every fault; returns 0 when there is none, 2 otherwise."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    proofs = [Proof(problem) for problem in problems]
+    workers = Workers()
+    proofs = [Proof(problem, workers=workers) for problem in problems]
     faults = stray_files(root)
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
                   disable=not console.is_terminal) as progress, \
             concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         tasks = [(proof, trial) for proof in proofs for trial in _trials(proof)]
-        for proof, _ in tasks:
-            proof.left += 1
         bar = progress.add_task("verifying", total=len(tasks))
         running = {pool.submit(_guarded, proof, trial): proof for proof, trial in tasks}
         try:
             for done in concurrent.futures.as_completed(running):
                 proof = running[done]
                 proof.faults += done.result()
-                proof.left -= 1
-                if not proof.left:
-                    proof.workers.close()
                 progress.update(bar, advance=1, description=f"verifying {proof.problem.number}")
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            for proof in proofs:
-                proof.workers.close()
+            workers.close()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("problem", "checks", "cases", "right", "mistakes", "caught", "named", ""):
         table.add_column(column, justify="left" if column in ("problem", "") else "right")
@@ -222,8 +216,8 @@ def _passes(proof: Proof, what: str, source: str) -> list[str]:
 def _caught(proof: Proof, known) -> list[str]:
     """A mistake is graded on the calls that tell it, and on the other names as they are called by hand."""
     entry = known.entry or proof.problem.entries[0].name
-    with proof.workers.lock:                        # the key is computed once, by whoever needs it first
-        key = proof.workers.key
+    with proof.lock:                                # the key is computed once, by whoever needs it first
+        key = proof.key
     telling = {id for other in key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes}
     telling |= {call.id for call in calls_for(proof.problem.entries) if call.check.entry != entry and call.check.kind == "eager"}
     verdict = _graded(proof, _stand_in(proof.problem, known.name), telling)
@@ -242,7 +236,7 @@ def _graded(proof: Proof, source: str, only=None):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stub.py")
         path.write_text(source, encoding="utf-8")
-        return proof.workers.grade(path, only)
+        return proof.workers.grade(proof.problem, path, only)
 
 
 def _stand_in(problem: Problem, mistake: str) -> str:
