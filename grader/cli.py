@@ -374,8 +374,8 @@ def device_command(options) -> int:
                                 platform=platform, tune=options.tune, ahead=ahead, progress=progress)
     if report.rows:
         print(device.markdown(report, datetime.date.today().isoformat()))
-    for label, told in report.compiled:
-        print(f"- TPU v5e, ahead of time, {label}: {told}")
+    if report.compiled:
+        print("\n".join(["", f"Compiled ahead of time for a TPU v5e, {report.versions}:", "", *(f"- {label}: {told}" for label, told in report.compiled)]))
     if report.trouble:
         print(f"grader: {report.trouble}", file=sys.stderr)
     return 1 if report.trouble or any("yours" in row.refused for row in report.rows) else 0

@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import statistics
 import sys
 import time
 import warnings
+from pathlib import Path
 
 REPEATS, WARM = 10, 2
 BLOCKS = (32, 64, 128, 256)
@@ -51,7 +53,7 @@ def work(order, send) -> None:
     device = jax.devices()[0]
     send(device=device.device_kind, versions=f"jax {jax.__version__}")
     kernel = getattr(import_stub(order["stub"], order["source"]), order["name"])
-    checks = load(__import__("pathlib").Path(order["checks"]), "checks")
+    checks = load(Path(order["checks"]), "checks")
     sizes = checks.DEVICE[order["table"]]
     interpret = device.platform == "cpu"
     if order["platform"]:
@@ -154,10 +156,11 @@ def compiled_ahead(kernel, inputs, size: dict) -> str:
 def _told(error: BaseException) -> str:
     from grader.wire import plain
 
+    memory = re.search(r"size (\S+) and limit (\S+) exceeded scoped vmem", str(error))
+    if memory:
+        return f"it asks for {memory[1]} of fast memory, and there are {memory[2]}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    scoped = next((line for line in lines if "vmem limit" in line), lines[0] if lines else "")
-    scoped = scoped[max(0, scoped.find("Scoped allocation")):] if "Scoped allocation" in scoped else scoped
-    return plain(f"{type(error).__name__}: {scoped[:LONGEST]}")
+    return plain(f"{type(error).__name__}: {lines[0] if lines else ''}"[:LONGEST])
 
 
 if __name__ == "__main__":
