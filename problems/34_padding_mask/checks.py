@@ -135,6 +135,8 @@ MANY = dict(batch=3, length=33, num_heads=4, head_dim=6, mask="everything")
 
 # Two sequences and three heads, or three of each, where a mask on the wrong axis makes no error. Every other case passes its
 # arguments by name, and that makes a program of its own.
+VALUES = ("eager", "jit")       # where the cases around it have the gradient and the batch
+
 ENTRIES = [
     Function("padding_mask", lengths, cases={
         "one sequence that is full": Case(numbers=[4], max_len=4),
@@ -145,12 +147,12 @@ ENTRIES = [
         "as many sequences as places": Case(numbers=[3, 0, 4, 1], max_len=4, shuffled=True),
     }),
     Function("bidirectional_attention", inputs, cases={
-        "one token": Case(batch=1, length=1, num_heads=1),
-        "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None"),
+        "one token": Case(batch=1, length=1, num_heads=1, under=VALUES),
+        "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None", under=VALUES),
         "several heads, and no mask given": Case(batch=2, length=5, num_heads=3, mask="left out"),
-        "every token is real": Case(batch=2, length=5, num_heads=3),
-        "padding on the right": Case(batch=3, length=5, num_heads=3, mask="right"),
-        "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left"),
+        "every token is real": Case(batch=2, length=5, num_heads=3, under=VALUES),
+        "padding on the right": Case(batch=3, length=5, num_heads=3, mask="right", under=VALUES),
+        "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left", under=VALUES),
         "holes": Case(batch=3, length=5, num_heads=3, mask="holes"),
         "a sequence of length 0": Case(batch=2, length=5, num_heads=3, mask="empty"),
         "large logits": Case(batch=3, length=5, num_heads=3, mask="right", gain=12.0),
@@ -166,12 +168,12 @@ ENTRIES = [
         ),
     ]),
     Function("causal_attention", inputs, cases={
-        "one token": Case(batch=1, length=1, num_heads=1),
-        "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None"),
+        "one token": Case(batch=1, length=1, num_heads=1, under=VALUES),
+        "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None", under=VALUES),
         "several heads, and no mask given": Case(batch=2, length=5, num_heads=3, mask="left out"),
-        "every token is real": Case(batch=2, length=5, num_heads=3),
-        "padding on the right": Case(batch=3, length=5, num_heads=3, mask="right"),
-        "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left"),
+        "every token is real": Case(batch=2, length=5, num_heads=3, under=VALUES),
+        "padding on the right": Case(batch=3, length=5, num_heads=3, mask="right", under=VALUES),
+        "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left", under=VALUES),
         "holes": Case(batch=3, length=5, num_heads=3, mask="holes"),
         "a sequence of length 0": Case(batch=2, length=5, num_heads=3, mask="empty"),
         "large logits": Case(batch=3, length=5, num_heads=3, mask="right", gain=12.0),
