@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import queue
 import tempfile
@@ -76,12 +77,22 @@ class Proof:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @functools.cached_property
-    def key(self) -> AnswerKey:
-        """The problem's answer key with its mistakes."""
+    def _key(self) -> AnswerKey:
         with Answers(self.problem, calls_for(self.problem.entries)) as answers:
             answers.expected()
             answers.mistakes()
             return answers.key
+
+    @property
+    def key(self) -> AnswerKey:
+        """The problem's answer key with its mistakes, computed once, by whoever needs it first."""
+        with self.lock:
+            return self._key
+
+    def prepare(self) -> None:
+        """Computes the key ahead of those who need it; they are told what keeps it from them."""
+        with contextlib.suppress(Exception):
+            _ = self.key if self.problem.solutions else None
 
 
 def verify(root: Path, problems: list[Problem], console) -> int:
@@ -93,9 +104,11 @@ def verify(root: Path, problems: list[Problem], console) -> int:
     faults = stray_files(root)
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
                   disable=not console.is_terminal) as progress, \
-            concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            concurrent.futures.ThreadPoolExecutor(1) as ahead, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         tasks = [(proof, trial) for proof in proofs for trial in _trials(proof)]
         bar = progress.add_task("verifying", total=len(tasks))
+        for proof in proofs:
+            ahead.submit(proof.prepare)
         running = {pool.submit(_guarded, proof, trial): proof for proof, trial in tasks}
         try:
             for done in concurrent.futures.as_completed(running):
@@ -103,6 +116,7 @@ def verify(root: Path, problems: list[Problem], console) -> int:
                 proof.faults += done.result()
                 progress.update(bar, advance=1, description=f"verifying {proof.problem.number}")
         finally:
+            ahead.shutdown(wait=False, cancel_futures=True)
             pool.shutdown(wait=True, cancel_futures=True)
             workers.close()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -216,9 +230,7 @@ def _passes(proof: Proof, what: str, source: str) -> list[str]:
 def _caught(proof: Proof, known) -> list[str]:
     """A mistake is graded on the calls that tell it; under the other names stands the reference, which is graded by itself."""
     entry = known.entry or proof.problem.entries[0].name
-    with proof.lock:                                # the key is computed once, by whoever needs it first
-        key = proof.key
-    telling = {id for other in key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes}
+    telling = {id for other in proof.key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes}
     verdict = _graded(proof, _stand_in(proof.problem, known.name), telling)
     if verdict.status == Status.PASSED:
         return [f"mistake {known.name} is not caught"]
@@ -231,6 +243,7 @@ def _caught(proof: Proof, known) -> list[str]:
 
 
 def _graded(proof: Proof, source: str, only=None):
+    _ = proof.key                                   # or each trial would compute it for itself
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stub.py")
         path.write_text(source, encoding="utf-8")
