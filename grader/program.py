@@ -215,16 +215,16 @@ def _arrays(part: Part, path: str) -> Iterator[tuple]:
 
 
 def largest(part: Part, path: str, *, limit: int) -> dict:
-    """The first array with at least `limit` elements, or the largest there is."""
-    best, size = ((), "", "", None), -1
+    """The first array with at least `limit` elements, a product of matrices before all others, since that is what the others serve; or the largest there is."""
+    best, rank = ((), "", "", None), (False, False, -1)
     for found in _arrays(part, path):
-        elements = math.prod(found[0])
-        if elements > size:
-            best, size = found, elements
-        if elements >= limit:
-            break
+        shape, _, primitive, _ = found
+        large = math.prod(shape) >= limit
+        higher = large, large and primitive in PRODUCTS, 0 if large else math.prod(shape)
+        if higher > rank:
+            best, rank = found, higher
     shape, dtype, primitive, visit = best
-    return dict(elements=max(size, 0), limit=limit, dtype=dtype, by=primitive, shape=list(shape)) | _place(visit)
+    return dict(elements=math.prod(shape), limit=limit, dtype=dtype, by=primitive, shape=list(shape)) | _place(visit)
 
 
 def equations(part: Part, path: str) -> dict:

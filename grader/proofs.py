@@ -74,7 +74,8 @@ class Largest(Proof):
         if fact["elements"] < fact["limit"]:
             return None
         made = "a constant" if fact["by"] == "a constant" else f"made by `{fact['by']}`"
-        return Broken(f"{fact['by']} {fact['dtype']}",
+        mask = fact["dtype"] == "bool" and fact["by"] != "a constant"       # by whichever comparison
+        return Broken("a mask" if mask else f"{fact['by']} {fact['dtype']}",
                       f"{self.rule} There is an array of shape {_shape(fact['shape'])} and type {fact['dtype']}, {made}{_inside(fact)}.",
                       "What counts is the program as traced, without what nothing depends on; a mask counts like any other array.", fact["line"])
 
