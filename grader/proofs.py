@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from grader.complaints import explain_lowering
+
 
 # Primitives by which the same copy is written.
 WAYS_TO_COPY = {"broadcast_in_dim": "repeated", "tile": "repeated", "stack": "side by side", "concatenate": "side by side",
@@ -210,8 +212,6 @@ class Lowers(Proof):
         fact, = facts
         if not fact["complaint"]:
             return None
-        from grader.explain import explain_lowering
-
         sign, sentence, advice = explain_lowering(self.platform, fact["complaint"])
         return Broken(sign, f"{self.rule} {sentence}", advice, fact["line"])
 

@@ -9,7 +9,7 @@ import pytest
 from jax.experimental import pallas as pl
 
 from grader import lowering
-from grader.explain import explain_lowering
+from grader.complaints import explain_lowering
 from grader.program import line_of_complaint
 from grader.proofs import Growth, Largest, Lowers, Races
 
