@@ -133,9 +133,31 @@ def _unlike(output, other):
 
 MANY = dict(batch=3, length=33, num_heads=4, head_dim=6, mask="everything")
 
+VALUES = ("eager", "jit")       # where the cases around it have the gradient and the batch
+
 # Two sequences and three heads, or three of each, where a mask on the wrong axis makes no error. Every other case passes its
 # arguments by name, and that makes a program of its own.
-VALUES = ("eager", "jit")       # where the cases around it have the gradient and the batch
+MASKED = {
+    "one token": Case(batch=1, length=1, num_heads=1, under=VALUES),
+    "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None", under=VALUES),
+    "several heads, and no mask given": Case(batch=2, length=5, num_heads=3, mask="left out"),
+    "every token is real": Case(batch=2, length=5, num_heads=3, under=VALUES),
+    "padding on the right": Case(batch=3, length=5, num_heads=3, mask="right", under=VALUES),
+    "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left", under=VALUES),
+    "holes": Case(batch=3, length=5, num_heads=3, mask="holes"),
+    "a sequence of length 0": Case(batch=2, length=5, num_heads=3, mask="empty"),
+    "large logits": Case(batch=3, length=5, num_heads=3, mask="right", gain=12.0, under=("eager", "jit", "grad")),
+    "padded keys and values of 1e18": Case(batch=2, length=5, num_heads=3, mask="left", junk=1e18, under=("eager", "jit", "grad")),
+    "dozens of tokens": Case(**MANY),
+}
+
+PADDING_NEVER_MATTERS = Relation(
+    name="padding never matters",
+    rule="What stands at a padded key never reaches any row, however large a finite number it is.",
+    vary=change_what_is_padded,
+    broken=any_row_changed,
+    sizes=MANY,
+)
 
 ENTRIES = [
     Function("padding_mask", lengths, cases={
@@ -146,47 +168,9 @@ ENTRIES = [
         "more room than the longest needs": Case(numbers=[3, 1, 2, 4], max_len=7, shuffled=True),
         "as many sequences as places": Case(numbers=[3, 0, 4, 1], max_len=4, shuffled=True),
     }),
-    Function("bidirectional_attention", inputs, cases={
-        "one token": Case(batch=1, length=1, num_heads=1, under=VALUES),
-        "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None", under=VALUES),
-        "several heads, and no mask given": Case(batch=2, length=5, num_heads=3, mask="left out"),
-        "every token is real": Case(batch=2, length=5, num_heads=3, under=VALUES),
-        "padding on the right": Case(batch=3, length=5, num_heads=3, mask="right", under=VALUES),
-        "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left", under=VALUES),
-        "holes": Case(batch=3, length=5, num_heads=3, mask="holes"),
-        "a sequence of length 0": Case(batch=2, length=5, num_heads=3, mask="empty"),
-        "large logits": Case(batch=3, length=5, num_heads=3, mask="right", gain=12.0, under=("eager", "jit", "grad")),
-        "padded keys and values of 1e18": Case(batch=2, length=5, num_heads=3, mask="left", junk=1e18, under=("eager", "jit", "grad")),
-        "dozens of tokens": Case(**MANY),
-    }, relations=[
-        Relation(
-            name="padding never matters",
-            rule="What stands at a padded key never reaches any row, however large a finite number it is.",
-            vary=change_what_is_padded,
-            broken=any_row_changed,
-            sizes=MANY,
-        ),
-    ]),
-    Function("causal_attention", inputs, cases={
-        "one token": Case(batch=1, length=1, num_heads=1, under=VALUES),
-        "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None", under=VALUES),
-        "several heads, and no mask given": Case(batch=2, length=5, num_heads=3, mask="left out"),
-        "every token is real": Case(batch=2, length=5, num_heads=3, under=VALUES),
-        "padding on the right": Case(batch=3, length=5, num_heads=3, mask="right", under=VALUES),
-        "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left", under=VALUES),
-        "holes": Case(batch=3, length=5, num_heads=3, mask="holes"),
-        "a sequence of length 0": Case(batch=2, length=5, num_heads=3, mask="empty"),
-        "large logits": Case(batch=3, length=5, num_heads=3, mask="right", gain=12.0, under=("eager", "jit", "grad")),
-        "padded keys and values of 1e18": Case(batch=2, length=5, num_heads=3, mask="left", junk=1e18, under=("eager", "jit", "grad")),
-        "dozens of tokens": Case(**MANY),
-    }, relations=[
-        Relation(
-            name="padding never matters",
-            rule="What stands at a padded key never reaches any row, however large a finite number it is.",
-            vary=change_what_is_padded,
-            broken=any_row_changed,
-            sizes=MANY,
-        ),
+    Function("bidirectional_attention", inputs, cases=MASKED, relations=[PADDING_NEVER_MATTERS]),
+    Function("causal_attention", inputs, cases=MASKED, relations=[
+        PADDING_NEVER_MATTERS,
         Relation(
             name="nothing later is seen",
             rule="A change of a later key or value never changes an earlier row, not even in its last bit.",
