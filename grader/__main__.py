@@ -2,6 +2,8 @@ import sys
 
 try:
     from grader.cli import main
+    code = main()
 except KeyboardInterrupt:
-    sys.exit(130)
-sys.exit(main())
+    code = 130
+eval("0")       # CPython, run with -m, dies by SIGINT at the very end when an exec() was interrupted (a dataclass on import, say), unless another text ran since
+sys.exit(code)

@@ -137,6 +137,13 @@ def test_an_untouched_stub_needs_no_jax(course):
     assert shown.splitlines()[-1] == "[]"
 
 
+def test_an_interrupt_within_exec_still_exits_with_130(course):
+    """CPython run with `-m` remembers an interrupt that met an exec(), such as a dataclass on import, and dies of it at the end; the grader does not."""
+    (course / "rich.py").write_text("exec('raise KeyboardInterrupt')")
+    done = subprocess.run([sys.executable, "-m", "grader"], cwd=course, capture_output=True, text=True)
+    assert done.returncode == 130 and "stopped; what was graded before" in done.stderr
+
+
 def test_a_missing_package_is_told_without_a_traceback(run, monkeypatch):
     """Outside the environment the message says what to activate, and the exit code is 2."""
     monkeypatch.setitem(sys.modules, "rich.markdown", None)
