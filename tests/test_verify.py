@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grader.instructor import lesson
+from grader.instructor import proofread
 from grader.instructor.new import scaffold
 from grader.instructor.verify import stray_files, verify
 from grader.problem import CourseError, discover
@@ -103,7 +103,7 @@ def test_strays_and_double_numbers_are_told(small):
     ("rows 3", "rows 3 4", False), ("a 1", "b 1", False)])
 def test_shown_output_is_held_against_what_a_cell_prints(shown, printed, same):
     """Words have to be equal, and numbers to within a percent."""
-    assert lesson.same_output(shown, printed) is same
+    assert proofread.same_output(shown, printed) is same
 
 
 def test_the_real_course_has_no_strays():

@@ -19,7 +19,7 @@ from grader import problem as course
 from grader.answers import Answers
 from grader.call import calls_for
 from grader.grade import grade, start_worker
-from grader.instructor.lesson import faults_of
+from grader.instructor.proofread import faults_of
 from grader.key import AnswerKey
 from grader.problem import CourseError, Problem
 from grader.verdict import Status
@@ -153,7 +153,7 @@ def stray_files(root: Path) -> list[str]:
 def _trials(proof: Proof):
     """The things to try for one problem, each a function that returns faults."""
     problem = proof.problem
-    trials = [lambda: _parts(proof), lambda: faults_of(problem.lesson)]
+    trials = [lambda: _parts(proof), lambda: faults_of(problem)]
     if problem.solutions is None:
         return [*trials, lambda: [f"solutions/{problem.name}/ is missing"]]
     trials += [lambda: _unwritten(proof), lambda: _passes(proof, "the reference", _stand_in(problem, ""))]

@@ -1,0 +1,120 @@
+"""Builds the site: puts executed notebooks and pages into a folder for Sphinx, runs it on all cores, and brings what came to where it is wanted.
+
+The folder is kept under `.grader/`, so that Sphinx reads again only the pages that changed. The instructors' edition has a folder of its own:
+nothing of it can reach the students' site.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader import state
+from grader.instructor.site import track
+from grader.problem import CourseError, Problem
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+HERE = Path(__file__).parent
+PAGES = ("how_the_grader_decides", "glossary", "instructors")
+MARK = ".attention-track-site"                      # stands in a folder that an earlier build wrote, which may be emptied
+
+
+def build(root: Path, executed: dict[Problem, NotebookNode], out: Path, *, solutions: bool, told: Callable[[str], None]) -> str:
+    """Writes the site into `out`, and returns a line that says so.
+
+    Raises:
+        CourseError: `out` holds something else, or Sphinx finds a fault in a page.
+    """
+    _refuse_what_is_not_ours(root, out)
+    work = state.folder(root, "site", "instructors" if solutions else "students")
+    if work is None:
+        raise CourseError("there is no place to build in: .grader/ cannot be written")
+    source, built = work / "source", work / "html"
+    wanted = _pages(root, executed, solutions)
+    _sync(source, wanted)
+    told("building the site: the pages")
+    _sphinx(root, work, source, built)
+    told("building the site: copying")
+    _drop_what_is_gone(built, {Path(name).with_suffix("").as_posix() for name in wanted})
+    _mirror(built, out)
+    return f"{out / 'index.html'} is the site's first page: {len(executed)} problems" + (", with their solutions" if solutions else "")
+
+
+def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -> dict[str, bytes]:
+    """Every file that Sphinx is to read, by its path."""
+    import nbformat
+
+    from grader.instructor.site import edition, example
+
+    problems = list(executed)
+    pages = {f"notebooks/{problem.name}.ipynb": nbformat.writes(notebook).encode() for problem, notebook in executed.items()}
+    for name in PAGES:
+        text = (HERE / "pages" / f"{name}.md").read_text(encoding="utf-8")
+        pages[f"{name}.md"] = example.put_into(text, problems).encode()
+    parts = {"The track": [f"notebooks/{problem.name}" for problem in problems], "The course": list(PAGES)}
+    if solutions:
+        written = {f"solutions/{problem.name}": edition.page(problem) for problem in problems if problem.solutions}
+        pages |= {f"{name}.md": text.encode() for name, text in written.items()}
+        parts["Instructors' edition"] = list(written)
+    pages["index.md"] = track.home((HERE / "pages/home.md").read_text(encoding="utf-8"), executed, parts).encode()
+    return pages
+
+
+def _sync(folder: Path, wanted: dict[str, bytes]) -> None:
+    """Makes a folder hold these files and no others; an unchanged one keeps its date, by which Sphinx tells what is new."""
+    for path in [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []:
+        if path.relative_to(folder).as_posix() not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not state.write(path, content):
+                raise CourseError(f"{path} cannot be written")
+
+
+def _sphinx(root: Path, work: Path, source: Path, built: Path) -> None:
+    """Runs Sphinx in a process of its own; a warning is a fault of a page."""
+    done = subprocess.run([sys.executable, "-m", "sphinx", "-b", "html", "-j", "auto", "-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(work / "doctrees"),
+                           str(source), str(built)], cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        raise CourseError("the site has faults:\n" + done.stderr.strip().replace(str(source) + "/", ""))
+
+
+def _drop_what_is_gone(built: Path, pages: set[str]) -> None:
+    """Sphinx leaves the pages and pictures of earlier builds where they are."""
+    kept = {"genindex", "search", *pages}
+    for path in built.rglob("*.html"):
+        if path.relative_to(built).with_suffix("").as_posix() not in kept:
+            path.unlink()
+    for path in (built / "_sources").rglob("*"):
+        if path.is_file() and path.relative_to(built / "_sources").with_suffix("").as_posix() not in pages:
+            path.unlink()
+    text = "".join(path.read_text(encoding="utf-8") for path in built.rglob("*.html"))
+    used = set(re.findall(r"_images/([^\"')\s]+)", text))
+    for path in (built / "_images").glob("*"):
+        if path.name not in used:
+            path.unlink()
+
+
+def _refuse_what_is_not_ours(root: Path, out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir()) and not (out / MARK).exists()):
+        raise CourseError(f"{out} holds something that is no site of this course, and would be lost; name an empty folder")
+    if out.resolve() in (root.resolve(), *root.resolve().parents):
+        raise CourseError(f"{out} holds the course itself; name another folder")
+
+
+def _mirror(built: Path, out: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(out)
+    shutil.copytree(built, out, ignore=shutil.ignore_patterns(".buildinfo*", "objects.inv"))
+    (out / MARK).write_text("built by `python -m grader publish --site`; the next build replaces this folder\n", encoding="utf-8")
+    (out / ".nojekyll").write_text("", encoding="utf-8")                # GitHub Pages would drop folders that begin with _

@@ -1,0 +1,19 @@
+"""A real verdict in a page: where a page has the mark, stands what a student sees of the typical first attempt at the first problem."""
+
+from __future__ import annotations
+
+from grader.problem import Problem
+
+MARK = "<!-- an example verdict -->"
+
+
+def put_into(text: str, problems: list[Problem]) -> str:
+    """The page with the verdict in it."""
+    tried = next((problem for problem in problems if (problem.folder / "attempt.py").exists()), None)
+    if MARK not in text or tried is None:
+        return text
+    from grader.grade import grade
+    from grader.report import page
+
+    verdict = grade(tried, tried.folder / "attempt.py")
+    return text.replace(MARK, f"````{{raw}} html\n{page.fragment(verdict)}\n````")
