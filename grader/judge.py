@@ -83,7 +83,7 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
         if call.check.case in relations:
             if call.variant == "":
                 group = [c for c in calls if c.check == call.check]
-                finding = _relation_finding(relations[call.check.case], group, attempt)
+                finding = _relation_finding(relations[call.check.case], group, attempt, any(f.status == Status.FAILED for f in findings))
                 findings.append(finding)
                 if finding.status == Status.FAILED:
                     broken |= {c.id: True for c in group}
@@ -147,26 +147,29 @@ def _line(told) -> tuple[tuple[int, str, str], ...]:
     return (tuple(told),) if isinstance(told, (list, tuple)) and [type(part) for part in told] == [int, str, str] else ()
 
 
-def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt) -> Finding:
+def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, failed_before: bool) -> Finding:
     """Judges a property on raw arrays: the unchanged call against each changed one."""
     check, inputs = group[0].check, group[0].described()
     outcomes = [attempt.outcomes.get(call.id) for call in group]
-    base = outcomes[0]
     if any(outcome is None for outcome in outcomes):
         return _no_outcome(check, {call.id for call in group}, attempt, inputs)
-    failed = next((outcome.failure for outcome in outcomes[1:] if outcome.failure), None)
-    if failed and not base.failure:
+    base, failed = outcomes[0], next((outcome.failure for outcome in outcomes if outcome.failure), None)
+    if failed and base.failure and failed_before:
+        return Finding(check, Status.UNCHECKED, "the call itself fails", inputs=inputs)
+    if failed:
         summary, advice = explain_failure(failed, check.kind)
-        return Finding(check, Status.FAILED, f"when something else is changed, {summary}", inputs=inputs, lines=failed.lines, advice=advice)
+        summary = summary if base.failure else f"when something else is changed, {summary}"
+        return Finding(check, Status.FAILED, summary, inputs=inputs, lines=failed.lines, advice=advice)
     outputs = [next((outcome.leaves[leaf] for leaf in ("", "output") if leaf in outcome.leaves), None) for outcome in outcomes]
+    missed = Status.UNCHECKED if failed_before else Status.FAILED           # what other checks have told need not be told again
     if any(output is None for output in outputs):
-        return Finding(check, Status.UNCHECKED, "the calls of this property gave no arrays", inputs=inputs)
+        return Finding(check, missed, "the calls of this property gave no array", inputs=inputs)
     rows = []
     try:
         for call, output in zip(group[1:], outputs[1:]):
             rows.append(np.atleast_1d(relation.broken(group[0].arrays, outputs[0], call.variant, call.arrays, output)))
-    except (ValueError, IndexError, TypeError):         # an output of another shape, which the other checks tell
-        return Finding(check, Status.UNCHECKED, "the outputs of this property do not have the expected shape", inputs=inputs)
+    except (ValueError, IndexError, TypeError):         # an output of another shape
+        return Finding(check, missed, "the outputs of this property do not have the expected shape", inputs=inputs)
     wrong = np.stack(rows)
     if not wrong.any():
         return Finding(check, Status.PASSED, inputs=inputs)

@@ -15,6 +15,7 @@ from grader.grade import grade, start_worker
 from grader.report.terminal import show
 from grader.sandbox import Limits
 from grader.verdict import Status
+from tests.conftest import PROBLEMS
 
 # Two lines come before every text below, so its first line is line 3.
 TOP = """import jax, jax.numpy as jnp, numpy as np
@@ -942,3 +943,22 @@ sys.exit(0)
 def test_the_whole_text_of_a_verdict_reads_well(source, text, attempt, ahead):
     """What a student sees at 80 columns, from the heading to the next step."""
     assert rendered(attempt(TOP + source.lstrip("\n"), worker=ahead())) == text.lstrip("\n")
+
+
+@pytest.mark.parametrize("there, told", [
+    ('raise ValueError("no such length")', "ValueError: no such length"), ("return None", "the calls of this property gave no array")], ids=["raises", "nothing"])
+def test_what_fails_only_at_the_size_of_a_property_is_told_as_such(attempt, there, told):
+    """No case of 40 has 32 queries: the property is what fails, and nobody is accused of forgery."""
+    reference = (PROBLEMS[40].solutions / "reference.py").read_text(encoding="utf-8")
+    verdict = attempt(f"""{reference}
+right = tiled_attention
+
+
+def tiled_attention(q, *arguments, **options):
+    if q.shape[1] == 32:
+        {there}
+    return right(q, *arguments, **options)
+""", 40)
+    [entry] = verdict.entries
+    assert verdict.trouble is None and entry.first.check.case in {relation.name for relation in PROBLEMS[40].entries[0].relations}
+    assert told in entry.first.summary
