@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.problem import Problem, discover
+
 SHOWN = re.compile(r"```text\n(.*?)```\s*", re.DOTALL)
 SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 
@@ -49,8 +51,8 @@ def cells_of(lesson: Path) -> list[Cell]:
     return cells
 
 
-def builds_on(problem) -> list[int]:
+def builds_on(problem: Problem) -> list[int]:
     """The earlier problems that a lesson names before it says what comes later."""
     text = problem.lesson.read_text(encoding="utf-8").split("## What it is not yet")[0]
-    named = {int(number) for number in re.findall(r"\b[Pp]roblems? (\d+)\b", re.sub(r"```.*?```", "", text, flags=re.DOTALL))}
-    return sorted(number for number in named if number < problem.number)
+    named = {int(number) for number in re.findall(r"(?:[Pp]roblems? |\bin |\()(\d+)\b", re.sub(r"```.*?```", "", text, flags=re.DOTALL))}
+    return [other.number for other in discover(problem.folder.parents[1]) if other.number in named and other.number < problem.number]

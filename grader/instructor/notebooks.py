@@ -110,11 +110,13 @@ async def _execute(problem: Problem, notebook: NotebookNode) -> None:
 
     lines = {cell.source: cell.line for cell in cells_of(problem.lesson)}
     client = NotebookClient(notebook, timeout=LONGEST_CELL, kernel_name="python3", skip_cells_with_tag=NOT_RUN, record_timing=False,
-                            extra_arguments=["--log-level=CRITICAL"])
+                            coalesce_streams=True, extra_arguments=["--log-level=CRITICAL"])
     with tempfile.TemporaryDirectory(prefix="lesson-") as folder:
         environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(problem.folder.parents[1]), "IPYTHONDIR": folder}
         async with client.async_setup_kernel(env=environment, cwd=folder):
+            title = notebook.cells[0]
             await client.async_execute_cell(v4.new_code_cell(PRELUDE), 0, store_history=False)
+            notebook.cells[0] = title               # the client puts what it runs into the notebook
             for index, cell in enumerate(notebook.cells):
                 if sandbox.interrupted.is_set():
                     raise KeyboardInterrupt

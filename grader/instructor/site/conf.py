@@ -7,6 +7,8 @@ from grader.instructor.notebooks import repository_of
 from grader.problem import course_root
 
 project = "The attention track"
+author = "The attention track authors"
+html_show_copyright = False
 extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design", "grader.instructor.site.links"]
 exclude_patterns = ["_build"]
 
@@ -20,10 +22,12 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "sphinx_book_theme"
 html_title = project
+html_favicon = "static/favicon.svg"
+html_context = dict(default_mode="auto")
 html_theme_options = dict(
     repository_url=repository_of(course_root()), repository_branch="main", path_to_docs="", use_repository_button=True, use_download_button=True,
     use_fullscreen_button=False, launch_buttons=dict(colab_url="https://colab.research.google.com"),
-    home_page_in_toc=True, show_toc_level=2, show_navbar_depth=1, article_header_start=["toggle-primary-sidebar.html"])
+    home_page_in_toc=True, show_toc_level=2, show_navbar_depth=1, navbar_persistent=[])
 html_sourcelink_suffix = ""                         # the copy to download is the notebook itself
 html_static_path = ["static", str(Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax/tex-svg.js")]
 html_css_files = ["track.css"]

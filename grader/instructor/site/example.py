@@ -16,4 +16,4 @@ def put_into(text: str, problems: list[Problem]) -> str:
     from grader.report import page
 
     verdict = grade(tried, tried.folder / "attempt.py")
-    return text.replace(MARK, f"````{{raw}} html\n{page.fragment(verdict)}\n````")
+    return text.replace(MARK, f"````{{raw}} html\n{page.verdict_page(verdict)}\n````")

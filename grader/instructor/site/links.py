@@ -11,6 +11,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+GLOSSARY = "glossary"
 PROBLEM = re.compile(r"\b[Pp]roblems? (\d\d+)\b")
 CLOSED = (nodes.title, nodes.reference, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.term, nodes.caption, pending_xref)
 
@@ -21,44 +22,48 @@ class Links(SphinxPostTransform):
     default_priority = 5
 
     def run(self, **kwargs) -> None:
-        page = self.env.docname
-        terms = self._terms() if page != "glossary" else {}
+        terms = self._terms() if self.env.docname != GLOSSARY else {}
         pages = {int(match[1]): name for name in self.env.found_docs if (match := re.fullmatch(r"notebooks/(\d+)_\w+", name))}
-        words = sorted((term for term in terms if not _is_letter(term)), key=len, reverse=True)
+        words = sorted((term for term, (_, is_code) in terms.items() if not is_code), key=len, reverse=True)
         pattern = re.compile("|".join([PROBLEM.pattern, *(rf"\b{re.escape(word)}\b" for word in words)]), re.IGNORECASE)
-        seen = {page}
+        seen: set[str] = set()
         for text in list(self.document.findall(nodes.Text)):
             if any(isinstance(parent, CLOSED) for parent in _parents(text)):
                 continue
             if isinstance(text.parent, nodes.literal):
-                self._link_letter(text, terms, seen)
+                self._link_code(text, terms, seen)
             else:
                 self._link_words(text, pattern, terms, pages, seen)
 
-    def _terms(self) -> dict[str, tuple[str, str]]:
-        """Each term's text, lower-cased unless it is a letter, with the page and the anchor of its entry."""
+    def _terms(self) -> dict[str, tuple[str, bool]]:
+        """By each spelling of a term the anchor of its entry, and whether it is code: a letter, or a name with a dot. Words are in lower case."""
+        glossary = self.env.get_doctree(GLOSSARY) if GLOSSARY in self.env.found_docs else nodes.Element()
         found = {}
-        for kind_name, (page, anchor) in self.env.domaindata["std"]["objects"].items():
-            if kind_name[0] == "term":
-                found[kind_name[1] if _is_letter(kind_name[1]) else kind_name[1].lower()] = (page, anchor)
+        for entry in glossary.findall(nodes.definition_list_item):
+            letter = any(isinstance(parent, nodes.section) and "letters" in parent["ids"] for parent in _parents(entry))
+            spellings = [child for child in entry.children if isinstance(child, nodes.term)]
+            for told in (spelling.astext() for spelling in spellings):
+                is_code = letter or "." in told
+                found[told if is_code else told.lower()] = spellings[0]["ids"][0], is_code
         return found
 
-    def _link_letter(self, text: nodes.Text, terms: dict, seen: set) -> None:
-        target = terms.get(str(text))
-        if target and target not in seen:
-            seen.add(target)
+    def _link_code(self, text: nodes.Text, terms: dict[str, tuple[str, bool]], seen: set[str]) -> None:
+        anchor, _ = terms.get(str(text)) or terms.get(str(text).lower()) or ("", False)
+        if anchor and GLOSSARY + anchor not in seen:
+            seen.add(GLOSSARY + anchor)
             literal = text.parent
-            literal.replace_self(self._reference(*target, "term", literal.deepcopy()))
+            literal.parent.replace(literal, self._reference(GLOSSARY, anchor, "term", literal.deepcopy()))
 
-    def _link_words(self, text: nodes.Text, pattern: re.Pattern, terms: dict, pages: dict, seen: set) -> None:
-        pieces, at, told = [], 0, str(text)
+    def _link_words(self, text: nodes.Text, pattern: re.Pattern, terms: dict[str, tuple[str, bool]], pages: dict[int, str], seen: set[str]) -> None:
+        pieces, at, told, page = [], 0, str(text), self.env.docname
         for match in pattern.finditer(told):
             number = next((int(group) for group in match.groups() if group), None)
-            target = (pages.get(number), "") if number else terms.get(match[0].lower())
-            if not target or not target[0] or target in seen or target[0] == self.env.docname:
+            target, anchor, kind = (pages.get(number), "", "problem") if number else (GLOSSARY, terms[match[0].lower()][0], "term")
+            once = target + anchor if target else ""
+            if not target or target == page or once in seen and page != GLOSSARY:
                 continue
-            seen.add(target)
-            pieces += [nodes.Text(told[at:match.start()]), self._reference(*target, "problem" if number else "term", nodes.Text(match[0]))]
+            seen.add(once)
+            pieces += [nodes.Text(told[at:match.start()]), self._reference(target, anchor, kind, nodes.Text(match[0]))]
             at = match.end()
         if pieces:
             text.parent.replace(text, [*pieces, nodes.Text(told[at:])])
@@ -66,11 +71,6 @@ class Links(SphinxPostTransform):
     def _reference(self, page: str, anchor: str, kind: str, shown: nodes.Node) -> nodes.reference:
         uri = self.app.builder.get_relative_uri(self.env.docname, page) + (f"#{anchor}" if anchor else "")
         return nodes.reference("", "", shown, internal=True, refuri=uri, classes=[f"to-{kind}"])
-
-
-def _is_letter(term: str) -> bool:
-    """A letter of the track, such as T_q or max_len, is linked in code only and as it is spelt; a word in prose, however it is spelt."""
-    return "_" in term or len(term) == 1
 
 
 def _parents(node: nodes.Node):

@@ -13,8 +13,7 @@ from grader.problem import Problem
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-WIDTH, HEIGHT, GAP_X, GAP_Y = 156, 58, 16, 46       # of a box, and between boxes
-"""In the map's own units, which are CSS pixels at full width."""
+WIDTH, HEIGHT, GAP_X, GAP_Y = 176, 58, 14, 44       # of a box, and between boxes, in pixels at full width
 
 
 def home(text: str, executed: Mapping[Problem, NotebookNode], parts: Mapping[str, list[str]]) -> str:
@@ -30,7 +29,7 @@ def _card(problem: Problem) -> str:
             + (f"\n*Builds on {before}.*\n" if before else "") + ":::")
 
 
-def first_sentences(problem: Problem, most: int = 220) -> str:
+def first_sentences(problem: Problem, most: int = 280) -> str:
     """How the lesson begins: as many whole sentences of its first paragraph as fit."""
     opening = next(cell.source for cell in cells_of(problem.lesson) if cell.source.startswith("## Why it matters"))
     paragraph = " ".join(opening.partition("\n")[2].strip().split("\n\n")[0].split())
@@ -74,7 +73,7 @@ def _line(above: tuple[float, float], below: tuple[float, float]) -> str:
 
 
 def _box(problem: Problem, x: float, y: float) -> str:
-    lines = _wrapped(problem.title, 22)
+    lines = _wrapped(problem.title, 21)
     first = y + HEIGHT / 2 + (5 if len(lines) == 1 else -3)
     words = "".join(f'<tspan x="{x + 34:g}" y="{first + 16 * i:g}">{escape(line)}</tspan>' for i, line in enumerate(lines))
     return (f'<a href="notebooks/{problem.name}.html"><rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'

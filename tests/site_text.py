@@ -1,0 +1,62 @@
+"""What a built page says, without its markup, and the statements of the solutions, for the test that holds one against the other."""
+
+from __future__ import annotations
+
+import ast
+import html.parser
+import json
+import re
+from pathlib import Path
+
+SHORTEST = 14                                       # characters without blanks and backticks; `return x`, `y = x + 1` and the like give nothing away
+
+
+class _Text(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.parts: list[str] = []
+
+    def handle_data(self, data):
+        self.parts.append(data)
+
+
+def text_of(path: Path) -> str:
+    """Everything that a page or a notebook says, blanks aside."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        content = "\n".join(_strings(json.loads(content)))
+    elif path.suffix == ".html":
+        parser = _Text()
+        parser.feed(content)
+        content = "".join(parser.parts)
+    return _squeezed(content)
+
+
+def _strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        yield "".join(part for part in value if isinstance(part, str))
+        for part in value:
+            yield from _strings(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _strings(part)
+
+
+def statements(path: Path) -> dict[str, str]:
+    """The statements within the functions of a file as they are written, each with how Python writes it; blanks and docstrings aside."""
+    source = path.read_text(encoding="utf-8")
+    found = {}
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in ast.walk(function):
+            simple = isinstance(node, ast.stmt) and not hasattr(node, "body")
+            if simple and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+                found[_squeezed(ast.get_source_segment(source, node))] = _squeezed(ast.unparse(node))
+    return {written: plain for written, plain in found.items() if len(written) >= SHORTEST}
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\s`]+", "", text)

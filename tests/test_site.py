@@ -1,0 +1,243 @@
+"""The site, built as an instructor builds it and looked at in a browser."""
+
+import functools
+import html.parser
+import http.server
+import json
+import re
+import subprocess
+import sys
+import threading
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+import pytest
+
+from grader.instructor.notebooks import compose, repository_of, sources
+from grader.instructor.site import edition
+from tests.browser import browser, serious  # noqa: F401
+from tests.conftest import PROBLEMS, ROOT
+from tests.site_text import statements, text_of
+
+pytestmark = pytest.mark.xdist_group("site")        # one worker builds it, once
+
+LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
+PAGES = ["index.html", *LESSONS, "how_the_grader_decides.html", "glossary.html", "instructors.html", "search.html", "genindex.html"]
+PHONE, DESKTOP = dict(width=390, height=844), dict(width=1300, height=900)
+
+
+def publish(*arguments):
+    done = subprocess.run([sys.executable, "-m", "grader", "publish", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The students' site and the single files, from one command."""
+    out = tmp_path_factory.mktemp("published")
+    publish("--site", out / "site", "--html", out / "html")
+    return out
+
+
+@pytest.fixture(scope="module")
+def address(built):
+    """The site on a server of its own."""
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *told):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=built / "site")) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def opened(browser, address):  # noqa: F811
+    """Opens a page of the site; collects what the browser complains of, and what it asks other hosts for."""
+    contexts = []
+
+    def open_page(name, viewport=DESKTOP, scheme="light"):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.complaints = []
+        page.on("console", lambda message: page.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("requestfailed", lambda request: page.complaints.append(f"failed: {request.url}"))
+        page.on("request", lambda request: page.complaints.append(f"asked for {request.url}") if not request.url.startswith((address, "data:", "blob:")) else None)
+        page.on("response", lambda response: page.complaints.append(f"{response.status} {response.url}") if response.status >= 400 else None)
+        page.goto(urljoin(address, name), wait_until="networkidle")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def test_every_page_opens_in_peace(opened):
+    """No error on the console, nothing from another host, every picture there and described, every formula set, nothing wider than a phone."""
+    for name in PAGES:
+        for viewport in (DESKTOP, PHONE):
+            page = opened(name, viewport)
+            page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
+            assert page.complaints == [], name
+            formulas = page.evaluate("[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container svg')).map(e => e.textContent)")
+            assert formulas == [], name
+            assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, name
+            pictures = page.evaluate("[...document.querySelectorAll('article.bd-article img')].map(i => [i.src, i.naturalWidth > 0, (i.alt || '').length > 40])")
+            assert all(shown and described for _, shown, described in pictures), (name, pictures)
+            assert not name.startswith("notebooks/") or pictures, f"{name} has no figure"
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], name
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_no_serious_finding(opened, scheme):
+    """The rules of axe-core, on every page, in light and in dark."""
+    found = {}
+    for name in PAGES:
+        page = opened(name, scheme=scheme)
+        page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        if faults := serious(page, "html"):
+            found[name] = faults
+    assert not found, json.dumps(found, indent=1)
+
+
+class Anchors(html.parser.HTMLParser):
+    """The links of a page and the places in it that a link can lead to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.places = [], {"", "top"}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.places |= {given[name] for name in ("id", "name") if given.get(name)}
+        self.links += [given[name] for name in ("href", "src") if given.get(name)]
+
+
+def test_no_link_leads_nowhere(built):
+    """Every link within the site leads to a page that is there, and to a place that is on it."""
+    root = built / "site"
+    pages = {path.relative_to(root).as_posix(): Anchors(path.read_text(encoding="utf-8")) for path in root.rglob("*.html") if "_static" not in path.parts}
+    assert {*PAGES} <= {*pages}
+    for name, page in pages.items():
+        for link in page.links:
+            if urlsplit(link).scheme:
+                assert link.startswith(("https://", "data:")), (name, link)
+                continue
+            target, place = urldefrag(urljoin(name, link))
+            assert (root / target.partition("?")[0]).is_file(), (name, link)
+            assert target not in pages or place in pages[target].places, (name, link)
+
+
+@pytest.mark.parametrize("number, word", [(31, "saturation"), (32, "chunk"), (33, "diagonal"), (34, "padding"), (35, "translation"), (36, "prefill"), (37, "group"),
+                                          (38, "slope"), (39, "online"), (40, "Pallas")])
+def test_search_finds_a_word_of_each_lesson(opened, number, word):
+    text = PROBLEMS[number].lesson.read_text(encoding="utf-8")
+    assert word.lower() in text.lower(), "the test's word is not in the lesson"
+    page = opened(f"search.html?q={word}")
+    page.wait_for_selector(f"#search-results a[href*='{PROBLEMS[number].name}']")
+    assert page.complaints == []
+
+
+def test_pages_follow_one_another(opened):
+    """Each problem has the one before it and the one after it, and the home page leads to each."""
+    home = opened("index.html")
+    for name in LESSONS:
+        assert home.locator(f"article a[href$='{name}']").count() >= 2, f"the map and the cards lead to {name}"
+    for before, name, after in zip([None, *LESSONS], LESSONS, [*LESSONS[1:], None]):
+        page = opened(name)
+        if before:
+            assert page.locator("a.left-prev").get_attribute("href") == before.removeprefix("notebooks/")
+        if after:
+            assert page.locator("a.right-next").get_attribute("href") == after.removeprefix("notebooks/")
+
+
+def test_buttons_open_the_notebook_in_colab_and_download_it(opened, built):
+    """Colab gets it from the repository that pyproject.toml names; the download is the notebook itself."""
+    repository = repository_of(ROOT).removeprefix("https://github.com/")
+    for problem in PROBLEMS.values():
+        page = opened(f"notebooks/{problem.name}.html")
+        links = page.evaluate("[...document.querySelectorAll('.article-header-buttons a, .header-article a')].map(a => a.href)")
+        assert f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{problem.name}.ipynb" in links
+        [download] = {link for link in links if link.endswith(".ipynb") and "_sources" in link}
+        there = json.loads((built / "site" / urlsplit(download).path.lstrip("/")).read_text(encoding="utf-8"))
+        wanted = sources(compose(problem, repository_of(ROOT)))
+        assert [(cell["cell_type"], "".join(cell["source"])) for cell in there["cells"]] == wanted
+
+
+def test_terms_lead_to_the_glossary(opened):
+    """On each lesson the first use of a term is a link to its entry, and the entry is there."""
+    for name in LESSONS:
+        page = opened(name)
+        links = page.evaluate("[...document.querySelectorAll('a.to-term')].map(a => a.getAttribute('href'))")
+        assert len(links) >= 5 and len({*links}) == len(links), name
+        assert all(link.startswith("../glossary.html#term-") for link in links)
+
+
+def test_dark_mode_is_remembered(opened):
+    """What is chosen on one page holds on the next."""
+    page = opened("index.html")
+    for theme in ("dark", "light"):
+        page.locator("button.theme-switch-button").click()
+        page.locator(f"button.theme-change-button[data-mode={theme}]").click()
+        page.goto(page.url.replace("index.html", "glossary.html"))
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+
+
+def test_a_single_file_needs_no_other_and_no_network(browser, built):  # noqa: F811
+    """Opened from the disk, without a network, a lesson shows its formulas and its figures, and complains of nothing."""
+    context = browser.new_context(offline=True)
+    for problem in PROBLEMS.values():
+        page, complaints = context.new_page(), []
+        page.on("console", lambda message, to=complaints: to.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error, to=complaints: to.append(str(error)))
+        page.on("request", lambda request, to=complaints: to.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None)
+        page.goto((built / "html" / f"{problem.name}.html").as_uri())
+        page.wait_for_selector("mjx-container svg")
+        assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.alt.length > 40)") and page.locator("img").count()
+        assert "$$" not in page.locator("body").inner_text()
+        assert page.locator("details").count() == len(problem.hints)
+        assert complaints == [], problem.name
+    context.close()
+
+
+def texts(*folders):
+    """What the pages and notebooks under some folders say, by path."""
+    return {path: text_of(path) for folder in folders for path in folder.rglob("*")
+            if path.suffix in (".html", ".ipynb", ".md", ".txt") and "_static" not in path.parts}
+
+
+@functools.cache
+def secrets():
+    """The statements of all solutions that no stub and no lesson says."""
+    said = "".join(text_of(path) for path in (ROOT / "problems").rglob("*") if path.suffix in (".md", ".py"))
+    found = [pair for path in (ROOT / "solutions").rglob("*.py") for pair in statements(path).items()]
+    return {form for pair in found if not any(form in said for form in pair) for form in pair}
+
+
+def test_no_statement_of_a_solution_is_published(built):
+    """No statement from the body of a reference, a mistake or another style is in the site, the single files or the notebooks."""
+    assert len(secrets()) > 500
+    leaks = {(path.name, statement) for path, text in texts(built / "site", built / "html", ROOT / "notebooks").items() for statement in secrets() if statement in text}
+    assert not leaks
+
+
+def test_the_instructors_edition_has_them_all_and_leaves_no_trace(tmp_path, built):
+    """With --solutions every reference, mistake, sentence and style has its place, by which the test above can fail; a students' build into the same folder takes all of it away."""
+    out = tmp_path / "site"
+    publish("--site", out, "--solutions")
+    said = "".join(texts(out / "solutions").values())
+    for problem in PROBLEMS.values():
+        for path in [problem.solutions / "reference.py", *(problem.solutions / "right").glob("*.py")]:
+            missing = [statement for statement in statements(path) if statement not in said and "#" not in statement]
+            assert not missing, path
+        for _, _, sentence, _ in edition.bank((problem.solutions / "mistakes.py").read_text(encoding="utf-8")):
+            assert sentence and re.sub(r"\W+", "", sentence.split("$")[0]) in re.sub(r"\W+", "", said)
+    assert any(form in said for form in secrets())
+    publish("--site", out)
+    assert not (out / "solutions").exists()
+    assert {path.relative_to(out) for path in out.rglob("*")} == {path.relative_to(built / "site") for path in (built / "site").rglob("*")}
