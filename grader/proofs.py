@@ -218,7 +218,7 @@ class Lowers(Proof):
 
 @dataclass(frozen=True)
 class Races(Proof):
-    """Interpreted as a TPU would run it, the kernel reads nothing outside of its arrays, and no two of its steps race."""
+    """Interpreted as a TPU would run it, the kernel reads nothing outside of its arrays; and no two steps of its grid race, were they to run at once as on a GPU."""
 
     def measure(self, sizes):
         return dict(of="races")

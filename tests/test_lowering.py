@@ -111,6 +111,21 @@ def test_a_read_outside_of_the_array_is_told():
     assert broken.sign == "out of bounds" and broken.sentence.startswith("It stays inside. ")
 
 
+def adds_up(x, o):
+    @pl.when(pl.program_id(0) == 0)
+    def start():
+        o[...] = jnp.zeros_like(o)
+    o[...] += x[pl.ds(16 * pl.program_id(0), 16), :]
+
+
+@pytest.mark.parametrize("inside", [lambda f: f, jax.jit, jax.checkpoint, lambda f: lambda x: jax.lax.scan(lambda c, _: (f(x), None), x, None, 1)[0]],
+                         ids=["bare", "jit", "checkpoint", "scan"])
+def test_steps_that_count_on_their_order_race(inside):
+    """A kernel that adds up one block over the steps of its grid is right on a TPU, step by step, and wrong on a GPU, which runs them at once."""
+    found = lowering.races(inside(interpreted(adds_up, out_index=lambda i: (0, 0))), (np.ones((32, 128), np.float32),))
+    assert found == dict(race=True, complaint="")
+
+
 def test_a_race_is_told():
     """Steps that race are a claim broken in its own way."""
     assert Races("r", "No races.", ["c"]).broken([dict(race=True, complaint="", line=None)]).sentence == \

@@ -64,7 +64,7 @@ ENTRIES = [
         Precision("float32 where it sums", "Scores, softmax and running sums are kept in float32.", ["bfloat16"]),
         *[Lowers(f"lowers for the {platform.upper()}, {dtype}", f"The kernel has to lower for the {platform.upper()}.", [f"for a device, {dtype}"], platform=platform)
           for platform in ("tpu", "gpu") for dtype in ("bfloat16", "float32")],
-        Races("nothing out of bounds, no races", "On a TPU no step may read outside of its arrays or race with another.",
+        Races("nothing out of bounds, no races", "On a TPU no step may read outside of its arrays, and on no device may steps race.",
               ["lengths that are no multiple of the blocks"]),
     ], relations=[
         Relation("masked blocks are not read", "A key block that the causal mask hides from every query of a block is not read for it.",
