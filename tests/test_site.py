@@ -178,6 +178,12 @@ def test_terms_lead_to_the_glossary(opened):
         assert all(link.startswith("../glossary.html#term-") for link in links)
 
 
+def test_no_link_is_within_another(opened):
+    """Nor within what unfolds when it is clicked."""
+    for name in PAGES:
+        assert opened(name).evaluate("[...document.querySelectorAll('a a, summary a, button a')].map(a => a.outerHTML)") == [], name
+
+
 def test_dark_mode_is_remembered(opened):
     """What is chosen on one page holds on the next."""
     page = opened("index.html")

@@ -45,7 +45,7 @@ def publish(root: Path, problems: list[Problem], console, *, into_notebooks: boo
             from grader.instructor.site.build import build
 
             steps = progress.add_task("building the site", total=None)
-            console.print(build(root, executed, site, solutions=solutions, told=lambda text: progress.update(steps, description=text)))
+            console.print(build(root, executed, site, solutions=solutions, told=lambda text: progress.update(steps, description=text)), soft_wrap=True)
         if html:
             from grader.instructor.single import export
 
@@ -53,7 +53,7 @@ def publish(root: Path, problems: list[Problem], console, *, into_notebooks: boo
             for problem, notebook in executed.items():
                 export(problem, notebook, html)
                 progress.update(steps, advance=1)
-            console.print(f"{html} holds {len(executed)} files that need no other")
+            console.print(f"{html} holds {len(executed)} files that need no other", soft_wrap=True)
     return 0
 
 

@@ -28,7 +28,7 @@ class Links(SphinxPostTransform):
         pattern = re.compile("|".join([PROBLEM.pattern, *(rf"\b{re.escape(word)}\b" for word in words)]), re.IGNORECASE)
         seen: set[str] = set()
         for text in list(self.document.findall(nodes.Text)):
-            if any(isinstance(parent, CLOSED) for parent in _parents(text)):
+            if any(map(_is_closed, _parents(text))):
                 continue
             if isinstance(text.parent, nodes.literal):
                 self._link_code(text, terms, seen)
@@ -71,6 +71,11 @@ class Links(SphinxPostTransform):
     def _reference(self, page: str, anchor: str, kind: str, shown: nodes.Node) -> nodes.reference:
         uri = self.app.builder.get_relative_uri(self.env.docname, page) + (f"#{anchor}" if anchor else "")
         return nodes.reference("", "", shown, internal=True, refuri=uri, classes=[f"to-{kind}"])
+
+
+def _is_closed(node: nodes.Node) -> bool:
+    """No link belongs there, or a link is there already: a card of the home page, the head of what unfolds."""
+    return isinstance(node, CLOSED) or type(node).__name__ == "dropdown_title" or any(name.startswith("sd-card") for name in node.get("classes", ()))
 
 
 def _parents(node: nodes.Node):
