@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grader import sandbox, state
+from grader import sandbox
 from grader.problem import CourseError, Problem, course_root, discover, read
 from grader.verdict import Verdict
 
@@ -25,31 +27,41 @@ class UsageError(Exception):
     """The command is at fault; the message says what would be right."""
 
 
+FAULTS = (UsageError, CourseError, ModuleNotFoundError, OSError)    # of the command, the course and the machine: told in a sentence
+THE_LAST = "that was the last problem here"
+STOPPED = "stopped; what was graded before stays as it was"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    sandbox.interrupted.clear()
-    before = signal.signal(signal.SIGINT, _interrupt)
     try:
-        return _dispatch(arguments)
-    except (UsageError, CourseError) as error:
-        print(f"grader: {error}", file=sys.stderr)
-        return 2
+        with interruptible():
+            return _dispatch(arguments)
     except KeyboardInterrupt:
-        print("\nstopped; what was graded before stays as it was", file=sys.stderr)
+        print(f"\n{STOPPED}", file=sys.stderr)
         return 130
     except BrokenPipeError:                     # `| head` has seen enough
         sys.stderr.close()
         return 0
-    except ModuleNotFoundError as error:
-        print(f"grader: {error.name} is not installed for {sys.executable}; activate the environment that README's first command makes", file=sys.stderr)
+    except FAULTS as error:
+        print(in_a_sentence(error), file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"grader: this machine is in the way: {error}", file=sys.stderr)
-        return 2
+
+
+@contextlib.contextmanager
+def interruptible():
+    """Within the block Ctrl-C also reaches whoever waits for a worker. It comes to the main thread only."""
+    sandbox.interrupted.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -57,6 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _interrupt(number, frame):
     sandbox.interrupted.set()
     raise KeyboardInterrupt
+
+
+def in_a_sentence(error: Exception) -> str:
+    """What is said of one of the FAULTS."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"grader: {error.name} is not installed for {sys.executable}; activate the environment that README's first command makes"
+    return f"grader: this machine is in the way: {error}" if isinstance(error, OSError) else f"grader: {error}"
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -126,6 +145,16 @@ def _parsers():
     new.add_argument("number", type=int)
     new.add_argument("topic", help="lower-case words joined by _: rope, sliding_window")
 
+    publish = command("publish", publish_command, "for authors: make notebooks, a site and single pages from the lessons",
+                      "Runs the lessons that changed, and makes what is asked for from them. A lesson that fails to run fails the build. Needs the extra\n"
+                      "publish: pip install -e '.[publish]'. What ran is kept in .grader/, so that the next build runs only the lessons that changed.",
+                      epilog=f"example: {COMMAND} publish --notebooks --site public")
+    publish.add_argument("--notebooks", action="store_true", help="write the students' notebooks into notebooks/")
+    publish.add_argument("--check", action="store_true", help="say which notebooks do not match their lesson, stub or hints; nothing is run or written")
+    publish.add_argument("--site", type=Path, metavar="OUT", help="build the site into this folder, which is emptied when an earlier build wrote it")
+    publish.add_argument("--html", type=Path, metavar="OUT", help="write each lesson as one HTML file that needs no other, for a learning-management system")
+    publish.add_argument("--solutions", action="store_true", help="the site as the instructors' edition: with references, mistakes and other styles")
+
     device = command("device", device_command, "run a kernel on this machine's accelerator, and compile it for a TPU that is not here",
                      "Runs the stub of a problem that has a kernel on this machine's GPU or TPU, beside jax.nn.dot_product_attention (XLA, and cuDNN where\n"
                      "there is one), and prints a Markdown table: TFLOP/s, the share of the best, the largest error. With libtpu installed (the extra tpu)\n"
@@ -166,7 +195,8 @@ def _spoken(numbers) -> str:
     return ", ".join(map(str, numbers)) or "none"
 
 
-def _one(text: str) -> Problem:
+def one_problem(text: str) -> Problem:
+    """The problem that a text names, when it names one."""
     chosen = select([text], _problems())
     if len(chosen) != 1:
         raise UsageError(f"name one problem, such as {chosen[0].number}")
@@ -214,12 +244,11 @@ def grade_command(options) -> int:
     if options.file and len(problems) != 1:
         raise UsageError("--file grades one file against one problem: name one")
     quiet = options.quiet or options.json
-    console, verdicts = None, []
+    verdicts = []
     for problem in problems:
-        verdict, console = _verdict(problem, options.file, console, quiet)
-        verdicts.append(verdict)
+        verdicts.append(verdict_on(problem, options.file, lambda problem: _spinner(problem, quiet)))
         if not options.json:
-            _show(verdict, console, options, problem)
+            _show(verdicts[-1], _console(), options, problem)
     code = max((verdict.exit_code for verdict in verdicts), default=2)
     if options.json:
         from grader.report import machine
@@ -228,23 +257,29 @@ def grade_command(options) -> int:
     return code
 
 
-def _verdict(problem: Problem, file: Path | None, console, quiet: bool):
-    """A verdict, and the console that is made while the worker starts."""
+def verdict_on(problem: Problem, file: Path | None, under_way: Callable) -> Verdict:
+    """The verdict on a stub, which is remembered, or on another file.
+
+    While the worker starts, the context manager `under_way(problem)` is entered; it gives the function that is told what takes long.
+    """
     from grader import grade as stages
     from grader.progress import remember
     from grader.stub import open_stub
 
+    worker = None
     try:
         worker = None if open_stub(problem, file).trouble else stages.start_worker(problem)
-        console = console or _console()
-        with _spinner(problem, quiet) as progress:
+        with under_way(problem) as progress:
             verdict = stages.grade(problem, file, worker=worker, progress=progress)
             verdict = _with_device(problem, file, verdict, progress)
     except CourseError as error:
-        return stages.course_fault(problem, error), console or _console()
+        return stages.course_fault(problem, error)
+    finally:
+        if worker and worker.process.poll() is None:
+            worker.kill()
     if file is None and problem.stub.exists():
         remember(problem, read(problem.stub), verdict)
-    return verdict, console
+    return verdict
 
 
 def _with_device(problem: Problem, file: Path | None, verdict: Verdict, progress) -> Verdict:
@@ -266,8 +301,6 @@ def _with_device(problem: Problem, file: Path | None, verdict: Verdict, progress
 
 def _spinner(problem: Problem, quiet: bool):
     """Says on a terminal what takes long, on standard error."""
-    import contextlib
-
     console = _console(stderr=True)
     if quiet or not console.is_terminal:
         return contextlib.nullcontext(lambda text: None)
@@ -286,60 +319,57 @@ def _show(verdict: Verdict, console, options, problem: Problem) -> None:
     if options.quiet:
         console.print(terminal.one_line(verdict), soft_wrap=True)
         return
-    following = next((p for p in _problems() if p.number > problem.number), None)
-    upcoming = f"{COMMAND} lesson {following.number}  ({following.title})" if following else "that was the last problem here"
+    following = after(problem)
+    upcoming = f"{COMMAND} lesson {following.number}  ({following.title})" if following else THE_LAST
     terminal.show(verdict, console, verbose=options.verbose, upcoming=upcoming if options.file is None else "")
     if len(options.problems) > 1 or any(c in options.problems[0] for c in "-,a"):
         console.print()
 
 
+def after(problem: Problem) -> Problem | None:
+    """The problem that comes next."""
+    return next((p for p in _problems() if p.number > problem.number), None)
+
+
 def watch_command(options) -> int:
     from grader.watch import watch
 
-    return watch(course_root(), _one(options.problem) if options.problem else None, _console())
+    return watch(course_root(), one_problem(options.problem) if options.problem else None, _console())
 
 
 def debug_command(options) -> int:
     from grader.debug import debug
 
-    return debug(_one(options.problem), options.case, options.file, _console())
+    return debug(one_problem(options.problem), options.case, options.file, _console())
 
 
 def hint_command(options) -> int:
     from grader.pages import show_hint
 
-    show_hint(_one(options.problem), _console(), also_earlier=options.all)
+    show_hint(one_problem(options.problem), _console(), also_earlier=options.all)
     return 0
 
 
 def lesson_command(options) -> int:
-    import contextlib
-
     from grader.pages import show_lesson
 
-    problem, console = _one(options.problem), _console()
+    problem, console = one_problem(options.problem), _console()
     with console.pager(styles=True) if console.is_terminal and sys.stdin.isatty() else contextlib.nullcontext():
         show_lesson(problem, console)
     return 0
 
 
 def reset_command(options) -> int:
-    import time
+    from grader.stub import replace_stub, shown_path
 
-    problem, root = _one(options.problem), course_root()
-    shown, pristine = problem.stub.relative_to(root).as_posix(), read(problem.pristine)
-    there = problem.stub.read_bytes() if problem.stub.exists() else None
-    if there == pristine:
+    problem = one_problem(options.problem)
+    shown, pristine = shown_path(problem, problem.stub), read(problem.pristine)
+    if problem.stub.exists() and problem.stub.read_bytes() == pristine:
         print(f"{shown} is as it came; nothing to put back")
         return 0
-    if there is not None:
-        folder = state.folder(root, "kept", problem.name)
-        copy = folder / f"stub-{time.strftime('%Y%m%d-%H%M%S')}-{state.digest(there)[:4]}.py" if folder else None
-        if copy is None or not state.write(copy, there):
-            raise CourseError(f"your {shown} could not be copied to a safe place, so it was left as it is")
-        print(f"what was there is kept as {copy.relative_to(root) if copy.is_relative_to(root) else copy}")
-    if not state.write(problem.stub, pristine):
-        raise CourseError(f"{shown} cannot be written to; it was left as it is")
+    kept = replace_stub(problem, pristine)
+    if kept:
+        print(f"what was there is kept as {kept}")
     print(f"{shown} is as it came")
     return 0
 
@@ -350,6 +380,21 @@ def verify_command(options) -> int:
     return verify(course_root(), select(options.problems, _problems()), _console())
 
 
+def publish_command(options) -> int:
+    from grader.instructor.publish import publish, stale
+
+    if options.solutions and not options.site:
+        raise UsageError("--solutions is an edition of the site: add --site OUT")
+    problems, root = _problems(), course_root()
+    if options.check:
+        faults = stale(root, problems)
+        print("\n".join([*faults, f"{COMMAND} publish --notebooks makes them anew"]) if faults else "every notebook matches its lesson, stub and hints")
+        return 2 if faults else 0
+    if not (options.notebooks or options.site or options.html):
+        raise UsageError("say what to make: --notebooks, --site OUT or --html OUT")
+    return publish(root, problems, _console(), into_notebooks=options.notebooks, site=options.site, html=options.html, solutions=options.solutions)
+
+
 def device_command(options) -> int:
     import datetime
     import importlib.util
@@ -357,7 +402,7 @@ def device_command(options) -> int:
     from grader import device
     from grader.stub import open_stub
 
-    problem = _one(options.problem)
+    problem = one_problem(options.problem)
     if not problem.has_device_sizes:
         raise UsageError(f"problem {problem.number} has no kernel to run on an accelerator")
     stub = open_stub(problem, options.file)

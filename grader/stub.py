@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import io
+import time
 import tokenize
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.problem import Problem, read
+from grader import state
+from grader.problem import CourseError, Problem, read
 from grader.verdict import Check, Finding, Status
 
 IMPORT = Check("", "import")
@@ -55,6 +57,21 @@ def open_stub(problem: Problem, path: Path | None = None) -> Stub:
     except (ValueError, RecursionError, MemoryError) as error:
         return Stub(path, content, source, _trouble(f"{shown} is not Python: {error or 'it is nested too deeply'}", "Nothing was run."))
     return Stub(path, content, source)
+
+
+def replace_stub(problem: Problem, content: bytes) -> str:
+    """Writes the stub, and says where a copy of what was there is kept, if it was not the shipped text. Without a copy nothing is written."""
+    root, shown, kept = problem.folder.parents[1], shown_path(problem, problem.stub), ""
+    there = problem.stub.read_bytes() if problem.stub.exists() else None
+    if there is not None and there != read(problem.pristine):
+        folder = state.folder(root, "kept", problem.name)
+        copy = folder / f"stub-{time.strftime('%Y%m%d-%H%M%S')}-{state.digest(there)[:4]}.py" if folder else None
+        if copy is None or not state.write(copy, there):
+            raise CourseError(f"your {shown} could not be copied to a safe place, so it was left as it is")
+        kept = shown_path(problem, copy)
+    if not state.write(problem.stub, content):
+        raise CourseError(f"{shown} cannot be written to; it was left as it is")
+    return kept
 
 
 def shown_path(problem: Problem, path: Path) -> str:

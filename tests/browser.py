@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 
@@ -10,21 +11,32 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
+def missing(told: str) -> None:
+    """A person's machine may do without what these tests need; where CI is set its absence is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(told)
+    pytest.skip(told, allow_module_level=True)
+
+
+def needed(module: str):
+    """A module that the extras bring, or the end of the test."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        missing(f"{module} is not installed")
+
+
 def executable() -> str:
-    """The browser's path. A person's machine may do without one; where CI is set its absence is a failure."""
+    """The browser's path."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
-    if not found:
-        told = f"there is no browser here: none of {', '.join(NAMES)} is on the PATH"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
-    return found
+    return found or missing(f"there is no browser here: none of {', '.join(NAMES)} is on the PATH")
 
 
 @pytest.fixture(scope="module")
 def browser():
     """A chromium without a window."""
     path = executable()
-    playwright = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__("playwright.sync_api").sync_api
-    with playwright.sync_playwright() as driver:
+    with needed("playwright.sync_api").sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])     # its sandbox does not start in a container's root
         yield chromium
         chromium.close()
@@ -32,7 +44,7 @@ def browser():
 
 def serious(page, within: str) -> list[str]:
     """What axe-core finds to be serious or critical within a part of a page: the rule, the element and what is wrong there."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page, context=within).response["violations"]
-    return [f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}" for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]
+    axe = needed("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page, context=within).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}"
+            for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]

@@ -56,7 +56,7 @@ def test_an_unknown_command_names_the_commands(run):
     """A word that is no command is answered with those that are."""
     code, _, err = run("grad")
     assert code == 2
-    assert "there is no command 'grad'; try one of grade, watch, debug, hint, lesson, reset, verify, new, device, bench" in err
+    assert "there is no command 'grad'; try one of grade, watch, debug, hint, lesson, reset, verify, new, publish, device, bench" in err
 
 
 def test_file_wants_one_problem(run):
@@ -146,6 +146,7 @@ def test_an_interrupt_within_exec_still_exits_with_130(course):
 
 def test_a_missing_package_is_told_without_a_traceback(run, monkeypatch):
     """Outside the environment the message says what to activate, and the exit code is 2."""
+    monkeypatch.delitem(sys.modules, "grader.pages", raising=False)
     monkeypatch.setitem(sys.modules, "rich.markdown", None)
     code, _, err = run("hint", "31")
     assert code == 2 and "is not installed for" in err and "activate the environment that README's first command makes" in err

@@ -12,7 +12,7 @@ MOST_ROWS, MOST_COLUMNS = 16, 60
 
 def error_map(difference: Difference) -> list[str]:
     """The error over the output, one character a value (or a block of values): `·` is right, `█` the largest error, `N` NaN or inf."""
-    wrong, error = plane(difference.wrong, difference)[0], plane(_error(difference), difference)[0]
+    wrong, error = plane(difference.wrong, difference)[0], plane(errors(difference), difference)[0]
     special = ~np.isfinite(error)
     largest = error[~special].max(initial=0.0)
     level = np.where(wrong, np.ceil(np.where(special, 0, error) / (largest or 1.0) * (len(SHADES) - 1)).clip(1), 0).astype(int)
@@ -52,9 +52,14 @@ def values(difference: Difference, rows: int = 4, columns: int = 4) -> tuple[lis
     return _grid(expected[window]), _grid(came[window]), ", ".join([place] * bool(place) + cut)
 
 
-def _error(difference: Difference) -> np.ndarray:
+def errors(difference: Difference) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return np.abs(difference.expected.astype(np.float64) - difference.came.astype(np.float64))
+
+
+def edges(size: int, most: int) -> np.ndarray:
+    """Where the blocks of an axis begin and end: at most `most` of them, of one value each where that is enough."""
+    return np.linspace(0, size, min(size, most) + 1).astype(int)
 
 
 def _blocks(level: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -62,8 +67,7 @@ def _blocks(level: np.ndarray, rows: int, columns: int) -> np.ndarray:
     for axis, most in ((0, rows), (1, columns)):
         size = level.shape[axis]
         if size > most:
-            edges = np.linspace(0, size, most + 1).astype(int)[:-1]
-            level = np.maximum.reduceat(level, edges, axis=axis)
+            level = np.maximum.reduceat(level, edges(size, most)[:-1], axis=axis)
     return level
 
 
@@ -76,17 +80,18 @@ def _ranges(noun: str, found: np.ndarray, total: int) -> str:
 
 
 def _grid(array: np.ndarray) -> list[str]:
-    cells = [[_number(value) for value in row] for row in array]
+    cells = [[number(value) for value in row] for row in array]
     width = max((len(cell) for row in cells for cell in row), default=1)
     return [" ".join(cell.rjust(width) for cell in row) for row in cells]
 
 
-def _number(value) -> str:
+def number(value) -> str:
+    """A value as a few characters."""
     if value.dtype.kind == "b":
         return str(bool(value))
     if value.dtype.kind in "iu":
         return str(int(value))
-    number = float(value)
-    if not np.isfinite(number):
-        return {"inf": "inf", "-inf": "-inf"}.get(str(number), "NaN")
-    return f"{number:.3f}" if number == 0 or 1e-3 <= abs(number) < 1e4 else f"{number:.1e}"
+    plain = float(value)
+    if not np.isfinite(plain):
+        return {"inf": "inf", "-inf": "-inf"}.get(str(plain), "NaN")
+    return f"{plain:.3f}" if plain == 0 or 1e-3 <= abs(plain) < 1e4 else f"{plain:.1e}"

@@ -12,12 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.problem import TRANSFORMS
+from grader.report import words
+from grader.report.words import COMMAND
 from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
-MARKS = {Status.PASSED: ("✓", "green"), Status.FAILED: ("✗", "bold red"), Status.NOT_WRITTEN: ("○", "dim"),
-         Status.UNCHECKED: ("?", "yellow"), Status.COURSE: ("!", "bold yellow")}
-STRUCTURE = {"name": "name and signature", "parameters": "parameters", "state": "variables after the calls", "traces": "traced once", "leaks": "no leaked tracers", "end": "the end of the run"}
-COMMAND = "python -m grader"
+STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.NOT_WRITTEN: "dim", Status.UNCHECKED: "yellow", Status.COURSE: "bold yellow"}
 
 
 def show(verdict: Verdict, console: Console, *, verbose: bool = False, upcoming: str = "") -> None:
@@ -37,15 +36,15 @@ def _trimmed(console: Console):
 
 def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str) -> None:
     if verdict.status == Status.PASSED and not verbose:
-        count = sum(len(entry.findings) for entry in verdict.entries)
-        console.print(_line(("✓ ", "green"), (f"{verdict.number} · {verdict.title} passed", "bold"), (f": {count} checks in {verdict.seconds:.1f} s.", "")))
+        what, how = words.passed(verdict)
+        console.print(_line(_marked(Status.PASSED), (what, "bold"), (how, "")))
     else:
         console.print(_heading(verdict, console))
         if verdict.trouble:
             console.print(_trouble(verdict))
         elif verdict.status == Status.NOT_WRITTEN:
-            console.print(Padding(_line(("○ ", "dim"), ("not written yet: ", ""), (", ".join(e.name for e in verdict.entries), "bold")), (1, 0, 0, 1)))
-            console.print(_next(f"open {verdict.path} and fill in the TODO, or read {COMMAND} lesson {verdict.number}"))
+            console.print(Padding(_line(_marked(Status.NOT_WRITTEN), ("not written yet: ", ""), (", ".join(e.name for e in verdict.entries), "bold")), (1, 0, 0, 1)))
+            console.print(_next(words.opening(verdict)))
         else:
             for entry in verdict.entries:
                 console.print(_entry(entry, verdict, verbose))
@@ -58,19 +57,14 @@ def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str) ->
 
 def one_line(verdict: Verdict) -> Text:
     """The verdict in a line, for `-q`."""
-    mark, style = MARKS[verdict.status]
     told = ""
     if verdict.trouble:
         told = verdict.trouble.summary
     elif verdict.status != Status.PASSED:
         entry = next((e for e in verdict.entries if e.first), None)
         if entry:
-            told = f"{_title(entry.first)}: " + (spoken(entry.mistake) if entry.mistake else entry.first.summary)
-    return _line((f"{mark} ", style), (f"{verdict.number} {verdict.status.value}", "bold"), (f"  {told}" if told else "", ""))
-
-
-def spoken(name: str) -> str:
-    return name.replace("_", " ")
+            told = f"{words.title(entry.first)}: " + (words.spoken(entry.mistake) if entry.mistake else entry.first.summary)
+    return _line(_marked(verdict.status), (f"{verdict.number} {verdict.status.value}", "bold"), (f"  {told}" if told else "", ""))
 
 
 def _heading(verdict: Verdict, console: Console) -> Text:
@@ -81,8 +75,7 @@ def _heading(verdict: Verdict, console: Console) -> Text:
 
 def _trouble(verdict: Verdict):
     finding = verdict.trouble
-    mark, style = MARKS[finding.status]
-    parts = [_line((f"{mark} ", style), (finding.summary, "bold"))]
+    parts = [_line(_marked(finding.status), (finding.summary, "bold"))]
     parts += _source(finding, verdict.path)
     if finding.status == Status.NOT_WRITTEN:
         return Group(Padding(Group(*parts), (1, 0, 0, 1)), _next(finding.advice))
@@ -90,64 +83,50 @@ def _trouble(verdict: Verdict):
 
 
 def _entry(entry: EntryVerdict, verdict: Verdict, verbose: bool):
-    finding = entry.first
-    if entry.status == Status.UNCHECKED:
-        return Padding(_line(("? ", "yellow"), (entry.name, "bold"), (" could not be checked: the run was cut short before it", "")), (1, 0, 0, 1))
-    if finding is None and not verbose:
-        return Padding(_line(("✓ ", "green"), (entry.name, "bold"), (f" passed all {len(entry.findings)} checks", "")), (1, 0, 0, 1))
-    if finding and finding.status == Status.NOT_WRITTEN:
-        return Padding(_line(("○ ", "dim"), (entry.name, "bold"), (f" is not written yet ({finding.summary})", "")), (1, 0, 0, 1))
-    parts = [Padding(_table(entry), (1, 0, 0, 1))] if finding is None or finding.check.kind != "name" else []
+    finding, told = entry.first, words.in_a_line(entry)
+    if told and not (verbose and entry.status == Status.PASSED):
+        return Padding(_line(_marked(entry.status), (entry.name, "bold"), (f" {told}", "")), (1, 0, 0, 1))
+    parts = [Padding(_table(entry), (1, 0, 0, 1))] if words.has_table(entry) else []
     if finding:
         parts += [Padding(_failure(finding, verdict), (1, 0, 0, 1))]
         if entry.mistake:
-            parts += [Padding(Panel(Text(entry.sentence), title=Text(spoken(entry.mistake), "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
-        steps = f"{COMMAND} hint {verdict.number}"
-        if finding.check.kind not in ("name", "end"):
-            which = f' "{entry.name} {finding.check.case}"' if len(verdict.entries) > 1 else ""
-            steps += f"\nor    {COMMAND} debug {verdict.number}{which}" if which else f"   or   {COMMAND} debug {verdict.number}"
+            parts += [Padding(Panel(Text(entry.sentence), title=Text(words.spoken(entry.mistake), "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
+        steps, debugging = f"{COMMAND} hint {verdict.number}", words.debugging(verdict, entry)
+        if debugging:
+            steps += (f"\nor    {debugging}" if len(verdict.entries) > 1 else f"   or   {debugging}")
         parts += [_next(steps)]
     return Group(*parts)
 
 
 def _table(entry: EntryVerdict):
     """One row a case and one column a transform, then the checks of the whole."""
-    by_check = {(f.check.case, f.check.kind): f for f in entry.findings}
-    rows = list(dict.fromkeys(f.check.case for f in entry.findings if f.check.kind in TRANSFORMS))
+    layout = words.layout(entry)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(Text(entry.name, style="bold"), min_width=34)
     for transform in TRANSFORMS:
         table.add_column(transform, justify="center", min_width=5)
-    for case in rows:
-        table.add_row(Text(case), *(_mark(by_check.get((case, transform))) for transform in TRANSFORMS))
-    proofs = [_line(_mark_of(f), (f" {f.check.case}", ""), (f"   {f.summary}" if f.status == Status.PASSED and f.summary else "", "dim"))
-              for f in entry.findings if f.check.kind == "proof"]
-    rest = [f for f in entry.findings if f.check.kind not in (*TRANSFORMS, "proof")]
-    if not rest and not proofs:
+    for case in layout.cases:
+        table.add_row(Text(case), *(_mark(layout.table.get((case, transform))) for transform in TRANSFORMS))
+    proofs = [_line(_marked(f.status), (f.check.case, ""), (f"   {f.summary}" if f.status == Status.PASSED and f.summary else "", "dim")) for f in layout.proofs]
+    if not layout.whole and not proofs:
         return table
     line = Text()
-    for finding in rest:
-        line.append_text(_mark(finding)).append(f" {STRUCTURE.get(finding.check.kind, finding.check.kind)}   ")
-    return Group(*([table] if rows else []), *proofs, *([line] if rest else []))
+    for finding in layout.whole:
+        line.append_text(_mark(finding)).append(f" {words.structure(finding)}   ")
+    return Group(*([table] if layout.cases else []), *proofs, *([line] if layout.whole else []))
 
 
 def _mark(finding: Finding | None) -> Text:
-    return Text("–", style="dim") if finding is None else Text(*_mark_of(finding))
+    return Text(words.NO_CHECK, style="dim") if finding is None else Text(words.MARK[finding.status], style=STYLE[finding.status])
 
 
-def _mark_of(finding: Finding) -> tuple[str, str]:
-    return MARKS[finding.status]
-
-
-def _title(finding: Finding) -> str:
-    if finding.check.kind == "proof":
-        return finding.check.case
-    kind = STRUCTURE.get(finding.check.kind, finding.check.kind)
-    return f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind
+def _marked(status: Status) -> tuple[str, str]:
+    """The mark at the beginning of a line."""
+    return f"{words.MARK[status]} ", STYLE[status]
 
 
 def _failure(finding: Finding, verdict: Verdict):
-    parts = [_line(("✗ ", "bold red"), (_title(finding), "bold"), (f"   {finding.inputs}", "dim")), Text(_sentence(finding.summary))]
+    parts = [_line(_marked(Status.FAILED), (words.title(finding), "bold"), (f"   {finding.inputs}", "dim")), Text(words.sentence(finding.summary))]
     if finding.detail:
         parts.append(Padding(Text(finding.detail), (1, 0, 0, 2)))
     parts += _source(finding, verdict.path)
@@ -170,7 +149,7 @@ def _difference(finding: Finding):
         grid.add_column("yours")
         grid.add_row("\n".join(expected), Text("\n".join(came), style="red"))
     rows = picture.error_map(difference)
-    axes = "(rows: changes, columns: output rows)" if relation else ""
+    axes = words.PROPERTY_AXES if relation else ""
     parts = [] if relation else [grid]
     if not relation and place:
         parts.append(Text(f"({place})", style="dim"))
@@ -181,34 +160,20 @@ def _difference(finding: Finding):
 
 
 def _source(finding: Finding, path: str) -> list:
-    shown = []
-    for number, function, text in finding.lines[-3:]:
-        place = f"{path}:{number}" + (f" in {function}" if function and function != "<module>" else "")
-        shown.append(_line((f"  {place}", "dim"), (f"   {text.strip()}" if text else "", "cyan")))
-    return shown
+    return [_line((f"  {place}", "dim"), (f"   {text}" if text else "", "cyan")) for place, text in words.source(finding, path)]
 
 
 def _show_prints(verdict: Verdict, console: Console, verbose: bool) -> None:
-    failing = {f"{entry.first.check.kind} · {entry.first.check.case}" for entry in verdict.entries if entry.first}
-    prints = sorted(verdict.prints, key=lambda part: part[0] not in failing)        # what the failing case printed comes first
+    prints = words.prints(verdict)
     shown = prints if verbose else prints[:2]
-    for where, text in shown:
-        lines = text.splitlines()
-        most = len(lines) if verbose else 12
-        console.print(Padding(Text(f"your code printed ({where}):", style="dim"), (1, 0, 0, 1)))
+    for where, lines in shown:
+        most = len(lines) if verbose else words.PRINTED_LINES
+        console.print(Padding(Text(where, style="dim"), (1, 0, 0, 1)))
         console.print(Padding(Text("\n".join(lines[:most])), (0, 0, 0, 3)))
         if len(lines) > most:
-            console.print(Padding(Text(f"… {_count(len(lines) - most, 'more line')}; -v shows the rest", style="dim"), (0, 0, 0, 3)))
-    if len(verdict.prints) > len(shown):
-        console.print(Padding(Text(f"… and in {_count(len(verdict.prints) - len(shown), 'more call')}; -v shows the rest", style="dim"), (0, 0, 0, 1)))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ":")) else ".")
+            console.print(Padding(Text(f"… {words.count(len(lines) - most, 'more line')}; -v shows the rest", style="dim"), (0, 0, 0, 3)))
+    if len(prints) > len(shown):
+        console.print(Padding(Text(f"… and in {words.count(len(prints) - len(shown), 'more call')}; -v shows the rest", style="dim"), (0, 0, 0, 1)))
 
 
 def _next(text: str):

@@ -1,0 +1,241 @@
+"""Where an array is wrong, as pictures: expected, yours and their difference side by side, each an SVG with colours of its own for any background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grader.report import picture
+from grader.report.markup import Markup, join, tag
+from grader.report.words import PROPERTY_AXES
+from grader.verdict import Difference
+
+MOST = 20                                       # rows and columns; of a larger array a cell is a block
+WIDE = 240                                      # pixels; numbers stand in the cells while a row of them is no wider
+VALUES = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")     # dark to light: for colour-blind eyes, and in print
+ERRORS = ("#fdd0a2", "#fd8d3c", "#d94801", "#7f2704")                           # light to dark
+RIGHT, SPECIAL = "#f4f4f4", "#9a9a9a"           # no error; NaN and inf, for which no scale has a place
+INK, PAPER = "#000000", "#ffffff"
+BRIEF = {"NaN": "N", "inf": "∞", "-inf": "-∞", "·": "·", "✗": "✗"}               # what is written in a cell too small for numbers
+
+
+def heatmaps(difference: Difference) -> Markup:
+    """The pictures of a failing array. A property has no values, only places where it is broken."""
+    shown, where = _shown(difference), picture.where(difference)
+    if difference.leaf == "property":
+        where = f"{where} {PROPERTY_AXES}"
+        return _figure(_map("broken", _svg(shown, _errors(shown), f"broken in {where}", marked=True)), f"where: {where}")
+    return _figure(join(_map("expected", _svg(shown, _values(shown, shown.expected), f"expected: {_span(shown)}"), _scale(shown)),
+                        _map("yours", _svg(shown, _values(shown, shown.came), f"yours: wrong in {where}", marked=True), _scale(shown)),
+                        _map("difference", _svg(shown, _errors(shown), f"difference: wrong in {where}; {_worst(shown)}", marked=True), _error_scale(shown))),
+                   f"where: {where}{_first(shown)}{_blocks(shown)}")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the pictures of one array show: its plane with the first wrong value, and of each block there the value that is furthest off."""
+
+    tops: np.ndarray                            # where each row of blocks begins
+    lefts: np.ndarray
+    rows: np.ndarray                            # where each shown value stands
+    columns: np.ndarray
+    expected: np.ndarray
+    came: np.ndarray
+    wrong: np.ndarray
+    error: np.ndarray
+    size: tuple[int, int]                       # of the whole plane
+
+    @property
+    def largest(self) -> np.floating | None:
+        """The largest error that is a number, where errors have a size."""
+        finite = self.error[self.wrong & np.isfinite(self.error)]
+        return finite.max() if finite.size and not self.yes_or_no else None
+
+    @property
+    def yes_or_no(self) -> bool:
+        return self.expected.dtype.kind == "b"
+
+    @property
+    def span(self) -> tuple:
+        """The least and the largest finite value of both arrays, in their own type; nothing where all are NaN or inf."""
+        both = np.stack([self.expected, self.came])
+        finite = both[np.isfinite(both.astype(np.float64))]
+        return (finite.min(), finite.max()) if finite.size else ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    fill: str
+    label: str                                  # what is written in it
+    title: str                                  # what it says when it is pointed at
+
+
+def _shown(difference: Difference) -> Shown:
+    expected, came, wrong, error = (picture.plane(array, difference)[0]
+                                    for array in (difference.expected, difference.came, difference.wrong, picture.errors(difference)))
+    rank = np.where(wrong, np.where(np.isfinite(error), error, np.inf), -1.0)
+    tops, lefts = (picture.edges(size, MOST) for size in wrong.shape)
+    rows, columns = (np.zeros((len(tops) - 1, len(lefts) - 1), int) for _ in range(2))
+    for i, j in np.ndindex(rows.shape):
+        block = rank[tops[i]:tops[i + 1], lefts[j]:lefts[j + 1]]
+        row, column = np.unravel_index(np.argmax(block), block.shape)
+        rows[i, j], columns[i, j] = tops[i] + row, lefts[j] + column
+    return Shown(tops[:-1], lefts[:-1], rows, columns, *(array[rows, columns] for array in (expected, came, wrong, error)), wrong.shape)
+
+
+def _values(shown: Shown, array: np.ndarray) -> list[list[Cell]]:
+    low, high = map(float, shown.span or (0, 0))
+
+    def cell(i: int, j: int) -> Cell:
+        value, told = float(array[i, j]), picture.number(array[i, j])
+        return Cell(_shade(VALUES, value, low, high) if np.isfinite(value) else SPECIAL, told, f"{_place(shown, i, j)}: {told}")
+
+    return _cells(shown, cell)
+
+
+def _errors(shown: Shown) -> list[list[Cell]]:
+    largest = float(shown.largest or 0)
+
+    def cell(i: int, j: int) -> Cell:
+        place = _place(shown, i, j)
+        if not shown.wrong[i, j]:
+            return Cell(RIGHT, "·", f"{place}: right")
+        if shown.yes_or_no:
+            return Cell(ERRORS[-2], "✗", f"{place}: wrong")
+        error, told = float(shown.error[i, j]), picture.number(shown.error[i, j])
+        values = f"expected {picture.number(shown.expected[i, j])}, yours {picture.number(shown.came[i, j])}"
+        return Cell(_shade(ERRORS, error, 0, largest) if np.isfinite(error) else SPECIAL, told, f"{place}: {values}")
+
+    return _cells(shown, cell)
+
+
+def _cells(shown: Shown, cell) -> list[list[Cell]]:
+    return [[cell(i, j) for j in range(shown.rows.shape[1])] for i in range(shown.rows.shape[0])]
+
+
+def _place(shown: Shown, i: int, j: int) -> str:
+    return f"row {shown.rows[i, j]}, column {shown.columns[i, j]}"
+
+
+# In words
+
+
+def _span(shown: Shown) -> str:
+    return "values from {} to {}".format(*map(picture.number, shown.span)) if shown.span else "no finite values"
+
+
+def _worst(shown: Shown) -> str:
+    return f"the largest is {picture.number(shown.largest)}" if shown.largest else "no size can be given"
+
+
+def _first(shown: Shown) -> str:
+    """The first wrong value, where no numbers are written in the cells."""
+    if _numbers_fit(shown):
+        return ""
+    i, j = np.argwhere(shown.wrong)[0]
+    return f". {_place(shown, i, j).capitalize()}: expected {picture.number(shown.expected[i, j])}, yours {picture.number(shown.came[i, j])}"
+
+
+def _blocks(shown: Shown) -> str:
+    if shown.rows.shape == shown.size:
+        return ""
+    return f". A cell is a block of the {shown.size[0]} × {shown.size[1]} values, and shows the one that is furthest off"
+
+
+# As pictures
+
+
+def _figure(maps: Markup, caption: str) -> Markup:
+    return tag("div", tag("div", maps, class_="gv-row"), tag("p", caption, class_="gv-where"), class_="gv-maps")
+
+
+def _map(name: str, *parts: Markup) -> Markup:
+    return tag("div", tag("div", name, class_="gv-map-name"), *parts, class_="gv-map")
+
+
+def _numbers_fit(shown: Shown) -> bool:
+    return _number_width(shown) * shown.rows.shape[1] <= WIDE
+
+
+def _number_width(shown: Shown) -> float:
+    return max(30, 8 + 6 * max(len(picture.number(value)) for array in (shown.expected, shown.came, shown.error) for value in array.flat))
+
+
+def _svg(shown: Shown, cells: list[list[Cell]], told: str, marked: bool = False) -> Markup:
+    """The cells with the numbers of their rows and columns; where `marked`, wrong rows and columns have a bold number and a triangle."""
+    numbers, across = _numbers_fit(shown), len(cells[0])
+    width, height = (_number_width(shown), 20) if numbers else (min(24, max(12, WIDE // across)),) * 2
+    left, top = 16 + 6 * len(str(shown.size[0] - 1)), 24
+    parts = [_row_label(left, top + (i + 0.5) * height, number, marked and shown.wrong[i].any()) for i, number in enumerate(shown.tops)]
+    step = -(-(6 * len(str(shown.size[1] - 1)) + 4) // int(width))               # numbers must not run into each other
+    parts += [_column_label(left + (j + 0.5) * width, top, number if j % step == 0 else "", marked and shown.wrong[:, j].any())
+              for j, number in enumerate(shown.lefts)]
+    for i, row in enumerate(cells):
+        for j, cell in enumerate(row):
+            x, y, label = left + j * width, top + i * height, cell.label if numbers else BRIEF.get(cell.label, "")
+            rect = tag("rect", x=_short(x), y=_short(y), width=_short(width - 1), height=_short(height - 1), fill=cell.fill)
+            parts.append(tag("g", tag("title", cell.title), rect, _text(label, x + (width - 1) / 2, y + height / 2 + 3, fill=_ink(cell.fill)) if label else ""))
+    size = _short(left + across * width + 2), _short(top + len(cells) * height + 2)
+    return tag("svg", *parts, role="img", aria_label=told, viewBox=f"0 0 {size[0]} {size[1]}", width=size[0], height=size[1])
+
+
+def _row_label(right: float, middle: float, number: int, wrong: bool) -> Markup:
+    return join(_text(number, right - 11, middle + 3, fill="currentColor", anchor="end", bold=wrong),
+                tag("path", d=f"M{_short(right - 8)} {_short(middle - 4)}l6 4l-6 4z", fill="currentColor") if wrong else "")
+
+
+def _column_label(middle: float, bottom: float, number, wrong: bool) -> Markup:
+    return join(_text(number, middle, bottom - 12, fill="currentColor", bold=wrong),
+                tag("path", d=f"M{_short(middle - 4)} {_short(bottom - 9)}l8 0l-4 6z", fill="currentColor") if wrong else "")
+
+
+def _text(label, x: float, y: float, *, fill: str, anchor: str = "middle", bold: bool = False) -> Markup:
+    return tag("text", label, x=_short(x), y=_short(y), fill=fill, text_anchor=anchor, font_weight="bold" if bold else None)
+
+
+def _scale(shown: Shown) -> Markup:
+    return _bar(VALUES, *map(picture.number, shown.span)) if shown.span else Markup()
+
+
+def _error_scale(shown: Shown) -> Markup:
+    return _bar(ERRORS, "0", picture.number(shown.largest)) if shown.largest else Markup()
+
+
+def _bar(colours: tuple[str, ...], low: str, high: str) -> Markup:
+    """A scale: its colours between its least and its largest value."""
+    steps = 12
+    rects = [tag("rect", x=7 * i, width=7.5, height=8, fill=_shade(colours, i, 0, steps - 1)) for i in range(steps)]
+    return tag("div", low, tag("svg", *rects, width=84, height=8, viewBox="0 0 84 8", aria_hidden="true"), high, class_="gv-scale")
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")
+
+
+def _shade(colours: tuple[str, ...], value: float, low: float, high: float) -> str:
+    """The colour of a value on a scale; halves, since the difference of two floats may be more than a float can hold."""
+    part = (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.5
+    index, rest = divmod(min(max(part, 0.0), 1.0) * (len(colours) - 1), 1)
+    one, other = _rgb(colours[int(index)]), _rgb(colours[min(int(index) + 1, len(colours) - 1)])
+    return "#" + "".join(f"{round(a + (b - a) * rest):02x}" for a, b in zip(one, other))
+
+
+def _ink(fill: str) -> str:
+    """Black or white, whichever is easier to read on a colour."""
+    return INK if contrast(INK, fill) >= contrast(PAPER, fill) else PAPER
+
+
+def contrast(one: str, other: str) -> float:
+    """How well two colours stand apart, by the formula of WCAG: from 1 to 21."""
+    light, dark = sorted(map(_luminance, (one, other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in _rgb(colour))]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[i:i + 2], 16) for i in (1, 3, 5))

@@ -1,0 +1,102 @@
+"""What every rendering of a verdict says: marks, titles, sentences, and which check stands where. How it looks is for each to decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grader.problem import TRANSFORMS
+from grader.verdict import EntryVerdict, Finding, Status, Verdict
+
+COMMAND = "python -m grader"
+MARK = {Status.PASSED: "✓", Status.FAILED: "✗", Status.NOT_WRITTEN: "○", Status.UNCHECKED: "?", Status.COURSE: "!"}
+NO_CHECK = "–"                                  # a transform that does not apply to a case
+STRUCTURE = {"name": "name and signature", "parameters": "parameters", "state": "variables after the calls", "traces": "traced once",
+             "leaks": "no leaked tracers", "end": "the end of the run"}
+PROPERTY_AXES = "(rows: changes, columns: output rows)"
+PRINTED_LINES = 12
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The findings for one name by where they stand: a table of cases and transforms, claims about the program, checks of the whole."""
+
+    cases: tuple[str, ...]
+    table: dict[tuple[str, str], Finding]
+    proofs: tuple[Finding, ...]
+    whole: tuple[Finding, ...]
+
+
+def layout(entry: EntryVerdict) -> Layout:
+    return Layout(tuple(dict.fromkeys(f.check.case for f in entry.findings if f.check.kind in TRANSFORMS)),
+                  {(f.check.case, f.check.kind): f for f in entry.findings},
+                  tuple(f for f in entry.findings if f.check.kind == "proof"),
+                  tuple(f for f in entry.findings if f.check.kind not in (*TRANSFORMS, "proof")))
+
+
+def has_table(entry: EntryVerdict) -> bool:
+    """A name that is missing has no checks to show."""
+    return entry.first is None or entry.first.check.kind != "name"
+
+
+def title(finding: Finding) -> str:
+    """What a check is called: its case and transform, or what it is about."""
+    if finding.check.kind == "proof":
+        return finding.check.case
+    kind = structure(finding)
+    return f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind
+
+
+def structure(finding: Finding) -> str:
+    return STRUCTURE.get(finding.check.kind, finding.check.kind)
+
+
+def passed(verdict: Verdict) -> tuple[str, str]:
+    """A pass in a line: what passed, and by how much."""
+    checks = sum(len(entry.findings) for entry in verdict.entries)
+    return f"{verdict.number} · {verdict.title} passed", f": {checks} checks in {verdict.seconds:.1f} s."
+
+
+def in_a_line(entry: EntryVerdict) -> str:
+    """What follows a name of which a line says everything; nothing where it failed."""
+    if entry.status == Status.UNCHECKED:
+        return "could not be checked: the run was cut short before it"
+    if entry.first is None:
+        return f"passed all {len(entry.findings)} checks"
+    return f"is not written yet ({entry.first.summary})" if entry.first.status == Status.NOT_WRITTEN else ""
+
+
+def opening(verdict: Verdict) -> str:
+    """The next step where nothing is written yet."""
+    return f"open {verdict.path} and fill in the TODO, or read {COMMAND} lesson {verdict.number}"
+
+
+def debugging(verdict: Verdict, entry: EntryVerdict) -> str:
+    """The command that runs the first failing case in a terminal, where there is a case to run."""
+    if entry.first is None or entry.first.check.kind in ("name", "end"):
+        return ""
+    which = f' "{entry.name} {entry.first.check.case}"' if len(verdict.entries) > 1 else ""
+    return f"{COMMAND} debug {verdict.number}{which}"
+
+
+def source(finding: Finding, path: str) -> list[tuple[str, str]]:
+    """The student's own lines, innermost last: where each stands, and its text."""
+    return [(f"{path}:{number}" + (f" in {function}" if function and function != "<module>" else ""), text.strip())
+            for number, function, text in finding.lines[-3:]]
+
+
+def prints(verdict: Verdict) -> list[tuple[str, list[str]]]:
+    """What was printed, by lines; what the failing case printed comes first."""
+    failing = {f"{entry.first.check.kind} · {entry.first.check.case}" for entry in verdict.entries if entry.first}
+    return [(f"your code printed ({where}):", text.splitlines()) for where, text in sorted(verdict.prints, key=lambda part: part[0] not in failing)]
+
+
+def spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ":")) else ".")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
