@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -74,8 +75,23 @@ def _interrupt(number, frame):
 def in_a_sentence(error: Exception) -> str:
     """What is said of one of the FAULTS."""
     if isinstance(error, ModuleNotFoundError):
-        return f"grader: {error.name} is not installed for {sys.executable}; activate the environment that README's first command makes"
+        extra = _extra_with(error.name)
+        remedy = f"install the extra that brings it: pip install -e '.[{extra}]'" if extra else "activate the environment that README's first command makes"
+        return f"grader: {error.name} is not installed for {sys.executable}; {remedy}"
     return f"grader: this machine is in the way: {error}" if isinstance(error, OSError) else f"grader: {error}"
+
+
+def _extra_with(module: str) -> str:
+    """The extra of pyproject.toml that names a package, if one does and the course is installed."""
+    import importlib.metadata
+
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for requirement in importlib.metadata.requires("attention-track") or ():
+            name, _, marker = requirement.partition(";")
+            extra = re.search(r"extra == ['\"](\w+)", marker)
+            if extra and re.split(r"[^\w-]", name.strip())[0].replace("-", "_") == module.partition(".")[0]:
+                return extra[1]
+    return ""
 
 
 def _dispatch(arguments: list[str]) -> int:

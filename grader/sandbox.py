@@ -76,8 +76,8 @@ class Process:
                 self.process.stdin.flush()
                 if last:
                     self.process.stdin.close()
-            except OSError:
-                pass                            # it died; its end says how
+            except (OSError, ValueError):
+                pass                            # it died, or was killed before this began; its end says how
 
         threading.Thread(target=write, daemon=True).start()
 

@@ -47,7 +47,8 @@ def folder(root: Path, *parts: str) -> Path | None:
 
 
 def recall(root: Path, problem: str) -> dict:
-    """What is remembered of a problem: `hints` shown, `passed` (the digest of the stub that did), `status` and `digest` of the last verdict."""
+    """What is remembered of a problem: `hints` shown, `passed` (the digest of the stub that did), `status` and `digest` of the last verdict,
+    `cell` (the digest of the stub that a notebook wrote last)."""
     base = home(root)
     try:
         kept = json.loads((base / "progress" / f"{problem}.json").read_text(encoding="utf-8"))

@@ -41,6 +41,7 @@ def course(tmp_path) -> Path:
     copy = tmp_path / "course"
     for part in ("grader", "problems", "solutions"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
     kept = ROOT / ".grader"                     # computed by other tests, and the same here
     if (kept / "keys").is_dir():
         shutil.copytree(kept / "keys", copy / ".grader/keys", ignore=shutil.ignore_patterns("*.tmp"))

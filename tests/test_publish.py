@@ -56,7 +56,6 @@ def small(course):
         for folder in (course / half).iterdir():
             if not folder.name.startswith("31_"):
                 shutil.rmtree(folder)
-    shutil.copy(ROOT / "pyproject.toml", course)
     (course / "problems/31_sdpa/README.md").write_text(LESSON, encoding="utf-8")
     return course
 
@@ -141,6 +140,14 @@ def test_a_lesson_that_fails_fails_the_build_with_its_line(small, cell, told):
     done = run(small, "--notebooks", "--html", "pages")
     assert done.returncode == 2 and told in done.stdout and done.stdout.endswith("nothing was written\n")
     assert not (small / "notebooks").exists() and not (small / "pages").exists()
+
+
+@pytest.mark.parametrize("text, told", [(None, "README.md is missing"), ("", "README.md is empty")], ids=["missing", "empty"])
+def test_a_lesson_that_is_not_there_is_told(small, text, told):
+    lesson = small / "problems/31_sdpa/README.md"
+    lesson.unlink() if text is None else lesson.write_text(text)
+    done = run(small, "--notebooks")
+    assert done.returncode == 2 and f"31_sdpa: {told}" in done.stdout and "Traceback" not in done.stderr
 
 
 def test_a_notebook_whose_problem_is_gone_is_told_and_taken_away(small):

@@ -62,7 +62,7 @@ def test_verify_names_each_fault(small, console):
                   "mistake none is not caught",
                   "mistake twice_again is named twice: ",
                   "README.md has no section “Pitfalls”",
-                  f"README.md line {line}: the cell fails: ZeroDivisionError: division by zero"):
+                  "`1 / 0` fails: ZeroDivisionError: division by zero", f"README.md line {line} ("):
         assert fault in out
     assert "31_sdpa" in out and "faults" in out
 

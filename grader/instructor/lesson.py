@@ -8,6 +8,8 @@ from pathlib import Path
 
 from grader.problem import Problem, discover
 
+HEADINGS = ("Why it matters", "The formula", "Shapes", "A worked example", "A picture", "What it is not yet", "Pitfalls", "Time and memory",
+            "Edge cases", "Further reading")
 SHOWN = re.compile(r"```text\n(.*?)```\s*", re.DOTALL)
 SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 

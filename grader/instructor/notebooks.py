@@ -59,7 +59,11 @@ def compose(problem: Problem, repository: str) -> NotebookNode:
     """The notebook as it stands before it runs. `repository` is where Colab gets the course from."""
     from nbformat import v4
 
-    title, *lesson = cells_of(problem.lesson)
+    if not problem.lesson.exists():
+        raise LessonFails("README.md is missing")
+    title, *lesson = cells_of(problem.lesson) or [None]
+    if title is None:
+        raise LessonFails("README.md is empty")
     made = [v4.new_markdown_cell(title.source),
             v4.new_code_cell(SETUP.format(repository=repository), metadata={"tags": ["remove-cell"], "cellView": "form"})]
     for cell in lesson:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import re
 
-from grader.instructor.lesson import Cell, cells_of
+from grader.instructor.lesson import HEADINGS, Cell, cells_of
 from grader.instructor.notebooks import LessonFails, executed, repository_of
 from grader.problem import Problem
 
-HEADINGS = ("Why it matters", "The formula", "Shapes", "A worked example", "A picture", "What it is not yet", "Pitfalls", "Time and memory",
-            "Edge cases", "Further reading")
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|\bnan\b|\binf\b", re.IGNORECASE)
 
 

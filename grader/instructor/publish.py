@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import importlib.util
 import json
 import os
 from collections.abc import Callable
@@ -25,6 +26,8 @@ def publish(root: Path, problems: list[Problem], console, *, into_notebooks: boo
     """Builds what is asked for; returns 0, or 2 when a lesson fails (then nothing is written, and each failing lesson is told)."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    _need("nbclient", "ipykernel", "matplotlib", *(["sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton", "sphinx_design"] if site else []),
+          *(["nbconvert"] if html else []))
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console,
                   disable=not console.is_terminal) as progress:
         steps = progress.add_task("running the lessons", total=len(problems))
@@ -55,6 +58,13 @@ def publish(root: Path, problems: list[Problem], console, *, into_notebooks: boo
                 progress.update(steps, advance=1)
             console.print(f"{html} holds {len(executed)} files that need no other", soft_wrap=True)
     return 0
+
+
+def _need(*modules: str) -> None:
+    """What is missing is told before anything runs."""
+    for name in modules:
+        if importlib.util.find_spec(name) is None:
+            raise CourseError(f"{name} is not installed; publishing needs the extra publish: pip install -e '.[publish]'")
 
 
 def _listed(numbers: list[int]) -> str:
