@@ -17,12 +17,12 @@ from tests.browser import browser, needed, serious  # noqa: F401  (a fixture)
 from tests.conftest import ROOT
 
 needed("jupyterlab")
-pytestmark = pytest.mark.xdist_group("jupyter")     # one worker starts it, once
 PATIENCE = 180_000                              # milliseconds; nothing is decided by time, but a hang must end
-NOTEBOOK = {"cells": [{"cell_type": "code", "id": id, "metadata": {}, "execution_count": None, "outputs": [], "source": source}
-                      for id, source in (("load", "%load_ext grader"), ("stub", "%%grade 31\n"), ("after", "1 + 1"))],
-            "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}},
-            "nbformat": 4, "nbformat_minor": 5}
+NOTEBOOK = json.loads((ROOT / "notebooks/31_sdpa.ipynb").read_text(encoding="utf-8"))
+NOTEBOOK["cells"].append({"cell_type": "code", "id": "after", "metadata": {}, "execution_count": None, "outputs": [], "source": "1 + 1"})
+SOURCES = ["".join(cell["source"]) for cell in NOTEBOOK["cells"]]
+LOAD, STUB = (next(i for i, source in enumerate(SOURCES) if text in source) for text in ("%load_ext grader", "%%grade 31\n"))
+AFTER = len(SOURCES) - 1
 PANEL = "[...window.jupyterapp.shell.widgets('main')][0]"
 RUN = f"""async ([index, source]) => {{
     const notebook = {PANEL}.content;
@@ -32,7 +32,7 @@ RUN = f"""async ([index, source]) => {{
 }}"""
 READY = f"""() => {{
     const panel = window.jupyterapp && {PANEL};
-    return panel?.content?.widgets?.length === 3 && panel.sessionContext.isReady && panel.sessionContext.session?.kernel?.status === 'idle';
+    return panel?.content?.widgets?.length === {len(SOURCES)} && panel.sessionContext.isReady && panel.sessionContext.session?.kernel?.status === 'idle';
 }}"""
 OUTPUT = f"index => {PANEL}.content.widgets[index].model.outputs.toJSON()"
 SETTINGS = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},       # cells out of sight stay in the page
@@ -46,12 +46,12 @@ ENDLESS = "def sdpa(q, k, v):\n    while True:\n        pass\n"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory, browser):  # noqa: F811
-    """A page of JupyterLab with the small notebook open, in a copy of the course."""
+    """A page of JupyterLab with the notebook of 31 open, in a copy of the course, its first cell run."""
     folder = tmp_path_factory.mktemp("jupyter")
     for part in ("grader", "problems", "solutions"):
         shutil.copytree(ROOT / part, folder / "course" / part, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "course/notebooks").mkdir()
-    (folder / "course/notebooks/small.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
+    (folder / "course/notebooks/31_sdpa.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
     (folder / "course/problems/33_causal_mask/hints.md").write_text("## A formula\nSee $q k^T$.\n", encoding="utf-8")
     (folder / "config/labconfig").mkdir(parents=True)
     (folder / "config/labconfig/default_setting_overrides.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
@@ -64,9 +64,9 @@ def lab(tmp_path_factory, browser):  # noqa: F811
         try:
             page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
             page.set_default_timeout(PATIENCE)
-            page.goto(f"{_address(server, runtime, token, folder / 'log')}/lab/tree/notebooks/small.ipynb?token={token}")
+            page.goto(f"{_address(server, runtime, token, folder / 'log')}/lab/tree/notebooks/31_sdpa.ipynb?token={token}")
             page.wait_for_function(READY)
-            page.evaluate(RUN, [0, "%load_ext grader"])
+            page.evaluate(RUN, [LOAD, SOURCES[LOAD]])
             yield page
             page.context.close()
         finally:
@@ -90,18 +90,18 @@ def _address(server, runtime, token: str, log) -> str:
 
 @pytest.fixture
 def show(lab):
-    """Runs a text in the second cell, and gives the fragment that it shows."""
+    """Runs a text in the stub's cell, and gives the fragment that it shows."""
     def shown(source: str):
-        lab.evaluate(RUN, [1, source])
-        assert [output["output_type"] for output in lab.evaluate(OUTPUT, 1)] == ["display_data"]      # what went on while it graded is gone
-        return lab.locator(".jp-Cell[data-windowed-list-index='1'] .gv-box")
+        lab.evaluate(RUN, [STUB, source])
+        assert [output["output_type"] for output in lab.evaluate(OUTPUT, STUB)] == ["display_data"]      # what went on while it graded is gone
+        return lab.locator(f".jp-Cell[data-windowed-list-index='{STUB}'] .gv-box")
 
     return shown
 
 
 @pytest.fixture
 def grade(show):
-    """Grades an answer in that cell, and gives the verdict."""
+    """Grades an answer there, and gives the verdict."""
     return lambda answer: show(f"%%grade 31\n{answer}")
 
 
@@ -148,8 +148,8 @@ def test_the_kernel_outlives_an_endless_loop(lab, grade):
     """An endless loop is told with its line, and the kernel computes on."""
     text = grade(ENDLESS).inner_text()
     assert "was still running after" in text and "Look for a loop" in text
-    lab.evaluate(RUN, [2, "1 + 1"])
-    assert lab.evaluate(OUTPUT, 2)[0]["data"]["text/plain"] == "2"
+    lab.evaluate(RUN, [AFTER, "1 + 1"])
+    assert lab.evaluate(OUTPUT, AFTER)[0]["data"]["text/plain"] == "2"
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

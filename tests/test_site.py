@@ -11,14 +11,13 @@ import threading
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
+from filelock import FileLock
 
 from grader.instructor.notebooks import compose, repository_of, sources
 from grader.instructor.site import edition
 from tests.browser import browser, serious  # noqa: F401
 from tests.conftest import PROBLEMS, ROOT
 from tests.site_text import statements, text_of
-
-pytestmark = pytest.mark.xdist_group("site")        # one worker builds it, once
 
 LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
 PAGES = ["index.html", *LESSONS, "how_the_grader_decides.html", "glossary.html", "instructors.html", "search.html", "genindex.html"]
@@ -32,10 +31,13 @@ def publish(*arguments):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The students' site and the single files, from one command."""
-    out = tmp_path_factory.mktemp("published")
-    publish("--site", out / "site", "--html", out / "html")
+def built(tmp_path_factory, worker_id):
+    """The students' site and the single files, from one command, which one of the tests' processes runs for all of them."""
+    own = tmp_path_factory.getbasetemp()
+    out = (own if worker_id == "master" else own.parent) / "published"
+    with FileLock(f"{out}.lock"):
+        if not (out / "html").exists():
+            publish("--site", out / "site", "--html", out / "html")
     return out
 
 
