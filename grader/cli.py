@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
-import os
 import re
 import signal
 import sys
@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from grader import sandbox
-from grader.problem import CourseError, Problem, course_root, discover, read
+from grader.choose import UsageError, console_for, every_problem, one_problem, select
+from grader.problem import CourseError, Problem, course_root, read
 from grader.verdict import Verdict
 
 COMMAND = "python -m grader"
@@ -22,10 +23,6 @@ EXIT_CODES = """exit codes:
   0  everything that can be checked on this machine passed
   1  a stub is at fault: wrong, not written, missing, a syntax error, an endless loop
   2  the course, the machine or the command is at fault (over several problems, 2 wins over 1)"""
-
-
-class UsageError(Exception):
-    """The command is at fault; the message says what would be right."""
 
 
 FAULTS = (UsageError, CourseError, ModuleNotFoundError, OSError)    # of the command, the course and the machine: told in a sentence
@@ -154,23 +151,6 @@ def _parsers():
     reset = command("reset", reset_command, "put the stub back, and keep a copy of what was there")
     reset.add_argument("problem")
 
-    verify = command("verify", verify_command, "for authors: prove that the problems, their right answers and their mistakes hold together")
-    verify.add_argument("problems", nargs="*", default=["all"], help="31, 31-33 or all (the default)")
-
-    new = command("new", new_command, "for authors: scaffold both halves of a problem", epilog=f"example: {COMMAND} new 41 rope")
-    new.add_argument("number", type=int)
-    new.add_argument("topic", help="lower-case words joined by _: rope, sliding_window")
-
-    publish = command("publish", publish_command, "for authors: make notebooks, a site and single pages from the lessons",
-                      "Runs the lessons that changed, and makes what is asked for from them. A lesson that fails to run fails the build. Needs the extra\n"
-                      "publish: pip install -e '.[publish]'. What ran is kept in .grader/, so that the next build runs only the lessons that changed.",
-                      epilog=f"example: {COMMAND} publish --notebooks --site public")
-    publish.add_argument("--notebooks", action="store_true", help="write the students' notebooks into notebooks/")
-    publish.add_argument("--check", action="store_true", help="say which notebooks do not match their lesson, stub or hints; nothing is run or written")
-    publish.add_argument("--site", type=Path, metavar="OUT", help="build the site into this folder, which is emptied when an earlier build wrote it")
-    publish.add_argument("--html", type=Path, metavar="OUT", help="write each lesson as one HTML file that needs no other, for a learning-management system")
-    publish.add_argument("--solutions", action="store_true", help="the site as the instructors' edition: with references, mistakes and other styles")
-
     device = command("device", device_command, "run a kernel on this machine's accelerator, and compile it for a TPU that is not here",
                      "Runs the stub of a problem that has a kernel on this machine's GPU or TPU, beside jax.nn.dot_product_attention (XLA, and cuDNN where\n"
                      "there is one), and prints a Markdown table: TFLOP/s, the share of the best, the largest error. With libtpu installed (the extra tpu)\n"
@@ -182,57 +162,11 @@ def _parsers():
     device.add_argument("--tune", action="store_true", help="also try other blocks at each size, and say which are best")
     device.add_argument("--interpret", action="store_true", help="run on the CPU in interpret mode, at tiny sizes, to try the command itself")
 
-    bench = command("bench", bench_command, "for authors: time the student's loop beside plain pytest, as ratios within one run")
-    bench.add_argument("--rounds", type=int, default=5, help="rounds; each runs every command once (default 5)")
+    if importlib.util.find_spec("grader.instructor"):                      # the students' course has no such folder
+        from grader.instructor.commands import add_to
+
+        add_to(command)
     return parser, list(commands.choices)
-
-
-def select(texts: Sequence[str], problems: list[Problem]) -> list[Problem]:
-    """The problems that `31`, `31-33`, `31,33` or `all` name, in order and once each."""
-    by_number = {problem.number: problem for problem in problems}
-    chosen: list[int] = []
-    for text in (part for argument in texts for part in argument.split(",") if part):
-        first, dash, last = text.partition("-")
-        if text == "all":
-            chosen += by_number
-        elif dash and first.isdigit() and last.isdigit():
-            within = [number for number in by_number if int(first) <= number <= int(last)]
-            if not within:
-                raise UsageError(f"there is no problem from {first} to {last}; there are {_spoken(by_number)}")
-            chosen += within
-        elif first.split("_")[0].isdigit() and not dash and int(first.split("_")[0]) in by_number:
-            chosen.append(int(first.split("_")[0]))
-        else:
-            raise UsageError(f"there is no problem {text!r}; there are {_spoken(by_number)}")
-    return [by_number[number] for number in dict.fromkeys(chosen)]
-
-
-def _spoken(numbers) -> str:
-    return ", ".join(map(str, numbers)) or "none"
-
-
-def one_problem(text: str) -> Problem:
-    """The problem that a text names, when it names one."""
-    chosen = select([text], _problems())
-    if len(chosen) != 1:
-        raise UsageError(f"name one problem, such as {chosen[0].number}")
-    return chosen[0]
-
-
-def _problems() -> list[Problem]:
-    problems = discover(course_root())
-    if not problems:
-        raise CourseError(f"there are no problems in {course_root() / 'problems'}")
-    return problems
-
-
-def _console(stderr: bool = False):
-    from rich.console import Console
-
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal and not os.environ.get("COLUMNS"):
-        return Console(stderr=stderr, highlight=False, width=80)
-    return console if console.width <= 100 else Console(stderr=stderr, highlight=False, width=100)
 
 
 def overview(arguments: list[str], parser) -> int:
@@ -242,7 +176,7 @@ def overview(arguments: list[str], parser) -> int:
     from grader.progress import where_it_stands
     from grader.report import terminal
 
-    problems = _problems()
+    problems = every_problem()
     rows, first_open, under_way = [], None, False
     for problem in problems:
         told, style = where_it_stands(problem)
@@ -251,12 +185,12 @@ def overview(arguments: list[str], parser) -> int:
             first_open, under_way = problem, told != "not started"
     upcoming = (f"problem {first_open.number}: {COMMAND} lesson {first_open.number}, then fill in {first_open.stub.relative_to(course_root()).as_posix()}"
                 if first_open else "every problem here is solved")
-    terminal.overview(rows, _console(), upcoming)
+    terminal.overview(rows, console_for(), upcoming)
     return 0
 
 
 def grade_command(options) -> int:
-    problems = select(options.problems, _problems())
+    problems = select(options.problems, every_problem())
     if options.file and len(problems) != 1:
         raise UsageError("--file grades one file against one problem: name one")
     quiet = options.quiet or options.json
@@ -264,7 +198,7 @@ def grade_command(options) -> int:
     for problem in problems:
         verdicts.append(verdict_on(problem, options.file, lambda problem: _spinner(problem, quiet)))
         if not options.json:
-            _show(verdicts[-1], _console(), options, problem)
+            _show(verdicts[-1], console_for(), options, problem)
     code = max((verdict.exit_code for verdict in verdicts), default=2)
     if options.json:
         from grader.report import machine
@@ -317,7 +251,7 @@ def _with_device(problem: Problem, file: Path | None, verdict: Verdict, progress
 
 def _spinner(problem: Problem, quiet: bool):
     """Says on a terminal what takes long, on standard error."""
-    console = _console(stderr=True)
+    console = console_for(stderr=True)
     if quiet or not console.is_terminal:
         return contextlib.nullcontext(lambda text: None)
 
@@ -344,32 +278,32 @@ def _show(verdict: Verdict, console, options, problem: Problem) -> None:
 
 def after(problem: Problem) -> Problem | None:
     """The problem that comes next."""
-    return next((p for p in _problems() if p.number > problem.number), None)
+    return next((p for p in every_problem() if p.number > problem.number), None)
 
 
 def watch_command(options) -> int:
     from grader.watch import watch
 
-    return watch(course_root(), one_problem(options.problem) if options.problem else None, _console())
+    return watch(course_root(), one_problem(options.problem) if options.problem else None, console_for())
 
 
 def debug_command(options) -> int:
     from grader.debug import debug
 
-    return debug(one_problem(options.problem), options.case, options.file, _console())
+    return debug(one_problem(options.problem), options.case, options.file, console_for())
 
 
 def hint_command(options) -> int:
     from grader.pages import show_hint
 
-    show_hint(one_problem(options.problem), _console(), also_earlier=options.all)
+    show_hint(one_problem(options.problem), console_for(), also_earlier=options.all)
     return 0
 
 
 def lesson_command(options) -> int:
     from grader.pages import show_lesson
 
-    problem, console = one_problem(options.problem), _console()
+    problem, console = one_problem(options.problem), console_for()
     with console.pager(styles=True) if console.is_terminal and sys.stdin.isatty() else contextlib.nullcontext():
         show_lesson(problem, console)
     return 0
@@ -388,27 +322,6 @@ def reset_command(options) -> int:
         print(f"what was there is kept as {kept}")
     print(f"{shown} is as it came")
     return 0
-
-
-def verify_command(options) -> int:
-    from grader.instructor.verify import verify
-
-    return verify(course_root(), select(options.problems, _problems()), _console())
-
-
-def publish_command(options) -> int:
-    from grader.instructor.publish import publish, stale
-
-    if options.solutions and not options.site:
-        raise UsageError("--solutions is an edition of the site: add --site OUT")
-    problems, root = _problems(), course_root()
-    if options.check:
-        faults = stale(root, problems)
-        print("\n".join([*faults, f"{COMMAND} publish --notebooks makes them anew"]) if faults else "every notebook matches its lesson, stub and hints")
-        return 2 if faults else 0
-    if not (options.notebooks or options.site or options.html):
-        raise UsageError("say what to make: --notebooks, --site OUT or --html OUT")
-    return publish(root, problems, _console(), into_notebooks=options.notebooks, site=options.site, html=options.html, solutions=options.solutions)
 
 
 def device_command(options) -> int:
@@ -440,15 +353,3 @@ def device_command(options) -> int:
     if report.trouble:
         print(f"grader: {report.trouble}", file=sys.stderr)
     return 1 if report.trouble or any("yours" in row.refused for row in report.rows) else 0
-
-
-def new_command(options) -> int:
-    from grader.instructor.new import scaffold
-
-    return scaffold(course_root(), options.number, options.topic, _console())
-
-
-def bench_command(options) -> int:
-    from grader.instructor.bench import bench
-
-    return bench(course_root(), options.rounds, _console())

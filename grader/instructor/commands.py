@@ -1,0 +1,67 @@
+"""The commands that only authors and instructors have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from grader.choose import UsageError, console_for, every_problem, select
+from grader.problem import course_root
+
+COMMAND = "python -m grader"
+
+
+def add_to(command: Callable) -> None:
+    """Adds them to the command line; `command(name, run, help, ...)` makes a parser."""
+    verify = command("verify", _verify, "for authors: prove that the problems, their right answers and their mistakes hold together")
+    verify.add_argument("problems", nargs="*", default=["all"], help="31, 31-33 or all (the default)")
+
+    new = command("new", _new, "for authors: scaffold both halves of a problem", epilog=f"example: {COMMAND} new 41 rope")
+    new.add_argument("number", type=int)
+    new.add_argument("topic", help="lower-case words joined by _: rope, sliding_window")
+
+    publish = command("publish", _publish, "for authors: make notebooks, a site and single pages from the lessons",
+                      "Runs the lessons that changed, and makes what is asked for from them. A lesson that fails to run fails the build. Needs the extra\n"
+                      "publish: pip install -e '.[publish]'. What ran is kept in .grader/, so that the next build runs only the lessons that changed.",
+                      epilog=f"example: {COMMAND} publish --notebooks --site public")
+    publish.add_argument("--notebooks", action="store_true", help="write the students' notebooks into notebooks/")
+    publish.add_argument("--check", action="store_true", help="say which notebooks do not match their lesson, stub or hints; nothing is run or written")
+    publish.add_argument("--site", type=Path, metavar="OUT", help="build the site into this folder, which is emptied when an earlier build wrote it")
+    publish.add_argument("--html", type=Path, metavar="OUT", help="write each lesson as one HTML file that needs no other, for a learning-management system")
+    publish.add_argument("--solutions", action="store_true", help="the site as the instructors' edition: with references, mistakes and other styles")
+
+    bench = command("bench", _bench, "for authors: time the student's loop beside plain pytest, as ratios within one run")
+    bench.add_argument("--rounds", type=int, default=5, help="rounds; each runs every command once (default 5)")
+
+
+def _verify(options) -> int:
+    from grader.instructor.verify import verify
+
+    return verify(course_root(), select(options.problems, every_problem()), console_for())
+
+
+def _publish(options) -> int:
+    from grader.instructor.publish import publish, stale
+
+    if options.solutions and not options.site:
+        raise UsageError("--solutions is an edition of the site: add --site OUT")
+    problems, root = every_problem(), course_root()
+    if options.check:
+        faults = stale(root, problems)
+        print("\n".join([*faults, f"{COMMAND} publish --notebooks makes them anew"]) if faults else "every notebook matches its lesson, stub and hints")
+        return 2 if faults else 0
+    if not (options.notebooks or options.site or options.html):
+        raise UsageError("say what to make: --notebooks, --site OUT or --html OUT")
+    return publish(root, problems, console_for(), into_notebooks=options.notebooks, site=options.site, html=options.html, solutions=options.solutions)
+
+
+def _new(options) -> int:
+    from grader.instructor.new import scaffold
+
+    return scaffold(course_root(), options.number, options.topic, console_for())
+
+
+def _bench(options) -> int:
+    from grader.instructor.bench import bench
+
+    return bench(course_root(), options.rounds, console_for())
