@@ -1,4 +1,4 @@
-"""Where the answer key comes from: the cache, or a process that computes it from `solutions/` while the student's worker runs."""
+"""Where the answer key comes from: `solutions/`, by the cache or by a process that computes it while the student's worker runs; or, in a students' course, `answers.npz`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ class Answers:
         self.key = AnswerKey()
         self._process: Process | None = None
         self._new = False
+        self.path: Path | None = None
         if problem.solutions is None:
-            raise CourseError(f"there is no answer key for {problem.name}: neither solutions/{problem.name}/ nor a key is here")
+            self.key = _released(problem)
+            return
         folder = state.folder(self.root, "keys")
         self.path = folder / f"{problem.name}-{key_digest(problem, seed)}.npz" if folder else None
         if self.path and self.path.exists():
@@ -102,6 +104,28 @@ class Answers:
         if ended.how != "finished":
             said = self._process.prints.strip().splitlines()
             raise CourseError(f"the reference of {self.problem.name} did not finish ({ended.how} {ended.detail}): {said[-1] if said else 'it said nothing'}")
+
+
+def _released(problem: Problem) -> AnswerKey:
+    """The key that came with a students' course."""
+    path = problem.released_key
+    if not path.exists():
+        raise CourseError(f"there is no answer key for {problem.name}: neither solutions/{problem.name}/ nor problems/{problem.name}/answers.npz is here")
+    try:
+        key = keys.load(path)
+    except Exception as error:
+        raise CourseError(f"problems/{problem.name}/answers.npz cannot be read: get it anew from the course") from error
+    if key.source != source_of(problem):
+        raise CourseError(f"problems/{problem.name}/answers.npz belongs to other checks, another stub or another grader: get the course's files anew")
+    return key
+
+
+def source_of(problem: Problem) -> str:
+    """Names what a released key has to fit: the checks, the shipped stub and the harness, of which students have their own copies."""
+    digest = hashlib.sha256()
+    for path in [problem.folder / "checks.py", problem.pristine, *(Path(__file__).with_name(f"{name}.py") for name in DECIDING if name != "reference")]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def key_digest(problem: Problem, seed: int) -> str:

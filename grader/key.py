@@ -17,7 +17,7 @@ import numpy as np
 from grader import wire
 from grader.verdict import Outcome
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass
@@ -40,15 +40,16 @@ class KnownMistake:
 
 @dataclass
 class AnswerKey:
-    """Answers by call id. `mistakes` is None while nobody has asked for them."""
+    """Answers by call id. `mistakes` is None while nobody has asked for them. `source` names the checks and the harness that a released key follows from."""
 
     answers: dict[int, Answer] = field(default_factory=dict)
     mistakes: list[KnownMistake] | None = None
+    source: str = ""
 
 
 def save(key: AnswerKey, path: Path) -> None:
     """Writes the key under a temporary name and renames it, so that nobody reads half of it."""
-    frames = {"answers": _packed([[id, answer.outcome, answer.allowed] for id, answer in key.answers.items()])}
+    frames = {"answers": _packed([[id, answer.outcome, answer.allowed] for id, answer in key.answers.items()], [key.source])}
     if key.mistakes is not None:
         told = [[id, outcome, {}] for m in key.mistakes for id, outcome in m.outcomes.items()]
         frames["mistakes"] = _packed(told, [[m.name, m.entry, m.sentence, len(m.outcomes)] for m in key.mistakes])
@@ -65,14 +66,14 @@ def save(key: AnswerKey, path: Path) -> None:
 
 def load(path: Path) -> AnswerKey:
     with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-        _, answers = _unpacked(stored["answers"])
+        [source], answers = _unpacked(stored["answers"])
         mistakes = None
         if "mistakes" in stored:
             listed, outcomes = _unpacked(stored["mistakes"])
             outcomes = iter(outcomes)
             mistakes = [KnownMistake(name, entry, sentence, {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)})
                         for name, entry, sentence, count in listed]
-    return AnswerKey({id: Answer(outcome, allowed) for id, outcome, allowed in answers}, mistakes)
+    return AnswerKey({id: Answer(outcome, allowed) for id, outcome, allowed in answers}, mistakes, source)
 
 
 def _packed(entries: list, listed=()) -> bytes:

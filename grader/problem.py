@@ -134,6 +134,11 @@ class Problem:
         return self.folder / ".stub.py"
 
     @property
+    def released_key(self) -> Path:
+        """The answer key that a students' course has in the place of `solutions/`."""
+        return self.folder / "answers.npz"
+
+    @property
     def lesson(self) -> Path:
         return self.folder / "README.md"
 

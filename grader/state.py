@@ -96,7 +96,7 @@ def prune(path: Path | None) -> None:
         if looked.exists() and time.time() - looked.stat().st_mtime < 3600:
             return
         looked.touch()
-        files = sorted(((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(path)), reverse=True)
+        files = sorted(((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(path) if entry.path != str(looked)), reverse=True)
         total = 0
         for _, size, name in files:
             total += size

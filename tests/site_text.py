@@ -29,7 +29,7 @@ def text_of(path: Path) -> str:
         parser = _Text()
         parser.feed(content)
         content = "".join(parser.parts)
-    return _squeezed(content)
+    return squeezed(content)
 
 
 def _strings(value):
@@ -54,9 +54,9 @@ def statements(path: Path) -> dict[str, str]:
         for node in ast.walk(function):
             simple = isinstance(node, ast.stmt) and not hasattr(node, "body")
             if simple and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-                found[_squeezed(ast.get_source_segment(source, node))] = _squeezed(ast.unparse(node))
+                found[squeezed(ast.get_source_segment(source, node))] = squeezed(ast.unparse(node))
     return {written: plain for written, plain in found.items() if len(written) >= SHORTEST}
 
 
-def _squeezed(text: str) -> str:
+def squeezed(text: str) -> str:
     return re.sub(r"[\s`]+", "", text)

@@ -129,6 +129,19 @@ def test_a_build_runs_what_changed_and_only_that(small):
     assert done.returncode == 0 and "every notebook matches" in done.stdout
 
 
+def test_a_site_is_built_after_a_build_that_was_cut_short(small):
+    """What Sphinx left behind half done is done anew."""
+    assert run(small, "--site", "out").returncode == 0
+    work = small / ".grader/site/students"
+    (work / "whole").unlink()
+    (work / "html/searchindex.js").unlink()
+    path = small / "problems/31_sdpa/README.md"
+    path.write_text(LESSON.replace("More prose", "Still more prose"), encoding="utf-8")
+    done = run(small, "--site", "out")
+    assert done.returncode == 0, done.stderr
+    assert "Still more prose" in (small / "out/notebooks/31_sdpa.html").read_text(encoding="utf-8") and (small / "out/searchindex.js").exists()
+
+
 @pytest.mark.parametrize("cell, told", [
     ("def f():\n    return 1 / 0\n\nf()", "README.md line 8 (cell-3, line 2): `return 1 / 0` fails: ZeroDivisionError: division by zero"),
     ("x = 1\nx = = 2", "README.md line 8 (cell-3, line 2): `x = = 2` fails: SyntaxError: invalid syntax"),

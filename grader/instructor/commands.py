@@ -30,6 +30,12 @@ def add_to(command: Callable) -> None:
     publish.add_argument("--html", type=Path, metavar="OUT", help="write each lesson as one HTML file that needs no other, for a learning-management system")
     publish.add_argument("--solutions", action="store_true", help="the site as the instructors' edition: with references, mistakes and other styles")
 
+    release = command("release", _release, "for instructors: write the students' course, without any solution",
+                      "Writes the course that students get: lessons, stubs, checks, answer keys, notebooks and the grader, without solutions/. Into an earlier\n"
+                      "release it writes what is new; a file that a student has changed is left as it is.", epilog=f"example: {COMMAND} release ../course --problems 31-35")
+    release.add_argument("out", type=Path, metavar="OUT", help="an empty folder, or one that an earlier release wrote")
+    release.add_argument("--problems", nargs="+", default=["all"], metavar="N", help="31, 31-33 or all (the default)")
+
     bench = command("bench", _bench, "for authors: time the student's loop beside plain pytest, as ratios within one run")
     bench.add_argument("--rounds", type=int, default=5, help="rounds; each runs every command once (default 5)")
 
@@ -53,6 +59,12 @@ def _publish(options) -> int:
     if not (options.notebooks or options.site or options.html):
         raise UsageError("say what to make: --notebooks, --site OUT or --html OUT")
     return publish(root, problems, console_for(), into_notebooks=options.notebooks, site=options.site, html=options.html, solutions=options.solutions)
+
+
+def _release(options) -> int:
+    from grader.instructor.release import release
+
+    return release(course_root(), select(options.problems, every_problem()), options.out, console_for())
 
 
 def _new(options) -> int:

@@ -15,7 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from grader import state
+from grader.instructor.notebooks import ANSI
 from grader.instructor.site import track
 from grader.problem import CourseError, Problem
 
@@ -39,12 +42,14 @@ def build(root: Path, executed: dict[Problem, NotebookNode], out: Path, *, solut
         raise CourseError("there is no place to build in: .grader/ cannot be written")
     source, built = work / "source", work / "html"
     wanted = _pages(root, executed, solutions)
-    _sync(source, wanted)
-    told("building the site: the pages")
-    _sphinx(root, work, source, built)
-    told("building the site: copying")
-    _drop_what_is_gone(built, {Path(name).with_suffix("").as_posix() for name in wanted})
-    _mirror(built, out)
+    told("building the site: waiting for another build of it")
+    with FileLock(work / "lock"):
+        _sync(source, wanted)
+        told("building the site: the pages")
+        _sphinx(root, work, source, built)
+        told("building the site: copying")
+        _drop_what_is_gone(built, {Path(name).with_suffix("").as_posix() for name in wanted})
+        _mirror(built, out)
     return f"{out / 'index.html'} is the site's first page: {len(executed)} problems" + (", with their solutions" if solutions else "")
 
 
@@ -82,11 +87,17 @@ def _sync(folder: Path, wanted: dict[str, bytes]) -> None:
 
 
 def _sphinx(root: Path, work: Path, source: Path, built: Path) -> None:
-    """Runs Sphinx in a process of its own; a warning is a fault of a page."""
+    """Runs Sphinx in a process of its own; a warning is a fault of a page. After a run that was cut short it begins anew."""
+    whole = work / "whole"
+    if not whole.exists():
+        for left in (built, work / "doctrees"):
+            shutil.rmtree(left, ignore_errors=True)
+    whole.unlink(missing_ok=True)
     done = subprocess.run([sys.executable, "-m", "sphinx", "-b", "html", "-j", "auto", "-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(work / "doctrees"),
                            str(source), str(built)], cwd=root, capture_output=True, text=True)
     if done.returncode:
-        raise CourseError("the site has faults:\n" + done.stderr.strip().replace(str(source) + "/", ""))
+        raise CourseError("the site has faults:\n" + ANSI.sub("", done.stderr).strip().replace(str(source) + "/", ""))
+    whole.touch()
 
 
 def _drop_what_is_gone(built: Path, pages: set[str]) -> None:
