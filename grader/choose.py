@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Sequence
 
@@ -60,3 +61,10 @@ def console_for(stderr: bool = False):
     if not console.is_terminal and not os.environ.get("COLUMNS"):
         return Console(stderr=stderr, highlight=False, width=80)
     return console if console.width <= 100 else Console(stderr=stderr, highlight=False, width=100)
+
+
+def need(extra: str, *modules: str) -> None:
+    """Raises UsageError, before anything runs, where a package of one of the extras is not installed."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"{missing[0]} is not installed; this needs the extra {extra}: pip install -e '.[{extra}]'")

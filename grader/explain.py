@@ -59,6 +59,8 @@ def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
         return f"{where} asks for more memory than the grader gives", "The cases are small: look for an array whose shape is a product of values, or a list that grows without end."
     if failure.type == "EOFError":
         return f"{where} reads standard input, which is empty here", "Take everything from the arguments; nobody can type while a verdict is made."
+    if failure.type == "BdbQuit":
+        return "it stops at a `breakpoint()`, where nobody can type", "Take it out for a verdict; it works under `python -m grader debug`."
     if failure.type == "RecursionError":
         return f"{where} calls itself without end", "A function that calls itself needs a case in which it does not."
     if "Non-hashable static arguments" in failure.message or failure.message.startswith("unhashable type"):

@@ -106,6 +106,10 @@ def _write(problem: Problem, cell: str) -> str:
     there = problem.stub.read_bytes() if problem.stub.exists() else b""
     if there == content:
         return ""
+    pristine = problem.pristine.read_bytes()
+    if content.strip() == pristine.strip() and there and there.strip() != pristine.strip():
+        raise cli.UsageError(f"the cell is as it came, and {shown_path(problem, problem.stub)} holds work of yours, which was left as it is; "
+                             f"`%grade {problem.number}` grades it, and `python -m grader reset {problem.number}` puts it back")
     kept, root = replace_stub(problem, content), problem.folder.parents[1]
     from_a_cell = state.recall(root, problem.name).get("cell") == state.digest(there)
     state.remember(root, problem.name, cell=state.digest(content))

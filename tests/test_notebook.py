@@ -178,6 +178,15 @@ def test_what_stood_in_the_file_is_kept(run, course):
     assert "is kept as" not in run("%%grade 31\n!two").html and len(kept(course)) == 2       # the same again
 
 
+def test_an_untouched_cell_does_not_overwrite_work(run, course):
+    """"Run All" in a fresh notebook leaves a stub that was filled in elsewhere as it is, and says what to do."""
+    stub = course / "problems/31_sdpa/stub.py"
+    stub.write_text(RIGHT)
+    shown = run("%%grade 31\n" + (course / "problems/31_sdpa/.stub.py").read_text(encoding="utf-8"))
+    assert "the cell is as it came, and problems/31_sdpa/stub.py holds work of yours, which was left as it is; `%grade 31` grades it" in shown.errors
+    assert stub.read_text() == RIGHT and not kept(course)
+
+
 @pytest.mark.parametrize("fails, told", [("kept", "your problems/31_sdpa/stub.py could not be copied to a safe place, so it was left as it is"),
                                          ("problems", "problems/31_sdpa/stub.py cannot be written to; it was left as it is")])
 def test_a_file_that_cannot_be_written_is_left(run, course, monkeypatch, fails, told):

@@ -5,13 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from grader.instructor import notebooks, proofread, publish
 from grader.instructor.lesson import builds_on, cells_of
-from grader.problem import discover
+from grader.instructor.site import place
+from grader.problem import CourseError, discover
 from tests.conftest import PROBLEMS, ROOT
 
 LESSON = """# 7 · A title
@@ -152,7 +154,7 @@ def test_a_lesson_that_fails_fails_the_build_with_its_line(small, cell, told):
     (small / "problems/31_sdpa/README.md").write_text(LESSON.replace("x = 2\nprint(x)", cell), encoding="utf-8")
     done = run(small, "--notebooks", "--html", "pages")
     assert done.returncode == 2 and told in done.stdout and done.stdout.endswith("nothing was written\n")
-    assert not (small / "notebooks").exists() and not (small / "pages").exists()
+    assert not (small / "notebooks").exists() and not any((small / "pages").iterdir())
 
 
 @pytest.mark.parametrize("text, told", [(None, "README.md is missing"), ("", "README.md is empty")], ids=["missing", "empty"])
@@ -185,12 +187,81 @@ def test_a_torn_notebook_is_told(small, text):
 @pytest.mark.parametrize("arguments, told", [
     ([], "say what to make: --notebooks, --site OUT or --html OUT"), (["--solutions"], "--solutions is an edition of the site: add --site OUT"),
     (["--site", "problems"], "problems holds something that is no site of this course, and would be lost; name an empty folder"),
-    (["--html", "pyproject.toml"], "pyproject.toml cannot be made")])
+    (["--site", "pyproject.toml"], "pyproject.toml is a file; name a folder"), (["--site", "problems/.."], "problems/.. holds the course itself; name another folder"),
+    (["--html", "pyproject.toml"], "pyproject.toml cannot be made"), (["--check", "--site", "out"], "--check makes nothing")])
 def test_what_cannot_be_made_is_told(small, arguments, told):
-    """Exit code 2, a sentence, and nothing lost."""
+    """Exit code 2, a sentence, and nothing lost; before any lesson runs."""
     done = run(small, *arguments)
+    assert "ran" not in done.stdout
     assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
     assert (small / "problems/31_sdpa/stub.py").exists()
+
+
+@pytest.fixture
+def built(tmp_path):
+    """A folder as Sphinx leaves it, and a place that holds the site."""
+    (tmp_path / "built/_static").mkdir(parents=True)
+    for name in ("index.html", "_static/track.css"):
+        (tmp_path / "built" / name).write_text("new", encoding="utf-8")
+    place.replace(tmp_path / "built", tmp_path / "out", "students' site")
+    return tmp_path / "built", tmp_path / "out"
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_site_replaces_the_one_before_it_and_leaves_nothing_beside_it(built, tmp_path):
+    """A page that is gone goes; nothing but the site is left, also through a path with dots and a link."""
+    source, out = built
+    (source / "index.html").rename(source / "home.html")
+    (tmp_path / "link").symlink_to(out, target_is_directory=True)
+    for path in (out, tmp_path / "x" / ".." / "out", tmp_path / "link"):
+        place.refuse(ROOT, path, "students' site")
+        place.replace(source, path, "students' site")
+        assert files(out) == {"home.html", "_static/track.css", ".nojekyll", place.MARK}
+    assert {path.name for path in tmp_path.iterdir()} == {"built", "out", "link"}
+
+
+@pytest.mark.parametrize("spoil, told", [
+    (lambda out: (out / "notes.txt").write_text("mine"), "holds what no build wrote, and it would be lost: notes.txt"),
+    (lambda out: (out / place.MARK).unlink(), "holds something that is no site of this course"),
+    (lambda out: (out / place.MARK).write_text("instructors' edition\n"), "holds the instructors' edition; give the students' site a folder of its own")],
+    ids=["a file of one's own", "no mark", "the other edition"])
+def test_what_would_be_lost_is_not_written_over(built, spoil, told):
+    _, out = built
+    spoil(out)
+    before = files(out)
+    with pytest.raises(CourseError, match=told):
+        place.refuse(ROOT, out, "students' site")
+    assert files(out) == before
+
+
+@pytest.mark.parametrize("step", ["copytree", "rename"])
+def test_a_site_that_cannot_be_written_leaves_the_one_before_it(built, monkeypatch, step):
+    """A full disk is told with its reason, and the old site is still whole."""
+    source, out = built
+    full = OSError(28, "No space left on device")
+    if step == "copytree":
+        def fill(source, new, **_):
+            new.mkdir()
+            raise shutil.Error([("a", "b", str(full))])
+        monkeypatch.setattr(shutil, step, fill)
+    else:
+        monkeypatch.setattr(Path, step, lambda *_: (_ for _ in ()).throw(full))
+    before = files(out)
+    with pytest.raises(CourseError, match="could not be written to .*No space left on device"):
+        place.replace(source, out, "students' site")
+    assert files(out) == before and {path.name for path in out.parent.iterdir()} == {"built", "out"}
+
+
+def test_a_fault_of_a_page_is_told_by_the_lessons_line(small):
+    """A link that leads nowhere: Sphinx tells a line of the notebook, the author reads that of the lesson."""
+    path = small / "problems/31_sdpa/README.md"
+    path.write_text(LESSON.replace("Problem 40.", "Some text.\n\nSee [there](nowhere.md)."), encoding="utf-8")
+    done = run(small, "--site", "out")
+    line = path.read_text(encoding="utf-8").splitlines().index("See [there](nowhere.md).") + 1
+    assert done.returncode == 2 and f"problems/31_sdpa/README.md:{line}: WARNING" in done.stderr and not (small / "out").exists()
 
 
 def test_a_course_without_a_repository_says_which_setting_is_missing(small):

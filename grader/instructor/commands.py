@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from grader.choose import UsageError, console_for, every_problem, select
+from grader.choose import UsageError, console_for, every_problem, need, select
 from grader.problem import course_root
 
 COMMAND = "python -m grader"
@@ -41,6 +41,7 @@ def add_to(command: Callable) -> None:
 
 
 def _verify(options) -> int:
+    need("author", "jupytext", "nbclient", "ipykernel", "matplotlib")
     from grader.instructor.verify import verify
 
     return verify(course_root(), select(options.problems, every_problem()), console_for())
@@ -52,7 +53,10 @@ def _publish(options) -> int:
     if options.solutions and not options.site:
         raise UsageError("--solutions is an edition of the site: add --site OUT")
     problems, root = every_problem(), course_root()
+    if options.check and (options.notebooks or options.site or options.html):
+        raise UsageError("--check makes nothing: leave it out, or leave out what is to be made")
     if options.check:
+        need("publish", "jupytext", "nbformat")
         faults = stale(root, problems)
         print("\n".join([*faults, f"{COMMAND} publish --notebooks makes them anew"]) if faults else "every notebook matches its lesson, stub and hints")
         return 2 if faults else 0

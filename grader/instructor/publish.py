@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import importlib.util
 import json
 import os
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader import sandbox, state
+from grader.choose import need
 from grader.instructor import notebooks
 from grader.instructor.notebooks import LessonFails
 from grader.problem import CourseError, Problem
@@ -18,53 +18,68 @@ from grader.problem import CourseError, Problem
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+SITE_NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton", "sphinx_design", "filelock")
 Executed = dict[Problem, "NotebookNode"]
 
 
 def publish(root: Path, problems: list[Problem], console, *, into_notebooks: bool = False, site: Path | None = None, html: Path | None = None,
             solutions: bool = False) -> int:
-    """Builds what is asked for; returns 0, or 2 when a lesson fails (then nothing is written, and each failing lesson is told)."""
+    """Builds what is asked for; returns 0, 2 when a lesson fails (then nothing is written, and each failing lesson is told), or 130 when it is stopped."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    _need("nbclient", "ipykernel", "matplotlib", *(["sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton", "sphinx_design"] if site else []),
-          *(["nbconvert"] if html else []))
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console,
-                  disable=not console.is_terminal) as progress:
-        steps = progress.add_task("running the lessons", total=len(problems))
-        ran: list[int] = []
-        executed, failed = _run(root, problems, ran.append, lambda: progress.update(steps, advance=1))
-        if failed:
-            progress.stop()
-            for problem, fault in failed:
-                console.print(f"[bold red]✗[/] {problem.name}: ", end="")
-                console.print(fault, markup=False, soft_wrap=True)
-            console.print("nothing was written")
-            return 2
-        console.print(f"ran {_listed(ran)}" + (f"; {len(problems) - len(ran)} unchanged since they ran" if len(ran) < len(problems) else ""))
-        if into_notebooks:
-            write(root, executed)
-            console.print(f"notebooks/ holds {len(executed)} notebooks")
-        if site:
-            from grader.instructor.site.build import build
+    need("publish", "nbclient", "ipykernel", "matplotlib", *(SITE_NEEDS if site else ()), *(["nbconvert"] if html else []))
+    _prepare(root, site, html, solutions)
+    bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, disable=not console.is_terminal, transient=True)
+    try:
+        with bars as progress:
+            return _publish(root, problems, console, progress, into_notebooks, site, html, solutions)
+    except KeyboardInterrupt:
+        console.print("stopped; what was there before stays as it was")
+        return 130
 
-            steps = progress.add_task("building the site", total=None)
-            console.print(build(root, executed, site, solutions=solutions, told=lambda text: progress.update(steps, description=text)), soft_wrap=True)
-        if html:
-            from grader.instructor.single import export
 
-            steps = progress.add_task("writing single files", total=len(executed))
-            for problem, notebook in executed.items():
-                export(problem, notebook, html)
-                progress.update(steps, advance=1)
-            console.print(f"{html} holds {len(executed)} files that need no other", soft_wrap=True)
+def _prepare(root: Path, site: Path | None, html: Path | None, solutions: bool) -> None:
+    """What cannot be written to is told before any lesson runs."""
+    if site is not None:
+        from grader.instructor.site import place
+        from grader.instructor.site.build import EDITIONS
+
+        place.refuse(root, site, EDITIONS[solutions])
+    if html is not None:
+        try:
+            html.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CourseError(f"{html} cannot be made: {error.strerror}") from error
+
+
+def _publish(root: Path, problems: list[Problem], console, progress, into_notebooks: bool, site: Path | None, html: Path | None, solutions: bool) -> int:
+    steps = progress.add_task("running the lessons", total=len(problems))
+    ran: list[int] = []
+    executed, failed = _run(root, problems, ran.append, lambda: progress.update(steps, advance=1))
+    if failed:
+        for problem, fault in failed:
+            console.print(f"[bold red]✗[/] {problem.name}: ", end="")
+            console.print(fault, markup=False, soft_wrap=True)
+        console.print("nothing was written")
+        return 2
+    console.print(f"ran {_listed(ran)}" + (f"; {len(problems) - len(ran)} unchanged since they ran" if len(ran) < len(problems) else ""))
+    if into_notebooks:
+        write(root, executed)
+        console.print(f"notebooks/ holds {len(executed)} notebooks")
+    if site is not None:
+        from grader.instructor.site.build import build
+
+        steps = progress.add_task("building the site", total=None)
+        console.print(build(root, executed, site, solutions=solutions, told=lambda text: progress.update(steps, description=text)), soft_wrap=True)
+    if html is not None:
+        from grader.instructor.single import export
+
+        steps = progress.add_task("writing single files", total=len(executed))
+        for problem, notebook in executed.items():
+            export(problem, notebook, html)
+            progress.update(steps, advance=1)
+        console.print(f"{html} holds {len(executed)} files that need no other", soft_wrap=True)
     return 0
-
-
-def _need(*modules: str) -> None:
-    """What is missing is told before anything runs."""
-    for name in modules:
-        if importlib.util.find_spec(name) is None:
-            raise CourseError(f"{name} is not installed; publishing needs the extra publish: pip install -e '.[publish]'")
 
 
 def _listed(numbers: list[int]) -> str:

@@ -6,7 +6,6 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader import state
 from grader.problem import CourseError, Problem
 
 if TYPE_CHECKING:
@@ -19,7 +18,8 @@ TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_mathjax -%}
 <script>MathJax = {tex: {inlineMath: [['$', '$'], ['\\\\(', '\\\\)']], processEscapes: true}, options: {ignoreHtmlClass: 'highlight|jp-OutputArea'}};</script>
 <script>{{ resources.mathjax }}</script>
-<style>body { max-width: 60rem; margin: 0 auto; padding: 0 1rem; } .jp-RenderedHTMLCommon { font-size: 16px; } .jp-InputPrompt, .jp-OutputPrompt { display: none; } .jp-RenderedImage img { max-width: 100%; height: auto; }</style>
+<style>body { max-width: 60rem; margin: 0 auto; padding: 0 1rem; } .jp-RenderedHTMLCommon { font-size: 16px; } .jp-InputPrompt, .jp-OutputPrompt { display: none; } .jp-RenderedImage img { max-width: 100%; height: auto; }
+.jp-Notebook pre, .jp-Notebook .highlight pre { white-space: pre; word-break: normal; overflow-x: auto; } mjx-container { max-width: 100%; overflow-x: auto; overflow-y: hidden; }</style>
 {%- endblock -%}"""
 
 
@@ -34,10 +34,9 @@ def export(problem: Problem, notebook: NotebookNode, folder: Path) -> None:
     text, _ = exporter.from_notebook_node(notebook, dict(metadata=dict(name=f"{problem.number} · {problem.title}"), mathjax=mathjax()))
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{problem.name}.html").write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CourseError(f"{folder} cannot be made: {error.strerror}") from error
-    if not state.write(folder / f"{problem.name}.html", text.encode()):
-        raise CourseError(f"{folder / problem.name}.html cannot be written")
+        raise CourseError(f"{folder / problem.name}.html cannot be written: {error.strerror}") from error
 
 
 def mathjax() -> str:

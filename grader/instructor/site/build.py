@@ -6,7 +6,7 @@ nothing of it can reach the students' site.
 
 from __future__ import annotations
 
-import contextlib
+import json
 import re
 import shutil
 import subprocess
@@ -18,16 +18,19 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from grader import state
+from grader.instructor.lesson import cells_of
 from grader.instructor.notebooks import ANSI
-from grader.instructor.site import track
+from grader.instructor.site import place, track
 from grader.problem import CourseError, Problem
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 HERE = Path(__file__).parent
+PLACE = re.compile(r"notebooks/(\w+)\.ipynb:(\d+)")
+NOT_FOR_STUDENTS = "Instructors' edition: with all solutions. Not for students."
 PAGES = ("how_the_grader_decides", "glossary", "instructors")
-MARK = ".attention-track-site"                      # stands in a folder that an earlier build wrote, which may be emptied
+EDITIONS = ("students' site", "instructors' edition")
 
 
 def build(root: Path, executed: dict[Problem, NotebookNode], out: Path, *, solutions: bool, told: Callable[[str], None]) -> str:
@@ -36,7 +39,8 @@ def build(root: Path, executed: dict[Problem, NotebookNode], out: Path, *, solut
     Raises:
         CourseError: `out` holds something else, or Sphinx finds a fault in a page.
     """
-    _refuse_what_is_not_ours(root, out)
+    edition = EDITIONS[solutions]
+    place.refuse(root, out, edition)
     work = state.folder(root, "site", "instructors" if solutions else "students")
     if work is None:
         raise CourseError("there is no place to build in: .grader/ cannot be written")
@@ -46,10 +50,10 @@ def build(root: Path, executed: dict[Problem, NotebookNode], out: Path, *, solut
     with FileLock(work / "lock"):
         _sync(source, wanted)
         told("building the site: the pages")
-        _sphinx(root, work, source, built)
+        _sphinx(root, work, source, built, edition)
         told("building the site: copying")
         _drop_what_is_gone(built, {Path(name).with_suffix("").as_posix() for name in wanted})
-        _mirror(built, out)
+        place.replace(built, out, edition)
     return f"{out / 'index.html'} is the site's first page: {len(executed)} problems" + (", with their solutions" if solutions else "")
 
 
@@ -86,7 +90,7 @@ def _sync(folder: Path, wanted: dict[str, bytes]) -> None:
                 raise CourseError(f"{path} cannot be written")
 
 
-def _sphinx(root: Path, work: Path, source: Path, built: Path) -> None:
+def _sphinx(root: Path, work: Path, source: Path, built: Path, edition: str) -> None:
     """Runs Sphinx in a process of its own; a warning is a fault of a page. After a run that was cut short it begins anew."""
     whole = work / "whole"
     if not whole.exists():
@@ -94,10 +98,20 @@ def _sphinx(root: Path, work: Path, source: Path, built: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
     whole.unlink(missing_ok=True)
     done = subprocess.run([sys.executable, "-m", "sphinx", "-b", "html", "-j", "auto", "-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(work / "doctrees"),
+                           *([f"-Dhtml_title=The attention track: {edition}", f"-Dhtml_theme_options.announcement={NOT_FOR_STUDENTS}"] if edition == EDITIONS[1] else []),
                            str(source), str(built)], cwd=root, capture_output=True, text=True)
     if done.returncode:
-        raise CourseError("the site has faults:\n" + ANSI.sub("", done.stderr).strip().replace(str(source) + "/", ""))
+        told = ANSI.sub("", done.stderr).strip().replace(str(source) + "/", "")
+        raise CourseError("the site has faults:\n" + PLACE.sub(lambda found: _in_lesson(root, source, found), told))
     whole.touch()
+
+
+def _in_lesson(root: Path, source: Path, found: re.Match) -> str:
+    """A place in a notebook, as myst-nb counts (10000 lines a cell), as a place in its lesson."""
+    index, line = divmod(int(found[2]), 10_000)
+    text = json.loads((source / "notebooks" / f"{found[1]}.ipynb").read_text(encoding="utf-8"))["cells"][index - 1]["source"]
+    cell = next((cell for cell in cells_of(root / "problems" / found[1] / "README.md") if cell.source == "".join(text)), None)
+    return f"problems/{found[1]}/README.md:{cell.line + line - 2}" if cell else found[0]
 
 
 def _drop_what_is_gone(built: Path, pages: set[str]) -> None:
@@ -114,18 +128,3 @@ def _drop_what_is_gone(built: Path, pages: set[str]) -> None:
     for path in (built / "_images").glob("*"):
         if path.name not in used:
             path.unlink()
-
-
-def _refuse_what_is_not_ours(root: Path, out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir()) and not (out / MARK).exists()):
-        raise CourseError(f"{out} holds something that is no site of this course, and would be lost; name an empty folder")
-    if out.resolve() in (root.resolve(), *root.resolve().parents):
-        raise CourseError(f"{out} holds the course itself; name another folder")
-
-
-def _mirror(built: Path, out: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(out)
-    shutil.copytree(built, out, ignore=shutil.ignore_patterns(".buildinfo*", "objects.inv"))
-    (out / MARK).write_text("built by `python -m grader publish --site`; the next build replaces this folder\n", encoding="utf-8")
-    (out / ".nojekyll").write_text("", encoding="utf-8")                # GitHub Pages would drop folders that begin with _

@@ -74,7 +74,7 @@ def _line(above: tuple[float, float], below: tuple[float, float]) -> str:
 
 def _box(problem: Problem, x: float, y: float) -> str:
     lines = _wrapped(problem.title, 21)
-    first = y + HEIGHT / 2 + (5 if len(lines) == 1 else -3)
+    first = y + HEIGHT / 2 + 5 - 8 * (len(lines) - 1)
     words = "".join(f'<tspan x="{x + 34:g}" y="{first + 16 * i:g}">{escape(line)}</tspan>' for i, line in enumerate(lines))
     return (f'<a href="notebooks/{problem.name}.html"><rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
             f'<text class="number" x="{x + 8:g}" y="{y + HEIGHT / 2 + 5:g}">{problem.number}</text><text>{words}</text></a>')
