@@ -13,7 +13,8 @@ from grader.problem import Problem
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-WIDTH, HEIGHT, GAP_X, GAP_Y = 176, 58, 14, 44       # of a box, and between boxes, in pixels at full width
+WIDTH, HEIGHT, GAP_X, GAP_Y = 176, 58, 20, 44       # of a box, and between boxes, in pixels at full width
+MOST_IN_A_ROW = 4
 
 
 def home(text: str, executed: Mapping[Problem, NotebookNode], parts: Mapping[str, list[str]]) -> str:
@@ -49,9 +50,16 @@ def layers(problems: list[Problem]) -> list[list[Problem]]:
     return [[p for p in problems if depth[p.number] == level] for level in sorted({*depth.values()})]
 
 
+def _split(layer: list[Problem]) -> list[list[Problem]]:
+    """A layer in rows of about the same length, none too long to be read at the width of a page."""
+    count = -(-len(layer) // MOST_IN_A_ROW)
+    edges = [round(i * len(layer) / count) for i in range(count + 1)]
+    return [layer[start:end] for start, end in zip(edges, edges[1:])]
+
+
 def drawn(problems: list[Problem]) -> str:
     """The map as inline SVG, whose boxes are links."""
-    rows = layers(problems)
+    rows = [row for layer in layers(problems) for row in _split(layer)]
     width = max(len(row) for row in rows) * (WIDTH + GAP_X) - GAP_X
     height = len(rows) * (HEIGHT + GAP_Y) - GAP_Y
     place = {}
