@@ -42,9 +42,9 @@ def browser():
         chromium.close()
 
 
-def serious(page, within: str) -> list[str]:
-    """What axe-core finds to be serious or critical within a part of a page: the rule, the element and what is wrong there."""
+def serious(page, within: str, *rules: str) -> list[str]:
+    """What axe-core finds to be serious or critical within a part of a page, by all of its rules or by some: the rule, the element and what is wrong there."""
     axe = needed("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page, context=within).response["violations"]
+    found = axe.run(page, context=within, options=dict(runOnly=dict(type="rule", values=[*rules])) if rules else None).response["violations"]
     return [f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}"
             for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]
