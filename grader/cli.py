@@ -15,9 +15,9 @@ from pathlib import Path
 from grader import sandbox
 from grader.choose import UsageError, console_for, every_problem, one_problem, select
 from grader.problem import CourseError, Problem, course_root, read
+from grader.report.words import COMMAND
 from grader.verdict import Verdict
 
-COMMAND = "python -m grader"
 EXIT_CODES = """exit codes:
   0  everything that can be checked on this machine passed
   1  a stub is at fault: wrong, not written, missing, a syntax error, an endless loop

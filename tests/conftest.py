@@ -24,6 +24,25 @@ def sdpa() -> Problem:
     return PROBLEMS[31]
 
 
+@pytest.fixture(scope="session")
+def once(tmp_path_factory, worker_id):
+    """A folder that one of the tests' processes makes for all of them: `once("released", make)` calls `make(folder)` if nobody has."""
+    from filelock import FileLock
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+
+    def made(name: str, make) -> Path:
+        whole = shared / f"{name}.whole"
+        with FileLock(shared / f"{name}.lock"):
+            if not whole.exists():
+                make(shared / name)
+                whole.touch()
+        return shared / name
+
+    return made
+
+
 @pytest.fixture
 def attempt(tmp_path):
     """Grades a text as the stub of a problem: `attempt("def sdpa(q, k, v): ...")` gives its Verdict. The file is named stub.py."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import html.parser
 import json
 import re
@@ -56,6 +57,14 @@ def statements(path: Path) -> dict[str, str]:
             if simple and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
                 found[squeezed(ast.get_source_segment(source, node))] = squeezed(ast.unparse(node))
     return {written: plain for written, plain in found.items() if len(written) >= SHORTEST}
+
+
+@functools.cache
+def unsaid(root: Path, also_said: str = "") -> set[str]:
+    """The statements of all solutions, in both forms, that nothing under `problems/` says, nor `also_said`."""
+    said = "".join(text_of(path) for path in (root / "problems").rglob("*") if path.suffix in (".md", ".py")) + squeezed(also_said)
+    found = [pair for path in (root / "solutions").rglob("*.py") for pair in statements(path).items()]
+    return {form for pair in found if not any(form in said for form in pair) for form in pair}
 
 
 def squeezed(text: str) -> str:

@@ -11,13 +11,12 @@ import threading
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
-from filelock import FileLock
 
 from grader.instructor.notebooks import compose, repository_of, sources
 from grader.instructor.site import edition
 from tests.browser import browser, serious  # noqa: F401
 from tests.conftest import PROBLEMS, ROOT
-from tests.site_text import statements, text_of
+from tests.site_text import statements, text_of, unsaid
 
 LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
 PAGES = ["index.html", *LESSONS, "how_the_grader_decides.html", "glossary.html", "instructors.html", "search.html", "genindex.html"]
@@ -32,14 +31,9 @@ def publish(*arguments):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, worker_id):
-    """The students' site and the single files, from one command, which one of the tests' processes runs for all of them."""
-    own = tmp_path_factory.getbasetemp()
-    out = (own if worker_id == "master" else own.parent) / "published"
-    with FileLock(f"{out}.lock"):
-        if not (out / "html").exists():
-            publish("--site", out / "site", "--html", out / "html")
-    return out
+def built(once):
+    """The students' site and the single files, from one command."""
+    return once("published", lambda out: publish("--site", out / "site", "--html", out / "html"))
 
 
 @pytest.fixture(scope="module")
@@ -227,18 +221,10 @@ def texts(*folders):
             if path.suffix in (".html", ".ipynb", ".md", ".txt") and "_static" not in path.parts}
 
 
-@functools.cache
-def secrets():
-    """The statements of all solutions that no stub and no lesson says."""
-    said = "".join(text_of(path) for path in (ROOT / "problems").rglob("*") if path.suffix in (".md", ".py"))
-    found = [pair for path in (ROOT / "solutions").rglob("*.py") for pair in statements(path).items()]
-    return {form for pair in found if not any(form in said for form in pair) for form in pair}
-
-
 def test_no_statement_of_a_solution_is_published(built):
     """No statement from the body of a reference, a mistake or another style is in the site, the single files or the notebooks."""
-    assert len(secrets()) > 500
-    leaks = {(path.name, statement) for path, text in texts(built / "site", built / "html", ROOT / "notebooks").items() for statement in secrets() if statement in text}
+    assert len(unsaid(ROOT)) > 500
+    leaks = {(path.name, statement) for path, text in texts(built / "site", built / "html", ROOT / "notebooks").items() for statement in unsaid(ROOT) if statement in text}
     assert not leaks
 
 
@@ -253,5 +239,5 @@ def test_the_instructors_edition_has_them_all_and_says_what_it_is(tmp_path):
             assert not missing, path
         for _, _, sentence, _ in edition.bank((problem.solutions / "mistakes.py").read_text(encoding="utf-8")):
             assert sentence and re.sub(r"\W+", "", sentence.split("$")[0]) in re.sub(r"\W+", "", said)
-    assert any(form in said for form in secrets())
+    assert any(form in said for form in unsaid(ROOT))
     assert all("Not for students." in path.read_text(encoding="utf-8") for path in out.rglob("*.html") if "_static" not in path.parts)

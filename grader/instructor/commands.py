@@ -7,8 +7,7 @@ from pathlib import Path
 
 from grader.choose import UsageError, console_for, every_problem, need, select
 from grader.problem import course_root
-
-COMMAND = "python -m grader"
+from grader.report.words import COMMAND
 
 
 def add_to(command: Callable) -> None:
