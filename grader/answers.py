@@ -11,7 +11,7 @@ from grader import state
 from grader.call import Call
 from grader.key import Answer, AnswerKey, KnownMistake
 from grader.problem import CourseError, Problem
-from grader.sandbox import Limits, Process
+from grader.sandbox import Child, Limits, Process
 from grader.verdict import Outcome
 
 PATIENT = Limits(cpu=300, wall=600, memory=8 << 30)
@@ -93,7 +93,7 @@ class Answers:
             if not (self.problem.solutions / part).exists():
                 raise CourseError(f"solutions/{self.problem.name}/{part} is missing")
         self._new = True
-        self._process = Process("grader.reference", limits=PATIENT)
+        self._process = Process(Child("grader.reference"), PATIENT)
         order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls),
                      cache=str(state.folder(self.root, "xla", "reference") or ""))
         self._process.send([(order, None), *(call.to_wire() for call in self.calls)])

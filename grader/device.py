@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.problem import Problem
-from grader.sandbox import Limits, Process
+from grader.sandbox import Child, Limits, Process
 
 PATIENT = Limits(cpu=600, wall=600, memory=64 << 30)
 HARDWARE = {"gpu": ("/dev", "nvidia[0-9]*"), "tpu": ("/dev", "accel*")}
@@ -63,7 +63,7 @@ def usable() -> str:
 def measure(problem: Problem, path: Path, source: str, *, table: str, platform: str, tune: bool = False, ahead: bool = False,
             progress: Callable[[str], None] = lambda text: None) -> Report:
     """Runs the file in a process of its own: `table` names the sizes of the problem's `DEVICE` to go through. `platform` "cpu" interprets the kernel."""
-    worker = Process("grader.device_worker", limits=PATIENT, platforms="cpu" if platform in ("cpu", "") else "")
+    worker = Process(Child("grader.device_worker", platforms="cpu" if platform in ("cpu", "") else ""), PATIENT)
     order = dict(checks=str(problem.folder / "checks.py"), stub=str(path), source=source, name=problem.names[0], table=table, platform=platform, tune=tune, ahead=ahead)
     worker.send([(order, None)])
     found: dict[str, Any] = dict(rows=[], compiled=[])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader import state
 from grader.problem import CourseError, Problem
-from grader.sandbox import Limits, Process
+from grader.sandbox import Child, Limits, Process
 from grader.stub import Stub, open_stub, shown_path
 from grader.verdict import Check, EntryVerdict, Finding, Status, Verdict
 
@@ -39,7 +39,7 @@ def grade(problem: Problem, path: Path | None = None, *, worker: Process | None 
 
 def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
     """A worker that imports what the problem needs and then waits for `grade`."""
-    return Process("grader.worker", *(["flax"] if problem.needs_flax else []), limits=limits)
+    return Process(Child("grader.worker", *(["flax"] if problem.needs_flax else [])), limits)
 
 
 def _without_running(problem: Problem, stub: Stub, seconds: float) -> Verdict:

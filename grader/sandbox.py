@@ -27,12 +27,13 @@ interrupted = threading.Event()                 # set by Ctrl-C, since its excep
 
 @dataclass(frozen=True)
 class Limits:
-    """`cpu` and `wall` seconds bound the time between two signs of life; `memory` bytes come on top of what JAX itself takes."""
+    """`cpu` and `wall` seconds bound the time between two signs of life, `total` seconds all of it; `memory` bytes come on top of what JAX itself takes."""
 
     cpu: float = 8.0
     wall: float = 30.0
     memory: int = 4 << 30
     output: int = 32 << 20
+    total: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,43 @@ class Ended:
     line: int | None = None
 
 
+def environment_for(platforms: str = "cpu") -> dict[str, str]:
+    """The environment of a helper process: clean, so that a verdict is the same everywhere."""
+    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    return kept | dict(PYTHONPATH=str(ROOT), PYTHONUTF8="1", PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0",
+                       TF_CPP_MIN_LOG_LEVEL="3") | (dict(JAX_PLATFORMS=platforms) if platforms else {})
+
+
+class Child(subprocess.Popen):
+    """One of the grader's modules in a process of its own, in a group and a scratch folder of its own."""
+
+    def __init__(self, module: str, *arguments: str, platforms: str = "cpu"):
+        self.scratch = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
+        own_group = dict(start_new_session=True) if POSIX else dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)
+        super().__init__([sys.executable, "-W", "ignore", "-m", module, *arguments], cwd=self.scratch.name, env=environment_for(platforms),
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own_group)
+
+    def end(self) -> None:
+        """Ends it, and what it started and did not send away."""
+        try:
+            if POSIX:
+                os.killpg(self.pid, signal.SIGKILL)
+            else:
+                self.kill()
+        except OSError:
+            pass
+        self.wait()
+
+    def clear(self) -> None:
+        """Once nobody reads from it any more: its scratch folder goes."""
+        self.scratch.cleanup()
+
+
 class Process:
     """A helper process that speaks `wire` frames. `prints` is what its standard error said, cut in the middle when it is long."""
 
-    def __init__(self, module: str, *arguments: str, limits: Limits = Limits(), watched_file: str = "", platforms: str = "cpu"):
-        self.limits, self.watched_file = limits, watched_file
-        self.scratch = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
-        environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-        environment |= dict(PYTHONPATH=str(ROOT), PYTHONUTF8="1", PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0",
-                            TF_CPP_MIN_LOG_LEVEL="3") | (dict(JAX_PLATFORMS=platforms) if platforms else {})
-        own_group = dict(start_new_session=True) if POSIX else dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)
-        self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", module, *arguments], cwd=self.scratch.name, env=environment,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own_group)
+    def __init__(self, child: Child, limits: Limits = Limits(), watched_file: str = ""):
+        self.process, self.limits, self.watched_file = child, limits, watched_file
         self._frames: queue.Queue = queue.Queue()
         self._head, self._tail, self._printed = bytearray(), bytearray(), 0
         self._garbled = False
@@ -84,7 +110,10 @@ class Process:
     def frames(self, last: bool = True):
         """Yields `(message, arrays)` until one of them is `done`; returns an Ended. After the `last` frames the process is ended."""
         heard, cpu = time.monotonic(), None
+        begun = heard
         while True:
+            if time.monotonic() - begun > self.limits.total:
+                return self._stop(Ended("timeout", f"{self.limits.total:.0f}", self._where()))
             try:
                 frame = self._frames.get(timeout=0.05)
             except queue.Empty:
@@ -114,19 +143,12 @@ class Process:
         return (bytes(self._head) + (b"\n...\n" + bytes(self._tail) if self._tail else b"")).decode("utf-8", "replace")
 
     def kill(self) -> None:
-        try:
-            if POSIX:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            else:
-                self.process.kill()
-        except OSError:
-            pass
-        self.process.wait()
+        self.process.end()
         for thread in self._threads:
             thread.join(0.5)
         with contextlib.suppress(OSError):
             self.process.stdin.close()          # the readers close the others: a child that left the group may still hold them
-        self.scratch.cleanup()
+        self.process.clear()
 
     def _stop(self, ended: Ended) -> Ended:
         self.kill()
@@ -171,8 +193,9 @@ class Process:
         """The student's line in which the process is stuck, from the stack that it prints on request."""
         if not POSIX:
             return None
-        os.kill(self.process.pid, signal.SIGUSR1)
-        time.sleep(0.3)
+        with contextlib.suppress(OSError):
+            os.kill(self.process.pid, signal.SIGUSR1)
+            time.sleep(0.3)
         return stuck_line(self.prints, self.watched_file)
 
     def _how_it_ended(self) -> Ended:

@@ -15,22 +15,29 @@ MARK = "\x1e"
 
 
 def main() -> None:
+    from grader.sandbox import end_with_parent
+
+    end_with_parent()
+    serve("flax" in sys.argv)
+
+
+def serve(flax: bool) -> None:
+    """Takes orders from standard input until it ends."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     requests = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdout.reconfigure(line_buffering=True)
 
-    from grader.sandbox import end_with_parent, limit_this_process, on_request_tell_where
+    from grader.sandbox import limit_this_process, on_request_tell_where
 
-    end_with_parent()
     on_request_tell_where()
 
     from grader import wire
     from grader.settings import keep_compiled, set_up_jax
 
     set_up_jax()
-    if "flax" in sys.argv:
+    if flax:
         from flax import nnx  # noqa: F401
     import grader.evaluate  # noqa: F401
 
@@ -99,11 +106,13 @@ def fail_to_wire(failure):
 
 
 def import_stub(path: str, source: str):
+    import linecache
     import types
 
     module = types.ModuleType("stub")
     module.__file__ = path
     sys.modules["stub"] = module
+    linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path      # the file itself need not be there
     exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     return module
 

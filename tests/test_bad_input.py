@@ -770,7 +770,7 @@ def test_a_worker_does_not_outlive_its_verdict(attempt, sdpa):
     source = "import subprocess\nchild = subprocess.Popen(['sleep', '1000'])\nprint(child.pid)\nsdpa = right\n"
     verdict = attempt(TOP + source, worker=worker)
     assert worker.process.poll() is not None
-    assert not os.path.exists(worker.scratch.name)
+    assert not os.path.exists(worker.process.scratch.name)
     child = int(verdict.prints[0][1])
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
