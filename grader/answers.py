@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader import key as keys
@@ -104,6 +105,20 @@ class Answers:
         if ended.how != "finished":
             said = self._process.prints.strip().splitlines()
             raise CourseError(f"the reference of {self.problem.name} did not finish ({ended.how} {ended.detail}): {said[-1] if said else 'it said nothing'}")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A whole key that is here already, in the place of Answers: the same one serves any number of attempts at once."""
+
+    key: AnswerKey
+    notes: tuple[str, ...] = ()
+
+    def expected(self) -> dict[int, Answer]:
+        return self.key.answers
+
+    def mistakes(self) -> list[KnownMistake]:
+        return self.key.mistakes or []
 
 
 def _released(problem: Problem) -> AnswerKey:

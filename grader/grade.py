@@ -28,7 +28,7 @@ def grade(problem: Problem, path: Path | None = None, *, worker: Process | None 
     start = time.perf_counter()
     stub = open_stub(problem, path)
     if stub.trouble:
-        return _without_running(problem, stub, time.perf_counter() - start)
+        return without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
         return _run(problem, stub, worker, seed, mistakes, keep, only, progress, start)
@@ -42,40 +42,54 @@ def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
     return Process(Child("grader.worker", *(["flax"] if problem.needs_flax else [])), limits)
 
 
-def _without_running(problem: Problem, stub: Stub, seconds: float) -> Verdict:
+def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdict:
+    """The verdict on a file of which everything is known already."""
     return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), stub.trouble.status,
                    tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
 
 
 def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, start: float) -> Verdict:
     from grader.answers import Answers
-    from grader.attempt import listen
     from grader.call import calls_for
-    from grader.judge import import_trouble, trouble_with
 
     calls = calls_for(problem.entries, seed)
-    worker.watched_file = str(stub.path)
     cache = state.folder(problem.folder.parents[1], "xla", "reference" if keep else "student")
-    wanted = calls if only is None else [call for call in calls if call.id in only]
-    order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(wanted), cache=str(cache or ""), memory=worker.limits.memory)
-    worker.send([(order, None), *(call.to_wire() for call in wanted)], last=not keep)
+    ask(worker, problem, stub, calls if only is None else [call for call in calls if call.id in only], cache=cache, last=not keep)
     with Answers(problem, calls, seed) as answers:
-        attempt = listen(worker, stub.source, calls, last=not keep)
-        trouble = trouble_with(attempt)
-        if trouble:
-            entries = tuple(EntryVerdict(name, Status.FAILED) for name in problem.names)
-        else:
-            if not answers.key.answers:
-                progress("computing the answer key (once)")
-            answers.expected()
-            entries = tuple(_entry_verdict(entry, problem, calls, attempt, answers, want_mistakes, progress) for entry in problem.entries)
-            if not any(entry.first for entry in entries) and (attempt.ended.how != "finished" or any(entry.status == Status.UNCHECKED for entry in entries)):
-                trouble = import_trouble(None, attempt)
+        verdict = hear(worker, problem, stub, calls, answers, last=not keep, mistakes=want_mistakes, progress=progress)
     state.prune(cache)
+    return replace(verdict, notes=(*verdict.notes, *answers.notes), seconds=time.perf_counter() - start)
+
+
+def ask(worker: Process, problem: Problem, stub: Stub, calls: list, *, cache: Path | None, last: bool = True, writes: bool = True) -> None:
+    """Sends the stub and the calls to a worker, which may begin. It reads compiled programs from `cache`, and keeps new ones there if it `writes`."""
+    worker.watched_file = str(stub.path)
+    order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), writes=writes, memory=worker.limits.memory)
+    worker.send([(order, None), *(call.to_wire() for call in calls)], last=last)
+
+
+def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *, last: bool = True, mistakes: bool = True,
+         progress: Callable[[str], None] = lambda text: None) -> Verdict:
+    """The verdict on what the worker answers. `answers` is where the key comes from."""
+    from grader.attempt import listen
+    from grader.judge import import_trouble, trouble_with
+
+    start = time.perf_counter()
+    attempt = listen(worker, stub.source, calls, last=last)
+    trouble = trouble_with(attempt)
+    if trouble:
+        entries = tuple(EntryVerdict(name, Status.FAILED) for name in problem.names)
+    else:
+        if not answers.key.answers:
+            progress("computing the answer key (once)")
+        answers.expected()
+        entries = tuple(_entry_verdict(entry, problem, calls, attempt, answers, mistakes, progress) for entry in problem.entries)
+        if not any(entry.first for entry in entries) and (attempt.ended.how != "finished" or any(entry.status == Status.UNCHECKED for entry in entries)):
+            trouble = import_trouble(None, attempt)
     statuses = {Status.FAILED} if trouble else {entry.status for entry in entries}
     status = (Status.PASSED if statuses == {Status.PASSED} else Status.NOT_WRITTEN if statuses == {Status.NOT_WRITTEN} else Status.FAILED)
     return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), status, entries, trouble, attempt.prints,
-                   tuple(answers.notes), time.perf_counter() - start)
+                   seconds=time.perf_counter() - start)
 
 
 def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:

@@ -27,9 +27,11 @@ def set_up_jax() -> None:
     jax.numpy.zeros(()) + 1                     # starts the backend
 
 
-def keep_compiled(folder: str) -> None:
-    """Keeps compiled programs in a folder; "" keeps none. What workers write is never read by the reference."""
+def keep_compiled(folder: str, writes: bool = True) -> None:
+    """Keeps compiled programs in a folder, or only reads those that are there; "" does neither. What workers write is never read by the reference."""
     import jax
 
     if folder:
         jax.config.update("jax_compilation_cache_dir", folder)
+    if not writes:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", float("inf"))

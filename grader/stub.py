@@ -36,6 +36,12 @@ def open_stub(problem: Problem, path: Path | None = None) -> Stub:
         own = path == problem.stub
         return Stub(path, trouble=_trouble(f"there is no file {shown}" if isinstance(error, FileNotFoundError) else f"{shown} cannot be read: {error.strerror}",
                                            f"`python -m grader reset {problem.number}` puts the stub back." if own else "Check the path after --file."))
+    return stub_of(problem, path, content)
+
+
+def stub_of(problem: Problem, path: Path, content: bytes) -> Stub:
+    """What can be said of a content. `path` is only what it is called."""
+    shown = shown_path(problem, path)
     if _same_text(content, read(problem.pristine)):
         return Stub(path, content, trouble=Finding(IMPORT, Status.NOT_WRITTEN, "the stub is as it came: nothing is written yet",
                                                    advice=f"Open {shown} and fill in the TODO; `python -m grader lesson {problem.number}` shows the lesson."))

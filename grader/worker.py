@@ -49,7 +49,7 @@ def serve(flax: bool) -> None:
         order = request[0]
         calls = [wire.receive(requests) for _ in range(order["calls"])]
         if not limited:
-            keep_compiled(order["cache"])
+            keep_compiled(order["cache"], order["writes"])
             limit_this_process(order["memory"])
             limited = True
         answer(order, calls, send)
