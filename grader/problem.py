@@ -219,7 +219,7 @@ class Problem:
         """Every file that decides this problem's answer key."""
         files = [self.folder / "checks.py", self.pristine]
         if self.solutions:
-            files += [self.solutions / "reference.py", self.solutions / "mistakes.py"]
+            files += [self.solutions / name for name in ("reference.py", "mistakes.py", "unseen.py")]
         return [path for path in files if path.exists()]
 
 

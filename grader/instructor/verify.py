@@ -25,7 +25,7 @@ from grader.problem import CourseError, Problem
 from grader.verdict import Status
 
 STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py"}
-INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "right"}
+INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
 AT_ONCE = 2
 MOST_USES = 100                                     # of one worker, whose memory grows with what it has compiled
