@@ -117,6 +117,9 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
             if stepped:
                 add(check=Check(entry.name, "state", last), **common, **draws[0])
             add(check=Check(entry.name, "leaks", last), **common, **draws[0])
+            small = with_arrays[:2][-1]
+            common, draws = drawn[small]
+            add(check=Check(entry.name, "again", small), **common, **_stacked(draws))
     return calls
 
 

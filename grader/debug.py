@@ -109,7 +109,8 @@ def snippet(call, path: Path, number: int) -> str:
                   "    print('gradient for', name)", "    print(gradient)"]
     else:
         run = {"jit": f"jax.jit(call)({names})", "vmap": f"jax.vmap(call)({names})",
-               "traces": f"jax.vmap(call)({names})"}.get(kind, f"call({names})")
+               "traces": f"jax.vmap(call)({names})",
+               "again": f"[call(*[a[draw] for a in ({names},)]) for draw in (0, 1, 0)]"}.get(kind, f"call({names})")
         if kind == "proof":
             return "\n".join([*lines, "", "# the program as JAX traces it, which the claim is about", f"print(jax.make_jaxpr(call)({names}))"]) + "\n"
         if kind == "leaks":

@@ -77,6 +77,8 @@ class Evaluation:
                 self._attempt(call, self._state)
             for call in groups.pop("leaks", []):
                 self._attempt(call, self._leaks)
+            for call in groups.pop("again", []):
+                self._attempt(call, self._again if eagerly else functools.partial(self._again, through=jit))
 
     def _attempt(self, call: Call, action: Callable[[Call], Outcome]) -> None:
         self.started(call.transform, call.id)
@@ -235,6 +237,16 @@ class Evaluation:
         for draw in (0, 1):
             program.trace(*self._arguments(call, draw))
         return describe({"traces": jnp.int32(count)})
+
+    def _again(self, call: Call, through: Callable = lambda target: target) -> Outcome:
+        """What a call gives whose first array is the very object of an earlier call, and what the earlier call gives when it is made again."""
+        target = through(self._target(call))
+        params, arrays = self._arguments(call, 0)
+        _, others = self._arguments(call, 1)
+        target(params, arrays)
+        first = next(iter(arrays))
+        shared = {**others, first: arrays[first]} if len(arrays) > 1 else others
+        return describe({"other": target(params, shared), "again": target(params, arrays)})
 
     def _leaks(self, call: Call) -> Outcome:
         """How many tracers outlive the traces that made them, found among all living objects. Those that JAX's own caches hold are no leak."""

@@ -9,7 +9,7 @@ import numpy as np
 from grader.call import Call
 from grader.compare import Mismatch
 from grader.sandbox import Ended
-from grader.verdict import Failure
+from grader.verdict import Difference, Failure
 
 # Exception type -> (what the line does, what to do instead), for errors that need a translation.
 TRACER_ERRORS = {
@@ -125,6 +125,11 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
             "Keep nothing between calls. To look at a value, use `jax.debug.print`, or return it."
     if kind == "traces" and mismatch.leaf == "traces":
         return f"the body was traced {int(difference.came)} times for two calls with the same shapes; once is enough", "", RETRACED
+    if kind == "again":
+        when = "called again with the very same arrays, it gives another answer" if mismatch.leaf.startswith("again") else \
+            "called with the same first array and other values in the rest, it gives an answer that is not theirs" if len(call.arrays) > 1 else \
+            "called with other values in the same shape, it gives an answer that is not theirs"
+        return when + off_by(difference), "", "Keep nothing between calls: the output follows from the arguments alone."
     count, total = int(difference.wrong.sum()), difference.wrong.size
     driven = f"Here the steps are taken by {call.drive}: what the module remembers has to be in its nnx variables, not in Python values." if call.drive != "by hand" else ""
     if mismatch.way == "nan":
@@ -135,8 +140,13 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return f"{bad} of {total} values of {subject} {'is' if bad == 1 else 'are'} {what}", "", driven
     if difference.expected.dtype.kind == "b":
         return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}", "", ""
-    return (f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}, by up to {difference.largest:.2g}"
-            + (f" (allowed: {difference.allowed:.1g})" if difference.allowed else ""), "", driven)
+    return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}{off_by(difference)}", "", driven
+
+
+def off_by(difference: Difference) -> str:
+    """How far off the values are, as a part of the sentence; nothing where that has no size."""
+    allowed = f" (allowed: {difference.allowed:.1g})" if difference.allowed else ""
+    return f", by up to {difference.largest:.2g}{allowed}" if difference.largest else ""
 
 
 def _subject(leaf: str, kind: str) -> str:

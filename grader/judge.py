@@ -106,6 +106,9 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
         if mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch" and findings[0].status == Status.FAILED:
             findings.append(Finding(call.check, Status.UNCHECKED, "the parameters have to be mended first", inputs=inputs))
             continue
+        if call.check.kind == "again" and any(finding.status == Status.FAILED for finding in findings):
+            findings.append(Finding(call.check, Status.UNCHECKED, "what a single call gives has to be right first", inputs=inputs))
+            continue
         if call.check.kind in ("traces", "state", "leaks") and outcome.failure and any(finding.status == Status.FAILED for finding in findings):
             findings.append(Finding(call.check, Status.UNCHECKED, "the call itself fails", inputs=inputs))
             continue

@@ -99,7 +99,7 @@ def _plain_calls(calls: list[Call]) -> list[tuple[Call, tuple]]:
             for neighbour in range(1 if kind in VARIABLES else 1 + NEIGHBOURS):
                 rng = np.random.default_rng([call.id, neighbour])
                 near = {name: _nudge(rng, array) if neighbour else array for name, array in arrays.items()}
-                base = kind if kind in ("grad", *VARIABLES) else "eager"
+                base = kind if kind in ("grad", "again", *VARIABLES) else "eager"
                 plain.append((dataclasses.replace(call, id=len(plain), check=Check(call.check.entry, base, call.check.case), arrays=near),
                               (call.id, draw, neighbour)))
     return plain
@@ -146,7 +146,7 @@ def _answer(call: Call, runs: list, scale) -> Answer:
             continue
         error = max(_error(single.leaves[leaf], double.leaves[leaf]) for _, _, _, single, double in runs)
         eps = 2.0 ** -8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
-        floor = max((float(scale(**_scale_arguments(c))) for _, neighbour, c, _, _ in runs if neighbour == 0), default=1.0) if scale else 1.0
+        floor = max((float(scale(**_scale_arguments(one))) for _, neighbour, c, _, _ in runs if neighbour == 0 for one in _single(c)), default=1.0) if scale else 1.0
         magnitude = max((float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in values), default=0.0)
         allowed[leaf] = max(MARGIN * error, eps * floor, eps * magnitude)
     structure = like.structure
@@ -156,6 +156,15 @@ def _answer(call: Call, runs: list, scale) -> Answer:
         leaves["traces"] = np.asarray(1, np.int32)
         structure = ["dict", [["output", structure], ["traces", "array"]]]
     return Answer(Outcome(structure, leaves), allowed)
+
+
+def _single(call: Call) -> list[Call]:
+    """The calls that a call makes: of `again`, which has them stacked, those with the first two draws and with a mixture of them."""
+    if call.check.kind != "again":
+        return [call]
+    one, two = ({name: array[draw] for name, array in call.arrays.items()} for draw in (0, 1))
+    first = next(iter(one))
+    return [dataclasses.replace(call, arrays=arrays) for arrays in (one, two, {**two, first: one[first]})]
 
 
 def _scale_arguments(call: Call) -> dict:

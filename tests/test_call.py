@@ -50,13 +50,13 @@ def same_arrays(left, right) -> bool:
 
 
 def test_calls_of_a_function_go_from_causes_to_effects():
-    """Each transform goes up the ladder before the next begins; relations follow, unchanged call first; traces and leaks come last."""
+    """Each transform goes up the ladder before the next begins; relations follow, unchanged call first; traces, leaks and again come last."""
     assert [told(call) for call in calls_for([FUNCTION])] == [
         "f eager small", "f eager refused", "f eager large", "f jit small", "f jit large",
         "f vmap small", "f vmap large", "f grad small", "f grad large",
         "f eager order", "f eager order (rows swapped)", "f eager order (flag off)",
         "f jit order", "f jit order (rows swapped)", "f jit order (flag off)",
-        "f traces large", "f leaks large"]
+        "f traces large", "f leaks large", "f again large"]
 
 
 def test_calls_of_a_module_begin_with_its_parameters():
@@ -64,14 +64,14 @@ def test_calls_of_a_module_begin_with_its_parameters():
     assert [told(call) for call in calls_for([MODULE])] == [
         "M parameters plain", "M eager refused", "M eager plain", "M eager wide", "M jit plain", "M jit wide",
         "M vmap plain", "M vmap wide",
-        "M grad plain", "M grad wide", "M traces wide", "M leaks wide"]
+        "M grad plain", "M grad wide", "M traces wide", "M leaks wide", "M again wide"]
 
 
 def test_ids_count_the_calls_across_names():
     """Ids are positions in the list, over all names of a problem, which come one after the other."""
     calls = calls_for([FUNCTION, MODULE])
     assert [call.id for call in calls] == [*range(len(calls))]
-    assert [call.check.entry for call in calls] == ["f"] * 17 + ["M"] * 12
+    assert [call.check.entry for call in calls] == ["f"] * 18 + ["M"] * 13
 
 
 def test_every_other_case_passes_its_arguments_by_name():
@@ -131,14 +131,14 @@ def test_a_vmapped_module_shares_its_parameters():
 
 
 @pytest.mark.parametrize("inputs, kinds", [
-    (lambda rng: dict(x=np.zeros(2, np.float32)), {"eager", "jit", "vmap", "grad", "traces", "leaks"}),
-    (lambda rng: dict(x=np.zeros(2, ml_dtypes.bfloat16)), {"eager", "jit", "vmap", "grad", "traces", "leaks"}),
-    (lambda rng: dict(x=np.zeros(2, np.int32)), {"eager", "jit", "vmap", "traces", "leaks"}),
-    (lambda rng: dict(x=np.zeros(2, bool), n=3), {"eager", "jit", "vmap", "traces", "leaks"}),
+    (lambda rng: dict(x=np.zeros(2, np.float32)), {"eager", "jit", "vmap", "grad", "traces", "leaks", "again"}),
+    (lambda rng: dict(x=np.zeros(2, ml_dtypes.bfloat16)), {"eager", "jit", "vmap", "grad", "traces", "leaks", "again"}),
+    (lambda rng: dict(x=np.zeros(2, np.int32)), {"eager", "jit", "vmap", "traces", "leaks", "again"}),
+    (lambda rng: dict(x=np.zeros(2, bool), n=3), {"eager", "jit", "vmap", "traces", "leaks", "again"}),
     (lambda rng: dict(t_q=2, t_k=3), {"eager", "jit"}),
 ], ids=["float32", "bfloat16", "int32", "bool", "no array"])
 def test_transforms_apply_where_there_is_something_to_transform(inputs, kinds):
-    """vmap, traces and leaks need an array; grad needs one of floating point, bfloat16 included."""
+    """vmap, traces, leaks and again need an array; grad needs one of floating point, bfloat16 included."""
     assert {call.transform for call in calls_for([Function("f", inputs, cases={"c": Case()})])} == kinds
 
 
@@ -151,13 +151,13 @@ def test_a_gradient_applies_to_a_module_of_integer_inputs():
 
 
 def test_traces_and_leaks_take_the_last_ordinary_case_that_has_arrays():
-    """A last case that is only tried eagerly, or has no arrays, is not the one that is traced twice."""
+    """A last case that is only tried eagerly, or has no arrays, is not the one that is traced twice. `again` takes the second one that would do."""
     def inputs(rng, arrays=True):
         return dict(x=np.zeros(2, np.float32)) if arrays else dict(n=1)
 
     cases = {"a": Case(), "b": Case(), "no array": Case(arrays=False), "refused": Case(under=("eager",))}
     calls = calls_for([Function("f", inputs, cases=cases)])
-    assert [told(call) for call in calls[-2:]] == ["f traces b", "f leaks b"]
+    assert [told(call) for call in calls[-2:]] == ["f leaks b", "f again b"]
 
 
 def test_the_variants_of_a_relation_are_changes_of_one_draw():

@@ -47,7 +47,7 @@ def test_a_case_is_named_by_its_beginning(text, entry, case, kind):
     assert (check.entry, check.case, check.kind) == (entry, case, kind)
 
 
-@pytest.mark.parametrize("kind", ["eager", "jit", "vmap", "grad", "leaks"])
+@pytest.mark.parametrize("kind", ["eager", "jit", "vmap", "grad", "leaks", "again"])
 @pytest.mark.parametrize("number", [31, 32])
 def test_every_transform_has_a_script(number, kind, tmp_path):
     """The script of every transform compiles, and names nothing of the grader."""

@@ -18,7 +18,7 @@ from grader.evaluate import Evaluation, Exhausted, describe
 from grader.failure import failure_of
 from grader.problem import Case, Function, Module, ModuleInputs
 from grader.transforms import cotangent
-from grader.verdict import Outcome
+from grader.verdict import Check, Outcome
 from tests.conftest import ROOT
 
 jax.config.update("jax_platforms", "cpu")
@@ -520,3 +520,26 @@ def test_every_process_is_set_up_alike(tmp_path):
     done = subprocess.run([sys.executable, "-c", SETTINGS, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True,
                           env=dict(PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu"))
     assert done.stdout.splitlines() == ["cpu True False", "None", "True"]
+
+
+# The same answer again
+
+REMEMBERS = {
+    "by identity": "kept = {}\ndef f(x, y):\n    return kept.setdefault(id(x), (x, x + y))[1]",
+    "by shape": "kept = {}\ndef f(x, y):\n    return kept.setdefault(x.shape, x + y)",
+    "by number": "calls = []\ndef f(x, y):\n    calls.append(1)\n    return x + y * (1 if len(calls) < 3 else 2)",
+}
+
+
+@pytest.mark.parametrize("source, differs", [(REMEMBERS["by identity"], "other"), (REMEMBERS["by shape"], "other"), (REMEMBERS["by number"], "again"),
+                                             ("def f(x, y): return x + y", "")], ids=[*REMEMBERS, "nothing"])
+def test_what_an_earlier_call_decides_is_seen(source, differs):
+    """`again` passes the first array of an earlier call as the same object with other values beside it, and then makes the earlier call again."""
+    names: dict = {}
+    exec(source, names)
+    x, y = (np.arange(6, dtype=np.float32).reshape(3, 2) + 10 * k for k in (1, 2))
+    call = Call(0, Check("f", "again"), arrays=dict(x=x, y=y), order=("x", "y"))
+    found: dict = {}
+    Evaluation(lambda entry: names["f"], lambda error: failure_of(error, ""), lambda call, outcome: found.update({call.id: outcome})).run([call])
+    right = {"other": x[0] + y[1], "again": x[0] + y[0]}
+    assert {leaf for leaf, array in found[0].leaves.items() if not np.array_equal(array, right[leaf])} == ({differs} - {""})

@@ -11,7 +11,7 @@ COMMAND = "python -m grader"
 MARK = {Status.PASSED: "✓", Status.FAILED: "✗", Status.NOT_WRITTEN: "○", Status.UNCHECKED: "?", Status.COURSE: "!"}
 NO_CHECK = "–"                                  # a transform that does not apply to a case
 STRUCTURE = {"name": "name and signature", "parameters": "parameters", "state": "variables after the calls", "traces": "traced once",
-             "leaks": "no leaked tracers", "end": "the end of the run"}
+             "leaks": "no leaked tracers", "again": "same answer again", "end": "the end of the run"}
 PROPERTY_AXES = "(rows: changes, columns: output rows)"
 PRINTED_LINES = 12
 
@@ -86,8 +86,12 @@ def source(finding: Finding, path: str) -> list[tuple[str, str]]:
 
 def prints(verdict: Verdict) -> list[tuple[str, list[str]]]:
     """What was printed, by lines; what the failing case printed comes first."""
+    return [(f"your code printed ({where}):", text.splitlines()) for where, text in failing_first(verdict)]
+
+
+def failing_first(verdict: Verdict) -> list[tuple[str, str]]:
     failing = {f"{entry.first.check.kind} · {entry.first.check.case}" for entry in verdict.entries if entry.first}
-    return [(f"your code printed ({where}):", text.splitlines()) for where, text in sorted(verdict.prints, key=lambda part: part[0] not in failing)]
+    return sorted(verdict.prints, key=lambda part: part[0] not in failing)
 
 
 def spoken(name: str) -> str:

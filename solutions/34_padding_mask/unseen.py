@@ -1,7 +1,5 @@
 """Cases that only a class run tries: their sizes follow from its secret seed, so that nobody can write for them."""
 
-from __future__ import annotations
-
 from grader.problem import Case
 
 BOTH = ("eager", "jit")
