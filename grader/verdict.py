@@ -90,20 +90,48 @@ class Check:
     """One thing that is tried: a case or relation of an entry under a transform (or one of the structural checks)."""
 
     entry: str
-    kind: str                                       # eager, jit, vmap, grad, parameters, state, proof, traces, leaks, or "import"
+    kind: str                                       # eager, jit, vmap, grad, parameters, state, proof, traces, leaks, again, or "import"
     case: str = ""
 
 
 @dataclass(frozen=True)
+class Plane:
+    """The last two axes of an array at its first wrong value, as they are shown: of each block of a large one the value that is furthest off."""
+
+    size: tuple[int, int]                           # of the whole plane
+    tops: tuple[int, ...]                           # where each row of blocks begins
+    lefts: tuple[int, ...]
+    rows: np.ndarray                                # where each shown value stands
+    columns: np.ndarray
+    expected: np.ndarray | None                     # None: not to be shown
+    came: np.ndarray
+    wrong: np.ndarray
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of a Difference: how many values are wrong, where, and the first of them. Numbers are as JSON has them."""
+
+    shape: tuple[int, ...]
+    wrong: int
+    first: tuple[int, ...]
+    expected: float | str | None                    # None: not to be told
+    came: float | str
+    where: str                                      # which rows and columns, in words
+    plane: Plane | None = None                      # None: only the first failing check of a name is shown
+
+
+@dataclass(frozen=True)
 class Difference:
-    """How an array misses the expected one."""
+    """How an array misses the expected one. Of one that was kept the arrays are gone, and what is told of them remains."""
 
     leaf: str
-    expected: np.ndarray
-    came: np.ndarray
-    wrong: np.ndarray                               # boolean, of the array's shape
+    expected: np.ndarray | None
+    came: np.ndarray | None
+    wrong: np.ndarray | None                        # boolean, of the array's shape
     largest: float
     allowed: float
+    told: Told | None = None
 
 
 @dataclass(frozen=True)

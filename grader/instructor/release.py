@@ -20,7 +20,7 @@ from grader.problem import CourseError, Problem, discover
 LISTED = ".release.json"
 OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "hints.md", "attempt.py")
 NOT_FOR_STUDENTS = ("instructor", "reference.py", "__pycache__")
-EXTRAS = ("author", "publish", "test")
+EXTRAS = ("author", "publish", "class", "test")
 IGNORED = ".venv*/\n.grader/\n__pycache__/\n*.egg-info/\n.ipynb_checkpoints/\n.DS_Store\n"
 
 JOB = """      - name: {number} · {title}

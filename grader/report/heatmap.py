@@ -9,9 +9,8 @@ import numpy as np
 from grader.report import picture
 from grader.report.markup import Markup, join, tag
 from grader.report.words import PROPERTY_AXES
-from grader.verdict import Difference
+from grader.verdict import Difference, Plane
 
-MOST = 20                                       # rows and columns; of a larger array a cell is a block
 WIDE = 240                                      # pixels; numbers stand in the cells while a row of them is no wider
 VALUES = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")     # dark to light: for colour-blind eyes, and in print
 ERRORS = ("#fdd0a2", "#fd8d3c", "#d94801", "#7f2704")                           # light to dark
@@ -21,47 +20,49 @@ BRIEF = {"NaN": "N", "inf": "∞", "-inf": "-∞", "·": "·", "✗": "✗"}    
 
 
 def heatmaps(difference: Difference) -> Markup:
-    """The pictures of a failing array. A property has no values, only places where it is broken."""
-    shown, where = _shown(difference), picture.where(difference)
+    """The pictures of a failing array. A property has no values, only places where it is broken; where the expected values are not to be told,
+    there are the places and what came."""
+    told = picture.told(difference)
+    plane, where = told.plane, told.where
     if difference.leaf == "property":
         where = f"{where} {PROPERTY_AXES}"
-        return _figure(_map("broken", _svg(shown, _errors(shown), f"broken in {where}", marked=True)), f"where: {where}")
-    return _figure(join(_map("expected", _svg(shown, _values(shown, shown.expected), f"expected: {_span(shown)}"), _scale(shown)),
-                        _map("yours", _svg(shown, _values(shown, shown.came), f"yours: wrong in {where}", marked=True), _scale(shown)),
-                        _map("difference", _svg(shown, _errors(shown), f"difference: wrong in {where}; {_worst(shown)}", marked=True), _error_scale(shown))),
-                   f"where: {where}{_first(shown)}{_blocks(shown)}")
+    if plane is None:
+        return tag("p", f"where: {where}", class_="gv-where")
+    if difference.leaf == "property":
+        return _figure(_map("broken", _svg(plane, _errors(plane), f"broken in {where}", marked=True)), f"where: {where}")
+    mine = _map("yours", _svg(plane, _values(plane, plane.came), f"yours: wrong in {where}", marked=True), _scale(plane))
+    if plane.expected is None:
+        maps = mine, _map("where", _svg(plane, _errors(plane), f"wrong in {where}", marked=True))
+    else:
+        maps = (_map("expected", _svg(plane, _values(plane, plane.expected), f"expected: {_span(plane)}"), _scale(plane)), mine,
+                _map("difference", _svg(plane, _errors(plane), f"difference: wrong in {where}; {_worst(plane)}", marked=True), _error_scale(plane)))
+    return _figure(join(*maps), f"where: {where}{_first(plane)}{_blocks(plane)}")
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What the pictures of one array show: its plane with the first wrong value, and of each block there the value that is furthest off."""
+def _sized(plane: Plane) -> bool:
+    """Whether its errors have a size."""
+    return plane.expected is not None and plane.expected.dtype.kind != "b"
 
-    tops: np.ndarray                            # where each row of blocks begins
-    lefts: np.ndarray
-    rows: np.ndarray                            # where each shown value stands
-    columns: np.ndarray
-    expected: np.ndarray
-    came: np.ndarray
-    wrong: np.ndarray
-    error: np.ndarray
-    size: tuple[int, int]                       # of the whole plane
 
-    @property
-    def largest(self) -> np.floating | None:
-        """The largest error that is a number, where errors have a size."""
-        finite = self.error[self.wrong & np.isfinite(self.error)]
-        return finite.max() if finite.size and not self.yes_or_no else None
+def _error(plane: Plane) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.abs(plane.expected.astype(np.float64) - plane.came.astype(np.float64))
 
-    @property
-    def yes_or_no(self) -> bool:
-        return self.expected.dtype.kind == "b"
 
-    @property
-    def span(self) -> tuple:
-        """The least and the largest finite value of both arrays, in their own type; nothing where all are NaN or inf."""
-        both = np.stack([self.expected, self.came])
-        finite = both[np.isfinite(both.astype(np.float64))]
-        return (finite.min(), finite.max()) if finite.size else ()
+def _largest(plane: Plane) -> np.floating | None:
+    """The largest error that is a number, where errors have a size."""
+    if not _sized(plane):
+        return None
+    error = _error(plane)
+    finite = error[plane.wrong & np.isfinite(error)]
+    return finite.max() if finite.size else None
+
+
+def _ends(plane: Plane) -> tuple:
+    """The least and the largest finite value that is shown, in its own type; nothing where all are NaN or inf."""
+    values = np.stack([array for array in (plane.expected, plane.came) if array is not None])
+    finite = values[np.isfinite(values.astype(np.float64))]
+    return (finite.min(), finite.max()) if finite.size else ()
 
 
 @dataclass(frozen=True)
@@ -71,76 +72,64 @@ class Cell:
     title: str                                  # what it says when it is pointed at
 
 
-def _shown(difference: Difference) -> Shown:
-    expected, came, wrong, error = (picture.plane(array, difference)[0]
-                                    for array in (difference.expected, difference.came, difference.wrong, picture.errors(difference)))
-    rank = np.where(wrong, np.where(np.isfinite(error), error, np.inf), -1.0)
-    tops, lefts = (picture.edges(size, MOST) for size in wrong.shape)
-    rows, columns = (np.zeros((len(tops) - 1, len(lefts) - 1), int) for _ in range(2))
-    for i, j in np.ndindex(rows.shape):
-        block = rank[tops[i]:tops[i + 1], lefts[j]:lefts[j + 1]]
-        row, column = np.unravel_index(np.argmax(block), block.shape)
-        rows[i, j], columns[i, j] = tops[i] + row, lefts[j] + column
-    return Shown(tops[:-1], lefts[:-1], rows, columns, *(array[rows, columns] for array in (expected, came, wrong, error)), wrong.shape)
-
-
-def _values(shown: Shown, array: np.ndarray) -> list[list[Cell]]:
-    low, high = map(float, shown.span or (0, 0))
+def _values(plane: Plane, array: np.ndarray) -> list[list[Cell]]:
+    low, high = map(float, _ends(plane) or (0, 0))
 
     def cell(i: int, j: int) -> Cell:
         value, told = float(array[i, j]), picture.number(array[i, j])
-        return Cell(_shade(VALUES, value, low, high) if np.isfinite(value) else SPECIAL, told, f"{_place(shown, i, j)}: {told}")
+        return Cell(_shade(VALUES, value, low, high) if np.isfinite(value) else SPECIAL, told, f"{_place(plane, i, j)}: {told}")
 
-    return _cells(shown, cell)
+    return _cells(plane, cell)
 
 
-def _errors(shown: Shown) -> list[list[Cell]]:
-    largest = float(shown.largest or 0)
+def _errors(plane: Plane) -> list[list[Cell]]:
+    largest, error = float(_largest(plane) or 0), _error(plane) if _sized(plane) else None
 
     def cell(i: int, j: int) -> Cell:
-        place = _place(shown, i, j)
-        if not shown.wrong[i, j]:
+        place = _place(plane, i, j)
+        if not plane.wrong[i, j]:
             return Cell(RIGHT, "·", f"{place}: right")
-        if shown.yes_or_no:
+        if error is None:
             return Cell(ERRORS[-2], "✗", f"{place}: wrong")
-        error, told = float(shown.error[i, j]), picture.number(shown.error[i, j])
-        values = f"expected {picture.number(shown.expected[i, j])}, yours {picture.number(shown.came[i, j])}"
-        return Cell(_shade(ERRORS, error, 0, largest) if np.isfinite(error) else SPECIAL, told, f"{place}: {values}")
+        value, told = float(error[i, j]), picture.number(error[i, j])
+        values = f"expected {picture.number(plane.expected[i, j])}, yours {picture.number(plane.came[i, j])}"
+        return Cell(_shade(ERRORS, value, 0, largest) if np.isfinite(value) else SPECIAL, told, f"{place}: {values}")
 
-    return _cells(shown, cell)
-
-
-def _cells(shown: Shown, cell) -> list[list[Cell]]:
-    return [[cell(i, j) for j in range(shown.rows.shape[1])] for i in range(shown.rows.shape[0])]
+    return _cells(plane, cell)
 
 
-def _place(shown: Shown, i: int, j: int) -> str:
-    return f"row {shown.rows[i, j]}, column {shown.columns[i, j]}"
+def _cells(plane: Plane, cell) -> list[list[Cell]]:
+    return [[cell(i, j) for j in range(plane.rows.shape[1])] for i in range(plane.rows.shape[0])]
+
+
+def _place(plane: Plane, i: int, j: int) -> str:
+    return f"row {plane.rows[i, j]}, column {plane.columns[i, j]}"
 
 
 # In words
 
 
-def _span(shown: Shown) -> str:
-    return "values from {} to {}".format(*map(picture.number, shown.span)) if shown.span else "no finite values"
+def _span(plane: Plane) -> str:
+    return "values from {} to {}".format(*map(picture.number, _ends(plane))) if _ends(plane) else "no finite values"
 
 
-def _worst(shown: Shown) -> str:
-    return f"the largest is {picture.number(shown.largest)}" if shown.largest else "no size can be given"
+def _worst(plane: Plane) -> str:
+    return f"the largest is {picture.number(_largest(plane))}" if _largest(plane) else "no size can be given"
 
 
-def _first(shown: Shown) -> str:
+def _first(plane: Plane) -> str:
     """The first wrong value, where no numbers are written in the cells."""
-    if _numbers_fit(shown):
+    if _numbers_fit(plane):
         return ""
-    i, j = np.argwhere(shown.wrong)[0]
-    return f". {_place(shown, i, j).capitalize()}: expected {picture.number(shown.expected[i, j])}, yours {picture.number(shown.came[i, j])}"
+    i, j = np.argwhere(plane.wrong)[0]
+    expected = "" if plane.expected is None else f"expected {picture.number(plane.expected[i, j])}, "
+    return f". {_place(plane, i, j).capitalize()}: {expected}yours {picture.number(plane.came[i, j])}"
 
 
-def _blocks(shown: Shown) -> str:
-    if shown.rows.shape == shown.size:
+def _blocks(plane: Plane) -> str:
+    if plane.rows.shape == plane.size:
         return ""
-    return f". A cell is a block of the {shown.size[0]} × {shown.size[1]} values, and shows the one that is furthest off"
+    return f". A cell is a block of the {plane.size[0]} × {plane.size[1]} values, and shows the one that is furthest off"
 
 
 # As pictures
@@ -154,23 +143,24 @@ def _map(name: str, *parts: Markup) -> Markup:
     return tag("div", tag("div", name, class_="gv-map-name"), *parts, class_="gv-map")
 
 
-def _numbers_fit(shown: Shown) -> bool:
-    return _number_width(shown) * shown.rows.shape[1] <= WIDE
+def _numbers_fit(plane: Plane) -> bool:
+    return _number_width(plane) * plane.rows.shape[1] <= WIDE
 
 
-def _number_width(shown: Shown) -> float:
-    return max(30, 8 + 6 * max(len(picture.number(value)) for array in (shown.expected, shown.came, shown.error) for value in array.flat))
+def _number_width(plane: Plane) -> float:
+    arrays = (plane.came,) if plane.expected is None else (plane.expected, plane.came, _error(plane))
+    return max(30, 8 + 6 * max(len(picture.number(value)) for array in arrays for value in array.flat))
 
 
-def _svg(shown: Shown, cells: list[list[Cell]], told: str, marked: bool = False) -> Markup:
+def _svg(plane: Plane, cells: list[list[Cell]], told: str, marked: bool = False) -> Markup:
     """The cells with the numbers of their rows and columns; where `marked`, wrong rows and columns have a bold number and a triangle."""
-    numbers, across = _numbers_fit(shown), len(cells[0])
-    width, height = (_number_width(shown), 20) if numbers else (min(24, max(12, WIDE // across)),) * 2
-    left, top = 16 + 6 * len(str(shown.size[0] - 1)), 24
-    parts = [_row_label(left, top + (i + 0.5) * height, number, marked and shown.wrong[i].any()) for i, number in enumerate(shown.tops)]
-    step = -(-(6 * len(str(shown.size[1] - 1)) + 4) // int(width))               # numbers must not run into each other
-    parts += [_column_label(left + (j + 0.5) * width, top, number if j % step == 0 else "", marked and shown.wrong[:, j].any())
-              for j, number in enumerate(shown.lefts)]
+    numbers, across = _numbers_fit(plane), len(cells[0])
+    width, height = (_number_width(plane), 20) if numbers else (min(24, max(12, WIDE // across)),) * 2
+    left, top = 16 + 6 * len(str(plane.size[0] - 1)), 24
+    parts = [_row_label(left, top + (i + 0.5) * height, number, marked and plane.wrong[i].any()) for i, number in enumerate(plane.tops)]
+    step = -(-(6 * len(str(plane.size[1] - 1)) + 4) // int(width))               # numbers must not run into each other
+    parts += [_column_label(left + (j + 0.5) * width, top, number if j % step == 0 else "", marked and plane.wrong[:, j].any())
+              for j, number in enumerate(plane.lefts)]
     for i, row in enumerate(cells):
         for j, cell in enumerate(row):
             x, y, label = left + j * width, top + i * height, cell.label if numbers else BRIEF.get(cell.label, "")
@@ -194,12 +184,12 @@ def _text(label, x: float, y: float, *, fill: str, anchor: str = "middle", bold:
     return tag("text", label, x=_short(x), y=_short(y), fill=fill, text_anchor=anchor, font_weight="bold" if bold else None)
 
 
-def _scale(shown: Shown) -> Markup:
-    return _bar(VALUES, *map(picture.number, shown.span)) if shown.span else Markup()
+def _scale(plane: Plane) -> Markup:
+    return _bar(VALUES, *map(picture.number, _ends(plane))) if _ends(plane) else Markup()
 
 
-def _error_scale(shown: Shown) -> Markup:
-    return _bar(ERRORS, "0", picture.number(shown.largest)) if shown.largest else Markup()
+def _error_scale(plane: Plane) -> Markup:
+    return _bar(ERRORS, "0", picture.number(_largest(plane))) if _largest(plane) else Markup()
 
 
 def _bar(colours: tuple[str, ...], low: str, high: str) -> Markup:

@@ -13,8 +13,11 @@ from grader.report.markup import Markup, join, tag
 from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
 
-def verdict_page(verdict: Verdict, *, hints: Sequence[str] = (), upcoming: str = "", cell: bool = False) -> Markup:
-    """Everything that is said of a verdict. `cell` says that the stub stands in a notebook's cell; `upcoming` is what to try after a pass."""
+def verdict_page(verdict: Verdict, *, hints: Sequence[str] = (), upcoming: str = "", cell: bool = False, styled: bool = True) -> Markup:
+    """Everything that is said of a verdict. `cell` says that the stub stands in a notebook's cell; `upcoming` is what to try after a pass.
+
+    Not `styled`, it is a part of a page that has the style (`style`) once.
+    """
     if verdict.status == Status.PASSED:
         what, how = words.passed(verdict)
         parts = [_line(Status.PASSED, tag("strong", what), how),
@@ -24,7 +27,7 @@ def verdict_page(verdict: Verdict, *, hints: Sequence[str] = (), upcoming: str =
     parts += [_prints(verdict), *(tag("p", note, class_="gv-note") for note in verdict.notes), _next(_steps(verdict, upcoming, cell, bool(hints)))]
     if verdict.status in (Status.FAILED, Status.NOT_WRITTEN):
         parts.append(_unfolding(hints))
-    return _fragment(f"verdict on {verdict.number} · {verdict.title}: {verdict.status.value}", verdict.status, *parts)
+    return _fragment(f"verdict on {verdict.number} · {verdict.title}: {verdict.status.value}", verdict.status, *parts, styled=styled)
 
 
 def hints_page(number: int, title: str, hints: Sequence[str]) -> Markup:
@@ -37,16 +40,17 @@ def line_page(told: str) -> Markup:
     return _fragment(told, Status.NOT_WRITTEN, tag("p", told))
 
 
-def _fragment(label: str, status: Status, *parts: object) -> Markup:
+def _fragment(label: str, status: Status, *parts: object, styled: bool = True) -> Markup:
     """The parts in a box with its style. MathJax is kept away from a student's `$`; a hint asks it back."""
     look = f"gv gv-box tex2jax_ignore mathjax_ignore {_class(status)}"
-    return tag("div", tag("style", Markup(_style())), *parts, class_=look, role="group", aria_label=label)
+    return tag("div", style() if styled else "", *parts, class_=look, role="group", aria_label=label)
 
 
 @functools.cache
-def _style() -> str:
-    text = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
+def style(path: Path = Path(__file__).with_name("page.css")) -> Markup:
+    """The style of a verdict, or the one in another file."""
+    text = re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL))
+    return tag("style", Markup(text.strip()))
 
 
 def _class(status: Status) -> str:
@@ -62,7 +66,7 @@ def _heading(verdict: Verdict) -> Markup:
 def _trouble(verdict: Verdict) -> list[Markup]:
     finding = verdict.trouble
     advice = finding.advice if finding.status != Status.NOT_WRITTEN else ""      # then it is the next step
-    return [_line(finding.status, tag("strong", _prose(finding.summary))), _source(finding, verdict.path), _paragraph(advice)]
+    return [_line(finding.status, tag("strong", prose(finding.summary))), _source(finding, verdict.path), _paragraph(advice)]
 
 
 def _entries(verdict: Verdict) -> list[Markup]:
@@ -75,7 +79,7 @@ def _entry(entry: EntryVerdict, verdict: Verdict) -> Markup:
     told = words.in_a_line(entry)
     if told:
         return _line(entry.status, tag("strong", tag("code", entry.name)), f" {told}")
-    panel = tag("div", tag("p", tag("strong", words.spoken(entry.mistake))), tag("p", _prose(entry.sentence)), class_="gv-panel") if entry.mistake else ""
+    panel = tag("div", tag("p", tag("strong", words.spoken(entry.mistake))), tag("p", prose(entry.sentence)), class_="gv-panel") if entry.mistake else ""
     return join(_table(entry) if words.has_table(entry) else "", _failure(entry.first, verdict), panel)
 
 
@@ -151,7 +155,7 @@ def _steps(verdict: Verdict, upcoming: str, cell: bool, has_hints: bool) -> str:
 
 
 def _next(text: str) -> Markup:
-    return tag("p", tag("span", "next: ", class_="gv-dim"), _prose(text), class_="gv-next") if text else Markup()
+    return tag("p", tag("span", "next: ", class_="gv-dim"), prose(text), class_="gv-next") if text else Markup()
 
 
 def _line(status: Status, *parts: object) -> Markup:
@@ -159,10 +163,10 @@ def _line(status: Status, *parts: object) -> Markup:
 
 
 def _paragraph(text: str) -> Markup:
-    return tag("p", _prose(text)) if text else Markup()
+    return tag("p", prose(text)) if text else Markup()
 
 
-def _prose(text: str) -> Markup:
+def prose(text: str) -> Markup:
     """A sentence with what stands between backticks as code."""
     parts = text.split("`")
     return join(*(tag("code", part) if i % 2 else part for i, part in enumerate(parts))) if len(parts) % 2 else join(text)

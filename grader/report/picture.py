@@ -1,13 +1,45 @@
-"""Small pictures of arrays in text: where an output is wrong, and a few of its values."""
+"""What is told of a failing array, and small pictures of it in text: where it is wrong, and a few of its values."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from grader.verdict import Difference
+from grader.verdict import Difference, Plane, Told
 
 SHADES = "·░▒▓█"
 MOST_ROWS, MOST_COLUMNS = 16, 60
+MOST = 20                                       # rows and columns of a Plane; of a larger array each stands for a block
+
+
+def told(difference: Difference, shown: bool = True) -> Told:
+    """What is told of a difference, whether its arrays are there or not; with its plane where it is to be `shown`."""
+    if difference.told:
+        return difference.told
+    expected, came, wrong = map(np.atleast_1d, (difference.expected, difference.came, difference.wrong))
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return Told(difference.wrong.shape, int(wrong.sum()), first, as_json(expected[first]), as_json(came[first]), where(difference), _plane(difference) if shown else None)
+
+
+def _plane(difference: Difference) -> Plane:
+    expected, came, wrong, error = (plane(array, difference)[0] for array in (difference.expected, difference.came, difference.wrong, errors(difference)))
+    rank = np.where(wrong, np.where(np.isfinite(error), error, np.inf), -1.0)
+    tops, lefts = (edges(size, MOST) for size in wrong.shape)
+    rows, columns = (np.zeros((len(tops) - 1, len(lefts) - 1), int) for _ in range(2))
+    for i, j in np.ndindex(rows.shape):
+        block = rank[tops[i]:tops[i + 1], lefts[j]:lefts[j + 1]]
+        row, column = np.unravel_index(np.argmax(block), block.shape)
+        rows[i, j], columns[i, j] = tops[i] + row, lefts[j] + column
+    return Plane(wrong.shape, tuple(map(int, tops[:-1])), tuple(map(int, lefts[:-1])), rows, columns, *(array[rows, columns] for array in (expected, came, wrong)))
+
+
+def as_json(value):
+    """A JSON number, a boolean, or one of the strings NaN, inf, -inf, which JSON has no numbers for."""
+    if getattr(value, "dtype", None) is not None and value.dtype.kind in "biu":
+        return value.item()
+    number = float(value)
+    return number if math.isfinite(number) else {math.inf: "inf", -math.inf: "-inf"}.get(number, "NaN")
 
 
 def error_map(difference: Difference) -> list[str]:
@@ -33,6 +65,8 @@ def plane(array: np.ndarray, difference: Difference) -> tuple[np.ndarray, str]:
 
 def where(difference: Difference) -> str:
     """Which rows and columns are wrong, in words."""
+    if difference.told:
+        return difference.told.where
     wrong, place = plane(difference.wrong, difference)
     rows, columns = np.flatnonzero(wrong.any(1)), np.flatnonzero(wrong.any(0))
     told = f"{_ranges('row', rows, wrong.shape[0])}, {_ranges('column', columns, wrong.shape[1])}"

@@ -21,12 +21,12 @@ STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.NOT_WRITTEN: 
 
 def show(verdict: Verdict, console: Console, *, verbose: bool = False, upcoming: str = "") -> None:
     """Prints a verdict. `upcoming` is the line that says what to try after a pass."""
-    with _trimmed(console):
+    with trimmed(console):
         _render(verdict, console, verbose, upcoming)
 
 
 @contextlib.contextmanager
-def _trimmed(console: Console):
+def trimmed(console: Console):
     """Prints what the block prints without the blanks with which rich fills lines up to the width."""
     with console.capture() as captured:
         yield
@@ -142,6 +142,8 @@ def _difference(finding: Finding):
 
     difference = finding.difference
     relation = difference.leaf == "property"
+    if difference.told:                         # its arrays are gone
+        return Text(f"where: {difference.told.where}", style="dim")
     grid = Table(box=None, padding=(0, 4, 0, 0), header_style="dim", show_edge=False)
     if not relation and difference.expected.size > 0:
         expected, came, place = picture.values(difference)
@@ -191,6 +193,6 @@ def overview(rows: Sequence[tuple[int, str, str, str]], console: Console, upcomi
         table.add_column(column)
     for number, title, state, style in rows:
         table.add_row(Text(str(number), style="bold"), Text(title), Text(state, style=style))
-    with _trimmed(console):
+    with trimmed(console):
         console.print(table)
         console.print(_next(upcoming))

@@ -1,0 +1,284 @@
+"""A folder of submissions as they really arrive becomes Submissions. Nothing of it is trusted, run, or unpacked to disk.
+
+Whose an entry of the folder is:
+- A name of Canvas's or Moodle's download says it, and one student may have several files there, of which the latest counts for a problem.
+- Another folder or archive is one student's, by its name; clones from GitHub Classroom are such folders, whose name ends with the user's.
+- Loose files are the student's that is left of the name without the problem: `ada_31.py` and `ada_32.py` are ada's.
+- A zip whose every entry has a name of Canvas's or Moodle's is a whole download. Among other entries it also has to be called like one, since a student could
+  pack such names to hand in for another.
+
+Two that come out as the same student (`ada` and `ada.zip`) are both kept, apart, and told on both. What one student does shows in that student's Submission alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from grader.choose import UsageError
+from grader.instructor.classroom.archive import NOT_READ, in_archive, is_archive
+from grader.instructor.classroom.files import File, Refused, hidden, in_folder, on_disk, opened, refused, shown
+from grader.instructor.classroom.naming import Named, Topics, apart, named, safe
+from grader.instructor.classroom.pieces import Course, Work
+from grader.instructor.classroom.submission import Submission
+from grader.problem import Problem
+
+TYPED = "is a text or a link that was typed in: hand in a file"
+NOTHING = "there is no answer in it: hand in stub.py, or a zip of your problems folder"
+NOBODY = "does not say whose it is: name it after the student, such as ada_31.py"
+DOWNLOADED = re.compile(r".*submissions.*|.+-\d+", re.IGNORECASE)      # what Canvas and Moodle call a download
+
+
+def arrivals(folder: Path, problems: list[Problem]) -> Arrivals:
+    """The submissions in a folder, in order of their names.
+
+    Raises:
+        UsageError: the folder is not one of submissions; the message says what would be right.
+    """
+    entries, notes = _entries(folder)
+    course = Course(problems)
+    _check(folder, entries, course)
+    stack = contextlib.ExitStack()
+    try:
+        return Arrivals(list(_apart(_handed_in(folder, entries, course.topics, stack))), course, tuple(notes), stack)
+    except BaseException:
+        stack.close()
+        raise
+
+
+class Arrivals(Sequence[Submission]):
+    """Submissions, each of which is read when it is asked for and not kept, so that a class of a thousand takes no more memory than one student's work.
+
+    Who is among them was decided when this was made; `notes` say what else was in the folder. Whoever needs a content twice keeps it: the folder may change.
+    """
+
+    def __init__(self, handed: list[_Handed], course: Course, notes: tuple[str, ...], stack: contextlib.ExitStack):
+        self._handed, self._course, self.notes = sorted(handed, key=lambda one: one.student), course, notes
+        self._close = weakref.finalize(self, stack.close)
+
+    def __len__(self) -> int:
+        return len(self._handed)
+
+    def __getitem__(self, index):
+        chosen = self._handed[index]
+        return list(map(self._read, chosen)) if isinstance(index, slice) else self._read(chosen)
+
+    def _read(self, handed: _Handed) -> Submission:
+        return _submission(handed, Work(self._course))
+
+    def people(self) -> list[Submission]:
+        """Who handed in, without what: enough to look them up on a roster."""
+        return [Submission(one.student, one.name, one.ids) for one in self._handed]
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """What of the folder is one student's. Each of `sources` gives files when it is asked; what it needs open, it leaves to the stack."""
+
+    student: str
+    name: str
+    ids: dict[str, str]
+    sources: tuple[Callable[[contextlib.ExitStack], list[File]], ...]
+    origin: str                                     # the entry's own name, which tells two of the same student apart
+    notes: tuple[str, ...] = ()
+    packed: int = 0                                 # how many archives its files lie in
+
+
+# Who: the entries of the folder.
+
+def _entries(folder: Path) -> tuple[list[Path], list[str]]:
+    try:
+        entries = sorted((path for path in folder.iterdir() if not hidden(path.name)), key=lambda path: path.name)
+    except NotADirectoryError:
+        raise UsageError(f"{folder} is a file: name the folder of submissions that it lies in") from None
+    except FileNotFoundError:
+        raise UsageError(f"there is no folder {folder}: name the folder of submissions") from None
+    if not entries:
+        raise UsageError(f"{folder} is empty: put one folder or one zip for each student into it, or the download of Canvas or Moodle")
+    theirs = [path for path in entries if _may_be_handed_in(path)]
+    others = [shown(path.name) for path in entries if path not in set(theirs)]
+    if not theirs:
+        raise UsageError(f"there is no submission in {folder}, only {', '.join(others[:3])}: put one folder or one zip for each student into it")
+    return theirs, [f"left out, since it is no submission: {name}" for name in others]
+
+
+def _may_be_handed_in(path: Path) -> bool:
+    return named(path.name) is not None or is_archive(path.name) or path.suffix.lower() in (".py", ".ipynb") or not path.is_file() or path.is_symlink()
+
+
+def _check(folder: Path, entries: list[Path], course: Course) -> None:
+    names, of_problems = {path.name for path in entries}, {problem.name for problem in course.problems}
+    if "problems" in names and (folder / "grader").is_dir():
+        raise UsageError(f"{folder} is the course itself: name the folder with the students' submissions")
+    own = [path for path in entries if path.name == "problems" or path.name in of_problems and path.is_dir()
+           or path.suffix.lower() in (".py", ".ipynb") and not named(path.name) and not course.topics.owner(path.stem)]
+    if own and (len(own) == len(entries) or any(path.is_dir() for path in own)):
+        raise UsageError(f"{folder} holds one student's files ({shown(own[0].name)}): put them into a folder named after the student, and name the folder around it")
+    if len(entries) == 1 and _is_folder(entries[0]) and not named(entries[0].name) and os.access(entries[0], os.R_OK | os.X_OK):
+        inner = [path for path in entries[0].iterdir() if not hidden(path.name)]
+        if any(named(path.name) for path in inner) or sum((path / ".git").exists() or (path / "problems").is_dir() for path in inner) > 1:
+            raise UsageError(f"the submissions lie one folder deeper: name {entries[0]}")
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _handed_in(folder: Path, entries: list[Path], topics: Topics, stack: contextlib.ExitStack) -> Iterator[_Handed]:
+    """What each student handed in. A download's students are merged with another's only where everything in the folder comes from downloads."""
+    by_name = [path for path in entries if named(path.name)]
+    downloads = _downloads([path for path in entries if not named(path.name)], stack)
+    loose = {path: topics.owner(path.stem) for path in entries if path.suffix.lower() in (".py", ".ipynb") and not named(path.name) and not _is_folder(path)}
+    only_downloads = len(downloads) + len(by_name) == len(entries)
+    listed = [[(named(path.name), path) for path in by_name], *([(named(file.parts[0]), file) for file in files] for files in downloads.values())]
+    for group in [sum(listed, [])] if only_downloads else listed:
+        yield from _of_a_download(group)
+    prefix = _of_the_assignment(folder, entries)
+    for path in entries:
+        if path not in downloads and path not in by_name and path not in loose:
+            yield _of_an_entry(path, prefix)
+    for student in sorted(set(loose.values())):
+        paths = [path for path, whose in loose.items() if whose == student]
+        if student:
+            yield _Handed(safe(student), shown(student), {}, tuple(partial(_one, path, (path.name,), ()) for path in paths), paths[0].name)
+        else:
+            yield from (_Handed(safe(path.name), "", {}, (partial(_refusal, path.name, NOBODY),), path.name) for path in paths)
+
+
+def _downloads(entries: list[Path], stack: contextlib.ExitStack) -> dict[Path, list[File]]:
+    """The whole downloads among the entries: those that are called like one, or all where there is nothing else."""
+    found: dict[Path, list[File]] = {}
+    for path in sorted(entries, key=lambda path: not DOWNLOADED.fullmatch(path.stem)):
+        if DOWNLOADED.fullmatch(path.stem) or len(found) == entries.index(path):
+            files = _download(path, stack)
+            if files is not None:
+                found[path] = files
+    return found if len(found) == len(entries) else {path: files for path, files in found.items() if DOWNLOADED.fullmatch(path.stem)}
+
+
+def _download(path: Path, stack: contextlib.ExitStack) -> list[File] | None:
+    """The files of an archive that may be a whole download of Canvas's or Moodle's, by the names in it."""
+    if not is_archive(path.name):
+        return None
+    with contextlib.ExitStack() as trial:
+        try:
+            files = in_archive(trial.enter_context(opened(path)), path.name)
+        except Refused:
+            return None
+        if files and len({file.parts[0] for file in files}) == 1 and not named(files[0].parts[0]):
+            files = [replace(file, parts=file.parts[1:] or file.parts) for file in files]
+        if not files or not all(named(file.parts[0]) for file in files):
+            return None
+        stack.push(trial.pop_all())
+        return files
+
+
+def _of_a_download(entries: Iterable[tuple[Named, Path | File]]) -> Iterator[_Handed]:
+    """The students of a download, by name and id: one who takes another's id under an own name stays another."""
+    grouped: dict[str, list[tuple[Named, Path | File]]] = {}
+    for name, entry in entries:
+        grouped.setdefault(name.student, []).append((name, entry))
+    for student, of_student in grouped.items():
+        first, notes, sources = of_student[0][0], [], []
+        for name, entry in of_student:
+            sources.append(_source(name, entry))
+            notes += ["late"] * name.late
+        packed = int(isinstance(of_student[0][1], File))
+        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), student, tuple(dict.fromkeys(notes)), packed)
+
+
+def _source(name: Named, entry: Path | File) -> Callable[[contextlib.ExitStack], list[File]]:
+    if isinstance(entry, File):
+        parts = (name.rest, *entry.parts[1:]) if name.rest else entry.parts[1:] or entry.parts
+        file = replace(entry, parts=parts, when=(*name.order, *entry.when))
+        return lambda stack: [refused(parts, TYPED) if name.text else file]
+    if name.text:
+        return partial(_refusal, entry.name, TYPED)
+    if _is_folder(entry):
+        return partial(_folder, entry)
+    return partial(_one, entry, (name.rest or entry.name,), name.order)
+
+
+def _of_the_assignment(folder: Path, entries: list[Path]) -> str:
+    """What stands before the users in the names of GitHub Classroom's clones: the folder's own name without `-submissions`, or what all have in common."""
+    clones = [path.name for path in entries if _is_folder(path) and (path / ".git").exists()]
+    slug = folder.absolute().name.removesuffix("-submissions") + "-"
+    if clones and all(name.startswith(slug) and name != slug for name in clones):
+        return slug
+    return os.path.commonprefix(clones).rpartition("-")[0] + "-" if len(clones) > 1 and "-" in os.path.commonprefix(clones) else ""
+
+
+def _of_an_entry(path: Path, prefix: str) -> _Handed:
+    if _is_folder(path):
+        ids = {"repository": path.name} if (path / ".git").exists() else {}
+        if ids and prefix:
+            ids["github"] = path.name.removeprefix(prefix)
+        return _Handed(safe(path.name), shown(path.name), ids, (partial(_folder, path),), path.name)
+    stem = path.name
+    while os.path.splitext(stem)[1].lower() in (".tar", ".zip", ".tgz", *NOT_READ):
+        stem = os.path.splitext(stem)[0]
+    source = partial(_archive, path) if is_archive(path.name) else partial(_one, path, (path.name,), ())
+    return _Handed(safe(stem), shown(stem), {}, (source,), path.name, packed=1)
+
+
+def _apart(handed: Iterable[_Handed]) -> Iterator[_Handed]:
+    """The same, none with the name of another, whatever a system holds of small and large letters; who shares a name is told so."""
+    handed = list(handed)
+    sharing: dict[str, list[str]] = {}
+    for one in handed:
+        sharing.setdefault(one.student.casefold(), []).append(one.origin)
+    taken: set[str] = set()
+    for one in handed:
+        origins = sharing[one.student.casefold()]
+        if len(origins) > 1:
+            told = " and ".join(shown(origin) for origin in origins[:4])
+            one = replace(one, notes=(*one.notes, f"handed in more than once, as {told}: each is graded on its own; take away those that do not count"))
+        others = (apart(one.student, f"{one.origin}{count or ''}") for count in range(len(handed)))
+        student = next(name for name in itertools.chain((one.student, safe(one.origin)), others) if name.casefold() not in taken)
+        taken.add(student.casefold())
+        yield replace(one, student=student)
+
+
+# What: the files of one student.
+
+def _folder(path: Path, stack: contextlib.ExitStack) -> list[File]:
+    return in_folder(path)
+
+
+def _one(path: Path, parts: tuple[str, ...], order: tuple[float, ...], stack: contextlib.ExitStack) -> list[File]:
+    return [on_disk(path, parts, order)]
+
+
+def _archive(path: Path, stack: contextlib.ExitStack) -> list[File]:
+    file = on_disk(path, (path.name,))
+    return [file] if file.trouble else in_archive(stack.enter_context(opened(path)), path.name)
+
+
+def _refusal(name: str, trouble: str, stack: contextlib.ExitStack) -> list[File]:
+    return [refused((name,), trouble)]
+
+
+def _submission(handed: _Handed, work: Work) -> Submission:
+    """Reads what one student handed in. Whatever is wrong with it is told in it."""
+    bare = Submission(handed.student, handed.name, handed.ids, notes=handed.notes)
+    with contextlib.ExitStack() as stack:
+        for source in handed.sources:
+            try:
+                work.take(source(stack), handed.packed)
+            except Refused as refusal:
+                work.files.append(refused((handed.origin,), str(refusal)))
+        pieces = {problem.number: piece for problem in work.course.problems if (piece := work.piece(problem))}
+        notes = (*handed.notes, *work.notes, *work.unclaimed())
+    troubles = [f"{file.place} {file.trouble}" for file in work.files if file.trouble]
+    if pieces:
+        return replace(bare, pieces=pieces, notes=tuple(dict.fromkeys((*notes, *troubles[:3]))))
+    there = [file.place for file in work.files][:3]
+    return replace(bare, trouble=troubles[0] if troubles else NOTHING + (f" (there is only {', '.join(there)})" if there else ""),
+                   notes=tuple(dict.fromkeys((*handed.notes, *troubles[1:4]))))

@@ -1,0 +1,146 @@
+"""The stub that is in a notebook: the cell that begins with `%%grade 31`, or what its cells define of a problem.
+
+A notebook is a lab: between the answer and its imports stand plots, prints, downloads, trials that fail. Joining all cells would run those, and grade the
+plots with the answer. So only the statements are taken that bind a name that the answer needs, as imports, functions, classes and constants do, in the order
+of the notebook, all of one name, since the last one wins when the cells run from top to bottom.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+
+from grader.problem import Problem
+
+RUNS_PYTHON = ("%%time", "%%timeit", "%%capture", "%%prun", "%%writefile")
+MAGIC = re.compile(r"^(\s*)(?:[%!?]|[\w.]+\?|(?:[\w, ]+=\s*)[%!]).*$", re.MULTILINE)
+
+
+def code_cells(content: bytes) -> list[str] | None:
+    """The texts of a notebook's code cells; None where it is no notebook."""
+    try:
+        notebook = json.loads(content)
+        sheets = notebook["worksheets"] if "worksheets" in notebook else [notebook]     # of nbformat 3
+        return [_text(cell) for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
+        return None
+
+
+def _text(cell: dict) -> str:
+    source = cell["source"] if "source" in cell else cell["input"]
+    text = source if isinstance(source, str) else "".join(source)
+    return text.encode("utf-8", "replace").decode()
+
+
+def graded(cells: Iterable[str], problem: Problem) -> list[str]:
+    """The bodies of the cells that begin with `%%grade 31`. Comments above that line go below it, as the grader's own magic has it."""
+    found = []
+    for lines in (cell.split("\n") for cell in cells):
+        above = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), None)
+        magic = re.match(r"\s*%%grade\s+['\"]?(\d+)", lines[above]) if above is not None else None
+        if magic and int(magic[1]) == problem.number:
+            found.append("\n".join([*lines[:above], *lines[above + 1:]]).rstrip() + "\n")
+    return found
+
+
+def defining(cells: list[str], problem: Problem) -> str:
+    """What the cells without such a line say of a problem: the statements that bind its names and what these need. Empty where none does."""
+    wanted = set(problem.names)
+    parsed = [(cell, _parsed(cell)) for cell in map(_python, cells)]
+    broken = {cell for cell, tree in parsed if tree is None and defines(cell.encode(), [problem])}
+    bound = [(cell, node, *_names(node)) for cell, tree in parsed if tree is not None for node in tree.body]
+    if not broken and not any(wanted & binds for *_, binds, _ in bound):
+        return ""
+    needed = _needed(wanted, [(binds, uses) for *_, binds, uses in bound])
+    kept = []
+    for cell, tree in parsed:
+        lines = cell.split("\n")
+        if cell in broken:
+            kept.append(cell.strip("\n"))
+        elif tree is not None:
+            rows = sorted({row for node in tree.body if needed & _names(node)[0] for row in _rows(node)})
+            kept.append("\n".join(lines[row] for row in rows))
+    return "\n\n".join(part for part in kept if part) + "\n"
+
+
+def _needed(wanted: set[str], bound: list[tuple[set[str], set[str]]]) -> set[str]:
+    """The names that are wanted, and those that the statements use which bind these, and so on."""
+    uses_of: dict[str, set[str]] = {}
+    for binds, uses in bound:
+        for name in binds:
+            uses_of.setdefault(name, set()).update(uses)
+    needed, waiting = set(), [*wanted, "*"]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += uses_of.get(name, ())
+    return needed
+
+
+def defines(content: bytes, problems: Iterable[Problem], parse: bool = True) -> set[int]:
+    """The problems of which a text binds a name at its top level; where it cannot or shall not be parsed, those of which a line looks as if it did."""
+    by_name = {name: problem.number for problem in problems for name in problem.names if name.encode() in content}
+    if not by_name:
+        return set()
+    text = content.decode("utf-8", "replace")
+    tree = _parsed(text) if parse else None
+    if tree is not None:
+        return {by_name[name] for node in tree.body for name in _names(node)[0] & by_name.keys()}
+    return {by_name[found] for found in re.findall(r"^(?:async +def|def|class) +(\w+)", text, re.MULTILINE) if found in by_name}
+
+
+def _python(cell: str) -> str:
+    """A cell without what only IPython reads."""
+    first = cell.lstrip().split("\n", 1)[0].split()
+    if first and first[0].startswith("%%"):
+        body = cell.lstrip().partition("\n")[2]
+        cell = body if first[0] in RUNS_PYTHON else ""
+    if _parsed(cell) is None:
+        cell = MAGIC.sub(r"\1pass", cell)
+    return cell
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _names(statement: ast.stmt) -> tuple[set[str], set[str]]:
+    """The names that a statement binds at the top level, and those that it uses anywhere. `from x import *` binds `*`: it may be any."""
+    binds, uses = set(), set()
+    for node, inside in _nodes(statement):
+        if isinstance(node, ast.Name):
+            (binds if not inside and isinstance(node.ctx, ast.Store) else uses).add(node.id)
+        elif isinstance(node, ast.alias) and not inside:
+            binds.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not inside:
+            binds.add(node.name)
+        elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store) and not inside:
+            base = node.value
+            while isinstance(base, ast.Attribute | ast.Subscript):
+                base = base.value
+            binds |= {base.id} if isinstance(base, ast.Name) else set()
+    return binds, uses
+
+
+def _nodes(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
+    """Every node of a statement, and whether it is within a scope of its own."""
+    waiting = [(statement, False)]
+    while waiting:
+        node, inside = waiting.pop()
+        yield node, inside
+        scope = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
+        waiting += [(child, inside or scope) for child in ast.iter_child_nodes(node)]
+
+
+def _rows(node: ast.stmt) -> range:
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    return range(first - 1, node.end_lineno)

@@ -1,0 +1,85 @@
+"""What a class is asked: for each problem the calls with inputs drawn from the secret seed, and the key to them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from grader.answers import Answers, Known, key_digest
+from grader.call import Call, calls_for
+from grader.grade import ask, hear, start_worker
+from grader.problem import Entry, Problem, load
+from grader.sandbox import ROOT
+from grader.stub import stub_of
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The same calls and key for every submission to one problem. `digest` names the key."""
+
+    problem: Problem
+    calls: list[Call]
+    key: Known
+    digest: str
+
+
+def exam_for(problem: Problem, seed: int, progress: Callable[[str], None] = lambda text: None) -> Exam:
+    """Draws the inputs and computes the key, mistakes and all, if it is not kept from an earlier run."""
+    calls = calls_for(with_unseen(problem, seed), seed)
+    with Answers(problem, calls, seed) as answers:
+        if not answers.key.answers or answers.key.mistakes is None:
+            progress(f"computing the answer key of {problem.number}")
+        answers.expected()
+        answers.mistakes()
+    return Exam(problem, calls, Known(answers.key), key_digest(problem, seed))
+
+
+def with_unseen(problem: Problem, seed: int) -> list[Entry]:
+    """The problem's names with the cases that students do not know: `solutions/NN_topic/unseen.py` draws their sizes from the seed."""
+    path = problem.solutions / "unseen.py" if problem.solutions else None
+    if path is None or not path.exists():
+        return problem.entries
+    more = load(path, f"unseen_{problem.number}").cases(np.random.default_rng([seed, problem.number]))
+    return [replace(entry, cases={**entry.cases, **more.get(entry.name, {})}) for entry in problem.entries]
+
+
+def course_version() -> str:
+    """The course's version, and a digest of every file of the grader that a verdict depends on."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "grader").glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    try:
+        version = importlib.metadata.version("attention-track")
+    except importlib.metadata.PackageNotFoundError:
+        version = "0"
+    return f"{version}-{digest.hexdigest()[:8]}"
+
+
+def warm(root: Path, exam: Exam, progress: Callable[[str], None] = lambda text: None) -> None:
+    """Compiles what the reference and the right answers in other styles ask for, so that every worker finds it: most submissions compile the same programs."""
+    folder = compiled(root)
+    done = folder / f".{exam.digest}" if folder else None
+    if done is None or done.exists() or exam.problem.solutions is None:
+        return
+    for path in [exam.problem.solutions / "reference.py", *sorted((exam.problem.solutions / "right").glob("*.py"))]:
+        progress(f"compiling what most answers to {exam.problem.number} need")
+        stub = stub_of(exam.problem, Path("stub.py"), path.read_bytes())
+        worker = start_worker(exam.problem)
+        try:
+            ask(worker, exam.problem, stub, exam.calls, cache=folder)
+            hear(worker, exam.problem, stub, exam.calls, exam.key)
+        finally:
+            worker.kill()
+    done.touch()
+
+
+def compiled(root: Path) -> Path | None:
+    """Where the programs are kept that a class run compiles beforehand, from the course's own answers. No student's worker writes there."""
+    from grader import state
+
+    return state.folder(root, "xla", "class")

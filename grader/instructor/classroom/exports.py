@@ -1,0 +1,101 @@
+"""The files that come of the marks: grades.csv for people, and what Canvas and Moodle import.
+
+Each is written under a temporary name and renamed, so that nobody reads half of one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from grader import state
+from grader.instructor.classroom.marks import Marks
+from grader.instructor.classroom.points import Grading, shown
+from grader.instructor.classroom.roster import FORMULA, Matched
+
+CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
+MOODLE = ("Identifier", "Full name")
+
+
+def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> list[Path]:
+    """Writes the files into `out`, and gives their paths. `assignment` is what the column of the total is called in Canvas."""
+    written = []
+    for name, text in files(marks, grading, assignment, roster).items():
+        write(out / name, text)
+        written.append(out / name)
+    return written
+
+
+def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> dict[str, str]:
+    """The text of each file by its name. Without a roster, Canvas's and Moodle's are made where the names of the download told their numbers.
+
+    Who has nothing that is graded is in no import: there stays what was there.
+    """
+    found = {"grades.csv": grades_csv(marks, grading, roster)}
+    graded = [row for row in marks if any(mark.grade or mark.override for mark in row.by_problem.values())]
+    if roster is not None:
+        found[f"{roster.system}.csv"] = roster.filled({row.student.student: row.total for row in graded}, assignment, grading.maximum)
+        return found
+    if any(map(_canvas_id, graded)):
+        found["canvas.csv"] = _canvas_csv(graded, grading, assignment)
+    if any("moodle_id" in row.student.ids for row in graded):
+        found["moodle.csv"] = _moodle_csv(graded)
+    return found
+
+
+def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None = None) -> str:
+    """One row for each student, for a person to open: what a spreadsheet would take for a formula is made text by a `'` before it.
+
+    A roster gives names and numbers, and rows for those of whom nothing arrived.
+    """
+    on_it = roster.rows if roster else {}
+    known = [{**row.student.ids, **(on_it[row.student.student].ids if row.student.student in on_it else {})} for row in marks]
+    missing = roster.missing if roster else ()
+    ids, problems = sorted({name for told in (*known, *(row.ids for row in missing)) for name in told}), sorted(grading.weights)
+    head = ["student", "name", *ids, *map(str, problems), "total", "flags"]
+    rows = [[harmless(row.student.student), harmless(on_it[row.student.student].name if row.student.student in on_it else row.student.name), *_told(told, ids),
+             *(shown(row.by_problem[problem].points) for problem in problems), shown(row.total), harmless("; ".join(row.flags))] for row, told in zip(marks, known)]
+    rows += [["", harmless(row.name), *_told(row.ids, ids), *[""] * len(problems), "", "nothing arrived"] for row in missing]
+    return "\N{ZERO WIDTH NO-BREAK SPACE}" + _csv([head, *rows])        # the mark by which a spreadsheet knows UTF-8
+
+
+def _told(told: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    return [harmless(told.get(name, "")) for name in names]
+
+
+def harmless(text: str) -> str:
+    """A cell that a spreadsheet takes for text, whatever stands in it."""
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _canvas_csv(marks: Sequence[Marks], grading: Grading, assignment: str) -> str:
+    """Canvas finds a student by ID; a column that it does not know becomes a new assignment, which is worth what the second row says."""
+    rows = ([row.student.name, _canvas_id(row), "", "", "", shown(row.total)] for row in marks if _canvas_id(row))
+    return _csv([[*CANVAS, assignment], ["    Points Possible", "", "", "", "", shown(grading.maximum)], *rows])
+
+
+def _canvas_id(row: Marks) -> str:
+    """Empty for a download without names: there a number means nothing to Canvas's import."""
+    told = row.student.ids.get("canvas_id", "")
+    return told if told.isdecimal() else ""
+
+
+def _moodle_csv(marks: Sequence[Marks]) -> str:
+    """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names."""
+    rows = ([f"Participant {row.student.ids['moodle_id']}", row.student.name, shown(row.total)] for row in marks if "moodle_id" in row.student.ids)
+    return _csv([[*MOODLE, "Grade"], *rows])
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a text whole, or raises OSError and leaves what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not state.write(path, text.encode("utf-8", "replace")):
+        raise OSError(f"{path} cannot be written")

@@ -1,0 +1,233 @@
+"""One page of feedback for each student, as HTML and as Markdown: what became of each problem, and why.
+
+A page tells no expected value (`discreet`) and nothing of the machine that graded (`moved`). Whatever a student wrote is text there, never markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from grader.instructor.classroom.discreet import discreet, moved, shortened
+from grader.instructor.classroom.exports import write
+from grader.instructor.classroom.marks import Mark, Marks
+from grader.instructor.classroom.points import CLAIMS, VALUES, WHOLE, Grading, shown
+from grader.instructor.classroom.sheet import sheet
+from grader.report import words
+from grader.report.markup import UNSHOWN, Markup, tag
+from grader.report.page import prose, verdict_page
+from grader.verdict import Check, EntryVerdict, Finding, Status, Verdict
+
+MISSING = "nothing was handed in"
+UNREAD = "could not be read"
+OPEN = "Not everything could be checked, which is not your mistake. Whoever runs the course has been told."
+HOW = ("A problem that passed has all of its points. Otherwise each name that it asks for counts alike, {values} of {all} parts for values, {claims} for claims "
+       "about the program, {whole} for what is asked of the whole; the last two, and properties, count only where every plain call (eager) is right.")
+ALL_OR_NOTHING = "A problem that passed has all of its points, any other none."
+AT_FAULT = "It could not be graded, which is not your mistake. Whoever runs the course has been told."
+MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&$@]|(?<=[a-z]):(?=//)|(?<=www)\.|^[#+=-]|^\d+(?=[.)])", re.IGNORECASE)
+
+
+def write_feedback(out: Path, marks: Iterable[Marks], grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = ()) -> int:
+    """Writes the pages that changed into `out`, and gives their number. `folders` are places of this machine that no page may tell of.
+
+    Raises:
+        OSError: a page cannot be written; the others are whole.
+    """
+    written = 0
+    for row in marks:
+        for suffix, text in pages(row, grading, titles, folders):
+            path = out / f"{row.student.student}{suffix}"
+            if path.name != f"{row.student.student}{suffix}" or path.parent != out:
+                raise ValueError(f"{row.student.student!r} is no file name")
+            if not path.exists() or path.read_bytes() != text.encode("utf-8", "replace"):
+                write(path, text)
+                written += 1
+    return written
+
+
+def pages(row: Marks, grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """A student's page by the end of its name: `.html` and `.md`."""
+    verdicts = {problem: told(mark, folders) for problem, mark in row.by_problem.items() if mark.grade}
+    yield ".html", _html(row, verdicts, grading, titles)
+    yield ".md", _markdown(row, verdicts, grading, titles)
+
+
+def told(mark: Mark, folders: Sequence[str] = ()) -> Verdict:
+    """The verdict as its student may read it. What is wrong with the course may quote a solution, and is not told."""
+    verdict = mark.grade.verdict
+    if verdict.status == Status.COURSE:
+        verdict = replace(verdict, entries=(), trouble=Finding(Check("", "course"), Status.COURSE, AT_FAULT), prints=())
+    return replace(shortened(moved(discreet(verdict), mark.grade.place or f"problems/{verdict.name}/stub.py", folders)), notes=())
+
+
+def _standing(mark: Mark) -> tuple[str, str, str]:
+    """A mark's sign, what it means, and its class."""
+    if mark.grade is None:
+        return words.NO_CHECK, MISSING, "missing"
+    status = mark.grade.status
+    return words.MARK[status], UNREAD if mark.unread else status.value, {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
+
+
+def _points(mark: Mark) -> str:
+    return f"{shown(mark.points)} of {shown(mark.weight)}"
+
+
+def _in_points(mark: Mark) -> str:
+    return f"{_points(mark)} point{'' if mark.weight == 1 else 's'}"
+
+
+def _how(grading: Grading) -> str:
+    return HOW.format(values=VALUES, claims=CLAIMS, whole=WHOLE, all=VALUES + CLAIMS + WHOLE) if grading.partial else ALL_OR_NOTHING
+
+
+def _by_hand(mark: Mark) -> str:
+    """What is said of points that were given by hand."""
+    return f"{shown(mark.override.points)} points by hand, instead of {shown(mark.weight * mark.credit.share)} by checks: {words.sentence(mark.override.reason)}"
+
+
+def _open(mark: Mark) -> bool:
+    return mark.credit.open and not mark.override and mark.grade is not None and mark.grade.status != Status.COURSE
+
+
+def _evidence(mark: Mark) -> str:
+    """What was graded, and when: for whoever compares it with what was meant to be handed in."""
+    graded, under = mark.grade, mark.grade.under
+    nth = f", version {graded.attempts} of yours" if graded.attempts > 1 else ""
+    versions = [f"course {under.course}"] * bool(under.course) + [f"jax {under.jax}"] * bool(under.jax)
+    return f"graded {under.graded_at[:10]}{nth}: {graded.place or 'stub.py'}, SHA-256 {graded.digest[:16]}…" + (f"; {', '.join(versions)}" if versions else "")
+
+
+# HTML
+
+
+def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str]) -> Markup:
+    name = row.student.name or row.student.student
+    listed = [tag("tr", tag("th", tag("a", f"{problem} · {titles.get(problem, '')}", href=f"#p{problem}"), scope="row"),
+                  tag("td", tag("b", sign, aria_hidden="true"), f" {means}", class_=f"status {look}"), tag("td", _points(mark), class_="points"))
+              for problem, mark in row.by_problem.items() for sign, means, look in [_standing(mark)]]
+    head = tag("tr", *(tag("th", told, scope="col", class_=look) for told, look in (("problem", None), ("", None), ("points", "points"))))
+    parts = [tag("h1", "Feedback for ", tag("bdi", name)),
+             tag("p", tag("strong", shown(row.total)), f" of {shown(grading.maximum)} points", class_="total"),
+             tag("p", prose(words.sentence(row.student.trouble)), class_="note failed") if row.student.trouble else "",
+             tag("table", tag("thead", head), tag("tbody", *listed), class_="list"),
+             *(_section(mark, verdicts.get(problem), titles.get(problem, "")) for problem, mark in row.by_problem.items()),
+             tag("h2", "Points"), tag("p", _how(grading), class_="faint small")]
+    return sheet(f"Feedback for {name}", *parts)
+
+
+def _section(mark: Mark, verdict: Verdict | None, title: str) -> Markup:
+    heading = tag("h2", tag("span", f"{mark.problem} · {title}"), tag("span", _in_points(mark), class_="points"), class_="head")
+    by_hand = tag("p", prose(_by_hand(mark)), class_="note") if mark.override else ""
+    if verdict is None:
+        return tag("section", heading, by_hand, tag("p", words.sentence(f"for this problem {MISSING}"), class_="faint"), id=f"p{mark.problem}")
+    return tag("section", heading, by_hand, tag("p", OPEN, class_="note") if _open(mark) else "", verdict_page(verdict, styled=False),
+               tag("p", _evidence(mark), class_="faint small"), id=f"p{mark.problem}")
+
+
+# Markdown
+
+
+def _markdown(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str]) -> str:
+    parts = [f"# Feedback for {plain(row.student.name or row.student.student)}", f"**{shown(row.total)} of {shown(grading.maximum)} points**"]
+    parts += [plain(words.sentence(row.student.trouble))] if row.student.trouble else []
+    table = ["| problem | | points |", "|---|---|---|"]
+    table += [f"| {problem} · {plain(titles.get(problem, ''))} | {sign} {means} | {_points(mark)} |"
+              for problem, mark in row.by_problem.items() for sign, means, _ in [_standing(mark)]]
+    parts.append("\n".join(table))
+    for problem, mark in row.by_problem.items():
+        parts += _chapter(mark, verdicts.get(problem), titles.get(problem, ""))
+    parts += ["## Points", _how(grading)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _chapter(mark: Mark, verdict: Verdict | None, title: str) -> list[str]:
+    parts = [f"## {mark.problem} · {plain(title)}: {_in_points(mark)}"]
+    parts += [f"> {spans(_by_hand(mark))}"] if mark.override else []
+    if verdict is None:
+        return parts + [words.sentence(f"for this problem {MISSING}")]
+    parts += [f"> {OPEN}"] if _open(mark) else []
+    if verdict.status == Status.PASSED:
+        what, how = words.passed(verdict)
+        parts.append(f"{words.MARK[Status.PASSED]} **{plain(what)}**{plain(how)}")
+    elif verdict.trouble:
+        finding = verdict.trouble
+        parts += [f"{words.MARK[finding.status]} **{spans(words.sentence(finding.summary))}**", _own_lines(finding, verdict), spans(finding.advice)]
+    else:
+        parts += [part for entry in verdict.entries for part in _entry(entry, verdict)]
+    return parts + _prints(verdict) + [f"<sub>{plain(_evidence(mark))}</sub>"]
+
+
+def _entry(entry: EntryVerdict, verdict: Verdict) -> list[str]:
+    finding, name = entry.first, code(entry.name)
+    if words.in_a_line(entry) or finding is None:
+        return [f"{words.MARK[entry.status]} {name} {plain(words.in_a_line(entry))}"]
+    layout = words.layout(entry)
+    checks = [f for f in entry.findings if f.status == Status.PASSED]
+    counted = f"{len(checks)} of {words.count(len(entry.findings), 'check')} passed" if layout.cases else ""
+    parts = [f"{words.MARK[Status.FAILED]} {name}" + (f": {counted}" if counted else ""),
+             f"**{plain(words.title(finding))}**" + (f" {code(finding.inputs)}" if finding.inputs else ""), spans(words.sentence(finding.summary)),
+             fenced(finding.detail) if finding.detail else "", _own_lines(finding, verdict), _places(finding), spans(finding.advice)]
+    parts += [f"> **{plain(words.spoken(entry.mistake))}**\n>\n> {spans(entry.sentence)}"] if entry.mistake else []
+    step = words.debugging(verdict, entry)
+    return parts + ([f"Next: run {code(step)} in the course's folder."] if step else [])
+
+
+def _places(finding: Finding) -> str:
+    """Where the output is wrong: `█`, and `·` where it is right."""
+    difference = finding.difference
+    if difference is None or difference.told is None:
+        return ""
+    told, axes = difference.told, f" {words.PROPERTY_AXES}" if difference.leaf == "property" else ""
+    rows = ["".join("█" if wrong else "·" for wrong in row) for row in told.plane.wrong] if told.plane is not None else []
+    came = "" if axes else f"The first wrong value, at {list(told.first)}: yours is {told.came if isinstance(told.came, (bool, int, str)) else f'{told.came:.4g}'}."
+    return "\n\n".join(filter(None, [plain(f"Where: {told.where}{axes}."), fenced("\n".join(rows)) if rows else "", plain(came)]))
+
+
+def _own_lines(finding: Finding, verdict: Verdict) -> str:
+    lines = words.source(finding, verdict.path)
+    return fenced("\n".join(f"{place}   {text}".rstrip() for place, text in lines)) if lines else ""
+
+
+def _prints(verdict: Verdict) -> list[str]:
+    return [part for where, lines in words.prints(verdict)[:2] for part in (plain(words.sentence(where)), fenced("\n".join(lines)))]
+
+
+def plain(text: str) -> str:
+    """A text in which nothing is markup, nor a link."""
+    return MARKDOWN.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", " ".join(_shown(text).split()))
+
+
+def code(text: str) -> str:
+    """A text between as many backticks as it needs."""
+    text = " ".join(_shown(text).split())
+    ticks = _ticks(text, 1)
+    return f"{ticks} {text} {ticks}" if "`" in text else f"{ticks}{text}{ticks}"
+
+
+def fenced(text: str) -> str:
+    """Lines as they are, within a fence that they cannot close."""
+    fence = _ticks(text, 3)
+    return f"{fence}text\n{_shown(text)}\n{fence}"
+
+
+def _ticks(text: str, least: int) -> str:
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
+def _shown(text: str) -> str:
+    """A text without what cannot be shown, and without what turns the direction of all that follows."""
+    return re.sub("[\u202a-\u202e\u2066-\u2069]", "", UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def spans(text: str) -> str:
+    """A sentence whose parts between backticks are code."""
+    parts = text.split("`")
+    return "".join(code(part) if i % 2 else _edged(part) for i, part in enumerate(parts)) if len(parts) % 2 else plain(text)
+
+
+def _edged(text: str) -> str:
+    """As plain, with the blanks at its ends, which part it from code."""
+    return f"{' ' * (text[:1].isspace())}{plain(text)}{' ' * (text[-1:].isspace() and bool(text.strip()))}"

@@ -1,0 +1,165 @@
+"""A process that has imported JAX, and nothing else of anybody: it forks a worker into each room, so that no submission waits for an import.
+
+It holds no key, no seed and no student's work, since what is forked inherits its memory. JAX's backend, which has threads, starts in the worker only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+LONGEST = 1 << 16
+
+
+class ForkServer:
+    """The server, seen from the run: `fork` gives a child in a room. It can be used from several threads."""
+
+    def __init__(self, flax: bool = True):
+        from grader.sandbox import environment_for
+
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, self._lock = ours, threading.Lock()
+        with theirs:
+            self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", __name__, str(theirs.fileno()), *(["flax"] if flax else [])],
+                                            pass_fds=[theirs.fileno()], env=environment_for(), cwd="/", stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def fork(self, room, order: dict) -> Forked:
+        """A worker in the room, which does what `order` names."""
+        ends = [os.pipe() for _ in range(4)]        # standard input, output, error, and the news of how it fares
+        (stdin_read, stdin), (stdout, stdout_write), (stderr, stderr_write), (news, news_write) = ends
+        theirs = [stdin_read, stdout_write, stderr_write, news_write]
+        entrances = room.cgroup.entrances()
+        message = json.dumps(order | dict(spaces=len(room.spaces), entrances=len(entrances))).encode()
+        try:
+            with self._lock:
+                socket.send_fds(self._socket, [message], [*theirs, *room.spaces, *entrances])
+        finally:
+            for descriptor in [*theirs, *entrances]:
+                os.close(descriptor)
+        return Forked(room, stdin, stdout, stderr, news)
+
+    def close(self) -> None:
+        self._socket.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class Forked:
+    """A worker in a room, with what a Process needs of a child: its streams, its id, how it ended."""
+
+    def __init__(self, room, stdin: int, stdout: int, stderr: int, news: int):
+        self.room, self.scratch = room, room.scratch
+        self.stdin, self.stdout, self.stderr = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"), os.fdopen(stderr, "rb")
+        self._news, self.returncode, self._told = os.fdopen(news, "rb"), None, threading.Event()
+        first = self._news.readline()
+        self.pid = json.loads(first)["pid"] if first else 0
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._news:
+                self.returncode = json.loads(line)["code"]
+        if self.returncode is None:
+            self.returncode = -signal.SIGKILL
+        self._told.set()
+
+    def poll(self) -> int | None:
+        return self.returncode if self._told.is_set() else None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if not self._told.wait(timeout):
+            raise subprocess.TimeoutExpired("a worker", timeout)
+        return self.returncode
+
+    def end(self) -> None:
+        """Ends it and everything that it started: the room is emptied."""
+        self.room.empty()
+        self._told.wait(5)
+
+    def clear(self) -> None:
+        self._news.close()
+        self.room.close()
+
+
+def main() -> None:
+    """Imports, then forks for each message until the run is gone."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    import jax  # noqa: F401
+
+    if "flax" in sys.argv:
+        from flax import nnx  # noqa: F401
+    import jax.export  # noqa: F401
+    import landlockpy  # noqa: F401
+
+    import grader.evaluate
+    import grader.lowering
+    import grader.settings
+    import grader.worker  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()                                 # what is never looked at again stays shared with every child
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, LONGEST, 64)
+        if not message:
+            return
+        if os.fork() == 0:
+            with contextlib.suppress(BaseException):
+                _lead(control, json.loads(message), descriptors)
+            os._exit(70)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _lead(control: socket.socket, order: dict, descriptors: list[int]) -> None:
+    """In the first child: enters the room, forks the worker there, and tells from outside how it fares."""
+    from grader.instructor.classroom.confine import enter
+
+    control.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    *streams, news = descriptors[:4]
+    spaces, entrances = descriptors[4:4 + order["spaces"]], descriptors[4 + order["spaces"]:]
+    enter(spaces, entrances)
+    worker = os.fork()
+    if worker == 0:
+        try:
+            _become_worker(order, streams)
+        except BaseException as error:
+            os.write(2, f"the room could not be settled: {type(error).__name__}: {error}\n".encode())
+        os._exit(71)
+    for descriptor in [*streams, *spaces, *entrances]:
+        os.close(descriptor)
+    os.write(news, json.dumps({"pid": worker}).encode() + b"\n")
+    _, status = os.waitpid(worker, 0)
+    os.write(news, json.dumps({"code": os.waitstatus_to_exitcode(status)}).encode() + b"\n")
+    os._exit(0)
+
+
+def _become_worker(order: dict, streams: list[int]) -> None:
+    from grader.instructor.classroom.confine import settle
+
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+    os.closerange(3, 1 << 16)
+    settle(**order["confine"])
+    sys.argv[1:] = []
+    if order["do"] == "work":
+        from grader.worker import serve
+
+        serve(order["flax"])
+    else:
+        from grader.instructor.classroom import trial
+
+        trial.main()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Who does the grading: threads of this process, each of which keeps one worker busy. A cluster does the same elsewhere (see `cluster.py`)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.instructor.classroom.exam import Exam, compiled, course_version
+from grader.instructor.classroom.forkserver import ForkServer
+from grader.instructor.classroom.gradebook import Circumstances, Record, Wanted
+from grader.instructor.classroom.marker import Marker
+from grader.instructor.classroom.walls import demand, survey
+from grader.problem import CourseError
+from grader.report import machine
+
+
+@dataclass(frozen=True)
+class Job:
+    """A content to grade. Many students may have handed in the same one; each has a job."""
+
+    wanted: Wanted
+    content: bytes
+    place: str
+
+
+class Hands:
+    """The cores of this machine. Made when there is something to grade; `waived` names the limits that it may do without.
+
+    Raises UsageError where this machine lacks another limit.
+    """
+
+    def __init__(self, root: Path, exams: dict[int, Exam], seed: int, *, waived: Collection[str] = (), hidden: Sequence[Path] = (), cores: int | None = None):
+        self.cores = cores or len(os.sched_getaffinity(0))
+        self.server = ForkServer(flax=any(exam.problem.needs_flax for exam in exams.values()))
+        try:
+            found = survey(self.server, [root / "solutions", root / ".grader", *hidden], compiled(root))
+            demand(found, waived)
+            self.missing = found.missing
+            self.marker = Marker(exams, self.server, found)
+            self.under = Circumstances(seed=seed, course=course_version(), jax=_version("jax"), grader=_version("attention-track"), python=platform.python_version(),
+                                       waived=tuple(sorted(found.missing)))
+            self.pool = ThreadPoolExecutor(self.cores)
+        except BaseException:
+            self.server.close()
+            raise
+
+    def submit(self, job: Job) -> Future:
+        return self.pool.submit(self.grade, job)
+
+    def grade(self, job: Job) -> Record:
+        """The verdict on a job, as the gradebook keeps it."""
+        start = time.perf_counter()
+        verdict = self.marker.mark(job.wanted.problem, job.content)
+        return Record(job.wanted, machine.data(verdict), job.content, job.place,
+                      replace(self.under, key=self.marker.exams[job.wanted.problem].digest, seconds=round(time.perf_counter() - start, 3)))
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        self.server.close()
+
+
+def each_done(hands, jobs: Iterable[Job]) -> Iterator[tuple[Job, Record | CourseError]]:
+    """Hands out the jobs, few at a time so that no more than these are in memory, and gives what came of each, in the order in which they are done."""
+    under_way: dict[Future, Job] = {}
+    waiting = iter(jobs)
+    try:
+        while True:
+            while len(under_way) < 2 * hands.cores and (job := next(waiting, None)):
+                under_way[hands.submit(job)] = job
+            if not under_way:
+                return
+            for future in wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                job = under_way.pop(future)
+                try:
+                    yield job, future.result()
+                except CourseError as error:
+                    yield job, error
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+def _version(package: str) -> str:
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

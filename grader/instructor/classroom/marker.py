@@ -1,0 +1,58 @@
+"""Grades one piece of work after the other, each in a room of its own: what arrived goes in, a Verdict comes out."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from grader.grade import ask, hear, without_running
+from grader.instructor.classroom.exam import Exam
+from grader.instructor.classroom.forkserver import ForkServer
+from grader.instructor.classroom.room import Room, order_for
+from grader.instructor.classroom.walls import Survey
+from grader.problem import Problem
+from grader.sandbox import Limits, Process
+from grader.stub import Stub, stub_of
+from grader.verdict import Verdict
+
+CALLED = Path("stub.py")                        # what every file is called where it is graded: its place is nobody's business
+LIMITS = Limits(cpu=10, wall=60, total=600)
+
+
+class Marker:
+    """Several threads may use one. `exams` are by number."""
+
+    def __init__(self, exams: Mapping[int, Exam], server: ForkServer, survey: Survey, limits: Limits = LIMITS):
+        self.exams, self.server, self.survey, self.limits = exams, server, survey, limits
+        self._ahead: list[Room] = []
+        self._lock = threading.Lock()
+
+    def mark(self, number: int, content: bytes) -> Verdict:
+        """The verdict on a stub.
+
+        Raises CourseError when the course or the machine, not the stub, is at fault.
+        """
+        exam = self.exams[number]
+        stub = stub_of(exam.problem, CALLED, content)
+        if stub.trouble:
+            return without_running(exam.problem, stub)
+        return self._run(exam, stub)
+
+    def _run(self, exam: Exam, stub: Stub) -> Verdict:
+        worker = self._worker(exam.problem)
+        try:
+            ask(worker, exam.problem, stub, exam.calls, cache=self.survey.walls.cache, writes=False)
+            return hear(worker, exam.problem, stub, exam.calls, exam.key)
+        finally:
+            worker.kill()
+
+    def _worker(self, problem: Problem) -> Process:
+        room = Room(self.survey.walls)
+        try:
+            return Process(self.server.fork(room, order_for(room, "work", flax=problem.needs_flax)), self.limits)
+        except BaseException:
+            room.close()
+            raise
+

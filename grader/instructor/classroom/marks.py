@@ -1,0 +1,122 @@
+"""Marks: what the gradebook and the grading come to, for each student and problem. The same data for all files and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from grader.instructor.classroom.gradebook import Grade, Gradebook, Override, Student
+from grader.instructor.classroom.points import Credit, Grading, credit, shown
+from grader.instructor.classroom.unread import is_unread
+from grader.report import words
+from grader.verdict import Status
+
+Properties = Mapping[int, Container[tuple[str, str]]]      # of each problem, as `points.properties_of` has them
+
+
+class Name(NamedTuple):
+    """What became of one name that a problem asks for."""
+
+    name: str
+    status: Status
+    mistake: str
+    sentence: str
+    first: str                                  # the title of the first failing check
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One student's mark for one problem: points by checks, or by hand. Without a grade nothing was handed in for it."""
+
+    problem: int
+    weight: float
+    grade: Grade | None = None
+    credit: Credit = Credit()
+    override: Override | None = None
+    names: tuple[Name, ...] = ()
+    trouble: str = ""                           # what kept every check from running
+    unread: bool = False                        # what arrived could not be read
+
+    @property
+    def points(self) -> float:
+        return self.override.points if self.override else self.weight * self.credit.share
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What an instructor should know of it."""
+        told = []
+        if self.override:
+            older = self.grade and self.override.attempt not in (None, self.grade.attempt)
+            told.append("points by hand" + (", for an earlier attempt" if older else ""))
+        if self.grade is None:
+            told.append("nothing handed in")
+        elif self.unread:
+            told.append("could not be read")
+        elif self.grade.status == Status.COURSE:
+            told.append("course at fault")
+        elif self.credit.open and not self.override:
+            told.append(f"not all could be checked (up to {shown(self.weight * self.credit.possible)})")
+        return tuple(told)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """All marks of one student."""
+
+    student: Student
+    by_problem: Mapping[int, Mark]
+    total: float
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        if self.student.trouble:
+            return ("nothing could be read", *(f"{problem}: points by hand" for problem, mark in self.by_problem.items() if mark.override))
+        return tuple(f"{problem}: {flag}" for problem, mark in self.by_problem.items() for flag in mark.flags)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a regrade would change for one student and problem."""
+
+    old: Mark
+    new: Mark
+
+    @property
+    def matters(self) -> bool:
+        """Whether a student would see anything of it."""
+        return (self.old.points, self.old.grade.status, self.old.grade.mistakes) != (self.new.points, self.new.grade.status, self.new.grade.mistakes)
+
+
+def marks(book: Gradebook, grading: Grading, properties: Properties) -> list[Marks]:
+    """The marks of everyone in the gradebook, for each problem that the grading names."""
+    grades = {(grade.student, grade.problem): grade for grade in book.grades()}
+    overrides = _standing(book)
+    found = []
+    for student in book.students():
+        mine = {problem: _mark(grades.get((student.student, problem)), overrides.get((student.student, problem)), problem, grading, properties)
+                for problem in sorted(grading.weights)}
+        found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
+    return found
+
+
+def changes(book: Gradebook, grading: Grading, properties: Properties) -> list[Change]:
+    """What the proposed verdicts would change. Points by hand stay as they are."""
+    overrides = _standing(book)
+    return [Change(*(_mark(grade, overrides.get((grade.student, grade.problem)), grade.problem, grading, properties) for grade in pair)) for pair in book.proposals()]
+
+
+def _mark(grade: Grade | None, override: Override | None, problem: int, grading: Grading, properties: Properties) -> Mark:
+    weight = grading.weights.get(problem, 0.0)
+    if grade is None:
+        return Mark(problem, weight, override=override)
+    verdict = grade.verdict
+    names = tuple(Name(entry.name, entry.status, entry.mistake, entry.sentence, words.title(entry.first) if entry.first else "") for entry in verdict.entries)
+    return Mark(problem, weight, grade, credit(verdict, properties.get(problem, ()), grading.partial), override, names,
+                verdict.trouble.summary if verdict.trouble else "", is_unread(verdict))
+
+
+def _standing(book: Gradebook) -> dict[tuple[str, int], Override]:
+    """The override that holds for a student and problem: the last one, where it was not taken back."""
+    last = {(override.student, override.problem): override for override in book.overrides()}
+    return {which: override for which, override in last.items() if override.points is not None}

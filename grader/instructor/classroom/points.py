@@ -1,0 +1,227 @@
+"""Points: what a verdict is worth, and what each problem is worth beside the others.
+
+What is held to be fair:
+
+- Passed is 1, exactly. Not written, untouched, missing and unreadable are 0. Everything between is in whole hundredths, and 0.99 at most.
+- Each name that a problem asks for counts alike.
+- Within a name the values count for 6 parts, claims about the program for 3, and what is asked of the whole (parameters, variables, traces, leaks) for 1;
+  parts that a name does not have are shared out among the others. So an answer that is right and not economical, where that is what a problem is about,
+  keeps about two thirds.
+- Of the values each check counts alike: a case under a transform. A right forward pass with a wrong gradient earns what it got right.
+- Claims, properties such as causality, and what is asked of the whole count only where every plain call (eager) of the name is right. A constant is causal,
+  small and traced once: a wrong program earns nothing for that.
+- What could not be checked earns nothing yet. Where the student's own program is not the reason, the credit says how much it might be worth, and it is
+  flagged: an instructor has to look. The course's own fault is such a case.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader import state
+from grader.choose import UsageError
+from grader.problem import TRANSFORMS, Problem
+from grader.verdict import EntryVerdict, Finding, Status, Verdict
+
+NAME = "grading.toml"
+VALUES, CLAIMS, WHOLE = 6, 3, 1
+MOST = 0.99                                     # of what did not pass
+FIRST = """# How verdicts become points. Change it and run the same command again: nothing has to be graded anew.
+
+# true: a problem that did not pass earns points for the checks that did. false: all or nothing.
+partial = true
+
+# The total of a student is scaled to this number.
+maximum = 100
+
+# What each problem is worth beside the others, as points in grades.csv. 0: it is graded, and does not count.
+[weights]
+"""
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What a verdict earns, from 0 to 1, and what it might earn once everything is checked that could not be."""
+
+    share: float = 0.0
+    possible: float = 0.0
+
+    @property
+    def open(self) -> bool:
+        return self.possible > self.share
+
+
+def credit(verdict: Verdict, properties: Container[tuple[str, str]] = (), partial: bool = True) -> Credit:
+    """What a verdict is worth. `properties` are the (name, case) of those cases that are properties (`properties_of`)."""
+    if verdict.status == Status.PASSED:
+        return Credit(1.0, 1.0)
+    if verdict.status == Status.COURSE:
+        return Credit(0.0, 1.0)
+    earned, possible = (_mean([_of_name(entry, properties, verdict, good) for entry in verdict.entries]) for good in (_passed, _open))
+    if not _failed(verdict) and any(_unexplained(finding, entry, verdict) for entry in verdict.entries for finding in entry.findings):
+        possible = 1.0                          # nothing is wrong that is known
+    else:
+        possible = _hundredths(possible)
+    return Credit(_hundredths(earned), possible) if partial else Credit(0.0, math.floor(possible))
+
+
+def properties_of(problem: Problem) -> frozenset[tuple[str, str]]:
+    """The cases of a problem that are properties of several calls, such as causality."""
+    return frozenset((entry.name, relation.name) for entry in problem.entries for relation in entry.relations)
+
+
+def _of_name(entry: EntryVerdict, properties: Container, verdict: Verdict, good: Callable[[Finding, EntryVerdict, Verdict], bool]) -> float:
+    if entry.status in (Status.PASSED, Status.NOT_WRITTEN):
+        return float(entry.status == Status.PASSED)
+
+    def is_property(finding: Finding) -> bool:
+        return (entry.name, finding.check.case) in properties
+
+    ok = {id(finding): good(finding, entry, verdict) for finding in entry.findings}
+    right = all(ok[id(f)] for f in entry.findings if f.check.kind == "eager" and not is_property(f))
+    parts: dict[int, list[bool]] = {}
+    for finding in entry.findings:
+        value = finding.check.kind in TRANSFORMS
+        part = VALUES if value else CLAIMS if finding.check.kind == "proof" else WHOLE
+        parts.setdefault(part, []).append(ok[id(finding)] and (right or value and not is_property(finding)))
+    return sum(part * _mean(checks) for part, checks in parts.items()) / sum(parts) if parts else 0.0
+
+
+def _passed(finding: Finding, entry: EntryVerdict, verdict: Verdict) -> bool:
+    return finding.status == Status.PASSED
+
+
+def _open(finding: Finding, entry: EntryVerdict, verdict: Verdict) -> bool:
+    return finding.status == Status.PASSED or _unexplained(finding, entry, verdict)
+
+
+def _unexplained(finding: Finding, entry: EntryVerdict, verdict: Verdict) -> bool:
+    """Whether a check could not be made, and nothing that the student did says why: no failure, or a claim where all else holds."""
+    if finding.status != Status.UNCHECKED or verdict.trouble:
+        return False
+    others_hold = all(f.status == Status.PASSED for f in entry.findings if f.check.kind != "proof")
+    return not _failed(verdict) or finding.check.kind == "proof" and others_hold
+
+
+def _failed(verdict: Verdict) -> bool:
+    return bool(verdict.trouble) or any(f.status in (Status.FAILED, Status.NOT_WRITTEN) for entry in verdict.entries for f in entry.findings)
+
+
+def _mean(values: Sequence) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _hundredths(share: float) -> float:
+    return min(MOST, round(share, 2))
+
+
+# Weights
+
+
+@dataclass(frozen=True)
+class Grading:
+    """How credits become points: a problem's points are its weight times the share, and a total is scaled to `maximum`."""
+
+    weights: Mapping[int, float] = field(default_factory=dict)
+    partial: bool = True
+    maximum: float = 100.0
+
+    def total(self, points: Mapping[int, float]) -> float:
+        weights = sum(self.weights.values())
+        return sum(points.get(problem, 0.0) for problem, weight in self.weights.items() if weight) / weights * self.maximum if weights else 0.0
+
+
+def shown(points: float) -> str:
+    """Points as people write them: at most two decimals."""
+    return f"{points:.2f}".rstrip("0").rstrip(".")
+
+
+def read_grading(path: Path, problems: Iterable[Problem], known: Iterable[Problem]) -> Grading:
+    """The grading.toml at `path`, written where it is missing, and with a line more for each of `problems` that it does not have.
+
+    `known` are all problems of the course, of which it may speak.
+
+    Raises:
+        UsageError: it is no TOML, or says something that makes no sense. It is left as it is.
+    """
+    problems = list(problems)
+    if not path.exists():
+        _write(path, FIRST + "".join(f"{_line(problem)}\n" for problem in problems))
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not text in UTF-8") from error
+    found = _parsed(path, text)
+    grading = _checked(path, found, {problem.number for problem in known})
+    new = [problem for problem in problems if problem.number not in grading.weights]
+    if not new:
+        return grading
+    for problem in new:
+        text = _with(text, problem) or _refused(path, f"says nothing of problem {problem.number}; add a line `{_line(problem)}` below [weights]")
+    _write(path, text)
+    return Grading({**grading.weights, **{problem.number: 1.0 for problem in new}}, grading.partial, grading.maximum)
+
+
+def _line(problem: Problem) -> str:
+    title = "".join(letter if letter.isprintable() else " " for letter in problem.title)
+    return f"{problem.number} = 1{' ' * max(1, 10 - len(str(problem.number)))}# {title}"
+
+
+def _with(text: str, problem: Problem) -> str:
+    """The text with a line more, which changes nothing else that it says; nothing where there is no such line."""
+    wanted = tomllib.loads(text)
+    wanted["weights"] = {**wanted.get("weights", {}), str(problem.number): 1}
+    text = text if text.endswith("\n") or not text else f"{text}\n"
+    for line in (_line(problem), f"weights.{_line(problem)}", f"\n[weights]\n{_line(problem)}"):
+        longer = f"{text}{line}\n"
+        try:
+            if tomllib.loads(longer) == wanted:
+                return longer
+        except tomllib.TOMLDecodeError:
+            continue
+    return ""
+
+
+def _parsed(path: Path, text: str) -> dict:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is no TOML: {error}") from error
+
+
+def _checked(path: Path, found: dict, known: set[int]) -> Grading:
+    unknown = sorted({*found} - {"partial", "maximum", "weights"})
+    if unknown:
+        _refused(path, f"says `{unknown[0]}`, which means nothing here; there are partial, maximum and [weights]")
+    partial, maximum, weights = found.get("partial", True), found.get("maximum", 100), found.get("weights", {})
+    if not isinstance(partial, bool):
+        _refused(path, "says partial = something that is neither true nor false")
+    if not _is_number(maximum) or maximum <= 0:
+        _refused(path, "says maximum = something that is no number above 0")
+    if not isinstance(weights, dict):
+        _refused(path, "has weights that are no table; write [weights] and below it one line for each problem, such as 31 = 1")
+    for name, weight in weights.items():
+        if not name.isdecimal() or int(name) not in known:
+            _refused(path, f"gives a weight to {name!r}, which is no problem of this course; there are {', '.join(map(str, sorted(known)))}")
+        if not _is_number(weight) or weight < 0:
+            _refused(path, f"gives problem {name} a weight that is no number from 0 up")
+    return Grading({int(name): float(weight) for name, weight in weights.items()}, partial, float(maximum))
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _refused(path: Path, why: str):
+    raise UsageError(f"{path} {why}")
+
+
+def _write(path: Path, text: str) -> None:
+    if not state.write(path, text.encode()):
+        raise OSError(f"{path} cannot be written")

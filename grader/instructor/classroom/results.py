@@ -1,0 +1,104 @@
+"""Everything that follows from the gradebook: import files, feedback, the class report. Written anew after each run; no grade is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from grader import state
+from grader.choose import UsageError
+from grader.instructor.classroom import overview
+from grader.instructor.classroom.arrivals import Arrivals
+from grader.instructor.classroom.exports import export
+from grader.instructor.classroom.feedback import write_feedback
+from grader.instructor.classroom.gradebook import Gradebook
+from grader.instructor.classroom.marks import Change, Marks, marks
+from grader.instructor.classroom.points import Grading, properties_of, shown
+from grader.instructor.classroom.roster import Matched, Roster
+from grader.problem import Problem, course_root
+from grader.report.words import COMMAND, count, spoken
+
+ASSIGNMENT = "attention track"
+SHOWN = 20                                      # changes that the terminal lists
+
+
+def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: Grading, *, handed_in: Arrivals | None = None, roster: Roster | None = None,
+                  assignment: str = ASSIGNMENT, similar: bool = False) -> tuple[list[Marks], overview.Report]:
+    """Writes all files into `out`, and gives what they say.
+
+    Raises:
+        OSError: one cannot be written; the others are whole, and so is the gradebook.
+    """
+    found = marks(book, grading, properties_of_all(problems))
+    titles = {problem.number: problem.title for problem in problems}
+    matched = roster.matched(handed_in.people()) if roster and handed_in is not None else None
+    pairs = _similar(out, handed_in, problems) if similar and handed_in is not None else ()
+    export(out, found, grading, assignment, matched)
+    folders = [str(course_root()), str(out.resolve())]
+    (out / "feedback").mkdir(exist_ok=True)
+    write_feedback(out / "feedback", found, grading, titles, folders)
+    overview.write_report(out, found, grading, titles, roster=matched, pairs=pairs)
+    return found, overview.report(found, titles, roster=matched, pairs=pairs)
+
+
+def properties_of_all(problems: Iterable[Problem]) -> dict:
+    return {problem.number: properties_of(problem) for problem in problems}
+
+
+def _similar(out: Path, handed_in: Arrivals, problems: list[Problem]) -> Sequence[overview.Alike]:
+    from grader.instructor.classroom.side_by_side import page
+    from grader.instructor.classroom.similar import similar
+
+    pairs = similar(handed_in, problems)
+    if not state.write(out / "similar.html", page(pairs).encode()):
+        raise OSError(f"{out / 'similar.html'} cannot be written")
+    return [overview.Alike(pair.one, pair.other, pair.problem, pair.share) for pair in pairs]
+
+
+def show_changes(changes: Sequence[Change], out: Path, console) -> None:
+    """What a regrade proposes, before anything changes."""
+    from rich.table import Table
+    from rich.text import Text
+
+    mattering = [change for change in changes if change.matters]
+    if not changes:
+        console.print("every verdict was given by the checks as they are now: there is nothing to grade again")
+        return
+    console.print(f"graded again: {count(len(changes), 'verdict')}; for {len(mattering)} of them something would change")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("student", "problem", "status", "points", "mistake"):
+        table.add_column(column)
+    for change in mattering[:SHOWN]:
+        old, new = change.old, change.new
+        table.add_row(Text(old.grade.student), str(old.problem), _change(old.grade.status.value, new.grade.status.value), _change(shown(old.points), shown(new.points)),
+                      _change(", ".join(map(spoken, old.grade.mistakes)), ", ".join(map(spoken, new.grade.mistakes))))
+    if mattering:
+        console.print(table)
+    if len(mattering) > SHOWN:
+        console.print(f"and {len(mattering) - SHOWN} more")
+    console.print(f"no grade has changed. {COMMAND} class … --out {out} --accept lets the new verdicts count, --discard forgets them", markup=False, soft_wrap=True)
+
+
+def _change(old: str, new: str) -> str:
+    return old if old == new else f"{old or 'none'} → {new or 'none'}"
+
+
+def override(out: Path, problems: list[Problem], student: str, number: int, points: float | None, reason: str, console) -> int:
+    """Gives points by hand, and writes the results anew; returns 0."""
+    import getpass
+
+    from grader.instructor.classroom.gradebook import NAME
+    from grader.instructor.classroom.points import read_grading
+
+    if not (out / NAME).exists():
+        raise UsageError(f"there is no gradebook in {out}: `{COMMAND} class SUBMISSIONS --out {out}` makes one")
+    with Gradebook(out / NAME) as book:
+        grading = read_grading(out / "grading.toml", [], problems)
+        if number not in grading.weights:
+            raise UsageError(f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}")
+        book.override(student, number, points, reason, getpass.getuser())
+        chosen = [problem for problem in problems if problem.number in grading.weights]
+        write_results(out, chosen, book, grading)
+    told = "the points follow from the checks again" if points is None else f"{shown(points)} points by hand"
+    console.print(f"{student}, problem {number}: {told}. {out} is written anew", markup=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,332 @@
+"""The roster: a learning-management system's own export, whose rows submissions are matched to, and which goes back to it with grades.
+
+What the formats are was read from the systems' own code: Canvas's lib/gradebook_exporter.rb and gradebook_importer.rb, Moodle's mod/assign/gradingtable.php
+and mod/assign/feedback/offline/importgradeslib.php. Canvas finds a student by ID, Moodle by the number in Identifier; neither takes a name from the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader.choose import UsageError
+from grader.instructor.classroom.files import shown
+from grader.instructor.classroom.submission import Submission
+
+EXPECTED = """Canvas's gradebook has Student, ID and Section, Moodle's grading worksheet Identifier and Grade, Moodle's list of participants First name and Last name, \
+GitHub Classroom's roster identifier and github_username"""
+TEST_STUDENT = {"student, test", "test student"}
+TRANSLITERATED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
+OWN_ID = {"canvas": "canvas_id", "moodle": "moodle_id"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One student of the roster: the name, what the export says to tell students apart, and the row in its table."""
+
+    name: str
+    ids: Mapping[str, str]
+    at: int
+
+
+@dataclass(frozen=True)
+class Ambiguous:
+    """Submissions and rows that may belong together in more than one way. None of them is matched."""
+
+    students: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def __str__(self) -> str:
+        them, they = ", ".join(self.students), ", ".join(row.name or next(iter(row.ids.values()), "?") for row in self.rows)
+        return f"{them} may be {they}: more than one on the roster" if len(self.rows) > 1 else f"{them} are more than one submission of {they}"
+
+
+@dataclass(frozen=True)
+class Roster:
+    """An export: which system's it is (`canvas`, `moodle` or `github`), its table as it came, and the students on it in its order."""
+
+    system: str
+    header: tuple[str, ...]
+    table: tuple[tuple[str, ...], ...]              # every row below the header
+    rows: tuple[Row, ...]
+    delimiter: str = ","
+    mark: str = ""                                  # the byte order mark, where it has one
+
+    @staticmethod
+    def read(path: Path) -> Roster:
+        """Reads an export, told by its columns.
+
+        Raises:
+            UsageError: it cannot be read, or is none of those that are known.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"the roster {path} cannot be read: {error.strerror}") from error
+        return parsed(content, path.name)
+
+    def matched(self, submissions: Iterable[Submission]) -> Matched:
+        """Whose each submission is: by the system's id, else by login, email or user name, else by the name with accents, order and case left out of account.
+
+        A submission with an id of the roster's own system is never looked for by name, and none is matched where there are two ways to.
+        """
+        submissions = list(submissions)
+        indexes = [_index(self.rows, keys) for keys in (_by_id, _by_user, _by_login, _by_name)]
+        found: dict[str, tuple[int, ...]] = {one.student: self._candidates(one, indexes) for one in submissions}
+        claims: dict[int, list[str]] = {}
+        for student, candidates in found.items():
+            for at in candidates:
+                claims.setdefault(at, []).append(student)
+        sure = {at: [student for student in students if len(found[student]) == 1] for at, students in claims.items()}
+        rows = {student: self.rows[one[0]] for student, one in found.items() if len(one) == 1 and len(sure[one[0]]) == 1}
+        ambiguous = [*(Ambiguous((student,), tuple(self.rows[at] for at in one)) for student, one in found.items() if len(one) > 1),
+                     *(Ambiguous(tuple(students), (self.rows[at],)) for at, students in sure.items() if len(students) > 1)]
+        missing = tuple(row for at, row in enumerate(self.rows) if at not in claims)
+        return Matched(self, rows, missing, tuple(student for student, one in found.items() if not one), tuple(ambiguous))
+
+    def _candidates(self, submission: Submission, indexes: Sequence[Mapping[str, tuple[int, ...]]]) -> tuple[int, ...]:
+        ids, own = submission.ids, submission.ids.get(OWN_ID.get(self.system, ""))
+        by_id, by_user, by_login, by_name = indexes
+        if own:
+            return by_id.get(own, ())
+        if self.system == "github" and ids.get("repository"):
+            repository = ids["repository"].casefold()
+            return tuple(sorted({at for found in re.finditer("-", repository) for at in by_user.get(repository[found.end():], ())}))
+        texts = {text for text in (ids.get("github"), ids.get("email"), submission.name, submission.student) if text}
+        for index, keys in ((by_login, {text.casefold() for text in texts}), (by_name, {key for text in texts for key in _names(text)})):
+            if candidates := sorted({at for key in keys for at in index.get(key, ())}):
+                return tuple(candidates)
+        return ()
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A roster beside a class: each matched student's row, who on the roster handed in nothing, who handed in and is not on it, and what is ambiguous."""
+
+    roster: Roster
+    rows: Mapping[str, Row]
+    missing: tuple[Row, ...] = ()
+    unknown: tuple[str, ...] = ()
+    ambiguous: tuple[Ambiguous, ...] = field(default=())
+
+    @property
+    def system(self) -> str:
+        return self.roster.system
+
+    def filled(self, grades: Mapping[str, float], assignment: str, maximum: float | None = None) -> str:
+        """The export with the grades of matched students in its column, as text to be written with `newline=""`. Who has no grade keeps what was there.
+
+        For Canvas that is the students' columns and the assignment's alone: the others would set back what was changed in Canvas since. Names that a
+        spreadsheet would run get a `'` before them, which no import reads; whatever an import reads is as it came.
+        """
+        roster = self.roster
+        at = self.column(assignment)
+        width = len(roster.header)
+        kept = list(range(width)) if roster.system != "canvas" else [*range(_last_of_student(roster.header) + 1), *([at] if at is not None else [])]
+        points = {row.at: shown_points(grades[student]) for student, row in self.rows.items() if student in grades}
+        lines = [[roster.header[i] for i in kept] + ([assignment] if at is None else [])]
+        for row, cells in enumerate(roster.table):
+            line = [_harmless(roster.header[i], cells[i]) for i in kept]
+            if at is None:
+                line.append("")
+            where = kept.index(at) if at is not None else len(line) - 1
+            if row in points:
+                line[where] = points[row]
+            elif at is None and maximum is not None and _tells_points(cells):
+                line[where] = shown_points(maximum)
+            lines.append(line)
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=roster.delimiter, lineterminator="\r\n").writerows(lines)
+        return roster.mark + text.getvalue()
+
+    def column(self, assignment: str) -> int | None:
+        """Where the grades go: Moodle's Grade, else the column called so, with or without Canvas's number behind it. None for a new one.
+
+        Raises:
+            UsageError: two are called so.
+        """
+        header = self.roster.header
+        if "Grade" in header and "Identifier" in header:
+            return header.index("Grade")
+        wanted = assignment.strip().casefold()
+        called = [i for i, name in enumerate(header) if name.strip().casefold() == wanted]
+        titled = called or [i for i, name in enumerate(header) if re.sub(r" \(\d+\)$", "", name.strip()).casefold() == wanted]
+        if len(titled) > 1:
+            raise UsageError(f"two columns of the roster are called {shown(assignment)!r}: name one with its number, such as {shown(header[titled[0]])!r}")
+        return titled[0] if titled else None
+
+    def refused(self, grades: Mapping[str, float], assignment: str) -> list[str]:
+        """What the system's import would leave out or ask about, in sentences."""
+        told, header = [], self.roster.header
+        if self.system == "canvas" and self.column(assignment) is None:
+            told.append(f"Canvas will ask whether {shown(assignment)!r} is a new assignment, since the roster has no such column")
+        limit = next((i for i, name in enumerate(header) if name.casefold() == "maximum grade"), None)
+        over = [student for student, row in self.rows.items() if limit is not None and student in grades and _above(grades[student], self.roster.table[row.at][limit])]
+        if over:
+            told.append(f"Moodle leaves out {len(over)} grade{'s' if len(over) > 1 else ''} above the worksheet's maximum of {self.roster.table[self.rows[over[0]].at][limit]}, "
+                        f"the first of {over[0]}: set `maximum` in grading.toml to it")
+        return told
+
+
+def parsed(content: bytes, name: str) -> Roster:
+    """The roster in the bytes of an export; `name` is what messages call it."""
+    mark = "\ufeff" if content.startswith(b"\xef\xbb\xbf") else ""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{name} is not text in UTF-8: take the export as it came from the system, or save it as `CSV UTF-8`") from None
+    first = text.lstrip().split("\n", 1)[0]
+    for delimiter in sorted(",;\t", key=first.count, reverse=True):
+        try:
+            lines = [tuple(line) for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if any(cell.strip() for cell in line)]
+        except csv.Error as error:
+            raise UsageError(f"{name} is no CSV: {error}") from None
+        header = tuple(cell.strip() for cell in lines[0]) if lines else ()
+        system, students = _told(header)
+        if system:
+            if any(cell.strip() for line in lines for cell in line[len(header):]):
+                raise UsageError(f"{name}: a row has more cells than the {len(header)} columns; take the export as it came from the system")
+            table = tuple((*line, *[""] * (len(header) - len(line)))[:len(header)] for line in lines[1:])
+            rows = tuple(students(header, table))
+            if not rows:
+                raise UsageError(f"{name} has no student on it")
+            return Roster(system, header, table, rows, delimiter, mark)
+    raise UsageError(f"{name} is no roster that is known ({_columns(first.split(max(',;' + chr(9), key=first.count)))}): {EXPECTED}")
+
+
+def _columns(header: Sequence[str]) -> str:
+    names = [shown(name).strip('"') for name in header if name.strip()]
+    return f"its columns are {', '.join(names[:6])}{' …' if len(names) > 6 else ''}" if names else "it is empty"
+
+
+def _told(header: tuple[str, ...]):
+    """Which system's an export is, and how its rows are read."""
+    names = set(header)
+    if {"ID", "Section"} <= names and ("Student" in names or {"LastName", "FirstName"} <= names):
+        return "canvas", _of_canvas
+    if {"Identifier", "Grade"} <= names:
+        return "moodle", _of_worksheet
+    if "First name" in names and names & {"Last name", "Surname"}:
+        return "moodle", _of_participants
+    if {"identifier", "github_username"} <= names:
+        return "github", _of_github
+    return "", None
+
+
+def _reader(header: tuple[str, ...]):
+    def cell(cells: tuple[str, ...], *names: str) -> str:
+        return next((cells[header.index(name)].strip() for name in names if name in header), "")
+
+    return cell
+
+
+def _of_canvas(header, table) -> Iterator[Row]:
+    """Canvas's students: not the rows of points and of what is posted by hand, and not the one that it makes for trials."""
+    cell = _reader(header)
+    for at, cells in enumerate(table):
+        name = cell(cells, "Student") or ", ".join(filter(None, (cell(cells, "LastName"), cell(cells, "FirstName"))))
+        if not cell(cells, "ID") or _tells_points(cells) or name.casefold() in TEST_STUDENT:
+            continue
+        quoted = re.fullmatch(r'="(.*)"', name)     # so Canvas writes a name that begins with `=`
+        login = cell(cells, "SIS Login ID")
+        yield Row(quoted[1] if quoted else name, _given(canvas_id=cell(cells, "ID"), sis_id=cell(cells, "SIS User ID"), login=login, email=login if "@" in login else ""), at)
+
+
+def _of_worksheet(header, table) -> Iterator[Row]:
+    cell = _reader(header)
+    for at, cells in enumerate(table):
+        number = re.search(r"(\d+)$", cell(cells, "Identifier"))
+        if number:
+            yield Row(cell(cells, "Full name"), _given(moodle_id=number[1], email=cell(cells, "Email address"), login=cell(cells, "Username"), sis_id=cell(cells, "ID number")), at)
+
+
+def _of_participants(header, table) -> Iterator[Row]:
+    """Moodle's list of participants, or of its gradebook, which do not know the number in the names of a download."""
+    cell = _reader(header)
+    for at, cells in enumerate(table):
+        name = f"{cell(cells, 'First name')} {cell(cells, 'Last name', 'Surname')}".strip()
+        ids = _given(email=cell(cells, "Email address"), login=cell(cells, "Username"), sis_id=cell(cells, "ID number"))
+        if name or ids:
+            yield Row(name, ids, at)
+
+
+def _of_github(header, table) -> Iterator[Row]:
+    cell = _reader(header)
+    for at, cells in enumerate(table):
+        identifier = cell(cells, "identifier")
+        ids = _given(github=cell(cells, "github_username"), github_id=cell(cells, "github_id"), identifier=identifier, email=identifier if "@" in identifier else "")
+        if ids:
+            yield Row(cell(cells, "name") or identifier, ids, at)
+
+
+def _given(**ids: str) -> dict[str, str]:
+    return {name: text for name, text in ids.items() if text}
+
+
+def _tells_points(cells: Sequence[str]) -> bool:
+    return "Points Possible" in cells[0]
+
+
+def _last_of_student(header: tuple[str, ...]) -> int:
+    return header.index("Section")
+
+
+# How a text is looked up. Each function gives the keys under which a row is found.
+
+def _index(rows: Sequence[Row], keys) -> dict[str, tuple[int, ...]]:
+    index: dict[str, tuple[int, ...]] = {}
+    for at, row in enumerate(rows):
+        for key in keys(row):
+            index[key] = (*index.get(key, ()), at)
+    return index
+
+
+def _by_id(row: Row) -> set[str]:
+    return {row.ids[name] for name in ("canvas_id", "moodle_id") if name in row.ids}
+
+
+def _by_user(row: Row) -> set[str]:
+    return {row.ids["github"].casefold()} if "github" in row.ids else set()
+
+
+def _by_login(row: Row) -> set[str]:
+    texts = {row.ids[name].casefold() for name in ("login", "sis_id", "email", "github", "identifier") if name in row.ids}
+    return texts | {text.partition("@")[0] for text in texts if "@" in text}
+
+
+def _by_name(row: Row) -> set[str]:
+    last, comma, first = row.name.partition(",")
+    return _names(f"{first} {last}" if comma else row.name) | _names(row.name)
+
+
+def _names(text: str) -> set[str]:
+    """A name without accents and case: its words in order of the alphabet, and as they come without blanks between, as Canvas has it."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold().translate(TRANSLITERATED))
+    words = re.findall(r"[^\W_]+", "".join(letter for letter in plain if not unicodedata.combining(letter)))
+    return {" ".join(sorted(words)), "".join(words)} - {""}
+
+
+# What is written back.
+
+def shown_points(points: float) -> str:
+    """Points with a decimal point and at most two digits behind it, as both systems read and show them."""
+    return f"{points:.2f}".rstrip("0").rstrip(".")
+
+
+def _above(points: float, limit: str) -> bool:
+    try:
+        return points > float(limit.replace(",", "."))
+    except ValueError:
+        return False
+
+
+def _harmless(column: str, cell: str) -> str:
+    """A name that a spreadsheet takes for text. Canvas's own way of writing one with `=` is left."""
+    name = column in ("Student", "LastName", "FirstName", "Full name", "First name", "Last name", "Surname", "name")
+    return f"'{cell}" if name and FORMULA.match(cell) and not re.fullmatch(r'="[^"]*"', cell) else cell

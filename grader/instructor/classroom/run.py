@@ -1,0 +1,225 @@
+"""Grades a class: what arrived is looked at, what is new is graded, and everything that follows from the gradebook is written.
+
+At any moment the run can be stopped, or killed. The same command goes on where it was: a verdict that is in the gradebook stays, one that is not is made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader import sandbox
+from grader.answers import key_digest
+from grader.choose import UsageError
+from grader.instructor.classroom.arrivals import Arrivals, arrivals
+from grader.instructor.classroom.gradebook import NAME, Gradebook, Record, Wanted, digest_of
+from grader.instructor.classroom.unread import unread
+from grader.problem import CourseError, Problem
+from grader.report import machine
+from grader.report.words import count
+
+FAULTS = 10                                     # how many are listed
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the instructor asked for."""
+
+    submissions: Path
+    out: Path
+    problems: list[Problem]
+    everything: list[Problem]                   # of the course, whether it is graded now or not
+    waived: Collection[str] = ()
+    roster: Path | None = None
+    regrade: bool = False
+    accept: bool = False
+    discard: bool = False
+    similar: bool = False
+    assignment: str = ""
+    cores: int | None = None
+    dask: str = ""
+    json: bool = False
+
+
+@dataclass
+class Tally:
+    """What became of a run."""
+
+    graded: int = 0
+    kept: int = 0                               # verdicts of earlier runs
+    unread: int = 0
+    faults: list[tuple[Wanted, str]] = field(default_factory=list)     # where the course or the machine is at fault: graded by the next run
+    missing: dict[str, str] = field(default_factory=dict)              # limits that were waived, with what was seen
+
+
+def run_class(root: Path, orders: Orders, console) -> int:
+    """Returns 0 when everything that arrived has a verdict, 2 when the course or the machine kept something from getting one."""
+    from grader.instructor.classroom.points import read_grading
+    from grader.instructor.classroom.results import ASSIGNMENT, write_results
+    from grader.instructor.classroom.roster import Roster
+
+    out, inside = orders.out.resolve(), orders.submissions.resolve()
+    if out == inside or out.is_relative_to(inside):
+        raise UsageError(f"the results would lie among the submissions: name a folder outside of {orders.submissions}")
+    roster = Roster.read(orders.roster) if orders.roster else None
+    handed_in = arrivals(orders.submissions, orders.everything)
+    _make(orders.out)
+    grading = read_grading(orders.out / "grading.toml", orders.problems, orders.everything)
+    tally = Tally()
+    with Gradebook(orders.out / NAME) as book:
+        if orders.discard:
+            console.print(f"{count(book.discard(), 'proposed verdict')} forgotten")
+        if orders.accept:
+            console.print(f"{count(book.accept(), 'proposed verdict')} accepted")
+        missing = _note(handed_in, book, orders.problems, tally)
+        _grade(root, orders, book, missing, handed_in, tally, console)
+        if orders.regrade:
+            _propose(root, orders, book, grading, tally, console)
+        weighed = [problem for problem in orders.everything if problem.number in grading.weights]
+        found, report = write_results(orders.out, weighed, book, grading, handed_in=handed_in, roster=roster,
+                                      assignment=orders.assignment or ASSIGNMENT, similar=orders.similar)
+        stale = not orders.regrade and book.outdated(*_present(book, orders.problems))
+    if orders.json:
+        from grader.instructor.classroom.machine import class_report
+
+        print(json.dumps(class_report(found, grading, report, tally), indent=1))
+    else:
+        _tell(orders, handed_in, found, report, grading, tally, bool(stale), console)
+    return 2 if tally.faults else 0
+
+
+def _tell(orders: Orders, handed_in: Arrivals, found: list, report, grading, tally: Tally, stale: bool, console) -> None:
+    from rich.text import Text
+
+    from grader.instructor.classroom.overview import summary
+
+    told = [f"{count(tally.graded, 'verdict')} given" + (f", {tally.kept} kept from earlier runs" if tally.kept else "")]
+    told += [f"{tally.unread} could not be read"] if tally.unread else []
+    console.print(Text("; ".join(told)))
+    summary(console, report, grading)
+    for note in handed_in.notes:
+        console.print(Text(f"note: {note}", "dim"), soft_wrap=True)
+    for name, seen in tally.missing.items():
+        console.print(Text(f"graded without the limit {name!r}: {seen}", "yellow"), soft_wrap=True)
+    for wanted, why in tally.faults[:FAULTS]:
+        console.print(Text(f"not graded: {wanted.student}, problem {wanted.problem}: {why}", "red"), soft_wrap=True)
+    if tally.faults:
+        console.print(f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again")
+    if stale:
+        console.print("some verdicts were given by other checks than those of now; --regrade shows what would change")
+    console.print(Text(f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each student in {orders.out / 'feedback'}"), soft_wrap=True)
+
+
+def _make(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; the results need a folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / NAME).exists() and not (out / "grading.toml").exists():
+        raise UsageError(f"{out} holds something that is no gradebook; name an empty folder, or one that an earlier run wrote")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _note(handed_in: Arrivals, book: Gradebook, problems: list[Problem], tally: Tally) -> list[Wanted]:
+    """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here: nothing of it is run."""
+    numbers = {problem.number: problem for problem in problems}
+    wanted = []
+    for submission in handed_in:
+        book.arrived([submission])
+        for piece in submission.pieces.values():
+            if piece.problem not in numbers:
+                continue
+            one = Wanted(submission.student, piece.problem, digest_of(piece))
+            if not piece.trouble:
+                wanted.append(one)
+            elif book.handed_in([one]):
+                book.record(Record(one, machine.data(unread(numbers[piece.problem], piece)), piece.content, piece.place))
+                tally.unread += 1
+    missing = book.handed_in(wanted)
+    tally.kept = len(wanted) - len(missing)
+    return missing
+
+
+def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], handed_in: Arrivals, tally: Tally, console) -> None:
+    if not missing:
+        return
+    from grader.instructor.classroom.hands import Job
+
+    todo = {*missing}
+
+    def jobs() -> Iterator[Job]:
+        students = {one.student for one in todo}
+        for index, person in enumerate(handed_in.people()):
+            if person.student in students:
+                for piece in handed_in[index].pieces.values():
+                    one = Wanted(person.student, piece.problem, digest_of(piece))
+                    if one in todo:
+                        yield Job(one, piece.content, piece.place)
+
+    def write_down(record: Record) -> None:
+        tally.graded += book.record(record)
+
+    _work(root, orders, book, {one.problem for one in missing}, len(missing), jobs(), write_down, tally, console)
+
+
+def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally, console) -> None:
+    """Grades again what was graded by other checks, without changing a grade, and shows what would change."""
+    from grader.instructor.classroom.hands import Job
+    from grader.instructor.classroom.marks import changes
+    from grader.instructor.classroom.results import properties_of_all, show_changes
+
+    outdated = book.outdated(*_present(book, orders.problems))
+    if outdated:
+        jobs = (Job(Wanted(grade.student, grade.problem, grade.digest), book.content(grade.digest) or b"", grade.place) for grade in outdated)
+        _work(root, orders, book, {grade.problem for grade in outdated}, len(outdated), jobs, lambda record: book.record(record, proposed=True), tally, console)
+    show_changes(changes(book, grading, properties_of_all(orders.problems)), orders.out, console)
+
+
+def _present(book: Gradebook, problems: list[Problem]) -> tuple[dict[int, str], str]:
+    """What names the checks as they are now: the digest of each problem's key, and the course's version."""
+    from grader.instructor.classroom.exam import course_version
+
+    return {problem.number: key_digest(problem, book.secret) for problem in problems}, course_version()
+
+
+def _work(root: Path, orders: Orders, book: Gradebook, numbers: set[int], total: int, jobs: Iterable, write_down: Callable, tally: Tally, console) -> None:
+    """Has the jobs done, and writes each verdict down as it comes."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from grader.instructor.classroom.hands import each_done
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
+                  disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("getting ready", total=total)
+        hands = _hands(root, orders, book.secret, numbers, lambda text: progress.update(task, description=text))
+        tally.missing = hands.missing
+        try:
+            progress.update(task, description="grading")
+            for job, came in each_done(hands, jobs):
+                if isinstance(came, CourseError):
+                    tally.faults.append((job.wanted, str(came)))
+                else:
+                    write_down(came)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            sandbox.interrupted.set()           # whoever waits for a worker gives up too
+            raise
+        finally:
+            hands.close()
+
+
+def _hands(root: Path, orders: Orders, seed: int, numbers: set[int], progress: Callable[[str], None]):
+    """Those who grade, with the exams that they need."""
+    from grader.instructor.classroom.exam import exam_for, warm
+    from grader.instructor.classroom.hands import Hands
+
+    exams = {}
+    for problem in orders.problems:
+        if problem.number in numbers:
+            exams[problem.number] = exam_for(problem, seed, progress)
+            warm(root, exams[problem.number], progress)
+    if orders.dask:
+        from grader.instructor.classroom.cluster import Cluster
+
+        return Cluster(orders.dask, exams, seed, waived=orders.waived)
+    return Hands(root, exams, seed, waived=orders.waived, hidden=[orders.out.resolve(), orders.submissions.resolve()], cores=orders.cores)

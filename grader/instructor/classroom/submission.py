@@ -1,0 +1,32 @@
+"""The nouns that come in: a Submission is what one student handed in, a Piece what of it belongs to one problem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stub for one problem as it arrived, or the `trouble` that kept it from being read (a sentence for the student). `place` is where it stood."""
+
+    problem: int
+    place: str
+    content: bytes = b""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Everything of one student. `student` names the submission in the gradebook, and is the same each time the same folder is read.
+
+    `name` is for people; `ids` are what the download's file names say of the student in their system (`canvas_id`, `moodle_id`, `github`, `repository`).
+    `trouble` is what kept all of it from being read, such as a zip bomb; `notes` are what an instructor should know (late, a second version, files left out).
+    """
+
+    student: str
+    name: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    pieces: Mapping[int, Piece] = field(default_factory=dict)
+    trouble: str = ""
+    notes: tuple[str, ...] = ()

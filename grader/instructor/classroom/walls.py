@@ -1,0 +1,133 @@
+"""Which limits this machine can put on a submission: found by trying them, named where they are missing, and waived only by name."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.choose import UsageError
+from grader.instructor.classroom.forkserver import Forked, ForkServer
+from grader.instructor.classroom.room import Bounds, Room, Walls, order_for
+from grader.problem import CourseError
+from grader.sandbox import ROOT
+
+LIMITS = {
+    "files": "it reads nothing but Python, JAX and the grader, and writes nothing but one scratch folder",
+    "network": "it reaches no network and no socket of another process",
+    "strangers": "it neither sees nor signals processes other than its own",
+    "processes": "it has a bounded number of processes, and none outlives it",
+    "memory": "all of its processes together have a bounded memory",
+    "disk": "its files together have a bounded size",
+}
+TRIED = Bounds(processes=24, memory=96 << 20, disk=4 << 20, cpu=60)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What keeps submissions in on this machine: the walls, and each limit that they do not give, with what was seen."""
+
+    walls: Walls
+    missing: dict[str, str]
+
+
+def survey(server: ForkServer, hidden: Collection[Path], cache: Path | None = None) -> Survey:
+    """Opens a room with the best walls there are, and tries each limit in it."""
+    best = Walls(namespaces=_has_namespaces(), landlock=_has_landlock(), own_user=os.geteuid() == 0 and not _has_namespaces(), hidden=tuple(hidden), cache=cache)
+    if not best.namespaces and not best.landlock:
+        return Survey(best, dict.fromkeys(LIMITS, "neither bubblewrap's namespaces nor Landlock can be had here"))
+    missing = _tried(server, best)
+    if not best.namespaces:
+        missing = {name: f"{told} ({_why_no_namespaces()})" for name, told in missing.items()}
+    return Survey(best, missing)
+
+
+def demand(survey: Survey, waived: Collection[str]) -> None:
+    """Raises UsageError where a limit is missing that nobody waived, or one was waived that does not exist."""
+    unknown = [name for name in waived if name not in LIMITS]
+    if unknown:
+        raise UsageError(f"there is no limit {unknown[0]!r}; there are {', '.join(LIMITS)}")
+    unmet = {name: told for name, told in survey.missing.items() if name not in waived}
+    if unmet:
+        lines = [f"  {name}: {LIMITS[name]}; but here {told}" for name, told in unmet.items()]
+        raise UsageError("\n".join(["this machine cannot give every limit that untrusted submissions need:", *lines,
+                                    f"To go on without, say so: {' '.join(f'--without {name}' for name in unmet)}. The other limits stay."]))
+
+
+def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
+    token = f"attention-{secrets.token_hex(8)}"
+    with contextlib.ExitStack() as stack:
+        canary = walls.hidden[0] / token if walls.hidden else ROOT / token
+        with contextlib.suppress(OSError):
+            canary.write_text(token)
+        stack.callback(canary.unlink, missing_ok=True)
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind(("127.0.0.1", 0))
+        udp.setblocking(False)
+        local = stack.enter_context(socket.socket(socket.AF_UNIX))
+        local.bind(f"\0{token}")
+        local.listen()
+        room = Room(walls, TRIED)
+        stack.callback(room.close)
+        forked: Forked = server.fork(room, order_for(room, "try"))
+        asked = dict(token=token, hidden=[str(canary)], course=str(ROOT / "grader"), tcp=tcp.getsockname()[1], udp=udp.getsockname()[1], pid=os.getpid(),
+                     processes=TRIED.processes, memory=TRIED.together, disk=TRIED.disk, outside=not walls.namespaces)
+        forked.stdin.write(json.dumps(asked).encode() + b"\n")
+        forked.stdin.close()
+        told = dict(json.loads(line) for line in forked.stdout)
+        said = forked.stderr.read().decode(errors="replace").strip()
+        forked.end()
+        forked.clear()
+        if {*told} != {*LIMITS}:
+            raise CourseError(f"the limits could not be tried: {said.splitlines()[-1] if said else 'the room is empty'}")
+        seen = [folder for folder in ("/", "/tmp", "/var/tmp", "/dev/shm", "/run", "/root", "/home", str(ROOT / "grader")) if (Path(folder) / token).exists()]
+        for folder in seen:
+            (Path(folder) / token).unlink(missing_ok=True)
+        if seen:
+            told["files"] = told["files"] or f"it can write into {seen[0]}"
+        with contextlib.suppress(BlockingIOError):
+            udp.recv(64)
+            told["network"] = told["network"] or "it can send UDP packets"
+    return {name: text for name, text in told.items() if text}
+
+
+@functools.cache
+def _has_namespaces() -> bool:
+    if not shutil.which("bwrap"):
+        return False
+    try:
+        Room(Walls(namespaces=True)).close()
+        return True
+    except (CourseError, OSError, ValueError):
+        return False
+
+
+@functools.cache
+def _has_landlock() -> bool:
+    try:
+        from landlockpy import abi_version
+
+        return abi_version() > 0
+    except Exception:
+        return False
+
+
+def _why_no_namespaces() -> str:
+    if not shutil.which("bwrap"):
+        return "bubblewrap is not installed: `sudo apt install bubblewrap`"
+    done = subprocess.run(["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"], capture_output=True, text=True)
+    return f"bubblewrap says: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'nothing'}"
+
+
+def without(survey: Survey, waived: Collection[str]) -> Survey:
+    """The survey with what was waived no longer missing."""
+    return replace(survey, missing={name: told for name, told in survey.missing.items() if name in waived})

@@ -1,0 +1,9 @@
+"""Takes memory until there is none.
+
+Verdict: asks for more memory
+"""
+
+def sdpa(q, k, v):
+    taken = []
+    while True:
+        taken.append(bytearray(64 << 20))

@@ -1,0 +1,544 @@
+"""Submissions as they really arrive, honest and hostile: who is who, what counts, and the sentence for what cannot be read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import stat
+import struct
+import subprocess
+import tarfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from grader.choose import UsageError
+from grader.instructor.classroom import archive, cells, files, pieces
+from grader.instructor.classroom.arrivals import arrivals
+from grader.instructor.classroom.naming import named, safe
+from tests.conftest import PROBLEMS
+
+ALL = list(PROBLEMS.values())
+A31 = b"def sdpa(q, k, v):\n    return v\n"
+B31 = A31 + b"# later\n"
+A33 = b"def causal_mask(t_q, t_k):\n    pass\n"
+SHIPPED = PROBLEMS[31].pristine.read_bytes()
+
+
+def zipped(members, **options) -> bytes:
+    """A zip of `{name: bytes}`, or of pairs where a name is there twice; a name may be a ZipInfo."""
+    made = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(made, "w", **{"compression": zipfile.ZIP_DEFLATED} | options) as packed:
+        warnings.simplefilter("ignore")             # of two members with one name
+        for name, content in members.items() if isinstance(members, dict) else members:
+            packed.writestr(name, content)
+    return made.getvalue()
+
+
+def tarred(members, mode="w:gz") -> bytes:
+    """A tar of `{name: bytes}`, or of TarInfos with their bytes."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as packed:
+        for name, content in members.items():
+            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.size = info.size or len(content)
+            packed.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+def special(name, kind, link="") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+def notebook(*sources, version=4) -> bytes:
+    made = [{"cell_type": "code", "source" if version == 4 else "input": source} for source in sources]
+    return json.dumps({"nbformat": version, **({"cells": made} if version == 4 else {"worksheets": [{"cells": made}]})}).encode()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of submissions: `folder({"ada.zip": bytes, "bob/31.py": bytes})`."""
+    def made(content: dict[str, bytes], name="class") -> Path:
+        for path, data in content.items():
+            place = tmp_path / name / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+        return tmp_path / name
+
+    return made
+
+
+def read(folder, problems=ALL):
+    """The submissions by student."""
+    found = {one.student: one for one in arrivals(folder, problems)}
+    return found
+
+
+def pieces_of(submission) -> dict[int, bytes]:
+    return {number: piece.content for number, piece in submission.pieces.items()}
+
+
+# Shapes of one student's work.
+
+@pytest.mark.parametrize("path", ["problems/31_sdpa/stub.py", "31_sdpa/stub.py", "31_SDPA/Stub.py", "course-main/problems/31_sdpa/stub.py", "stub.py", "31.py", "31_sdpa.py",
+                                  "sdpa.py", "SDPA.PY", "hw 31 final.py", "my work/answer.py", "31_sdpa/answer.py", "stub (1).py"])
+@pytest.mark.parametrize("packed", ["folder", "zip", "tar.gz", "windows.zip"])
+def test_wherever_the_stub_lies(folder, path, packed):
+    """A folder, a zip or a tar.gz for each student, with the stub in any of the usual places, also with the backslashes of a Windows zip."""
+    names = {"folder": f"ada/{path}", "zip": "ada.zip", "tar.gz": "ada.tar.gz", "windows.zip": "ada.zip"}
+    content = {"folder": A31, "zip": zipped({path: A31}), "tar.gz": tarred({path: A31}), "windows.zip": zipped({path.replace("/", "\\"): A31})}
+    ada = read(folder({names[packed]: content[packed]}))["ada"]
+    assert pieces_of(ada) == {31: A31} and ada.pieces[31].place == path and not ada.trouble and not ada.notes
+
+
+def test_loose_files(folder):
+    """A loose file is the student's whose name is left when the problem is taken away; all of one student's are one submission."""
+    found = read(folder({"ada_31.py": A31, "ada_33.py": A33, "31-bob.py": A31, "eve lovelace_31_sdpa.py": A31, "carl.py": A33, "problem_31_dan.py": A31}))
+    assert {student: set(one.pieces) for student, one in found.items()} == {"ada": {31, 33}, "bob": {31}, "eve_lovelace": {31}, "carl": {33}, "dan": {31}}
+    assert found["eve_lovelace"].name == "eve lovelace"
+
+
+def test_canvas(folder):
+    """Canvas's download, packed or not: name and id from the file's name, the latest attachment counts, LATE and what came before are notes."""
+    content = {"lovelaceada_LATE_12345_678901_stub-1.py": B31, "lovelaceada_LATE_12345_678900_stub.py": A31, "lovelaceada_LATE_12345_678902_mask.py": A33,
+               "turing_alan_7_5000_work.zip": zipped({"31_sdpa/stub.py": A31}), "éa_8_6000_31.py": A31, "gödelkurt_9_text.html": b"<p>", "LATE_anon_x7Yz_900_31.py": A31}
+    loose, packed = read(folder(content)), read(folder({"submissions.zip": zipped(content)}, "packed"))
+    assert loose == packed and len(loose) == 5
+    ada = loose["lovelaceada_12345"]
+    assert (ada.name, ada.ids, pieces_of(ada)) == ("lovelaceada", {"canvas_id": "12345"}, {31: B31, 33: A33})
+    assert ada.notes == ("late", "31: stub-1.py counts, not stub.py")
+    assert pieces_of(loose["turing_alan_7"]) == {31: A31} and loose["turing_alan_7"].pieces[31].place == "work.zip/31_sdpa/stub.py"
+    assert loose["éa_8"].ids == {"canvas_id": "8"} and loose["anon_x7Yz"].ids == {} and loose["anon_x7Yz"].notes == ("late",)
+    assert loose["gödelkurt_9"].trouble == "gödelkurt_9_text.html is a text or a link that was typed in: hand in a file"
+
+
+def test_moodle(folder):
+    """Moodle's download: folders, flat names, or the zip of either; an online text is left out with a note."""
+    content = {"Ada Lovelace_1234567_assignsubmission_file_/problems/31_sdpa/stub.py": A31, "Ada Lovelace_1234567_assignsubmission_onlinetext_/onlinetext.html": b"<p>",
+               "Alan Turing_7_assignsubmission_file_stub.py": A31, "Participant_8_assignsubmission_file/31.py": A31, "Kurt Gödel_9_assignsubmission_onlinetext_x.html": b"<p>"}
+    loose, packed = read(folder(content)), read(folder({"CS-Attention-77.zip": zipped(content)}, "packed"))
+    assert {student: pieces_of(one) for student, one in loose.items()} == {student: pieces_of(one) for student, one in packed.items()}
+    ada = loose["Ada_Lovelace_1234567"]
+    assert (ada.name, ada.ids, pieces_of(ada)) == ("Ada Lovelace", {"moodle_id": "1234567"}, {31: A31})
+    assert any("typed in" in note for note in ada.notes) and any("typed in" in note for note in packed["Ada_Lovelace_1234567"].notes)
+    assert pieces_of(loose["Alan_Turing_7"]) == {31: A31} and loose["Participant_8"].name == "" and "typed in" in loose["Kurt_Gödel_9"].trouble
+
+
+def test_two_downloads_are_one_class(folder):
+    """Two downloads side by side, one for each assignment, give each student once."""
+    found = read(folder({"submissions.zip": zipped({"ada_5_600_31.py": A31}), "submissions (1).zip": zipped({"ada_5_700_33.py": A33})}))
+    assert {student: set(one.pieces) for student, one in found.items()} == {"ada_5": {31, 33}}
+
+
+def test_github_classroom(folder):
+    """Clones: the user is what follows the assignment's name; the repository's and a machine's own files are not looked at."""
+    course = {"problems/31_sdpa/stub.py": A31, "problems/31_sdpa/.stub.py": SHIPPED, "problems/31_sdpa/checks.py": A33, "problems/31_sdpa/attempt.py": A33, "grader/cli.py": A33,
+              ".git/hooks/33.py": A33, ".venv/lib/33.py": A33, "__pycache__/33.py": A33, ".ipynb_checkpoints/33.ipynb": b"", "__MACOSX/33.py": A33, "._33.py": A33, ".DS_Store": b""}
+    found = read(folder({f"attention-{user}/{path}": data for user in ("ada-gh", "alan") for path, data in course.items()}, "attention-submissions"))
+    assert {student: one.ids for student, one in found.items()} == {f"attention-{user}": {"repository": f"attention-{user}", "github": user} for user in ("ada-gh", "alan")}
+    assert all(pieces_of(one) == {31: A31} and not one.notes for one in found.values())
+    renamed = read(folder({f"hw-{user}/{path}": data for user in ("ada-gh", "alan") for path, data in course.items()}, "renamed"))
+    assert [one.ids["github"] for one in renamed.values()] == ["ada-gh", "alan"]
+
+
+def test_mixed(folder):
+    """All shapes in one folder, and what is no submission is told."""
+    where = folder({"ada/stub.py": A31, "bob.zip": zipped({"31.py": A31}), "carl_31.py": A31, "dan_5_700_31.py": A31, "submissions.zip": zipped({"eve_6_800_31.py": A31}),
+                    "Kurt Gödel_9_assignsubmission_file_/31.py": A31, "roster.csv": b"x", ".DS_Store": b""})
+    class_ = arrivals(where, ALL)
+    assert [one.student for one in class_] == ["Kurt_Gödel_9", "ada", "bob", "carl", "dan_5", "eve_6"] and all(pieces_of(one) == {31: A31} for one in class_)
+    assert class_.notes == ("left out, since it is no submission: roster.csv",)
+    assert [one.student for one in class_.people()] == [one.student for one in class_] and len(class_) == 6 and [one.student for one in class_[:2]] == ["Kurt_Gödel_9", "ada"]
+
+
+# Which file counts.
+
+def test_the_stub_in_its_place_wins(folder):
+    """Two files for one problem: the one in the course's own place counts, else the latest; a note says so."""
+    where = folder({"ada/problems/31_sdpa/stub.py": A31, "ada/31.py": B31, "bob/31.py": A31, "bob/old/31_sdpa.py": B31})
+    os.utime(where / "ada/problems/31_sdpa/stub.py", (1, 1))
+    os.utime(where / "bob/old/31_sdpa.py", (1, 1))
+    found = read(where)
+    assert pieces_of(found["ada"]) == {31: A31} and found["ada"].notes == ("31: problems/31_sdpa/stub.py counts, not 31.py",)
+    assert pieces_of(found["bob"]) == {31: A31} and found["bob"].notes == ("31: 31.py counts, not old/31_sdpa.py",)
+
+
+def test_an_untouched_stub_never_hides_work(folder):
+    """A stub as the course ships it counts only where nothing else was handed in for the problem."""
+    found = read(folder({"ada/problems/31_sdpa/stub.py": SHIPPED, "ada/notebooks/31_sdpa.ipynb": notebook("%%grade 31\n" + A31.decode()), "bob/problems/31_sdpa/stub.py": SHIPPED}))
+    assert pieces_of(found["ada"]) == {31: A31} and pieces_of(found["bob"]) == {31: SHIPPED}
+
+
+def test_what_cannot_be_read_never_hides_work(folder):
+    """Where one file for a problem cannot be read and another can, the other counts and a note tells of the first."""
+    ada = read(folder({"ada/problems/31_sdpa/stub.py": b"", "ada/31.py": A31}))["ada"]
+    assert pieces_of(ada) == {31: A31} and "problems/31_sdpa/stub.py is empty: hand in the file with your answer" in ada.notes
+
+
+def test_names_against_content(folder):
+    """Folder, then name, then content; a name that the content contradicts, such as a date, does not count; several problems in one file are each found."""
+    both = A31 + A33
+    found = read(folder({"ada/33_causal_mask/stub.py": A31, "bob/2024-03-31.py": A33, "carl/all.py": both, "dan/31.py": both, "eve/attention.py": b"def sdpa(q, k, v:\n", "fay/attention.py":
+                         b'"""\ndef sdpa(): in a docstring\n"""\n', "gus/stub.py": b"x = 1\n"}))
+    assert {student: sorted(one.pieces) for student, one in found.items()} == {"ada": [33], "bob": [33], "carl": [31, 33], "dan": [31], "eve": [31], "fay": [], "gus": []}
+    assert found["fay"].trouble == "there is no answer in it: hand in stub.py, or a zip of your problems folder (there is only attention.py)"
+    alone = read(folder({"gus/stub.py": b"x = 1\n"}, "one"), [PROBLEMS[31]])["gus"]
+    assert pieces_of(alone) == {31: b"x = 1\n"}     # with one problem to hand in there is nothing to guess
+
+
+def test_what_belongs_to_no_problem_is_a_note(folder):
+    """Other files do no harm."""
+    ada = read(folder({"ada/31.py": A31, "ada/plots.py": b"x = 1\n", "ada/report.pdf": b"%PDF"}))["ada"]
+    assert pieces_of(ada) == {31: A31} and not ada.trouble and ada.notes == ("belongs to no problem: plots.py",)
+
+
+# Notebooks.
+
+def test_the_cell_of_the_course_is_the_stub(folder):
+    """The last touched cell that begins with `%%grade 31` is the stub, comments above it included; nbformat 3 and 4, a source as text or as lines."""
+    body = A31.decode()
+    cells_ = ["import os", "%%grade 31\n" + SHIPPED.decode(), "# mine\n\n%%grade 31\n" + body, "%%grade 33\n" + A33.decode(), "%%grade 31\n" + SHIPPED.decode(), "sdpa(1, 2, 3)"]
+    for version in (3, 4):
+        ada = read(folder({"ada/work.ipynb": notebook(*cells_, version=version)}, str(version)))["ada"]
+        assert pieces_of(ada) == {31: ("# mine\n\n" + body).encode(), 33: A33}
+    lines = read(folder({"ada/work.ipynb": notebook(["%%grade 31\n", *body.splitlines(True)])}, "lines"))["ada"]
+    assert pieces_of(lines) == {31: A31}
+
+
+def test_an_own_notebook(folder):
+    """Without such a cell the stub is what the answer needs: imports, helpers, constants; not the plots, the trials and what only IPython reads."""
+    sources = ["%matplotlib inline\nimport jax, jax.numpy as jnp\nimport matplotlib.pyplot as plt\n!pip install flax", "print('hello')\nSCALE = 0.5  # mine\nunused = open('/nowhere')",
+               "%%time\ndef helper(x):\n    return x * SCALE", "%%bash\nrm -rf work", "@jax.jit\ndef sdpa(q, k, v):\n    return jnp.dot(helper(q), v)", "plt.plot([1])\nsdpa(1, 2, 3)", "this is (broken"]
+    ada = read(folder({"ada/work.ipynb": notebook(*sources)}))["ada"]
+    assert ada.pieces[31].content.decode() == """import jax, jax.numpy as jnp
+
+SCALE = 0.5  # mine
+
+def helper(x):
+    return x * SCALE
+
+@jax.jit
+def sdpa(q, k, v):
+    return jnp.dot(helper(q), v)
+"""
+
+
+def test_a_broken_cell_is_handed_on(folder):
+    """A cell with the answer that is no Python goes on as it is, so that the verdict can tell the line."""
+    ada = read(folder({"ada/31.ipynb": notebook("import jax", "def sdpa(q, k, v:\n    return v")}))["ada"]
+    assert b"def sdpa(q, k, v:" in ada.pieces[31].content
+
+
+@pytest.mark.parametrize("content, sentence", [
+    (b"no json", "31.ipynb is no notebook that can be read: save it again from Jupyter, or hand in stub.py"),
+    (b"[" * 100_000, "31.ipynb is no notebook that can be read: save it again from Jupyter, or hand in stub.py"),
+    (b'{"cells": 5}', "31.ipynb is no notebook that can be read: save it again from Jupyter, or hand in stub.py"),
+    (b'{"cells": [{"cell_type": "code", "source": [5]}]}', "31.ipynb is no notebook that can be read: save it again from Jupyter, or hand in stub.py"),
+    (notebook("x = 1"), "31.ipynb has no answer to 31: write it in the cell that begins with `%%grade 31`, or hand in stub.py"),
+    (notebook("x = 1\n" * 50_000), "31.ipynb holds too much code to find the answer in: write it in a cell that begins with `%%grade` and the number, or hand in stub.py"),
+    (notebook("%%grade 31\n" + "x = 1\n" * 200_000), "31.ipynb is larger than 1 MB: hand in your answer alone, without data and outputs"),
+])
+def test_notebooks_that_cannot_be_read(folder, content, sentence):
+    """Each has its sentence."""
+    assert read(folder({"ada/31.ipynb": content}))["ada"].pieces[31].trouble == sentence
+
+
+# What is hostile, broken or too much: the sentence that the student reads. Another student is always read beside.
+
+def nested(depth, inner=b""):
+    for level in range(depth):
+        inner = zipped({f"level{level}.zip": inner} if level else {"31.py": A31})
+    return inner
+
+
+def lying(field, value) -> bytes:
+    """A zip whose table of contents says something else of its only member."""
+    data = bytearray(zipped({"31.py": A31 * 100}))
+    at = data.rfind(b"PK\x01\x02")
+    data[at + field:at + field + 4] = struct.pack("<I", value)
+    return bytes(data)
+
+
+def locked() -> bytes:
+    data = bytearray(zipped({"31.py": A31}))
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.find(mark) + at] |= 1
+    return bytes(data)
+
+
+def overlapping(times=1500) -> bytes:
+    """Many entries that share one member's bytes, as in a bomb without nesting."""
+    data = zipped({"31.py": b"\0" * (1 << 20)})
+    start = data.find(b"PK\x01\x02")
+    entry, end = data[start:data.find(b"PK\x05\x06")], data[data.find(b"PK\x05\x06"):]
+    return data[:start] + entry * times + end[:8] + struct.pack("<HHII", times, times, len(entry) * times, start) + b"\0\0"
+
+
+def mode(name, kind) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, (kind | 0o777) << 16
+    return info
+
+
+BROKEN = "is damaged and cannot be unpacked: pack it again, and open it once yourself before you hand it in"
+LEAVES = "leads out of its archive: pack your files under their own names, without `..` and without a drive"
+LINK = "is a link, and links are not followed: hand in the file itself"
+SPECIAL = "is no plain file: hand in a plain file"
+BURSTS = "unpacks to far more than it should: hand in only your stubs"
+CROWDED = "holds more than 10,000 files: hand in only your stubs"
+LOCKED = "is locked with a password: hand in a zip without one"
+PACKED = "is packed in a way that is not read here: hand in a plain .zip"
+LARGE = "is larger than 1 MB: hand in your answer alone, without data and outputs"
+EMPTY = "31.py is empty: hand in the file with your answer"
+NOTHING = "there is no answer in it: hand in stub.py, or a zip of your problems folder"
+
+HOSTILE = {
+    "absolute": ("eve.zip", lambda: zipped({"/etc/31.py": A31}), f"etc/31.py {LEAVES}"),
+    "climbs": ("eve.zip", lambda: zipped({"../../ada/31.py": A31}), f"../../ada/31.py {LEAVES}"),
+    "climbs with backslashes": ("eve.zip", lambda: zipped({"..\\..\\ada\\31.py": A31}), f"../../ada/31.py {LEAVES}"),
+    "drive": ("eve.zip", lambda: zipped({"C:\\31.py": A31}), f"C:/31.py {LEAVES}"),
+    "climbs in a tar": ("eve.tar.gz", lambda: tarred({"../31.py": A31}), f"../31.py {LEAVES}"),
+    "link in a zip": ("eve.zip", lambda: zipped({mode("31.py", stat.S_IFLNK): b"/etc/passwd"}), f"31.py {LINK}"),
+    "device in a zip": ("eve.zip", lambda: zipped({mode("31.py", stat.S_IFCHR): b""}), f"31.py {SPECIAL}"),
+    "link in a tar": ("eve.tar.gz", lambda: tarred({special("31.py", tarfile.SYMTYPE, "/etc/passwd"): b""}), f"31.py {LINK}"),
+    "hard link in a tar": ("eve.tar", lambda: tarred({special("31.py", tarfile.LNKTYPE, "../ada/31.py"): b""}, "w"), f"31.py {LINK}"),
+    "fifo in a tar": ("eve.tgz", lambda: tarred({special("31.py", tarfile.FIFOTYPE): b""}), f"31.py {SPECIAL}"),
+    "device in a tar": ("eve.tgz", lambda: tarred({special("31.py", tarfile.CHRTYPE): b""}), f"31.py {SPECIAL}"),
+    "bomb": ("eve.zip", lambda: overlapping(), f"eve.zip {BURSTS}"),
+    "large member": ("eve.zip", lambda: zipped({"31.py": b"#" * (2 << 20)}), f"31.py {LARGE}"),
+    "lies of its size": ("eve.zip", lambda: lying(24, 10), f"31.py {BROKEN}"),
+    "lies of its checksum": ("eve.zip", lambda: lying(16, 10), f"31.py {BROKEN}"),
+    "lies of its place": ("eve.zip", lambda: lying(42, 1 << 30), f"31.py {BROKEN}"),
+    "bomb in a tar": ("eve.tar.gz", lambda: gzip.compress(tarred({"big": b"\0" * (300 << 20)}, "w"), 1), f"eve.tar.gz {BURSTS}"),
+    "a tar's header that asks for 8 GB": ("eve.tar", lambda: tarred({special("x", tarfile.XHDTYPE): b"x" * 600}, "w").replace(b"00000001130", b"77777777777"), f"eve.tar {BROKEN}"),
+    "many in a zip": ("eve.zip", lambda: zipped({f"{i}.txt": b"" for i in range(10_001)}), f"eve.zip {CROWDED}"),
+    "many in a tar": ("eve.tar.gz", lambda: tarred({f"{i}.txt": b"" for i in range(10_002)}), f"eve.tar.gz {CROWDED}"),
+    "deep in a zip": ("eve.zip", lambda: zipped({"a/" * 1000 + "31.py": A31}), "/".join("a" * 20) + " lies in folders nested more than 20 deep: hand in your stubs without the folders around them"),
+    "three archives deep": ("eve.zip", lambda: nested(3), "level2.zip/level1.zip is an archive in an archive in an archive: hand in one zip of your files"),
+    "too many archives": ("eve.zip", lambda: zipped({f"{i:02}.zip": zipped({"x.txt": b""}) for i in range(21)}), "20.zip is one archive too many: hand in one zip of your files"),
+    "password": ("eve.zip", lambda: locked(), f"31.py {LOCKED}"),
+    "odd packing": ("eve.zip", lambda: zipped({"31.py": A31}, compression=zipfile.ZIP_LZMA), f"31.py {PACKED}"),
+    "no zip at all": ("eve.zip", lambda: b"<html>not found</html>", f"eve.zip {BROKEN}"),
+    "broken off": ("eve.zip", lambda: zipped({"31.py": A31 * 50})[:-30], f"eve.zip {BROKEN}"),
+    "tar broken off": ("eve.tar.gz", lambda: tarred({"31.py": os.urandom(20_000)})[:-3000], f"eve.tar.gz {BROKEN}"),
+    "nothing in it": ("eve.zip", lambda: zipped({}), NOTHING),
+    "no bytes": ("eve.zip", lambda: b"", f"eve.zip {BROKEN}"),
+    "rar": ("eve.rar", lambda: b"Rar!", f"eve.rar {PACKED}"),
+    "seven": ("eve.tar.xz", lambda: b"7z", f"eve.tar.xz {PACKED}"),
+    "empty file": ("eve/31.py", lambda: b" \n", EMPTY),
+    "large file": ("eve/31.py", lambda: b"#" * ((1 << 20) + 1), f"31.py {LARGE}"),
+    "large notebook": ("eve/31.ipynb", lambda: b"#" * ((20 << 20) + 1), "31.ipynb is larger than 20 MB: hand in your answer alone, without data and outputs"),
+    "another kind": ("eve/answer.docx", lambda: b"PK", f"{NOTHING} (there is only answer.docx)"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_and_broken(folder, what):
+    """Each has a plain sentence that says what is wrong and what to hand in, and the student beside it is read as ever."""
+    name, made, sentence = HOSTILE[what]
+    found = read(folder({name: made(), "ada/31.py": A31}))
+    assert pieces_of(found["ada"]) == {31: A31} and not found["ada"].notes
+    eve = found["eve"]
+    assert (eve.trouble or eve.pieces[31].trouble) == sentence
+    assert all(not piece.content for piece in eve.pieces.values())
+
+
+def test_a_tall_tower_of_folders(folder, tmp_path):
+    """Folders nested a thousand deep are not gone down to the end."""
+    where = folder({"ada/31.py": A31, "eve/x.txt": b""})
+    here = os.open(where / "eve", os.O_RDONLY)
+    for _ in range(1000):
+        os.mkdir("a", dir_fd=here)
+        below = os.open("a", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    found = read(where)
+    subprocess.run(["rm", "-rf", where], check=True)       # what pytest tidies up with goes too deep for Python 3.11
+    assert found["eve"].trouble.endswith("a/a lies in folders nested more than 20 deep: hand in your stubs without the folders around them") and found["ada"].pieces
+
+
+def test_a_crowd_of_files(folder, monkeypatch):
+    """A folder of more files than anyone hands in is left at the limit."""
+    monkeypatch.setattr(files, "MANY", 50)
+    where = folder({"ada/31.py": A31, **{f"eve/{i}/x.txt": b"" for i in range(60)}})
+    assert read(where)["eve"].trouble == f"eve {CROWDED}" and pieces_of(read(where)["ada"]) == {31: A31}
+
+
+def test_links_pipes_and_devices_in_folders(folder, tmp_path):
+    """Links lead nowhere, to another student's work neither; a pipe is not waited for; what is no file says so."""
+    where = folder({"ada/31.py": A31, "eve/x.txt": b""})
+    (where / "eve/31.py").symlink_to(where / "ada/31.py")
+    (where / "eve/33_causal_mask").symlink_to(tmp_path)
+    os.mkfifo(where / "eve/32_multi_head_attention.py")
+    (where / "gus").symlink_to(where / "ada")
+    (where / "hal.zip").symlink_to("/etc/passwd")
+    os.mkfifo(where / "ian.zip")
+    os.mkfifo(where / "jan_31.py")
+    found = read(where)
+    assert found["eve"].pieces[31].trouble == f"31.py {LINK}" and found["eve"].pieces[32].trouble == f"32_multi_head_attention.py {SPECIAL}"
+    assert set(found["eve"].pieces) == {31, 32} and f"33_causal_mask {LINK}" in found["eve"].notes
+    assert {student: found[student].trouble or found[student].pieces[31].trouble for student in ("gus", "hal", "ian", "jan")} == {
+        "gus": f"gus {LINK}", "hal": f"hal.zip {LINK}", "ian": f"ian.zip {SPECIAL}", "jan": f"jan_31.py {SPECIAL}"}
+
+
+def test_unreadable(folder, monkeypatch):
+    """A file and a folder that may not be read say so, and nothing else stops."""
+    where = folder({"ada/31.py": A31, "eve/31.py": A31, "gus/x/31.py": A31})
+    system_open, system_scan = os.open, os.scandir
+
+    def may_open(path, *rest, **options):
+        if "eve" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return system_open(path, *rest, **options)
+
+    def may_scan(path):
+        if str(path).endswith("gus/x"):
+            raise PermissionError(13, "Permission denied")
+        return system_scan(path)
+
+    monkeypatch.setattr(files.os, "open", may_open)
+    monkeypatch.setattr(files.os, "scandir", may_scan)
+    found = read(where)
+    assert found["eve"].pieces[31].trouble == "31.py cannot be read: Permission denied" and found["gus"].trouble == "x cannot be read: Permission denied"
+    assert pieces_of(found["ada"]) == {31: A31}
+
+
+def test_two_members_of_one_name(folder):
+    """Of two members of one name, or of names that differ in small and large letters, one counts and a note says so."""
+    found = read(folder({"ada.zip": zipped([("31.py", A31), ("31.py", B31)]), "bob.zip": zipped({"31.py": A31, "31.PY": B31})}))
+    assert all(len(one.notes) == 1 and "counts, not" in one.notes[0] and one.pieces[31].content in (A31, B31) for one in found.values())
+
+
+# Who.
+
+def test_two_of_one_name_stay_two(folder):
+    """A folder `ada`, `ada.zip`, `ADA` and a loose file of ada are each kept, told on each, and none overwrites another on any system."""
+    where = folder({"ada/31.py": A31, "ada.zip": zipped({"31.py": B31}), "ada.tar.gz": tarred({"33.py": A33}), "ada_31.py": A31, "ADA/31.py": A31})
+    found = read(where)
+    assert {student for student in found if not student.startswith("ada-")} == {"ADA", "ada.zip", "ada.tar.gz", "ada_31.py"}
+    assert len({student.casefold() for student in found}) == 5 and all("handed in more than once, as " in one.notes[0] for one in found.values())
+    assert found == read(where)
+
+
+def test_nobody_hands_in_for_another(folder):
+    """A student's zip with names of Canvas's in it is that student's; an id under another name is another student, for the roster to settle."""
+    found = read(folder({"ada.zip": zipped({"31.py": A31}), "mallory.zip": zipped({"lovelaceada_12345_99999_31.py": B31})}))
+    assert set(found) == {"ada", "mallory"} and pieces_of(found["mallory"]) == {31: B31}
+    found = read(folder({"lovelaceada_12345_600_31.py": A31, "a_12345_777_99999_31.py": B31, "mallory_6_700_lovelaceada_12345_99999_31.py": B31}, "canvas"))
+    assert pieces_of(found["lovelaceada_12345"]) == {31: A31} and set(found) == {"lovelaceada_12345", "a_12345", "mallory_6"}
+
+
+def test_names_that_command(folder):
+    """Names that command a terminal, are no UTF-8, or that no system takes as a file's, give keys that are safe, and stay apart."""
+    where = folder({"eve\x1b[31m\n/31.py": A31, "con/31.py": A31, "-rf/31.py": A31, ("x" * 200) + "/31.py": A31, "ευα/31.py": A31, "<b>/31.py": A31})
+    os.makedirs(os.fsencode(where) + b"/\xff\xfe")
+    Path(os.fsdecode(os.fsencode(where) + b"/\xff\xfe/31.py")).write_bytes(A31)
+    found = read(where)
+    assert len(found) == 7 and all(pieces_of(one) == {31: A31} for one in found.values())
+    for student, one in found.items():
+        assert safe(student) == student and len(os.fsencode(student)) < 200 and student.isprintable() and one.name.isprintable()
+    assert "ευα" in found and "con" not in found
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_keys_are_safe_names(one, other):
+    """Any text gives a key that is a plain file name on every system, the same each time; two texts that differ in more than blanks and accents' spelling give two."""
+    key = safe(one)
+    assert key == safe(one) == safe(key) and 0 < len(key.encode()) < 140 and key.isprintable() and not set(key) & set('/\\:*?"<>| ') and key.strip(".-") and key[0] not in ".-"
+    squeezed = [" ".join(text.replace("_", " ").split()) for text in (one, other)]
+    assert key != safe(other) or one == other or not all(text.isascii() for text in squeezed) or squeezed[0] == squeezed[1] or key == safe(safe(other))
+
+
+def test_what_names_say():
+    """A student chooses only the end of a download's names, so the leftmost reading is the one."""
+    assert named("stub.py") is named("ada_31.py") is named("ada_31_2.py") is named("31_sdpa") is None
+    ada = named("lovelaceada_LATE_12345_678901_x_1_2345_stub-2.py")
+    assert (ada.student, ada.late, ada.rest, ada.order) == ("lovelaceada_12345", True, "x_1_2345_stub-2.py", (678901, 2))
+    eve = named("Eve_5_assignsubmission_file_Ada_6_assignsubmission_file_stub.py")
+    assert (eve.student, eve.rest) == ("Eve_5", "Ada_6_assignsubmission_file_stub.py")
+
+
+# The instructor's errors.
+
+@pytest.mark.parametrize("content, sentence", [
+    ({}, "there is no folder WHERE: name the folder of submissions"),
+    ({".DS_Store": b""}, "WHERE is empty: put one folder or one zip for each student into it, or the download of Canvas or Moodle"),
+    ({"roster.csv": b""}, "there is no submission in WHERE, only roster.csv: put one folder or one zip for each student into it"),
+    ({"grader/cli.py": b"", "problems/31_sdpa/stub.py": A31}, "WHERE is the course itself: name the folder with the students' submissions"),
+    ({"problems/31_sdpa/stub.py": A31, "README.md": b""}, "WHERE holds one student's files (problems): put them into a folder named after the student, and name the folder around it"),
+    ({"31_sdpa/stub.py": A31}, "WHERE holds one student's files (31_sdpa): put them into a folder named after the student, and name the folder around it"),
+    ({"stub.py": A31}, "WHERE holds one student's files (stub.py): put them into a folder named after the student, and name the folder around it"),
+    ({"submissions/ada_5_600_31.py": A31}, "the submissions lie one folder deeper: name WHERE/submissions"),
+    ({"hw/ada/problems/31_sdpa/stub.py": A31, "hw/bob/problems/31_sdpa/stub.py": A31}, "the submissions lie one folder deeper: name WHERE/hw"),
+])
+def test_the_wrong_folder(folder, content, sentence):
+    """What is no folder of submissions is told, with what would be right."""
+    where = folder(content)
+    with pytest.raises(UsageError) as told:
+        arrivals(where, ALL)
+    assert str(told.value) == sentence.replace("WHERE", str(where))
+
+
+def test_a_file_in_the_place_of_the_folder(folder):
+    """So is a file."""
+    where = folder({"submissions.zip": b""}) / "submissions.zip"
+    with pytest.raises(UsageError, match="is a file: name the folder of submissions that it lies in"):
+        arrivals(where, ALL)
+
+
+def test_a_nameless_file_hides_nobody(folder):
+    """Among others a file without a name is told of as a submission of its own."""
+    found = read(folder({"stub.py": A31, "ada/31.py": A31}))
+    assert found["stub.py"].trouble == "stub.py does not say whose it is: name it after the student, such as ada_31.py"
+    assert pieces_of(found["ada"]) == {31: A31}
+
+
+# Whatever the bytes.
+
+def chopped(data: bytes, at: int, cut: int, put: bytes) -> bytes:
+    at %= len(data) + 1
+    return data[:at] + put + data[at + cut:]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=st.sampled_from(["zip", "tar", "tar.gz"]), at=st.integers(0, 4000), cut=st.integers(0, 40), put=st.binary(max_size=40))
+def test_no_bytes_break_it(kind, at, cut, put):
+    """Whatever is done to an archive's bytes, it is read or refused with a sentence, and nothing that it names leaves it."""
+    members = {"problems/31_sdpa/stub.py": A31, "x/work.ipynb": notebook("def sdpa(): pass"), "inner.zip": zipped({"33.py": A33})}
+    data = chopped(zipped(members) if kind == "zip" else tarred(members, "w"), at, cut, put)
+    data = gzip.compress(data) if kind == "tar.gz" else data
+    work = pieces.Work(pieces.Course(ALL))
+    try:
+        work.take(archive.in_archive(io.BytesIO(data), f"eve.{kind}"), 1)
+    except files.Refused as refusal:
+        assert ": " in str(refusal)
+    found = {problem.number: work.piece(problem) for problem in ALL}
+    assert all(".." not in file.parts and file.place.isprintable() for file in work.files if not file.trouble)
+    assert all(bool(piece.content) != bool(piece.trouble) for piece in found.values() if piece)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=400) | st.text(max_size=200).map(str.encode) | st.lists(st.text(max_size=60)).map(lambda texts: notebook(*texts)))
+def test_no_content_breaks_it(content):
+    """Whatever a notebook or a file of Python holds, it gives cells, names and an answer without an error."""
+    found = cells.code_cells(content) or []
+    for problem in ALL[:3]:
+        cells.graded(found, problem)
+        assert isinstance(cells.defining([*found, "def sdpa(): pass"], problem), str)
+    assert cells.defines(content, ALL) <= set(PROBLEMS)
+
+
+def test_a_class_of_many(folder):
+    """Nothing of a submission is kept once it was read: a large class takes the memory of one student."""
+    class_ = arrivals(folder({f"s{i}/31.py": A31 + b"#" * 1000 for i in range(50)}), ALL)
+    assert sum(len(one.pieces[31].content) for one in class_) == 50 * (len(A31) + 1000)
+    assert not any(A31 in str(value).encode() for value in vars(class_).values())

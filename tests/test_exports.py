@@ -1,0 +1,119 @@
+"""The files that come of the marks: what people open, and what Canvas and Moodle import."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.instructor.classroom.exports import export, files, grades_csv, harmless
+from grader.instructor.classroom.gradebook import NAME, Gradebook
+from grader.instructor.classroom.marks import marks
+from grader.instructor.classroom.points import Grading
+from grader.instructor.classroom.roster import parsed
+from grader.instructor.classroom.submission import Submission
+from tests import made_up
+
+GRADING = Grading({31: 1.0, 33: 3.0})
+CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,Attention (88)
+    Points Possible,,,,,100
+"Lovelace, Ada",41,s41,ada@example.org,One,
+"Babbage, Charles",42,s42,charles@example.org,One,
+"Hopper, Grace",43,s43,grace@example.org,One,7
+"""
+
+
+@pytest.fixture
+def book(tmp_path):
+    with Gradebook(tmp_path / NAME) as opened:
+        opened.arrived([Submission("ada", "Ada Lovelace", {"canvas_id": "41"}), Submission("charles", "Charles Babbage", {"canvas_id": "42"}, trouble="the zip file is broken")])
+        opened.record(made_up.record("ada", made_up.passed(31)))
+        opened.record(made_up.record("ada", made_up.wrong(33), b"two"))
+        yield opened
+
+
+def rows(text: str) -> list[list[str]]:
+    return [*csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))]
+
+
+def test_grades_for_people(book):
+    """One row for each student, with the points of each problem, the total of the maximum, and what has to be known."""
+    text = grades_csv(marks(book, GRADING, {}), GRADING)
+    assert text.startswith("\ufeff") and text.endswith("\r\n")
+    assert rows(text) == [["student", "name", "canvas_id", "31", "33", "total", "flags"],
+                          ["ada", "Ada Lovelace", "41", "1", "0.78", "44.5", ""],
+                          ["charles", "Charles Babbage", "42", "0", "0", "0", "nothing could be read"]]
+
+
+def test_flags(book):
+    """What is missing, could not be checked or was given by hand stands beside the total."""
+    book.arrived([Submission("grace", "Grace Hopper")])
+    book.record(made_up.record("grace", made_up.at_fault(31)))
+    book.override("grace", 33, 2, "On paper.", "Dr. K")
+    assert rows(grades_csv(marks(book, GRADING, {}), GRADING))[-1][-1] == "31: course at fault; 33: points by hand; 33: nothing handed in"
+
+
+def test_imports_without_a_roster(book):
+    """The numbers in the download's names are enough for Canvas's and Moodle's imports; who has nothing graded keeps what is there."""
+    book.arrived([Submission("grace", "Grace Hopper", {"moodle_id": "9"}), Submission("anon", "", {"canvas_id": "anon_x1"})])
+    for student in ("grace", "anon"):
+        book.record(made_up.record(student, made_up.passed(33), student.encode()))
+    made = files(marks(book, GRADING, {}), GRADING, "Attention")
+    assert {*made} == {"grades.csv", "canvas.csv", "moodle.csv"}
+    assert rows(made["canvas.csv"]) == [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Attention"], ["    Points Possible", "", "", "", "", "100"],
+                                        ["Ada Lovelace", "41", "", "", "", "44.5"]]
+    assert rows(made["moodle.csv"]) == [["Identifier", "Full name", "Grade"], ["Participant 9", "Grace Hopper", "75"]]
+
+
+def test_no_import_where_nobody_can_be_found_by_it(tmp_path):
+    """Folders with names alone make no file for a system that wants numbers."""
+    with Gradebook(tmp_path / NAME) as book:
+        book.record(made_up.record("ada", made_up.passed(31)))
+        assert {*files(marks(book, GRADING, {}), GRADING, "Attention")} == {"grades.csv"}
+
+
+def test_a_roster_is_filled(book):
+    """The system's own export goes back with the totals in its column; names and numbers of grades.csv are the roster's, and who is missing has a row."""
+    found = marks(book, GRADING, {})
+    roster = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"}), Submission("charles", ids={"canvas_id": "42"})])
+    made = files(found, GRADING, "Attention", roster)
+    assert {*made} == {"grades.csv", "canvas.csv"}
+    assert [row[-1] for row in rows(made["canvas.csv"])] == ["Attention (88)", "100", "44.5", "", "7"]
+    told = rows(made["grades.csv"])
+    assert told[0] == ["student", "name", "canvas_id", "email", "login", "sis_id", "31", "33", "total", "flags"]
+    assert told[1][:6] == ["ada", "Lovelace, Ada", "41", "ada@example.org", "ada@example.org", "s41"]
+    assert told[3] == ["", "Hopper, Grace", "43", "grace@example.org", "grace@example.org", "s43", "", "", "", "nothing arrived"]
+
+
+@given(st.text(max_size=20))
+def test_no_cell_is_a_formula(text):
+    """Whatever a student is called, a spreadsheet that opens grades.csv runs nothing, and the name can still be read."""
+    assert not harmless(text).lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")) and harmless(text).endswith(text)
+
+
+def test_a_hostile_name_in_grades(book):
+    """Formulas, quotes, commas and line ends in names stay within their cell, as text."""
+    names = ['=HYPERLINK("http://evil","x")', "+1+cmd|' /C calc'!A0", "@SUM(A1)", "-2", 'a",b\n=1', "\t=1"]
+    book.arrived([Submission(f"s{index}", name, {"email": name}) for index, name in enumerate(names)])
+    told = {row[0]: row[1] for row in rows(grades_csv(marks(book, GRADING, {}), GRADING))}
+    assert [told[f"s{index}"] for index in range(6)] == [f"'{names[0]}", f"'{names[1]}", f"'{names[2]}", f"'{names[3]}", names[4], f"'{names[5]}"]
+
+
+def test_files_are_written_whole(book, tmp_path, monkeypatch):
+    """Each file is there as it was or as it will be, never half: what cannot be written leaves the old one, with a sentence."""
+    found = marks(book, GRADING, {})
+    first = export(tmp_path, found, GRADING, "Attention")
+    before = {path: path.read_bytes() for path in first}
+    assert [path.name for path in first] == ["grades.csv", "canvas.csv"] and not [*tmp_path.glob("*.tmp")]
+    monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="grades.csv cannot be written"):
+        export(tmp_path, found, Grading({31: 1.0}), "Attention")
+    assert {path: path.read_bytes() for path in first} == before and not [*tmp_path.glob("*.tmp")]
+
+
+def test_grades_of_nobody():
+    """A class of nobody has a heading."""
+    assert rows(grades_csv([], GRADING)) == [["student", "name", "31", "33", "total", "flags"]]

@@ -1,0 +1,80 @@
+"""Each hostile submission ends in a right verdict, in a plain sentence, and without effect on the next one. The submissions are kept in `hostile/`."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from grader.report.words import title
+from grader.sandbox import Limits
+from grader.verdict import Status
+from tests.conftest import PROBLEMS, ROOT
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the class run needs Linux")
+
+FOLDER = Path(__file__).with_name("hostile")
+HOSTILE = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
+RIGHT = b"import jax\ndef sdpa(q, k, v): return jax.nn.softmax(q @ k.T / q.shape[-1] ** 0.5) @ v\n"
+WAS_HERE = "attention-was-here"
+LIMITS = Limits(cpu=3, wall=8, output=8 << 20, memory=1 << 30, total=60)
+SEED = (1 << 61) + 12345
+
+
+@pytest.fixture(scope="module")
+def marker(tmp_path_factory):
+    """A marker for problem 31, with a gradebook nearby that nobody may see."""
+    from grader.instructor.classroom.exam import compiled, exam_for, warm
+    from grader.instructor.classroom.forkserver import ForkServer
+    from grader.instructor.classroom.marker import Marker
+    from grader.instructor.classroom.walls import survey
+
+    results = tmp_path_factory.mktemp("results")
+    (results / "canary").write_text("CANARY")
+    (results / "gradebook.sqlite").write_text("CANARY")
+    exam = exam_for(PROBLEMS[31], SEED)
+    warm(ROOT, exam)
+    server = ForkServer(flax=False)
+    found = survey(server, [ROOT / "solutions", ROOT / ".grader", results], compiled(ROOT))
+    assert found.missing == {}, "the machine that runs the tests has every limit: apt install bubblewrap"
+    yield Marker({31: exam}, server, found, LIMITS)
+    server.close()
+
+
+def expectation(path: Path) -> list[str]:
+    return re.search(r"^Verdict: (.+)$", ast.get_docstring(ast.parse(path.read_text())), re.MULTILINE)[1].split("|")
+
+
+def told(verdict) -> str:
+    """The verdict in a line: passed, or the first finding's title and sentence."""
+    if verdict.status == Status.PASSED:
+        return "passed"
+    finding = verdict.trouble or next(entry.first for entry in verdict.entries if entry.first)
+    return f"{verdict.status.value}: {title(finding)}: {finding.summary}"
+
+
+def traces() -> list[str]:
+    """What hostile code left outside of its room: files, and processes that nobody waits for."""
+    places = [ROOT / "grader", ROOT, Path("/"), Path("/tmp"), Path("/usr"), Path("/etc"), Path("/dev/shm"), Path("/var/tmp"), Path("/run"), Path(sys.prefix), Path.home()]
+    return [str(place / WAS_HERE) for place in places if (place / WAS_HERE).exists()]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, marker):
+    """Its verdict is the expected one, nothing secret is in what it printed, nothing of it is left, and the next student's right answer passes."""
+    before = {process.pid for process in psutil.Process(marker.server.process.pid).children(recursive=True)}
+    verdict = marker.mark(31, HOSTILE[name].read_bytes())
+    line, printed = told(verdict), "\n".join(text for _, text in verdict.prints)
+    assert any(expected in line for expected in expectation(HOSTILE[name])), f"{line}\n{printed}"
+    assert "forged" not in line
+    for secret in ("LEAK", "CANARY", str(SEED)):
+        assert secret not in printed
+    assert traces() == []
+    assert {process.pid for process in psutil.Process(marker.server.process.pid).children(recursive=True) if process.status() != psutil.STATUS_ZOMBIE} <= before
+    assert told(marker.mark(31, RIGHT)) == "passed"

@@ -1,0 +1,207 @@
+"""The class report: which misconceptions the class has, what became of each problem, and what somebody has to look at."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from grader.instructor.classroom.feedback import pages
+from grader.instructor.classroom.gradebook import NAME, Gradebook
+from grader.instructor.classroom.marks import marks
+from grader.instructor.classroom.overview import Alike, Report, _distribution, _percent, page, report, summary, write_report
+from grader.instructor.classroom.points import Grading
+from grader.instructor.classroom.roster import parsed
+from grader.instructor.classroom.submission import Piece, Submission
+from grader.instructor.classroom.unread import unread
+from tests import made_up
+from tests.browser import browser, serious  # noqa: F401
+from tests.conftest import PROBLEMS as COURSE
+
+GRADING = Grading({31: 1.0, 33: 1.0, 39: 1.0})
+HOSTILE = '<script>alert(1)</script>"onload=x'
+
+
+class Elements(HTMLParser):
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements, self.texts = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    def images(self) -> list[str]:
+        return [attributes["aria-label"] for tag, attributes in self.elements if attributes.get("role") == "img"]
+
+
+@pytest.fixture
+def book(tmp_path):
+    with Gradebook(tmp_path / NAME) as opened:
+        yield opened
+
+
+def told(book, **more) -> Report:
+    return report(marks(book, GRADING, made_up.PROPERTIES), made_up.TITLES, **more)
+
+
+@pytest.fixture
+def small(book):
+    """Five students: one solved all, two forgot the scale, one of them twice, one is stuck otherwise, one file is unreadable."""
+    book.arrived([Submission(name, name.title()) for name in ("ada", "bela", "chidi", "dalia", "emre")])
+    for number in made_up.TITLES:
+        book.record(made_up.record("ada", made_up.passed(number)))
+    for student, shown in (("bela", made_up.wrong(31, "forgot_the_scale")), ("bela", made_up.wrong(39, "forgot_the_scale")), ("chidi", made_up.wrong(31, "forgot_the_scale")),
+                           ("chidi", made_up.uneconomical(39)), ("dalia", made_up.raises(31)), ("dalia", made_up.untouched(33)), ("dalia", made_up.unproved(39)),
+                           ("emre", unread(COURSE[31], Piece(31, "31.py", trouble="31.py is empty")))):
+        book.record(made_up.record(student, shown, f"{student}{shown.number}".encode()))
+    book.record(made_up.record("bela", made_up.wrong(31, "softmax_over_queries"), b"second try"))
+    book.record(made_up.record("bela", made_up.wrong(31, "forgot_the_scale"), b"third try"))
+    return book
+
+
+def test_what_the_class_can_and_cannot_do(small):
+    """Each student's last attempt is counted once at each problem: as passed, as a known mistake, as another failure, as not run, or as missing."""
+    found = told(small)
+    assert (found.students, found.handed_in, found.solved, len(found.totals)) == (5, 5, 1, 5)
+    assert {problem.number: {end: number for end, number in problem.ends.items() if number} for problem in found.problems} == {
+        31: dict(passed=1, failed=2, other=1, unwritten=1), 33: dict(passed=1, unwritten=1, missing=3), 39: dict(passed=1, failed=2, unwritten=1, missing=1)}
+    assert [round(problem.attempts, 2) for problem in found.problems] == [1.4, 1.0, 1.0]
+    assert [problem.unnamed for problem in found.problems] == [(("one key · jit", 1), ("could not be read", 1)), (("not written", 1),), (("could not be checked", 1),)]
+
+
+def test_misconceptions(small):
+    """A mistake that a student makes at two problems is one misconception of one student; the most common comes first."""
+    found = told(small)
+    assert [(one.name, len(one.students), one.problems) for one in found.teach] == [("forgot_the_scale", 2, (31, 39)), ("whole_matrix", 1, (39,))]
+    assert found.teach[0].sentence == made_up.MISTAKES["forgot_the_scale"]
+    assert [(one.name, len(one.students)) for one in found.problems[2].mistakes] == [("forgot_the_scale", 1), ("whole_matrix", 1)]
+
+
+def test_what_has_to_be_looked_at(book):
+    """Whoever is missing, unknown or ambiguous, what could not be read or checked or was taken on trust, points by hand and notes: each by name."""
+    book.arrived([Submission("ada", "Ada", {"canvas_id": "1"}, notes=("late",)), Submission("bela", "Bela", trouble="the zip file is broken"), Submission("eve", "Eve")])
+    book.record(made_up.record("ada", made_up.unproved(39), trusted=("traces",)))
+    book.record(made_up.record("ada", unread(COURSE[31], Piece(31, "31.py", trouble="31.py is empty")), b"2"))
+    book.record(made_up.record("ada", made_up.at_fault(33), b"3"))
+    book.override("bela", 31, 0.5, "By mail.", "Dr. K")
+    roster = parsed(b"Student,ID,SIS User ID,SIS Login ID,Section\nAda,1,,,\nZoe,2,,,\n", "r.csv").matched([Submission("ada", ids={"canvas_id": "1"}), Submission("eve", "Eve")])
+    assert dict(told(book, roster=roster).look) == {
+        "on the roster, and nothing arrived": ("Zoe",), "arrived, and is not on the roster": ("eve",), "nothing of it could be read": ("bela: The zip file is broken.",),
+        "one file could not be read": ("ada, 31: 31.py is empty.",), "not everything could be checked": ("ada, 33: 0 of 1 so far", "ada, 39: 0.7 of 1 so far"),
+        "a fact was taken on trust": ("ada, 39: traces",), "points by hand": ("bela, 31: 0.5 instead of 0. By mail.",), "a note on what arrived": ("ada: late",)}
+
+
+def test_waived_limits_and_mixed_versions(small):
+    """Limits that the machine did not give are named on top, and so is that some verdicts were given under other checks."""
+    assert told(small).waived == () == told(small).versions
+    small.record(made_up.record("ada", made_up.passed(33), b"later", key="mended", waived=("network", "pids")))
+    found = told(small)
+    assert found.waived == ("network", "pids")
+    assert found.versions == ("33: verdicts were given under 2 versions of the course; --regrade shows what would change",)
+    text = Elements(page(found, GRADING)).text
+    assert "these were waived: network, pids." in text and found.versions[0] in text
+
+
+def test_the_page_needs_nothing_else(small):
+    """No script, no other file, no address; every picture has its words, and colour is never alone."""
+    found = Elements(page(told(small, pairs=[Alike("ada", "bela", 31, 0.934)]), GRADING))
+    assert {tag for tag, _ in found.elements} & {"script", "img", "link", "iframe", "object"} == set()
+    assert [attributes["href"] for tag, attributes in found.elements if tag == "a"] == ["similar.html"]
+    assert not any(re.match(r"\s*(https?:|//)", str(value)) for _, attributes in found.elements for value in attributes.values())
+    svgs = [attributes for tag, attributes in found.elements if tag == "svg"]
+    assert svgs and all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
+    assert "2 of 5 students" in found.images()
+    words = "1 passed, 2 a known mistake, 1 failed without a known mistake, 1 not written, not run or not checked"
+    assert words in found.images() and words in found.text
+    assert "ada and bela" in found.text and "93 %" in found.text
+
+
+def test_a_hostile_class(book):
+    """Names, notes, troubles and reasons are text on the page."""
+    book.arrived([Submission("s", HOSTILE, {"email": HOSTILE}, trouble=HOSTILE, notes=(HOSTILE,))])
+    book.override("s", 31, 1, HOSTILE, HOSTILE)
+    found = Elements(page(told(book, pairs=[Alike(HOSTILE, "s", 31, 1.0)]), GRADING))
+    assert "script" not in {tag for tag, _ in found.elements} and not any(name.startswith("on") for _, attributes in found.elements for name in attributes)
+    assert "<script>alert(1)</script>" in found.text
+
+
+def test_a_class_of_nobody(book, tmp_path):
+    """An empty class has a page and a summary."""
+    path = write_report(tmp_path, [], GRADING, made_up.TITLES)
+    assert path.name == "report.html" and "No known mistake was found." in path.read_text()
+    assert lines(told(book)) == ["0 of 0 students handed in; 0 passed everything"]
+
+
+@given(st.lists(st.floats(0, 120), min_size=1, max_size=40))
+def test_the_distribution_counts_everybody(totals):
+    """Each student stands in one step, full points and a bonus in the last."""
+    label, = Elements(_distribution(totals, 100.0)).images()
+    assert sum(int(number) for number in re.findall(r"(\d+) students? from", label)) == len(totals)
+
+
+@pytest.mark.parametrize("part, whole, told", [(0, 5, "0 %"), (5, 5, "100 %"), (1, 3, "33 %"), (999, 1000, "99 %"), (1, 1000, "1 %"), (0, 0, "0 %")])
+def test_per_cents(part, whole, told):
+    """All is 100, nothing is 0, and nothing else is."""
+    assert _percent(part, whole) == told
+
+
+def lines(found: Report) -> list[str]:
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    summary(console, found, GRADING)
+    return console.file.getvalue().splitlines()
+
+
+def test_the_summary_in_the_terminal(small):
+    """A dozen lines at 80 columns, word for word."""
+    assert lines(told(small)) == [
+        "5 of 5 students handed in; 1 passed everything, median 29 of 100",
+        "31  Scaled dot-product attention  ████░░░░░░░░░░░░░░░░  1 of 5 passed",
+        "33  Causal masking                ██████████░░░░░░░░░░  1 of 2 passed",
+        "39  Blockwise attention           █████░░░░░░░░░░░░░░░  1 of 4 passed",
+        "teach next: forgot the scale, 2 students at 31 and 39",
+        "            whole matrix, 1 student at 39",
+        "to look at: one file could not be read (1); not everything could be checked (1)"]
+
+
+def test_a_class_of_sixty(book):
+    """In a made-up class every student is counted once at each problem, and the report agrees with the gradebook."""
+    made_up.fill(book)
+    found = told(book)
+    statuses = Counter((grade.problem, grade.status.value) for grade in book.grades())
+    for problem in found.problems:
+        assert sum(problem.ends.values()) == found.handed_in and problem.ends["passed"] == statuses[problem.number, "passed"]
+    assert len(page(found, GRADING)) < 100_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_in_a_browser(book, browser, scheme):  # noqa: F811
+    """On a phone no page is wider than the screen, no script or other file is asked for, and axe finds nothing serious, in light and dark."""
+    made_up.fill(book, 12)
+    rows = marks(book, GRADING, made_up.PROPERTIES)
+    wrong = next(row for row in rows if any(mark.names and mark.names[0].mistake for mark in row.by_problem.values()))
+    context = browser.new_context(viewport=dict(width=390, height=844), color_scheme=scheme)
+    asked = []
+    for html in (page(told(book, pairs=[Alike("ada", "bela", 31, 0.9)]), GRADING), dict(pages(wrong, GRADING, made_up.TITLES))[".html"]):
+        shown = context.new_page()
+        shown.on("request", lambda request: asked.append(request.url))
+        shown.on("console", lambda message: asked.append(message.text))
+        shown.set_content(html)
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 390 and asked == []
+        shown = context.new_page()
+        shown.set_content(html.replace("Content-Security-Policy", "X"))         # axe is a script
+        assert serious(shown, "html") == []
+    context.close()
