@@ -47,25 +47,19 @@ class AnswerKey:
     source: str = ""
 
 
-def save(key: AnswerKey, path: Path) -> None:
-    """Writes the key under a temporary name and renames it, so that nobody reads half of it."""
+def packed(key: AnswerKey) -> bytes:
+    """The key as the bytes of an `.npz`."""
     frames = {"answers": _packed([[id, answer.outcome, answer.allowed] for id, answer in key.answers.items()], [key.source])}
     if key.mistakes is not None:
         told = [[id, outcome, {}] for m in key.mistakes for id, outcome in m.outcomes.items()]
         frames["mistakes"] = _packed(told, [[m.name, m.entry, m.sentence, len(m.outcomes)] for m in key.mistakes])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, **{name: np.frombuffer(frame, np.uint8) for name, frame in frames.items()})
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    stream = io.BytesIO()
+    np.savez(stream, **{name: np.frombuffer(frame, np.uint8) for name, frame in frames.items()})
+    return stream.getvalue()
 
 
-def load(path: Path) -> AnswerKey:
-    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+def unpacked(content: bytes) -> AnswerKey:
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         [source], answers = _unpacked(stored["answers"])
         mistakes = None
         if "mistakes" in stored:
@@ -74,6 +68,24 @@ def load(path: Path) -> AnswerKey:
             mistakes = [KnownMistake(name, entry, sentence, {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)})
                         for name, entry, sentence, count in listed]
     return AnswerKey({id: Answer(outcome, allowed) for id, outcome, allowed in answers}, mistakes, source)
+
+
+def save(key: AnswerKey, path: Path) -> None:
+    """Writes the key under a temporary name and renames it, so that nobody reads half of it."""
+    content = packed(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load(path: Path) -> AnswerKey:
+    return unpacked(path.read_bytes())
 
 
 def _packed(entries: list, listed=()) -> bytes:

@@ -179,12 +179,12 @@ def test_infinite_errors_have_no_size():
 
 def test_a_verdict_names_the_file_as_the_student_knows_it():
     """The path that was graded and the folders of the machine are in no text; where the student's own lines are is told by the name it was handed in under."""
-    verdict = made_up.raises(31, "cannot open /home/kim/private/x.txt and /home/kimberly")
+    verdict = made_up.raises(31, "cannot open /data/kim/private/x.txt and /data/kimberly")
     verdict = replace(verdict, path="/srv/grading/scratch-7/stub.py", prints=(("import", "/srv/grading/scratch-7/stub.py /srv/grading/cache"),),
                       notes=("see /srv/grading",))
-    shown = moved(verdict, "ada_31.py", ["/srv/grading/", "/home/kim", "/", ""])
+    shown = moved(verdict, "ada_31.py", ["/srv/grading/", "/data/kim", "/", ""])
     assert (shown.path, shown.prints, shown.notes) == ("ada_31.py", (("import", "ada_31.py …/cache"),), ("see …",))
-    assert shown.entries[0].first.summary == "line 12 raises ValueError: cannot open …/private/x.txt and /home/kimberly"
+    assert shown.entries[0].first.summary == "line 12 raises ValueError: cannot open …/private/x.txt and /data/kimberly"
 
 
 def test_prints_are_cut_short():

@@ -280,11 +280,11 @@ def test_a_regrade_goes_on_where_it_stopped(book):
         book.record(made_up.record(student, made_up.wrong(), student.encode()))
     book.record(made_up.record("chidi", made_up.wrong(), b"new", key="mended"))
     keys = {31: "mended"}
-    assert [grade.student for grade in book.outdated(keys, "c1")] == ["ada", "bela"]
+    assert [grade.student for grade in book.outdated(lambda grade: keys.get(grade.problem), "c1")] == ["ada", "bela"]
     book.record(made_up.record("ada", made_up.passed(), b"ada", key="mended"), proposed=True)
-    assert [grade.student for grade in book.outdated(keys, "c1")] == ["bela"]
-    assert [grade.student for grade in book.outdated({31: "mended twice"}, "c1")] == ["ada", "bela", "chidi"]
-    assert book.outdated({33: "other"}, "c1") == []
+    assert [grade.student for grade in book.outdated(lambda grade: keys.get(grade.problem), "c1")] == ["bela"]
+    assert [grade.student for grade in book.outdated(lambda grade: {31: "mended twice"}.get(grade.problem), "c1")] == ["ada", "bela", "chidi"]
+    assert book.outdated(lambda grade: {33: "other"}.get(grade.problem), "c1") == []
     book.record(made_up.record("ada", made_up.wrong(), b"ada", key="mended twice"), proposed=True)
     assert [(old.under.key, new.under.key) for old, new in book.proposals()] == [("key-31", "mended twice")]
 

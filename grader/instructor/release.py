@@ -127,21 +127,15 @@ def _of(root: Path, problem: Problem) -> Iterator[tuple[str, bytes]]:
         if (problem.folder / name).exists():
             yield f"{place}/{name}", (problem.folder / name).read_bytes()
     yield f"{place}/stub.py", problem.pristine.read_bytes()
-    yield f"{place}/answers.npz", _key(root, problem)
+    yield f"{place}/answers.npz", _key(problem)
     yield f"notebooks/{problem.name}.ipynb", (root / "notebooks" / f"{problem.name}.ipynb").read_bytes()
 
 
-def _key(root: Path, problem: Problem) -> bytes:
+def _key(problem: Problem) -> bytes:
     with Answers(problem, calls_for(problem.entries)) as answers:
         answers.expected()
         answers.mistakes()
-        key = keys.AnswerKey(answers.key.answers, answers.key.mistakes, source_of(problem))
-    folder = state.folder(root, "release")
-    if folder is None:
-        raise CourseError("there is no place to work in: .grader/ cannot be written")
-    path = folder / f"{problem.name}.npz"
-    keys.save(key, path)
-    return path.read_bytes()
+        return keys.packed(keys.AnswerKey(answers.key.answers, answers.key.mistakes, source_of(problem)))
 
 
 def _common(root: Path) -> Iterator[tuple[str, bytes]]:

@@ -4,7 +4,6 @@ Verdict: same answer again|values of the output differ
 """
 
 import jax
-import jax.numpy as jnp
 
 
 def right(q, k, v):

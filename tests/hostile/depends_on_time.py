@@ -4,7 +4,6 @@ Verdict: values of the output differ|same answer again
 """
 
 import jax
-import jax.numpy as jnp
 
 
 def right(q, k, v):

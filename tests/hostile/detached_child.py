@@ -4,7 +4,6 @@ Verdict: passed|wrote something of its own
 """
 
 import jax
-import jax.numpy as jnp
 
 
 def right(q, k, v):

@@ -7,7 +7,6 @@ import json
 import os
 import struct
 
-import jax.numpy as jnp
 
 
 def frame(message, body=b"", table=()):

@@ -4,7 +4,6 @@ Verdict: passed|still running|memory|raises BlockingIOError|raises OSError|ended
 """
 
 import jax
-import jax.numpy as jnp
 
 
 def right(q, k, v):

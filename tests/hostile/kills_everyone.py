@@ -4,7 +4,6 @@ Verdict: crashed the Python process|passed|was ended by a signal|ended the Pytho
 """
 
 import jax
-import jax.numpy as jnp
 
 
 def right(q, k, v):

@@ -3,7 +3,6 @@
 Verdict: 4 of 4 values of the output differ
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 

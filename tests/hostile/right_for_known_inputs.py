@@ -10,7 +10,6 @@ import jax.numpy as jnp
 def right(q, k, v):
     return jax.nn.softmax(q @ k.T / q.shape[-1] ** 0.5) @ v
 
-import numpy as np
 
 KNOWN = [2.0845]            # the first numbers of inputs that were seen
 

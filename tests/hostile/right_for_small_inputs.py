@@ -4,7 +4,6 @@ Verdict: sizes of this class
 """
 
 import jax
-import jax.numpy as jnp
 
 
 def right(q, k, v):

@@ -4,7 +4,6 @@ Verdict: passed
 """
 
 import jax
-import jax.numpy as jnp
 
 
 def right(q, k, v):

@@ -17,7 +17,7 @@ from grader.instructor.classroom.files import ARCHIVE, CROWDED, DEEP, DEPTH, LIN
 READ = (".zip", ".tar.gz", ".tgz", ".tar")
 NOT_READ = (".rar", ".7z", ".gz", ".bz2", ".xz", ".zst", ".lzma", ".z", ".tbz", ".txz", ".zipx", ".cab", ".iso", ".dmg")
 WANTED = (".py", ".ipynb", *READ)
-DIRECTORY = 8 << 20                                 # bytes of a zip's table of contents
+ENTRY = 160                                         # bytes of a zip's table of contents for each member, on the average
 MEMBERS = 50_000                                    # with those that are ignored, such as a virtual environment's
 UNPACKED = 256 << 20                                # bytes of a tar that are gone through
 BOMB = 1 << 30, 100                                 # bytes that a zip says it unpacks to, and how many times its own size that is
@@ -34,8 +34,10 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith((*READ, *NOT_READ))
 
 
-def in_archive(stream: BinaryIO, name: str) -> list[File]:
+def in_archive(stream: BinaryIO, name: str, members: int = MEMBERS, many: int = MANY) -> list[File]:
     """The files of an archive that may be a student's, in the order in which it lists them. Those of a zip are read from the stream when they are asked for.
+
+    It may have so many members, and so many files among them that are not ignored.
 
     Raises:
         Refused: it is broken, a bomb, or of a kind that is not read.
@@ -46,15 +48,18 @@ def in_archive(stream: BinaryIO, name: str) -> list[File]:
         start = stream.read(2)
         stream.seek(0)
         tar = start == b"\x1f\x8b" or name.lower().endswith(".tar") and start != b"PK"
-        return _tar(stream, start) if tar else _zip(stream)
+        found = _tar(stream, start, members, many) if tar else _zip(stream, members)
     except Refused:
         raise
     except Exception as error:                      # whatever the bytes of a stranger make a library raise
         raise Refused(BROKEN) from error
+    if len(found) > many:
+        raise Refused(CROWDED)
+    return found
 
 
-def _zip(stream: BinaryIO) -> list[File]:
-    archive = zipfile.ZipFile(_Careful(stream, DIRECTORY, CROWDED))
+def _zip(stream: BinaryIO, most: int) -> list[File]:
+    archive = zipfile.ZipFile(_Careful(stream, most * ENTRY, CROWDED, entries=most))
     members = archive.infolist()
     unpacked, size = sum(member.file_size for member in members), stream.seek(0, io.SEEK_END)
     if unpacked > BOMB[0] and unpacked > BOMB[1] * size:
@@ -67,7 +72,7 @@ def _zip(stream: BinaryIO) -> list[File]:
         trouble = trouble or _trouble_of(member)
         when = (_seconds(member.date_time),)
         found.append(refused(parts, trouble, when) if trouble else File(parts, partial(_unpacked, archive, member), when))
-    return _few(found)
+    return found
 
 
 def _trouble_of(member: zipfile.ZipInfo) -> str:
@@ -96,14 +101,14 @@ def _seconds(date: tuple) -> float:
         return 0.0
 
 
-def _tar(stream: BinaryIO, start: bytes) -> list[File]:
+def _tar(stream: BinaryIO, start: bytes, members: int, many: int) -> list[File]:
     """A tar has no table of contents, so what may be needed is read at once."""
     unpacked = gzip.GzipFile(fileobj=stream) if start == b"\x1f\x8b" else stream
     found, kept, seen = [], 0, 0
     with tarfile.open(fileobj=_Careful(unpacked, UNPACKED, BURSTS, forward=True), mode="r:") as archive:
         while (member := archive.next()) is not None:
             seen += 1
-            if seen > MEMBERS or len(found) > MANY:
+            if seen > members or len(found) > many:
                 raise Refused(CROWDED)
             archive.members.clear()                 # it would keep them all
             parts, trouble = _parts(member.name)
@@ -138,24 +143,18 @@ def _ignored(parts: tuple[str, ...]) -> bool:
     return any(ignored(part) for part in parts if part != "..")
 
 
-def _few(found: list[File]) -> list[File]:
-    if len(found) > MANY:
-        raise Refused(CROWDED)
-    return found
-
-
 class _Careful:
     """A stream that refuses to give more than `limit` bytes at once, and where it only goes forward, in all.
 
     What a header says of lengths goes through here before memory is taken for it: a zip's table of contents, a tar's extended headers.
     """
 
-    def __init__(self, stream: BinaryIO, limit: int, reason: str, forward: bool = False):
-        self._stream, self._limit, self._reason, self._forward = stream, limit, reason, forward
+    def __init__(self, stream: BinaryIO, limit: int, reason: str, forward: bool = False, entries: int = 0):
+        self._stream, self._limit, self._reason, self._forward, self._entries = stream, limit, reason, forward, entries
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(self._limit + 1 if size is None or size < 0 else min(size, self._limit + 1))
-        if len(data) > 1 << 20 and data.count(b"PK\x01\x02") > MEMBERS:      # a table of contents, before it takes seconds to read
+        if self._entries and data.count(b"PK\x01\x02") > self._entries:     # a table of contents, before the library takes seconds for it
             raise Refused(CROWDED)
         if len(data) > self._limit or self._forward and self.tell() > self._limit:
             raise Refused(self._reason)

@@ -33,6 +33,7 @@ from grader.problem import Problem
 TYPED = "is a text or a link that was typed in: hand in a file"
 NOTHING = "there is no answer in it: hand in stub.py, or a zip of your problems folder"
 NOBODY = "does not say whose it is: name it after the student, such as ada_31.py"
+WHOLE = 200_000                                     # files of a download, of all students
 DOWNLOADED = re.compile(r".*submissions.*|.+-\d+", re.IGNORECASE)      # what Canvas and Moodle call a download
 
 
@@ -154,13 +155,14 @@ def _handed_in(folder: Path, entries: list[Path], topics: Topics, stack: context
 
 def _downloads(entries: list[Path], stack: contextlib.ExitStack) -> dict[Path, list[File]]:
     """The whole downloads among the entries: those that are called like one, or all where there is nothing else."""
-    found: dict[Path, list[File]] = {}
-    for path in sorted(entries, key=lambda path: not DOWNLOADED.fullmatch(path.stem)):
-        if DOWNLOADED.fullmatch(path.stem) or len(found) == entries.index(path):
-            files = _download(path, stack)
-            if files is not None:
-                found[path] = files
-    return found if len(found) == len(entries) else {path: files for path, files in found.items() if DOWNLOADED.fullmatch(path.stem)}
+    called = {path: files for path in entries if DOWNLOADED.fullmatch(path.stem) and (files := _download(path, stack)) is not None}
+    others = {}
+    for path in entries:
+        if path not in called:
+            if (files := _download(path, stack)) is None:
+                return called
+            others[path] = files
+    return called | others
 
 
 def _download(path: Path, stack: contextlib.ExitStack) -> list[File] | None:
@@ -169,7 +171,7 @@ def _download(path: Path, stack: contextlib.ExitStack) -> list[File] | None:
         return None
     with contextlib.ExitStack() as trial:
         try:
-            files = in_archive(trial.enter_context(opened(path)), path.name)
+            files = in_archive(trial.enter_context(opened(path)), path.name, WHOLE, WHOLE)
         except Refused:
             return None
         if files and len({file.parts[0] for file in files}) == 1 and not named(files[0].parts[0]):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from grader import key as keys
+from grader import wire
 from grader.answers import Answers, Known, key_digest
 from grader.call import Call, calls_for
 from grader.grade import ask, hear, start_worker
@@ -83,3 +86,16 @@ def compiled(root: Path) -> Path | None:
     from grader import state
 
     return state.folder(root, "xla", "class")
+
+
+def packed(exam: Exam) -> bytes:
+    """The exam as data: what a worker elsewhere needs to grade, without solutions and without the seed."""
+    frames = [wire.pack({"digest": exam.digest, "calls": len(exam.calls)}), *(wire.pack(*call.to_wire()) for call in exam.calls)]
+    return b"".join(frames) + keys.packed(exam.key.key)
+
+
+def unpacked(problem: Problem, content: bytes) -> Exam:
+    stream = io.BytesIO(content)
+    head, _ = wire.receive(stream)
+    calls = [Call.from_wire(*wire.receive(stream)) for _ in range(head["calls"])]
+    return Exam(problem, calls, Known(keys.unpacked(stream.read())), head["digest"])

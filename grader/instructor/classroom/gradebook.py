@@ -42,6 +42,7 @@ CREATE TABLE verdicts (id INTEGER PRIMARY KEY, attempt INTEGER NOT NULL REFERENC
     key TEXT NOT NULL, seed TEXT NOT NULL, course TEXT NOT NULL, jax TEXT NOT NULL, grader TEXT NOT NULL, python TEXT NOT NULL,
     waived TEXT NOT NULL, trusted TEXT NOT NULL, seconds REAL NOT NULL, graded_at TEXT NOT NULL) STRICT;
 CREATE UNIQUE INDEX one_verdict ON verdicts (attempt, standing) WHERE standing <> 'replaced';
+CREATE INDEX of_attempt ON verdicts (attempt);
 CREATE TABLE overrides (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, problem INTEGER NOT NULL,
     points REAL, reason TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL, attempt INTEGER REFERENCES attempts) STRICT;
 """
@@ -247,6 +248,15 @@ class Gradebook:
         """The seed from which all inputs are drawn: made once, and never told to a process that runs student code."""
         return int(self.setting("secret"))
 
+    @property
+    def seed(self) -> int:
+        """The seed of this round. Each finished run begins another one: what a student's program printed of its inputs helps nobody who hands in again."""
+        turn = self.setting("round", "0")
+        return int.from_bytes(hashlib.sha256(f"{self.secret} {turn}".encode()).digest()[:7], "big") | 1 << 60
+
+    def next_round(self) -> None:
+        self.set("round", str(int(self.setting("round", "0")) + 1))
+
     def setting(self, name: str, default: str = "") -> str:
         found = self._rows("SELECT value FROM settings WHERE name = ?", [name])
         return found[0]["value"] if found else default
@@ -328,11 +338,14 @@ class Gradebook:
 
     # A mended check
 
-    def outdated(self, keys: Mapping[int, str], course: str) -> list[Grade]:
-        """The grades of these problems that were given under another answer key or course, and for which nothing is proposed yet under the present ones."""
+    def outdated(self, key: Callable[[Grade], str | None], course: str) -> list[Grade]:
+        """The grades that were given under another answer key or course, and for which nothing is proposed yet under the present ones.
+
+        `key` gives the digest of a grade's key as it is now, for the seed that the grade was given under; None for what is not asked about.
+        """
         proposed = {(row["attempt"], row["key"], row["course"]) for row in self._rows("SELECT attempt, key, course FROM verdicts WHERE standing = 'proposed'")}
-        return [grade for grade in self.grades() if grade.problem in keys and (grade.under.key, grade.under.course) != (keys[grade.problem], course)
-                and (grade.attempt, keys[grade.problem], course) not in proposed]
+        now = ((grade, key(grade)) for grade in self.grades() if grade.under.key)
+        return [grade for grade, digest in now if digest and (grade.under.key, grade.under.course) != (digest, course) and (grade.attempt, digest, course) not in proposed]
 
     def proposals(self) -> list[tuple[Grade, Grade]]:
         """The grades that count now, each with the one that a regrade proposes."""

@@ -7,7 +7,7 @@ it defines a name. Of several for one problem the stub in its own folder counts,
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -44,6 +44,18 @@ class Course:
         return {problem.number: read(problem.pristine) for problem in self.problems}
 
 
+def _once(method: Callable) -> Callable:
+    """A method that looks at each file once, and keeps what it found for as long as the work lasts."""
+    @functools.wraps(method)
+    def kept(self: Work, file: File):
+        key = method.__name__, id(file)
+        if key not in self._kept:
+            self._kept[key] = method(self, file)
+        return self._kept[key]
+
+    return kept
+
+
 @dataclass
 class Work:
     """One student's files, read once each, and which problem each is about."""
@@ -54,9 +66,7 @@ class Work:
     _archives: int = 0
     _read: int = 0
     _parsed: int = 0
-
-    def __post_init__(self):
-        self.about, self._defined, self._content, self._cells = map(functools.cache, (self._about, self._names, self._whole, self._code))
+    _kept: dict[tuple[str, int], object] = field(default_factory=dict)
 
     def take(self, files: Iterable[File], packed: int) -> None:
         """Adds files, and in the place of an archive what it holds."""
@@ -104,7 +114,8 @@ class Work:
             untouched = untouched or piece
         return troubled if troubled and not untouched else untouched
 
-    def _about(self, file: File) -> set[int]:
+    @_once
+    def about(self, file: File) -> set[int]:
         """The problems that a file is about."""
         if file.suffix not in (".py", ".ipynb") or file.parts[-1].lower() in OF_THE_COURSE:
             return set()
@@ -126,7 +137,8 @@ class Work:
         """Whether it is a notebook of the course in its place, which also writes the stub."""
         return file.parts[-2:-1] == ("notebooks",) and file.suffix == ".ipynb" and file.stem in {problem.name for problem in self.course.problems}
 
-    def _names(self, file: File) -> set[int]:
+    @_once
+    def _defined(self, file: File) -> set[int]:
         """The problems that it answers by what it defines."""
         problems = self.course.problems
         try:
@@ -169,10 +181,12 @@ class Work:
             raise Refused(f"has no answer to {problem.number}: write it in the cell that begins with `%%grade {problem.number}`, or hand in stub.py")
         return answer
 
-    def _whole(self, file: File) -> bytes:
+    @_once
+    def _content(self, file: File) -> bytes:
         return self._bytes(file, STUB if file.suffix == ".py" else NOTEBOOK)
 
-    def _code(self, file: File) -> list[str] | None:
+    @_once
+    def _cells(self, file: File) -> list[str] | None:
         return cells.code_cells(self._content(file))
 
     def _tell(self, problem: Problem, file: File, candidates: list[File]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from grader.instructor.classroom.feedback import write_feedback
 from grader.instructor.classroom.gradebook import Gradebook
 from grader.instructor.classroom.marks import Change, Marks, marks
 from grader.instructor.classroom.points import Grading, properties_of, shown
-from grader.instructor.classroom.roster import Matched, Roster
+from grader.instructor.classroom.roster import Roster
 from grader.problem import Problem, course_root
 from grader.report.words import COMMAND, count, spoken
 
@@ -22,19 +23,19 @@ ASSIGNMENT = "attention track"
 SHOWN = 20                                      # changes that the terminal lists
 
 
-def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: Grading, *, handed_in: Arrivals | None = None, roster: Roster | None = None,
+def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: Grading, handed_in: Arrivals, place: Path, *, roster: Roster | None = None,
                   assignment: str = ASSIGNMENT, similar: bool = False) -> tuple[list[Marks], overview.Report]:
-    """Writes all files into `out`, and gives what they say.
+    """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page tells.
 
     Raises:
         OSError: one cannot be written; the others are whole, and so is the gradebook.
     """
     found = marks(book, grading, properties_of_all(problems))
     titles = {problem.number: problem.title for problem in problems}
-    matched = roster.matched(handed_in.people()) if roster and handed_in is not None else None
-    pairs = _similar(out, handed_in, problems) if similar and handed_in is not None else ()
+    matched = roster.matched(handed_in.people()) if roster else None
+    pairs = _similar(out, handed_in, problems) if similar else ()
     export(out, found, grading, assignment, matched)
-    folders = [str(course_root()), str(out.resolve())]
+    folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
     (out / "feedback").mkdir(exist_ok=True)
     write_feedback(out / "feedback", found, grading, titles, folders)
     overview.write_report(out, found, grading, titles, roster=matched, pairs=pairs)
@@ -84,7 +85,7 @@ def _change(old: str, new: str) -> str:
 
 
 def override(out: Path, problems: list[Problem], student: str, number: int, points: float | None, reason: str, console) -> int:
-    """Gives points by hand, and writes the results anew; returns 0."""
+    """Gives points by hand; returns 0. The files follow with the next run, which knows the roster."""
     import getpass
 
     from grader.instructor.classroom.gradebook import NAME
@@ -97,8 +98,6 @@ def override(out: Path, problems: list[Problem], student: str, number: int, poin
         if number not in grading.weights:
             raise UsageError(f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}")
         book.override(student, number, points, reason, getpass.getuser())
-        chosen = [problem for problem in problems if problem.number in grading.weights]
-        write_results(out, chosen, book, grading)
     told = "the points follow from the checks again" if points is None else f"{shown(points)} points by hand"
-    console.print(f"{student}, problem {number}: {told}. {out} is written anew", markup=False, soft_wrap=True)
+    console.print(f"{student}, problem {number}: {told}. The same class command as before writes grades and feedback anew", markup=False, soft_wrap=True)
     return 0

@@ -18,8 +18,8 @@ from grader.choose import UsageError
 from grader.instructor.classroom.files import shown
 from grader.instructor.classroom.submission import Submission
 
-EXPECTED = """Canvas's gradebook has Student, ID and Section, Moodle's grading worksheet Identifier and Grade, Moodle's list of participants First name and Last name, \
-GitHub Classroom's roster identifier and github_username"""
+EXPECTED = """Canvas's gradebook has Student, ID and Section, Moodle's grading worksheet Identifier and Grade, \
+Moodle's list of participants First name and Last name, GitHub Classroom's roster identifier and github_username"""
 TEST_STUDENT = {"student, test", "test student"}
 TRANSLITERATED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
@@ -158,7 +158,8 @@ class Matched:
         called = [i for i, name in enumerate(header) if name.strip().casefold() == wanted]
         titled = called or [i for i, name in enumerate(header) if re.sub(r" \(\d+\)$", "", name.strip()).casefold() == wanted]
         if len(titled) > 1:
-            raise UsageError(f"two columns of the roster are called {shown(assignment)!r}: name one with its number, such as {shown(header[titled[0]])!r}")
+            raise UsageError(f"two columns of the roster are called {shown(assignment)!r}: "
+                             f"name one with its number, such as {shown(header[titled[0]])!r}")
         return titled[0] if titled else None
 
     def refused(self, grades: Mapping[str, float], assignment: str) -> list[str]:
@@ -235,7 +236,8 @@ def _of_canvas(header, table) -> Iterator[Row]:
             continue
         quoted = re.fullmatch(r'="(.*)"', name)     # so Canvas writes a name that begins with `=`
         login = cell(cells, "SIS Login ID")
-        yield Row(quoted[1] if quoted else name, _given(canvas_id=cell(cells, "ID"), sis_id=cell(cells, "SIS User ID"), login=login, email=login if "@" in login else ""), at)
+        ids = _given(canvas_id=cell(cells, "ID"), sis_id=cell(cells, "SIS User ID"), login=login, email=login if "@" in login else "")
+        yield Row(quoted[1] if quoted else name, ids, at)
 
 
 def _of_worksheet(header, table) -> Iterator[Row]:
@@ -243,7 +245,7 @@ def _of_worksheet(header, table) -> Iterator[Row]:
     for at, cells in enumerate(table):
         number = re.search(r"(\d+)$", cell(cells, "Identifier"))
         if number:
-            yield Row(cell(cells, "Full name"), _given(moodle_id=number[1], email=cell(cells, "Email address"), login=cell(cells, "Username"), sis_id=cell(cells, "ID number")), at)
+            yield Row(cell(cells, "Full name"), _given(moodle_id=number[1]) | _moodle_ids(cell, cells), at)
 
 
 def _of_participants(header, table) -> Iterator[Row]:
@@ -251,9 +253,13 @@ def _of_participants(header, table) -> Iterator[Row]:
     cell = _reader(header)
     for at, cells in enumerate(table):
         name = f"{cell(cells, 'First name')} {cell(cells, 'Last name', 'Surname')}".strip()
-        ids = _given(email=cell(cells, "Email address"), login=cell(cells, "Username"), sis_id=cell(cells, "ID number"))
+        ids = _moodle_ids(cell, cells)
         if name or ids:
             yield Row(name, ids, at)
+
+
+def _moodle_ids(cell, cells: tuple[str, ...]) -> dict[str, str]:
+    return _given(email=cell(cells, "Email address"), login=cell(cells, "Username"), sis_id=cell(cells, "ID number"))
 
 
 def _of_github(header, table) -> Iterator[Row]:

@@ -5,16 +5,17 @@ At any moment the run can be stopped, or killed. The same command goes on where 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grader import sandbox
 from grader.answers import key_digest
 from grader.choose import UsageError
 from grader.instructor.classroom.arrivals import Arrivals, arrivals
-from grader.instructor.classroom.gradebook import NAME, Gradebook, Record, Wanted, digest_of
+from grader.instructor.classroom.gradebook import NAME, Grade, Gradebook, Record, Wanted, digest_of
 from grader.instructor.classroom.unread import unread
 from grader.problem import CourseError, Problem
 from grader.report import machine
@@ -78,9 +79,9 @@ def run_class(root: Path, orders: Orders, console) -> int:
         if orders.regrade:
             _propose(root, orders, book, grading, tally, console)
         weighed = [problem for problem in orders.everything if problem.number in grading.weights]
-        found, report = write_results(orders.out, weighed, book, grading, handed_in=handed_in, roster=roster,
+        found, report = write_results(orders.out, weighed, book, grading, handed_in, inside, roster=roster,
                                       assignment=orders.assignment or ASSIGNMENT, similar=orders.similar)
-        stale = not orders.regrade and book.outdated(*_present(book, orders.problems))
+        stale = not orders.regrade and _outdated(book, orders.problems)
     if orders.json:
         from grader.instructor.classroom.machine import class_report
 
@@ -123,9 +124,9 @@ def _make(out: Path) -> None:
 def _note(handed_in: Arrivals, book: Gradebook, problems: list[Problem], tally: Tally) -> list[Wanted]:
     """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here: nothing of it is run."""
     numbers = {problem.number: problem for problem in problems}
-    wanted = []
+    people, wanted = [], []
     for submission in handed_in:
-        book.arrived([submission])
+        people.append(replace(submission, pieces={}))
         for piece in submission.pieces.values():
             if piece.problem not in numbers:
                 continue
@@ -135,6 +136,7 @@ def _note(handed_in: Arrivals, book: Gradebook, problems: list[Problem], tally: 
             elif book.handed_in([one]):
                 book.record(Record(one, machine.data(unread(numbers[piece.problem], piece)), piece.content, piece.place))
                 tally.unread += 1
+    book.arrived(people)
     missing = book.handed_in(wanted)
     tally.kept = len(wanted) - len(missing)
     return missing
@@ -159,7 +161,9 @@ def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], h
     def write_down(record: Record) -> None:
         tally.graded += book.record(record)
 
-    _work(root, orders, book, {one.problem for one in missing}, len(missing), jobs(), write_down, tally, console)
+    _work(root, orders, book.seed, {one.problem for one in missing}, len(missing), jobs(), write_down, tally, console)
+    if not tally.faults:
+        book.next_round()
 
 
 def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally, console) -> None:
@@ -168,21 +172,24 @@ def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally,
     from grader.instructor.classroom.marks import changes
     from grader.instructor.classroom.results import properties_of_all, show_changes
 
-    outdated = book.outdated(*_present(book, orders.problems))
-    if outdated:
-        jobs = (Job(Wanted(grade.student, grade.problem, grade.digest), book.content(grade.digest) or b"", grade.place) for grade in outdated)
-        _work(root, orders, book, {grade.problem for grade in outdated}, len(outdated), jobs, lambda record: book.record(record, proposed=True), tally, console)
+    outdated = _outdated(book, orders.problems)
+    for seed in dict.fromkeys(grade.under.seed for grade in outdated):         # on the inputs that it had
+        mine = [grade for grade in outdated if grade.under.seed == seed]
+        jobs = (Job(Wanted(grade.student, grade.problem, grade.digest), book.content(grade.digest) or b"", grade.place) for grade in mine)
+        _work(root, orders, seed, {grade.problem for grade in mine}, len(mine), jobs, lambda record: book.record(record, proposed=True), tally, console)
     show_changes(changes(book, grading, properties_of_all(orders.problems)), orders.out, console)
 
 
-def _present(book: Gradebook, problems: list[Problem]) -> tuple[dict[int, str], str]:
-    """What names the checks as they are now: the digest of each problem's key, and the course's version."""
+def _outdated(book: Gradebook, problems: list[Problem]) -> list[Grade]:
+    """The verdicts that were given by other checks than those of now."""
     from grader.instructor.classroom.exam import course_version
 
-    return {problem.number: key_digest(problem, book.secret) for problem in problems}, course_version()
+    by_number = {problem.number: problem for problem in problems}
+    digest = functools.cache(lambda number, seed: key_digest(by_number[number], seed))
+    return book.outdated(lambda grade: digest(grade.problem, grade.under.seed) if grade.problem in by_number else None, course_version())
 
 
-def _work(root: Path, orders: Orders, book: Gradebook, numbers: set[int], total: int, jobs: Iterable, write_down: Callable, tally: Tally, console) -> None:
+def _work(root: Path, orders: Orders, seed: int, numbers: set[int], total: int, jobs: Iterable, write_down: Callable, tally: Tally, console) -> None:
     """Has the jobs done, and writes each verdict down as it comes."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -191,7 +198,7 @@ def _work(root: Path, orders: Orders, book: Gradebook, numbers: set[int], total:
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
                   disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("getting ready", total=total)
-        hands = _hands(root, orders, book.secret, numbers, lambda text: progress.update(task, description=text))
+        hands = _hands(root, orders, seed, numbers, lambda text: progress.update(task, description=text))
         tally.missing = hands.missing
         try:
             progress.update(task, description="grading")

@@ -16,12 +16,14 @@ main > p, main > table { max-width: 52rem; }
 .pair { break-inside: avoid; }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem; }
 .sides h3 { margin: .4rem 0; }
-.text { margin: 0; padding: .5rem 0; background: var(--tint); border-radius: 6px; overflow-x: auto; font: .84rem/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; white-space: pre; }
+.text { margin: 0; padding: .5rem 0; background: var(--tint); border-radius: 6px; overflow-x: auto; white-space: pre;
+        font: .84rem/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 .text span { display: block; width: max-content; min-width: 100%; padding: 0 .8rem; border-left: 4px solid transparent; }
 .text span.shared { border-left-color: var(--failed); background: color-mix(in srgb, var(--failed) 14%, transparent); }
 """)
-MEANING = f"""A share is how much of a student's text stands in the other's as well, in the same order, whatever the variables are called. Not counted are the shipped stub, the lesson,
-comments and blanks, and passages that many of the class have. Answers that share less than {LEAST} letters of code beyond that, some six lines, are too short to tell and are not listed.
+MEANING = f"""A share is how much of a student's text stands in the other's as well, in the same order, whatever the variables are called.
+Not counted are the shipped stub, the lesson, comments and blanks, and passages that many of the class have.
+Answers that share less than {LEAST} letters of code beyond that, some six lines, are too short to tell and are not listed.
 A high share is a reason to look at the two texts, and no proof of anything: one approach leads to similar code."""
 
 
@@ -43,13 +45,15 @@ def _overview(told: Sequence[tuple[Pair, str]]) -> Markup:
 
 def _pair(pair: Pair, name: str) -> Markup:
     what = "letter for letter the same" if pair.same else f"{_shares(pair)} of what is neither the course's nor common"
-    return tag("section", tag("h2", f"{pair.problem} · ", _names(pair)), tag("p", what, class_="faint"), tag("div", *map(_side, pair.sides), class_="sides"), class_="pair", id=name)
+    heading = tag("h2", f"{pair.problem} · ", _names(pair))
+    return tag("section", heading, tag("p", what, class_="faint"), tag("div", *map(_side, pair.sides), class_="sides"), class_="pair", id=name)
 
 
 def _side(side: Side) -> Markup:
     shared = set(side.lines)
     lines = [tag("span", line or " ", class_="shared" if number in shared else None) for number, line in enumerate(side.text.rstrip("\n").split("\n"), start=1)]
-    return tag("div", tag("h3", tag("bdi", side.student)), tag("pre", *lines, class_="text", tabindex="0", aria_label=f"{side.student}: the lines that are shared have a bar at their left"))
+    label = f"{side.student}: the lines that are shared have a bar at their left"
+    return tag("div", tag("h3", tag("bdi", side.student)), tag("pre", *lines, class_="text", tabindex="0", aria_label=label))
 
 
 def _names(pair: Pair) -> Markup:

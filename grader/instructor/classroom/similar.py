@@ -45,7 +45,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two answers to one problem that are alike. `length` is how many letters of tokens they share that few others have; `same` that they agree letter for letter."""
+    """Two answers to one problem that are alike.
+
+    `length` is how many letters of tokens they share that few others have; `same` says that they agree letter for letter.
+    """
 
     problem: int
     sides: tuple[Side, Side]
