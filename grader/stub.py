@@ -42,7 +42,7 @@ def open_stub(problem: Problem, path: Path | None = None) -> Stub:
 def stub_of(problem: Problem, path: Path, content: bytes) -> Stub:
     """What can be said of a content. `path` is only what it is called."""
     shown = shown_path(problem, path)
-    if _same_text(content, read(problem.pristine)):
+    if same_text(content, read(problem.pristine)):
         return Stub(path, content, trouble=Finding(IMPORT, Status.NOT_WRITTEN, "the stub is as it came: nothing is written yet",
                                                    advice=f"Open {shown} and fill in the TODO; `python -m grader lesson {problem.number}` shows the lesson."))
     try:
@@ -92,6 +92,6 @@ def _trouble(summary: str, advice: str, lines=()) -> Finding:
     return Finding(IMPORT, Status.FAILED, summary, lines=lines, advice=advice)
 
 
-def _same_text(one: bytes, other: bytes) -> bool:
+def same_text(one: bytes, other: bytes) -> bool:
     """Equal but for line ends and trailing blanks, which an editor may change by itself."""
     return [line.rstrip() for line in one.rstrip().splitlines()] == [line.rstrip() for line in other.rstrip().splitlines()]

@@ -17,7 +17,7 @@ from grader.instructor.classroom.files import ARCHIVE, CROWDED, MANY, MUCH, NOTE
 from grader.instructor.classroom.naming import Topics
 from grader.instructor.classroom.submission import Piece
 from grader.problem import Problem, read
-from grader.stub import _same_text
+from grader.stub import same_text
 
 OF_THE_COURSE = {"checks.py", "attempt.py"}
 NESTING, ARCHIVES = 2, 20                           # archives in archives: what Canvas packs, and what a student packed; and how many of one student
@@ -107,7 +107,7 @@ class Work:
                 troubled = troubled or Piece(problem.number, file.place, trouble=f"{file.place} {refusal}")
                 continue
             piece = Piece(problem.number, file.place, content)
-            if not _same_text(content, self.course.shipped[problem.number]):
+            if not same_text(content, self.course.shipped[problem.number]):
                 self._tell(problem, file, candidates)
                 self.notes += [troubled.trouble] if troubled else []
                 return piece
@@ -171,7 +171,7 @@ class Work:
         if (found := self._cells(file)) is None:
             raise Refused(NO_NOTEBOOK)
         bodies = [body.encode() for body in cells.graded(found, problem)]
-        touched = [body for body in bodies if not _same_text(body, self.course.shipped[problem.number])]
+        touched = [body for body in bodies if not same_text(body, self.course.shipped[problem.number])]
         if not bodies and not self._may_parse(sum(map(len, found))):
             raise Refused(LONG)
         answer = (touched or bodies or [cells.defining(found, problem).encode()])[-1]
