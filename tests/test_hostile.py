@@ -28,7 +28,8 @@ SEED = (1 << 61) + 12345
 @pytest.fixture(scope="module")
 def marker(tmp_path_factory):
     """A marker for problem 31, with a gradebook nearby that nobody may see."""
-    from grader.instructor.classroom.exam import compiled, exam_for, warm
+    from grader.instructor.classroom.compiled import compile_ahead, compiled
+    from grader.instructor.classroom.exam import exam_for
     from grader.instructor.classroom.forkserver import ForkServer
     from grader.instructor.classroom.marker import Marker
     from grader.instructor.classroom.walls import survey
@@ -37,7 +38,7 @@ def marker(tmp_path_factory):
     (results / "canary").write_text("CANARY")
     (results / "gradebook.sqlite").write_text("CANARY")
     exam = exam_for(PROBLEMS[31], SEED)
-    warm(ROOT, exam)
+    compile_ahead(ROOT, exam, 0)
     server = ForkServer(flax=False)
     found = survey(server, [ROOT / "solutions", ROOT / ".grader", results], compiled(ROOT))
     assert found.missing == {}, "the machine that runs the tests has every limit: apt install bubblewrap"

@@ -68,7 +68,7 @@ def _round(root: Path, copy: Path):
 
     def timed(command, expected, **environment):
         start = time.perf_counter()
-        done = subprocess.run(command, cwd=copy, env=_environment(copy) | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=copy, env=environment(copy) | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != expected:
             raise CourseError(f"{' '.join(command)} gave {done.returncode}, not {expected}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return time.perf_counter() - start
@@ -89,7 +89,7 @@ def _round(root: Path, copy: Path):
 
 def _watched(copy: Path, stub: Path) -> float:
     """Seconds from a save to the verdict's line, with the worker warm."""
-    process = subprocess.Popen([sys.executable, "-u", "-m", "grader", "watch", "31"], cwd=copy, env=_environment(copy), stdin=subprocess.DEVNULL,
+    process = subprocess.Popen([sys.executable, "-u", "-m", "grader", "watch", "31"], cwd=copy, env=environment(copy), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         _until(process, "watching")
@@ -115,7 +115,7 @@ def _solution(scale: str) -> str:
     return SOLUTION.format(scale=scale, constant=round(random.uniform(0.1, 0.9), 6))
 
 
-def _environment(copy: Path) -> dict:
+def environment(copy: Path) -> dict:
     return os.environ | dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", COLUMNS="80")
 
 

@@ -7,7 +7,6 @@ import importlib.metadata
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,10 +14,9 @@ from grader import key as keys
 from grader import wire
 from grader.answers import Answers, Known, key_digest
 from grader.call import Call, calls_for
-from grader.grade import ask, hear, start_worker
+from grader.instructor.classroom.gradebook import ROUNDS
 from grader.problem import Entry, Problem, load
 from grader.sandbox import ROOT
-from grader.stub import stub_of
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,11 @@ def exam_for(problem: Problem, seed: int, progress: Callable[[str], None] = lamb
 
 
 def with_unseen(problem: Problem, seed: int) -> list[Entry]:
-    """The problem's names with the cases that students do not know: `solutions/NN_topic/unseen.py` draws their sizes from the seed."""
+    """The problem's names with the cases that students do not know: `solutions/NN_topic/unseen.py` draws their sizes, the same in each round."""
     path = problem.solutions / "unseen.py" if problem.solutions else None
     if path is None or not path.exists():
         return problem.entries
-    more = load(path, f"unseen_{problem.number}").cases(np.random.default_rng([seed, problem.number]))
+    more = load(path, f"unseen_{problem.number}").cases(np.random.default_rng([seed // ROUNDS, problem.number]))
     return [replace(entry, cases={**entry.cases, **more.get(entry.name, {})}) for entry in problem.entries]
 
 
@@ -61,31 +59,6 @@ def course_version() -> str:
     except importlib.metadata.PackageNotFoundError:
         version = "0"
     return f"{version}-{digest.hexdigest()[:8]}"
-
-
-def warm(root: Path, exam: Exam, progress: Callable[[str], None] = lambda text: None) -> None:
-    """Compiles what the reference and the right answers in other styles ask for, so that every worker finds it: most submissions compile the same programs."""
-    folder = compiled(root)
-    done = folder / f".{exam.digest}" if folder else None
-    if done is None or done.exists() or exam.problem.solutions is None:
-        return
-    for path in [exam.problem.solutions / "reference.py", *sorted((exam.problem.solutions / "right").glob("*.py"))]:
-        progress(f"compiling what most answers to {exam.problem.number} need")
-        stub = stub_of(exam.problem, Path("stub.py"), path.read_bytes())
-        worker = start_worker(exam.problem)
-        try:
-            ask(worker, exam.problem, stub, exam.calls, cache=folder)
-            hear(worker, exam.problem, stub, exam.calls, exam.key)
-        finally:
-            worker.kill()
-    done.touch()
-
-
-def compiled(root: Path) -> Path | None:
-    """Where the programs are kept that a class run compiles beforehand, from the course's own answers. No student's worker writes there."""
-    from grader import state
-
-    return state.folder(root, "xla", "class")
 
 
 def packed(exam: Exam) -> bytes:

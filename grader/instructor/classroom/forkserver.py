@@ -16,6 +16,8 @@ import sys
 import threading
 
 LONGEST = 1 << 16
+# The C library keeps freed memory rather than giving it back: a worker lives for a second, and would only ask for it again.
+REUSED = dict(MALLOC_MMAP_THRESHOLD_=str(1 << 30), MALLOC_TRIM_THRESHOLD_=str(1 << 30), MALLOC_TOP_PAD_=str(16 << 20))
 
 
 class ForkServer:
@@ -28,7 +30,7 @@ class ForkServer:
         self._socket, self._lock = ours, threading.Lock()
         with theirs:
             self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", __name__, str(theirs.fileno()), *(["flax"] if flax else [])],
-                                            pass_fds=[theirs.fileno()], env=environment_for(), cwd="/", stdin=subprocess.DEVNULL, start_new_session=True)
+                                            pass_fds=[theirs.fileno()], env=environment_for() | REUSED, cwd="/", stdin=subprocess.DEVNULL, start_new_session=True)
 
     def fork(self, room, order: dict) -> Forked:
         """A worker in the room, which does what `order` names."""

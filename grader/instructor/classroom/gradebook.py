@@ -29,6 +29,7 @@ from grader.verdict import Status, Verdict
 NAME = "gradebook.sqlite"
 APPLICATION = 0x41545442                        # "ATTB", which tells our files from other SQLite files
 VERSION = 1
+ROUNDS = 1 << 16                                # at most, in a class's life
 PATIENCE = 60.0                                 # seconds to wait for a reader that is in the way
 SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -189,7 +190,7 @@ class Gradebook:
                     run(statement)
                 run(f"PRAGMA application_id = {APPLICATION}")
                 run(f"PRAGMA user_version = {VERSION}")
-                run("INSERT INTO settings VALUES ('secret', ?)", [str(secrets.randbits(62))])
+                run("INSERT INTO settings VALUES ('secret', ?)", [str(secrets.randbits(128))])
         elif (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
 
@@ -245,14 +246,13 @@ class Gradebook:
 
     @property
     def secret(self) -> int:
-        """The seed from which all inputs are drawn: made once, and never told to a process that runs student code."""
+        """What all seeds follow from: made once, and never told to a process that runs student code."""
         return int(self.setting("secret"))
 
     @property
     def seed(self) -> int:
         """The seed of this round. Each finished run begins another one: what a student's program printed of its inputs helps nobody who hands in again."""
-        turn = self.setting("round", "0")
-        return int.from_bytes(hashlib.sha256(f"{self.secret} {turn}".encode()).digest()[:7], "big") | 1 << 60
+        return self.secret * ROUNDS + int(self.setting("round", "0"))
 
     def next_round(self) -> None:
         self.set("round", str(int(self.setting("round", "0")) + 1))

@@ -10,7 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader.instructor.classroom.exam import Exam, compiled, course_version
+from grader.instructor.classroom.compiled import compiled
+from grader.instructor.classroom.exam import Exam, course_version
 from grader.instructor.classroom.forkserver import ForkServer
 from grader.instructor.classroom.gradebook import Circumstances, Record, Wanted
 from grader.instructor.classroom.marker import Marker

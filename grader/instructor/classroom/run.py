@@ -198,7 +198,7 @@ def _work(root: Path, orders: Orders, seed: int, numbers: set[int], total: int, 
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
                   disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("getting ready", total=total)
-        hands = _hands(root, orders, seed, numbers, lambda text: progress.update(task, description=text))
+        hands = _hands(root, orders, seed, numbers, total, lambda text: progress.update(task, description=text))
         tally.missing = hands.missing
         try:
             progress.update(task, description="grading")
@@ -215,16 +215,17 @@ def _work(root: Path, orders: Orders, seed: int, numbers: set[int], total: int, 
             hands.close()
 
 
-def _hands(root: Path, orders: Orders, seed: int, numbers: set[int], progress: Callable[[str], None]):
+def _hands(root: Path, orders: Orders, seed: int, numbers: set[int], total: int, progress: Callable[[str], None]):
     """Those who grade, with the exams that they need."""
-    from grader.instructor.classroom.exam import exam_for, warm
+    from grader.instructor.classroom.compiled import compile_ahead
+    from grader.instructor.classroom.exam import exam_for
     from grader.instructor.classroom.hands import Hands
 
     exams = {}
     for problem in orders.problems:
         if problem.number in numbers:
             exams[problem.number] = exam_for(problem, seed, progress)
-            warm(root, exams[problem.number], progress)
+            compile_ahead(root, exams[problem.number], total, progress)
     if orders.dask:
         from grader.instructor.classroom.cluster import Cluster
 
