@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import re
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from grader.report.words import title
+from grader.instructor.soak import expectations, told
 from grader.sandbox import Limits
-from grader.verdict import Status
 from tests.conftest import PROBLEMS, ROOT
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the class run needs Linux")
@@ -46,18 +43,6 @@ def marker(tmp_path_factory):
     server.close()
 
 
-def expectation(path: Path) -> list[str]:
-    return re.search(r"^Verdict: (.+)$", ast.get_docstring(ast.parse(path.read_text())), re.MULTILINE)[1].split("|")
-
-
-def told(verdict) -> str:
-    """The verdict in a line: passed, or the first finding's title and sentence."""
-    if verdict.status == Status.PASSED:
-        return "passed"
-    finding = verdict.trouble or next(entry.first for entry in verdict.entries if entry.first)
-    return f"{verdict.status.value}: {title(finding)}: {finding.summary}"
-
-
 def traces() -> list[str]:
     """What hostile code left outside of its room: files, and processes that nobody waits for."""
     places = [ROOT / "grader", ROOT, Path("/"), Path("/tmp"), Path("/usr"), Path("/etc"), Path("/dev/shm"), Path("/var/tmp"), Path("/run"), Path(sys.prefix), Path.home()]
@@ -70,7 +55,7 @@ def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, mark
     before = {process.pid for process in psutil.Process(marker.server.process.pid).children(recursive=True)}
     verdict = marker.mark(31, HOSTILE[name].read_bytes())
     line, printed = told(verdict), "\n".join(text for _, text in verdict.prints)
-    assert any(expected in line for expected in expectation(HOSTILE[name])), f"{line}\n{printed}"
+    assert any(expected in line for expected in expectations(HOSTILE[name])), f"{line}\n{printed}"
     assert "forged" not in line
     for secret in ("LEAK", "CANARY", str(SEED)):
         assert secret not in printed
