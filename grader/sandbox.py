@@ -61,6 +61,10 @@ class Child(subprocess.Popen):
         super().__init__([sys.executable, "-W", "ignore", "-m", module, *arguments], cwd=self.scratch.name, env=environment_for(platforms),
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own_group)
 
+    def usage(self) -> tuple[float, int] | None:
+        """Its seconds of processor time, and its bytes of memory."""
+        return usage_of(self.pid)
+
     def end(self) -> None:
         """Ends it, and what it started and did not send away."""
         try:
@@ -120,7 +124,7 @@ class Process:
                 if interrupted.is_set():
                     raise KeyboardInterrupt from None
                 quiet = time.monotonic() - heard
-                usage = self._usage() if quiet > 0.3 else None
+                usage = self.process.usage() if quiet > 0.3 else None
                 if usage and cpu is None:
                     cpu = usage[0]
                 if self._printed > self.limits.output:
@@ -179,16 +183,6 @@ class Process:
             pass
         self.process.stderr.close()
 
-    def _usage(self):
-        import psutil
-
-        try:
-            process = psutil.Process(self.process.pid)
-            times = process.cpu_times()
-            return times.user + times.system, process.memory_info().rss
-        except psutil.Error:
-            return None
-
     def _where(self) -> int | None:
         """The student's line in which the process is stuck, from the stack that it prints on request."""
         if not POSIX:
@@ -211,6 +205,17 @@ class Process:
             out_of_memory = name == "SIGKILL" or "bad_alloc" in self.prints or "out of memory" in self.prints.lower()
             return Ended("memory" if out_of_memory else "signal", name, line)
         return Ended("exit", str(code), line)
+
+
+def usage_of(pid: int) -> tuple[float, int] | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        return times.user + times.system, process.memory_info().rss
+    except psutil.Error:
+        return None
 
 
 def stuck_line(text: str, path: str) -> int | None:

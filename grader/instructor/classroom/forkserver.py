@@ -15,6 +15,8 @@ import subprocess
 import sys
 import threading
 
+from grader.sandbox import environment_for, usage_of
+
 LONGEST = 1 << 16
 # The C library keeps freed memory rather than giving it back: a worker lives for a second, and would only ask for it again.
 REUSED = dict(MALLOC_MMAP_THRESHOLD_=str(1 << 30), MALLOC_TRIM_THRESHOLD_=str(1 << 30), MALLOC_TOP_PAD_=str(16 << 20))
@@ -24,8 +26,6 @@ class ForkServer:
     """The server, seen from the run: `fork` gives a child in a room. It can be used from several threads."""
 
     def __init__(self, flax: bool = True):
-        from grader.sandbox import environment_for
-
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket, self._lock = ours, threading.Lock()
         with theirs:
@@ -80,13 +80,20 @@ class Forked:
             raise subprocess.TimeoutExpired("a worker", timeout)
         return self.returncode
 
+    def usage(self) -> tuple[float, int] | None:
+        """Processor time of everything in the room, where a control group tells it, and the worker's own memory."""
+        own = usage_of(self.pid)
+        return own and (max(own[0], self.room.cgroup.seconds()), own[1])
+
     def end(self) -> None:
         """Ends it and everything that it started: the room is emptied."""
         self.room.empty()
         self._told.wait(5)
 
     def clear(self) -> None:
-        self._news.close()
+        for stream in (self.stdin, self.stdout, self.stderr, self._news):
+            with contextlib.suppress(OSError):
+                stream.close()
         self.room.close()
 
 

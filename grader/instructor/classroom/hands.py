@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader.instructor.classroom import cgroup
 from grader.instructor.classroom.compiled import compiled
 from grader.instructor.classroom.exam import Exam, course_version
 from grader.instructor.classroom.forkserver import ForkServer
@@ -36,6 +37,7 @@ class Hands:
     """
 
     def __init__(self, root: Path, exams: dict[int, Exam], seed: int, *, waived: Collection[str] = (), hidden: Sequence[Path] = (), cores: int | None = None):
+        cgroup.sweep()
         self.cores = cores or len(os.sched_getaffinity(0))
         self.server = ForkServer(flax=any(exam.problem.needs_flax for exam in exams.values()))
         try:

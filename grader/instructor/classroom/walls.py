@@ -65,7 +65,7 @@ def demand(survey: Survey, waived: Collection[str]) -> None:
 def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
     token = f"attention-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        canary = walls.hidden[0] / token if walls.hidden else ROOT / token
+        canary = next(filter(Path.is_dir, walls.hidden), ROOT) / token
         with contextlib.suppress(OSError):
             canary.write_text(token)
         stack.callback(canary.unlink, missing_ok=True)
