@@ -27,13 +27,15 @@ interrupted = threading.Event()                 # set by Ctrl-C, since its excep
 
 @dataclass(frozen=True)
 class Limits:
-    """`cpu` and `wall` seconds bound the time between two signs of life, `total` seconds all of it; `memory` bytes come on top of what JAX itself takes."""
+    """`cpu` and `wall` seconds bound the time between two signs of life, `total` and `work` the time and the processor time of all of it; `memory` bytes come on
+    top of what JAX itself takes."""
 
     cpu: float = 8.0
     wall: float = 30.0
     memory: int = 4 << 30
     output: int = 32 << 20
     total: float = float("inf")
+    work: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,14 @@ class Process:
     def frames(self, last: bool = True):
         """Yields `(message, arrays)` until one of them is `done`; returns an Ended. After the `last` frames the process is ended."""
         heard, cpu = time.monotonic(), None
-        begun = heard
+        begun = looked = heard
         while True:
-            if time.monotonic() - begun > self.limits.total:
+            now = time.monotonic()
+            if now - looked > 1 and self.limits.work < float("inf"):
+                looked, usage = now, self.process.usage()
+                if usage and usage[0] > self.limits.work:
+                    return self._stop(Ended("timeout", f"{now - begun:.0f}", self._where()))
+            if now - begun > self.limits.total:
                 return self._stop(Ended("timeout", f"{self.limits.total:.0f}", self._where()))
             try:
                 frame = self._frames.get(timeout=0.05)

@@ -40,7 +40,7 @@ class Bounds:
     processes: int = 64 + 8 * (os.cpu_count() or 1)
     memory: int = 4 << 30
     disk: int = 256 << 20
-    cpu: int = 300
+    cpu: int = 120
 
     @property
     def together(self) -> int:
