@@ -16,7 +16,7 @@ from grader.sandbox import Child, Limits, Process
 from grader.verdict import Outcome
 
 PATIENT = Limits(cpu=300, wall=600, memory=8 << 30)
-DECIDING = ("settings", "call", "transforms", "target", "drive", "evaluate", "program", "lowering", "proofs", "complaints", "reference", "compare", "key")
+DECIDING = ("settings", "call", "transforms", "target", "drive", "evaluate", "measure", "program", "lowering", "proofs", "complaints", "reference", "compare", "key")
 
 
 class Answers:

@@ -13,7 +13,7 @@ from grader.wire import plain
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """What a worker sent before it ended. `stage` is the transform and the call that were under way."""
+    """What a worker sent before it ended. `stage` is the transform and the call that were under way; `carried` are programs, by the first call about each."""
 
     outcomes: dict[int, Outcome]
     messages: dict
@@ -21,23 +21,26 @@ class Attempt:
     ended: Ended
     lines: tuple[tuple[int, str, str], ...] = ()    # where it was stuck, or crashed
     prints: tuple[tuple[str, str], ...] = ()        # where, and what
+    carried: dict[int, tuple[dict, dict]] = dataclasses.field(default_factory=dict)
 
 
 def listen(worker: Process, source: str, calls: list[Call], last: bool) -> Attempt:
     """Student code can write into the channel too: what no worker would send ends the run, and more of it than a worker would."""
-    outcomes, messages, stage, left = {}, {}, None, 4 * len(calls) + 100
+    outcomes, messages, stage, carried, left = {}, {}, None, {}, 4 * len(calls) + 100
     frames = worker.frames(last)
     while True:
         try:
             message, arrays = next(frames)
         except StopIteration as stop:
-            return Attempt(outcomes, messages, stage, stop.value, _source_line(stop.value.line, source), _prints(worker.prints, calls))
+            return Attempt(outcomes, messages, stage, stop.value, _source_line(stop.value.line, source), _prints(worker.prints, calls), carried)
         left -= 1
         try:
             if "started" in message:
                 stage = (str(message["started"][0]), int(message["started"][1]))
             elif "outcome" in message and message["outcome"] not in outcomes:
                 outcomes[int(message["outcome"])] = Outcome.from_wire(message, arrays)
+            elif "carried" in message and message["carried"] not in carried:
+                carried[int(message["carried"])] = message, arrays
             elif "found" in message and not messages:
                 messages["found"] = {str(name): _found(found) for name, found in message["found"].items()}
             elif "import failed" in message and not messages:

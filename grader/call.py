@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ from grader.problem import TRANSFORMS, Entry, Module, Relation
 from grader.verdict import Check
 
 DRAWS = 3                       # how many inputs a vmapped call stacks
-PUBLIC = 1 << 32                # a seed from here on is secret: a worker is told another one, from which it does not follow
+PUBLIC = 1 << 32                # a seed from here on is secret: a worker is told 0 in its place, which is enough for the cotangent
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,22 @@ class Call:
         """All arguments in the contract's order, with `arrays` for the arrays."""
         return {name: arrays[name] if name in arrays else self.static[name] for name in self.order}
 
+    @property
+    def names(self) -> list[str]:
+        """Of a program's inputs, in its order: the parameters, then the arrays."""
+        return [*sorted(self.params), *sorted(self.arrays)]
+
+    @property
+    def inputs(self) -> list[np.ndarray]:
+        """A program's inputs, in its order."""
+        return [*(self.params[name] for name in sorted(self.params)), *(self.arrays[name] for name in sorted(self.arrays))]
+
+    @property
+    def program_key(self) -> str:
+        """What a traced program depends on, beside the transform: equal for two calls that share one."""
+        shapes = {name: (array.shape, array.dtype.name) for name, array in {**self.params, **self.arrays}.items()}
+        return repr((self.check.entry, self.init, self.static, self.by_name, self.steps, self.drive, self.seed, shapes))
+
     def described(self) -> str:
         """The case's arguments in a line: `q (3, 8)  k (5, 8)  num_heads 2`."""
         shown = [f"{name} {tuple(array.shape)}" for name, array in self.arrays.items()]
@@ -74,20 +89,28 @@ class Call:
 def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
     """Every call of a problem, in the order of causes: structure, then each transform up the ladder, then relations.
 
-    Each case draws from a generator of its own, so that adding a case changes no other.
+    Each case draws from a generator of its own, so that adding a case changes no other. The calls whose programs a proof is about have inputs
+    that no other call has.
     """
     calls: list[Call] = []
-    told = seed if seed < PUBLIC else int(hashlib.sha256(str(seed).encode()).hexdigest()[:8], 16)
+    told = seed if seed < PUBLIC else 0
 
     def add(**fields):
         calls.append(Call(id=len(calls), seed=told, **fields))
 
     for entry in entries:
         module = isinstance(entry, Module)
-        drawn = {}
+        drawn, apart = {}, {}
+        proved = {(case, proof.under) for proof in entry.proofs for case in proof.cases}
         for index, (case, rung) in enumerate(entry.cases.items()):
             rng = _generator(seed, entry.name, case)
             drawn[case] = dict(module=module, by_name=bool(index % 2), keyword_only=tuple(entry.keyword_only)), [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
+            if case in {name for name, _ in proved}:
+                apart[case] = [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
+
+        def inputs_of(case: str, transform: str) -> dict:
+            draws = apart[case] if (case, transform) in proved else drawn[case][1]
+            return _stacked(draws) if transform == "vmap" else draws[0]
 
         plain = [case for case, rung in entry.cases.items() if "eager" in rung.under and "jit" in rung.under]
         if module and plain:
@@ -98,14 +121,11 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
                 common, draws = drawn[case]
                 if transform not in rung.under or not _applies(transform, draws[0]):
                     continue
-                arguments = _stacked(draws) if transform == "vmap" else draws[0]
-                add(check=Check(entry.name, transform, case), **common, **arguments)
+                add(check=Check(entry.name, transform, case), **common, **inputs_of(case, transform))
         for proof in entry.proofs:
             for case in proof.cases:
-                common, draws = drawn[case]
-                arguments = _stacked(draws) if proof.under == "vmap" else draws[0]
                 measure = proof.measure(entry.cases[case].sizes) | dict(under=proof.under)
-                add(check=Check(entry.name, "proof", proof.name), variant=case, measure=measure, **common, **arguments)
+                add(check=Check(entry.name, "proof", proof.name), variant=case, measure=measure, **drawn[case][0], **inputs_of(case, proof.under))
         for relation in entry.relations:
             _add_relation(add, entry, relation, module, seed)
         with_arrays = [case for case in plain if drawn[case][1][0]["arrays"]]

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import jit
 from jax.core import Tracer
-from jax.extend.core import jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from grader import transforms
 from grader.call import Call
@@ -38,16 +38,19 @@ class Evaluation:
 
     `left_over` tracers are what an earlier file leaked, in a worker that is used again.
     `started(call_or_stage)` is told before student code runs, so that a hang is known by its place. `path` is the file whose lines count.
+    With `carry(call, program)` nothing is measured here: each program that a proof is about is handed over once, with the first of its calls.
     """
 
     left_over = 0
 
     def __init__(self, find: Callable, fail: Callable[[BaseException], Failure], emit: Callable[[Call, Outcome], None],
-                 started: Callable[[str, int], None] = lambda stage, id: None, *, double: bool = False, path: str = ""):
+                 started: Callable[[str, int], None] = lambda stage, id: None, *, double: bool = False, path: str = "",
+                 carry: Callable[[Call, ClosedJaxpr], None] | None = None):
         self.find, self.fail, self.emit, self.started = find, fail, emit, started
-        self.double, self.path = double, path
+        self.double, self.path, self.carry = double, path, carry
         self.targets: dict = {}
         self.programs: dict = {}
+        self.carried: set = set()
 
     def run(self, calls: Iterable[Call], *, eagerly: bool = True) -> None:
         """Evaluates the calls. Not `eagerly`: an eager call is traced and compiled with the others where it can be."""
@@ -128,7 +131,7 @@ class Evaluation:
         members: dict[str, list[Call]] = {}
         make = transforms.TRACED.get(transform, transforms.eager)
         for call in calls:
-            key = self._program_key(call)
+            key = call.program_key
             if key in members:
                 members[key].append(call)
                 continue
@@ -178,35 +181,28 @@ class Evaluation:
         return traced
 
     def _measured(self, call: Call) -> Outcome:
-        """Facts about a call's program: the very one whose outputs are compared, where there is one."""
-        from grader import lowering, program
+        """Facts about a call's program: the very one whose outputs are compared, where there is one. With `carry` the program itself goes out instead."""
+        from grader import measure
 
-        options = dict(call.measure)
-        of, under = options.pop("of"), options.pop("under")
-        arguments = self._arguments(call)
-        if of in ("lowering", "races"):
-            interpret = lowering.tpu_interpreter() if of == "races" else False
+        arguments, interpret = self._arguments(call), measure.interpretation(call)
+        if interpret is not None and not self.carry:
             target = target_for(self.find(call.check.entry), dataclasses.replace(call, static=call.static | {"interpret": interpret}))
-            facts = lowering.lowering(target, arguments, **options) if of == "lowering" else lowering.races(target, arguments)
-            return Outcome(["facts", facts | {"line": program.line_of_complaint(target, arguments, facts["complaint"], self.path)}])
-        key = under, self._program_key(call)
+            return Outcome(["facts", measure.of_kernel(target, arguments, call, self.path)])
+        key = call.measure["under"], call.program_key
         if key not in self.programs:
-            self.programs[key] = self._trace(transforms.TRACED[under], call, arguments).jaxpr
-        part = program.program(self.programs[key])
-        if of == "copies":
-            options["names"] = [*sorted(call.params), *sorted(call.arrays)]
-        facts = lowering.memory(self.programs[key]) if of == "memory" else program.MEASURES[of](part, self.path, **options)
-        return Outcome(["facts", facts | {"opaque": program.opaque(part)}])
+            self.programs[key] = self._trace(transforms.TRACED[call.measure["under"]], call, arguments).jaxpr
+        if not self.carry:
+            return Outcome(["facts", measure.of_program(self.programs[key], call, self.path)])
+        if key not in self.carried:
+            self.carried.add(key)
+            self.carry(call, self.programs[key])
+        return Outcome(["facts", {}])
 
     def _finished(self, flat, structure) -> Outcome:
         try:
             return describe(jax.tree.unflatten(structure, flat() if callable(flat) else flat))
         except Exception as error:
             return Outcome(failure=self.fail(error))
-
-    def _program_key(self, call: Call) -> str:
-        shapes = {name: (array.shape, array.dtype.name) for name, array in {**call.params, **call.arrays}.items()}
-        return repr((call.check.entry, call.init, call.static, call.by_name, call.steps, call.drive, call.seed, shapes))
 
     def _traces(self, call: Call) -> Outcome:
         """How often the body is traced over two calls, or over the steps of two sequences, with the same shapes; if more than once, why."""

@@ -17,11 +17,13 @@ from grader.verdict import Check, EntryVerdict, Finding, Status, Verdict
 
 
 def grade(problem: Problem, path: Path | None = None, *, worker: Process | None = None, limits: Limits = Limits(), seed: int = 0,
-          mistakes: bool = True, keep: bool = False, only: Container[int] | None = None, progress: Callable[[str], None] = lambda text: None) -> Verdict:
+          mistakes: bool = True, keep: bool = False, only: Container[int] | None = None, progress: Callable[[str], None] = lambda text: None,
+          prover: Callable[[], Process] | None = None) -> Verdict:
     """The verdict on one file. `worker` is a warm one to use, if it is alive; `progress` is told what takes long.
 
     With `keep` the worker can be used again, which is for the course's own code only: student code must not meet another's. `only` names
-    the calls to make, by id; what the others would have said is told as not checked.
+    the calls to make, by id; what the others would have said is told as not checked. `prover` starts the process that derives the facts about
+    programs; without it the worker's own are taken.
 
     Raises CourseError when the course, not the file, is at fault.
     """
@@ -31,7 +33,7 @@ def grade(problem: Problem, path: Path | None = None, *, worker: Process | None 
         return without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
-        return _run(problem, stub, worker, seed, mistakes, keep, only, progress, start)
+        return _run(problem, stub, worker, seed, mistakes, keep, only, progress, prover, start)
     finally:
         if not keep:
             worker.kill()
@@ -48,34 +50,43 @@ def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdi
                    tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
 
 
-def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, start: float) -> Verdict:
+def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, prover, start: float) -> Verdict:
     from grader.answers import Answers
     from grader.call import calls_for
+    from grader.facts import disguised
 
     calls = calls_for(problem.entries, seed)
+    asked = disguised(calls, calls_for(problem.entries, seed + 1)) if prover else calls
     cache = state.folder(problem.folder.parents[1], "xla", "reference" if keep else "student")
-    ask(worker, problem, stub, calls if only is None else [call for call in calls if call.id in only], cache=cache, last=not keep)
+    ask(worker, problem, stub, asked if only is None else [call for call in asked if call.id in only], cache=cache, last=not keep, carry=prover is not None)
     with Answers(problem, calls, seed) as answers:
-        verdict = hear(worker, problem, stub, calls, answers, last=not keep, mistakes=want_mistakes, progress=progress)
+        verdict = hear(worker, problem, stub, calls, answers, last=not keep, mistakes=want_mistakes, progress=progress, prover=prover)
     state.prune(cache)
     return replace(verdict, notes=(*verdict.notes, *answers.notes), seconds=time.perf_counter() - start)
 
 
-def ask(worker: Process, problem: Problem, stub: Stub, calls: list, *, cache: Path | None, last: bool = True, writes: bool = True) -> None:
-    """Sends the stub and the calls to a worker, which may begin. It reads compiled programs from `cache`, and keeps new ones there if it `writes`."""
+def ask(worker: Process, problem: Problem, stub: Stub, calls: list, *, cache: Path | None, last: bool = True, writes: bool = True, carry: bool = False) -> None:
+    """Sends the stub and the calls to a worker, which may begin. It reads compiled programs from `cache`, and keeps new ones there if it `writes`.
+
+    With `carry` it sends the programs that proofs are about, and `hear` needs a prover to read them. The calls are then those that `facts.disguised` gives.
+    """
     worker.watched_file = str(stub.path)
-    order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), writes=writes, memory=worker.limits.memory)
+    order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), writes=writes, memory=worker.limits.memory,
+                 carry=carry)
     worker.send([(order, None), *(call.to_wire() for call in calls)], last=last)
 
 
 def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *, last: bool = True, mistakes: bool = True,
-         progress: Callable[[str], None] = lambda text: None) -> Verdict:
+         progress: Callable[[str], None] = lambda text: None, prover: Callable[[], Process] | None = None) -> Verdict:
     """The verdict on what the worker answers. `answers` is where the key comes from."""
     from grader.attempt import listen
+    from grader.facts import derive
     from grader.judge import import_trouble, trouble_with
 
     start = time.perf_counter()
     attempt = listen(worker, stub.source, calls, last=last)
+    if prover and "found" in attempt.messages:
+        attempt = derive(attempt, calls, str(stub.path), stub.source, prover)
     trouble = trouble_with(attempt)
     if trouble:
         entries = tuple(EntryVerdict(name, Status.FAILED) for name in problem.names)
@@ -84,10 +95,13 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
             progress("computing the answer key (once)")
         answers.expected()
         entries = tuple(_entry_verdict(entry, problem, calls, attempt, answers, mistakes, progress) for entry in problem.entries)
-        if not any(entry.first for entry in entries) and (attempt.ended.how != "finished" or any(entry.status == Status.UNCHECKED for entry in entries)):
+        open = any(finding.status == Status.UNCHECKED and not finding.unproved for entry in entries for finding in entry.findings)
+        if not any(entry.first for entry in entries) and (attempt.ended.how != "finished" or open):
             trouble = import_trouble(None, attempt)
     statuses = {Status.FAILED} if trouble else {entry.status for entry in entries}
-    status = (Status.PASSED if statuses == {Status.PASSED} else Status.NOT_WRITTEN if statuses == {Status.NOT_WRITTEN} else Status.FAILED)
+    status = Status.FAILED
+    if len(statuses) == 1 or statuses == {Status.PASSED, Status.UNCHECKED}:
+        status, = statuses - {Status.PASSED} or statuses
     return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), status, entries, trouble, attempt.prints,
                    seconds=time.perf_counter() - start)
 

@@ -14,7 +14,7 @@ from grader.key import Answer
 from grader.problem import TRANSFORMS, Entry, Problem, Relation
 from grader.proofs import Proof
 from grader.sandbox import Ended
-from grader.verdict import Check, Difference, Finding, Outcome, Status
+from grader.verdict import UNPROVED, Check, Difference, Finding, Outcome, Status
 
 
 def trouble_with(attempt: Attempt) -> Finding | None:
@@ -97,6 +97,9 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
             findings.append(Finding(call.check, Status.NOT_WRITTEN, f"line {outcome.failure.lines[-1][0]} raises NotImplementedError: not written yet",
                                     inputs=inputs, lines=outcome.failure.lines))
             continue
+        if _is_unproved(outcome):
+            findings.append(Finding(call.check, Status.UNCHECKED, _unproved(outcome), inputs=inputs))
+            continue
         answer = answers[call.id]
         mismatch = compare(answer.outcome, outcome, answer.allowed)
         if mismatch is None:
@@ -139,10 +142,22 @@ def _proof_finding(proof: Proof, group: list[Call], attempt: Attempt, failed_bef
             return Finding(check, Status.UNCHECKED, "the call itself fails", inputs=inputs)
         summary, advice = explain_failure(failure, check.kind)
         return Finding(check, Status.FAILED, f"{proof.rule} It could not be seen: {summary}", inputs=inputs, lines=failure.lines, advice=advice)
+    unproved = next(filter(_is_unproved, outcomes), None)
+    if unproved:
+        return Finding(check, Status.UNCHECKED, _unproved(unproved), inputs=inputs)
     found = proof.broken([outcome.structure[1] for outcome in outcomes])
     if found is None:
         return Finding(check, Status.PASSED, proof.reported([outcome.structure[1] for outcome in outcomes]), inputs=inputs)
     return Finding(check, Status.FAILED, found.sentence, inputs=inputs, lines=_line(found.line), advice=found.advice)
+
+
+def _is_unproved(outcome: Outcome) -> bool:
+    """Whether the facts say that there are none."""
+    return isinstance(outcome.structure, list) and outcome.structure[0] == "facts" and "unproved" in outcome.structure[1]
+
+
+def _unproved(outcome: Outcome) -> str:
+    return UNPROVED + str(outcome.structure[1]["unproved"])
 
 
 def _line(told) -> tuple[tuple[int, str, str], ...]:
@@ -156,6 +171,9 @@ def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, f
     outcomes = [attempt.outcomes.get(call.id) for call in group]
     if any(outcome is None for outcome in outcomes):
         return _no_outcome(check, {call.id for call in group}, attempt, inputs)
+    unproved = next(filter(_is_unproved, outcomes), None)
+    if unproved:
+        return Finding(check, Status.UNCHECKED, _unproved(unproved), inputs=inputs)
     base, failed = outcomes[0], next((outcome.failure for outcome in outcomes if outcome.failure), None)
     if failed and base.failure and failed_before:
         return Finding(check, Status.UNCHECKED, "the call itself fails", inputs=inputs)

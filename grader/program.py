@@ -165,7 +165,7 @@ def scan_layout(equation) -> ScanLayout:
 def walk(part: Part, path: str = "", inside: tuple[str, ...] = (), times: int | None = 1, line=None) -> Iterator[Visit]:
     """Every step, outside before inside, in the order of the program. `path` is the student's file, for the lines."""
     for step in part.steps:
-        own = line or _line(step.equation, path)
+        own = line or line_of(step.equation, path)
         yield Visit(step, inside, times, own)
         shared = own if step.name in ("jit", "pjit") and step.equation.params.get("name") not in _functions(path) else line
         for inner in step.parts:
@@ -175,7 +175,8 @@ def walk(part: Part, path: str = "", inside: tuple[str, ...] = (), times: int | 
             yield from walk(inner, path, (*inside, name), both, shared)
 
 
-def _line(equation, path: str) -> tuple[int, str, str] | None:
+def line_of(equation, path: str) -> tuple[int, str, str] | None:
+    """The line of the file at `path` that an equation comes from: its number, the function, the text."""
     traceback = equation.source_info.traceback if path else None
     for frame in traceback.frames if traceback else ():
         if frame.file_name == path:

@@ -56,26 +56,26 @@ class Outcome:
             type_, bases, text, lines = message["failure"]
             return cls(failure=Failure(str(type_), tuple(map(str, bases)), str(text),
                                        tuple((int(number), str(function), str(source)) for number, function, source in lines)))
-        if leaf_paths(message["structure"]) != {*arrays}:
+        if {*leaf_paths(message["structure"])} != {*arrays}:
             raise ValueError("the structure and the arrays do not fit together")
         return cls(message["structure"], arrays)
 
 
-def leaf_paths(structure, path: str = "") -> set[str]:
-    """The paths of the arrays in a structure; ValueError when it is none."""
+def leaf_paths(structure, path: str = "") -> list[str]:
+    """The paths of the arrays in a structure, in its order; ValueError when it is none."""
     if isinstance(structure, str):
-        return {path} if structure == "array" else set()
+        return [path] if structure == "array" else []
     kind, parts = structure
     if kind == "variables":
         if all(len(part) == 4 and all(isinstance(part[i], str) for i in (0, 1, 3)) and all(isinstance(n, int) for n in part[2]) for part in parts):
-            return set()
+            return []
     elif kind == "facts":
         if isinstance(parts, dict) and _is_plain(parts):
-            return set()
+            return []
     elif kind == "dict":
-        return set().union(*(leaf_paths(part, f"{path}.{name}" if path else name) for name, part in parts))
+        return [leaf for name, part in parts for leaf in leaf_paths(part, f"{path}.{name}" if path else name)]
     elif kind in ("tuple", "list"):
-        return set().union(*(leaf_paths(part, f"{path}[{i}]") for i, part in enumerate(parts)))
+        return [leaf for i, part in enumerate(parts) for leaf in leaf_paths(part, f"{path}[{i}]")]
     raise ValueError(f"no structure: {kind!r}")
 
 
@@ -134,6 +134,9 @@ class Difference:
     told: Told | None = None
 
 
+UNPROVED = "could not be proved: "              # how a claim is told whose facts could not be derived
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one check says: its status, and for a failure the rule, what came, and the next step."""
@@ -146,6 +149,11 @@ class Finding:
     difference: Difference | None = None
     lines: tuple[tuple[int, str, str], ...] = ()    # the student's own lines
     advice: str = ""
+
+    @property
+    def unproved(self) -> bool:
+        """Whether this is a claim about a program that could not be read: neither a pass nor a failure, and one for a person to look at."""
+        return self.status == Status.UNCHECKED and self.summary.startswith(UNPROVED)
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,18 @@ def answer(order, frames, send) -> None:
         message, arrays = outcome.to_wire()
         send({"outcome": call.id, **message}, arrays)
 
+    def carry_out(call, program):
+        from grader.carried import NotCarried
+        from grader.carry import carry
+
+        try:
+            message, arrays = carry(program, order["stub"])
+        except NotCarried as error:
+            message, arrays = {"lacks": str(error)}, {}
+        send({"carried": call.id, **message}, arrays)
+
     try:
-        Evaluation(lambda entry: getattr(module, entry), fail, emit, started, path=order["stub"]).run([Call.from_wire(*frame) for frame in frames])
+        Evaluation(lambda entry: getattr(module, entry), fail, emit, started, path=order["stub"], carry=carry_out if order.get("carry") else None).run([Call.from_wire(*frame) for frame in frames])
     except Exhausted:
         pass                                    # the calls without an outcome are told as cut short
     started("end", -2)

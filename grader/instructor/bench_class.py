@@ -6,9 +6,9 @@ key, and compiling what most answers need.
 
 from __future__ import annotations
 
+import json
 import os
 import random
-import resource
 import shlex
 import shutil
 import subprocess
@@ -74,17 +74,19 @@ def hand_in(folder: Path, count: int) -> None:
 
 def grade(course: Path, submissions: Path, results: Path, *more: str) -> int:
     """Runs the class command, sees that every verdict is the expected one, and gives the peak of its memory in bytes."""
-    import json
-
     command = [sys.executable, "-m", "grader", "class", str(submissions), "--out", str(results), "--problems", "31", "--json", *more]
-    done = subprocess.run(command, cwd=course, env=environment(course), stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        raise CourseError(f"the class run gave {done.returncode}:\n{done.stderr[-2000:]}")
-    students = json.loads(done.stdout)["students"]
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as printed:
+        run = subprocess.Popen(command, cwd=course, env=environment(course), stdin=subprocess.DEVNULL, stdout=printed, stderr=said)
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0), printed.seek(0)
+        if run.returncode:
+            raise CourseError(f"the class run gave {run.returncode}:\n{said.read()[-2000:]}")
+        students = json.load(printed)["students"]
     wrong = [row["student"] for row in students if row["problems"][0]["status"] != row["student"].split("-", 1)[1].replace("-", " ")]
     if wrong or len(students) != len([*submissions.iterdir()]):
         raise CourseError(f"{len(wrong)} verdicts of {len(students)} are not the expected ones: {', '.join(wrong[:5])}")
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
+    return usage.ru_maxrss << 10
 
 
 def _timed(action: Callable[[], object]) -> float:

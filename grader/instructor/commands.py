@@ -63,6 +63,13 @@ def add_to(command: Callable) -> None:
     by_hand.add_argument("points", metavar="POINTS", help="out of the problem's weight; `none` takes an earlier override back")
     by_hand.add_argument("--reason", required=True, help="what the student reads, and whoever hears a complaint")
 
+    scope = command("gradescope", _gradescope, "for instructors: build a Gradescope autograder",
+                    "Builds the zip that Gradescope asks for: the grader, the problems and their answer keys for inputs drawn from a secret seed, without any solution.\n"
+                    "A submission is graded there as in a class run; the limits that Gradescope's container cannot give are told to instructors with each grade.",
+                    epilog=f"example: {COMMAND} gradescope autograder.zip --problems 31-35")
+    scope.add_argument("out", type=Path, metavar="OUT.zip")
+    scope.add_argument("--problems", nargs="+", default=["all"], metavar="N", help="31, 31-33 or all (the default)")
+
     bench = command("bench", _bench, "for authors: time the student's loop beside plain pytest, as ratios within one run")
     bench.add_argument("--rounds", type=int, default=5, help="rounds; each runs every command once (default 5)")
     bench.add_argument("--class", dest="klass", type=int, nargs="?", const=100, metavar="N", help="time a class of N instead (default 100): submissions a minute, sandbox on")
@@ -126,6 +133,12 @@ def _override(options) -> int:
     except ValueError as error:
         raise UsageError(f"{options.points!r} are no points: give a number, or `none`") from error
     return override(options.out, every_problem(), options.student, options.problem, points, options.reason, console_for())
+
+
+def _gradescope(options) -> int:
+    from grader.instructor.classroom.gradescope import gradescope
+
+    return gradescope(course_root(), select(options.problems, every_problem()), options.out, console_for())
 
 
 def _new(options) -> int:

@@ -59,7 +59,8 @@ def passed(verdict: Verdict) -> tuple[str, str]:
 def in_a_line(entry: EntryVerdict) -> str:
     """What follows a name of which a line says everything; nothing where it failed."""
     if entry.status == Status.UNCHECKED:
-        return "could not be checked: the run was cut short before it"
+        unproved = next((finding.summary for finding in entry.findings if finding.unproved), "")
+        return unproved or "could not be checked: the run was cut short before it"
     if entry.first is None:
         return f"passed all {len(entry.findings)} checks"
     return f"is not written yet ({entry.first.summary})" if entry.first.status == Status.NOT_WRITTEN else ""

@@ -54,6 +54,11 @@ def arrivals(folder: Path, problems: list[Problem]) -> Arrivals:
         raise
 
 
+def submitted(folder: Path, problems: list[Problem]) -> Submission:
+    """What one student handed in, where it is all of a folder. A problem with it is told in the Submission, and none is raised."""
+    return _submission(_Handed(safe(folder.name), "", {}, (partial(_folder, folder),), folder.name), Work(Course(problems)))
+
+
 class Arrivals(Sequence[Submission]):
     """Submissions, each of which is read when it is asked for and not kept, so that a class of a thousand takes no more memory than one student's work.
 

@@ -14,30 +14,40 @@ from grader import key as keys
 from grader import wire
 from grader.answers import Answers, Known, key_digest
 from grader.call import Call, calls_for
+from grader.facts import disguised
 from grader.instructor.classroom.gradebook import ROUNDS
 from grader.problem import Entry, Problem, load
 from grader.sandbox import ROOT
 
+DISGUISE = 1 << 200                             # from the seed of the inputs that are judged to that of those that a submission sees in their place
+
 
 @dataclass(frozen=True)
 class Exam:
-    """The same calls and key for every submission to one problem. `digest` names the key."""
+    """The same calls and key for every submission to one problem. `asked` are the calls as a submission gets them (see `facts.disguised`); `digest` names the key."""
 
     problem: Problem
     calls: list[Call]
+    asked: list[Call]
     key: Known
     digest: str
+
+    @property
+    def proves(self) -> bool:
+        """Whether a claim about the program is among what is asked."""
+        return any(call.transform == "proof" for call in self.calls)
 
 
 def exam_for(problem: Problem, seed: int, progress: Callable[[str], None] = lambda text: None) -> Exam:
     """Draws the inputs and computes the key, mistakes and all, if it is not kept from an earlier run."""
-    calls = calls_for(with_unseen(problem, seed), seed)
+    entries = with_unseen(problem, seed)
+    calls = calls_for(entries, seed)
     with Answers(problem, calls, seed) as answers:
         if not answers.key.answers or answers.key.mistakes is None:
             progress(f"computing the answer key of {problem.number}")
         answers.expected()
         answers.mistakes()
-    return Exam(problem, calls, Known(answers.key), key_digest(problem, seed))
+    return Exam(problem, calls, disguised(calls, calls_for(entries, seed + DISGUISE)), Known(answers.key), key_digest(problem, seed))
 
 
 def with_unseen(problem: Problem, seed: int) -> list[Entry]:
@@ -63,12 +73,15 @@ def course_version() -> str:
 
 def packed(exam: Exam) -> bytes:
     """The exam as data: what a worker elsewhere needs to grade, without solutions and without the seed."""
-    frames = [wire.pack({"digest": exam.digest, "calls": len(exam.calls)}), *(wire.pack(*call.to_wire()) for call in exam.calls)]
+    calls = [*exam.calls, *(asked for call, asked in zip(exam.calls, exam.asked) if asked is not call)]
+    frames = [wire.pack({"digest": exam.digest, "calls": len(exam.calls), "sent": len(calls)}), *(wire.pack(*call.to_wire()) for call in calls)]
     return b"".join(frames) + keys.packed(exam.key.key)
 
 
 def unpacked(problem: Problem, content: bytes) -> Exam:
     stream = io.BytesIO(content)
     head, _ = wire.receive(stream)
-    calls = [Call.from_wire(*wire.receive(stream)) for _ in range(head["calls"])]
-    return Exam(problem, calls, Known(keys.unpacked(stream.read())), head["digest"])
+    sent = [Call.from_wire(*wire.receive(stream)) for _ in range(head["sent"])]
+    calls = sent[:head["calls"]]
+    instead = {call.id: call for call in sent[head["calls"]:]}
+    return Exam(problem, calls, [instead.get(call.id, call) for call in calls], Known(keys.unpacked(stream.read())), head["digest"])

@@ -79,7 +79,7 @@ def _in_points(mark: Mark) -> str:
     return f"{_points(mark)} point{'' if mark.weight == 1 else 's'}"
 
 
-def _how(grading: Grading) -> str:
+def how(grading: Grading) -> str:
     return HOW.format(values=VALUES, claims=CLAIMS, whole=WHOLE, all=VALUES + CLAIMS + WHOLE) if grading.partial else ALL_OR_NOTHING
 
 
@@ -92,7 +92,7 @@ def _open(mark: Mark) -> bool:
     return mark.credit.open and not mark.override and mark.grade is not None and mark.grade.status != Status.COURSE
 
 
-def _evidence(mark: Mark) -> str:
+def evidence(mark: Mark) -> str:
     """What was graded, and when: for whoever compares it with what was meant to be handed in."""
     graded, under = mark.grade, mark.grade.under
     nth = f", version {graded.attempts} of yours" if graded.attempts > 1 else ""
@@ -114,7 +114,7 @@ def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles:
              tag("p", prose(words.sentence(row.student.trouble)), class_="note failed") if row.student.trouble else "",
              tag("table", tag("thead", head), tag("tbody", *listed), class_="list"),
              *(_section(mark, verdicts.get(problem), titles.get(problem, "")) for problem, mark in row.by_problem.items()),
-             tag("h2", "Points"), tag("p", _how(grading), class_="faint small")]
+             tag("h2", "Points"), tag("p", how(grading), class_="faint small")]
     return sheet(f"Feedback for {name}", *parts)
 
 
@@ -124,7 +124,7 @@ def _section(mark: Mark, verdict: Verdict | None, title: str) -> Markup:
     if verdict is None:
         return tag("section", heading, by_hand, tag("p", words.sentence(f"for this problem {MISSING}"), class_="faint"), id=f"p{mark.problem}")
     return tag("section", heading, by_hand, tag("p", OPEN, class_="note") if _open(mark) else "", verdict_page(verdict, styled=False),
-               tag("p", _evidence(mark), class_="faint small"), id=f"p{mark.problem}")
+               tag("p", evidence(mark), class_="faint small"), id=f"p{mark.problem}")
 
 
 # Markdown
@@ -139,13 +139,18 @@ def _markdown(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, tit
     parts.append("\n".join(table))
     for problem, mark in row.by_problem.items():
         parts += _chapter(mark, verdicts.get(problem), titles.get(problem, ""))
-    parts += ["## Points", _how(grading)]
+    parts += ["## Points", how(grading)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _chapter(mark: Mark, verdict: Verdict | None, title: str) -> list[str]:
-    parts = [f"## {mark.problem} · {plain(title)}: {_in_points(mark)}"]
-    parts += [f"> {spans(_by_hand(mark))}"] if mark.override else []
+    about = [f"<sub>{plain(evidence(mark))}</sub>"] if verdict else []
+    return [f"## {mark.problem} · {plain(title)}: {_in_points(mark)}", *said(mark, verdict), *about]
+
+
+def said(mark: Mark, verdict: Verdict | None) -> list[str]:
+    """What is said of one problem below its heading, as paragraphs of Markdown."""
+    parts = [f"> {spans(_by_hand(mark))}"] if mark.override else []
     if verdict is None:
         return parts + [words.sentence(f"for this problem {MISSING}")]
     parts += [f"> {OPEN}"] if _open(mark) else []
@@ -157,7 +162,7 @@ def _chapter(mark: Mark, verdict: Verdict | None, title: str) -> list[str]:
         parts += [f"{words.MARK[finding.status]} **{spans(words.sentence(finding.summary))}**", _own_lines(finding, verdict), spans(finding.advice)]
     else:
         parts += [part for entry in verdict.entries for part in _entry(entry, verdict)]
-    return parts + _prints(verdict) + [f"<sub>{plain(_evidence(mark))}</sub>"]
+    return parts + _prints(verdict)
 
 
 def _entry(entry: EntryVerdict, verdict: Verdict) -> list[str]:

@@ -9,12 +9,14 @@ import contextlib
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 
+from grader.problem import CourseError
 from grader.sandbox import environment_for, usage_of
 
 LONGEST = 1 << 16
@@ -33,7 +35,10 @@ class ForkServer:
                                             pass_fds=[theirs.fileno()], env=environment_for() | REUSED, cwd="/", stdin=subprocess.DEVNULL, start_new_session=True)
 
     def fork(self, room, order: dict) -> Forked:
-        """A worker in the room, which does what `order` names."""
+        """A worker in the room, which does what `order` names.
+
+        Raises CourseError where there is none: the server is gone, or the room cannot be entered.
+        """
         ends = [os.pipe() for _ in range(4)]        # standard input, output, error, and the news of how it fares
         (stdin_read, stdin), (stdout, stdout_write), (stderr, stderr_write), (news, news_write) = ends
         theirs = [stdin_read, stdout_write, stderr_write, news_write]
@@ -42,6 +47,10 @@ class ForkServer:
         try:
             with self._lock:
                 socket.send_fds(self._socket, [message], [*theirs, *room.spaces, *entrances])
+        except OSError as error:
+            for descriptor in (stdin, stdout, stderr, news):
+                os.close(descriptor)
+            raise CourseError(f"the process that workers are forked from is gone: {error.strerror}") from error
         finally:
             for descriptor in [*theirs, *entrances]:
                 os.close(descriptor)
@@ -60,8 +69,12 @@ class Forked:
         self.room, self.scratch = room, room.scratch
         self.stdin, self.stdout, self.stderr = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"), os.fdopen(stderr, "rb")
         self._news, self.returncode, self._told = os.fdopen(news, "rb"), None, threading.Event()
-        first = self._news.readline()
-        self.pid = json.loads(first)["pid"] if first else 0
+        first = json.loads(self._news.readline() or '{"trouble": "it ended"}')
+        if first["trouble"]:
+            for stream in (self.stdin, self.stdout, self.stderr, self._news):
+                stream.close()
+            raise CourseError(f"a worker cannot be put into its room: {first['trouble']}")
+        self.pid = first["pid"]
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
@@ -109,6 +122,7 @@ def main() -> None:
 
     import grader.evaluate
     import grader.lowering
+    import grader.rebuild
     import grader.settings
     import grader.worker  # noqa: F401
 
@@ -135,34 +149,60 @@ def _lead(control: socket.socket, order: dict, descriptors: list[int]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     *streams, news = descriptors[:4]
     spaces, entrances = descriptors[4:4 + order["spaces"]], descriptors[4 + order["spaces"]:]
-    enter(spaces, entrances)
+    try:
+        enter(spaces, entrances)
+    except OSError as error:
+        os.write(news, json.dumps({"trouble": str(error)}).encode() + b"\n")
+        return
+    settled, trouble = os.pipe()
     worker = os.fork()
     if worker == 0:
-        try:
-            _become_worker(order, streams)
-        except BaseException as error:
-            os.write(2, f"the room could not be settled: {type(error).__name__}: {error}\n".encode())
-        os._exit(71)
-    for descriptor in [*streams, *spaces, *entrances]:
+        _become_worker(order, streams, trouble)
+    for descriptor in [*streams, *spaces, *entrances, trouble]:
         os.close(descriptor)
-    os.write(news, json.dumps({"pid": worker}).encode() + b"\n")
+    with os.fdopen(settled) as told:            # it ends before student code begins, so that nobody else can tell it
+        os.write(news, json.dumps({"pid": worker, "trouble": told.read()}).encode() + b"\n")
+    _wait(worker, news, order["confine"]["user"])
     _, status = os.waitpid(worker, 0)
     os.write(news, json.dumps({"code": os.waitstatus_to_exitcode(status)}).encode() + b"\n")
     os._exit(0)
 
 
-def _become_worker(order: dict, streams: list[int]) -> None:
+def _wait(worker: int, news: int, user: int | None) -> None:
+    """Waits for the worker's end. Where nobody hears the news any more, the run was killed: then it is ended here, with all that its user runs."""
+    watch, ended = select.poll(), os.pidfd_open(worker)
+    watch.register(ended, select.POLLIN)
+    watch.register(news, 0)
+    if ended not in dict(watch.poll()):
+        os.kill(worker, signal.SIGKILL)
+        if user is not None and os.fork() == 0:
+            os.setresuid(user, user, user)
+            os.kill(-1, signal.SIGKILL)         # but for itself
+            os._exit(0)
+
+
+def _become_worker(order: dict, streams: list[int], trouble: int) -> None:
+    """Settles and works, or tells `trouble` why it cannot."""
     from grader.instructor.classroom.confine import settle
 
-    for number, descriptor in enumerate(streams):
+    for number, descriptor in enumerate([*streams, trouble]):
         os.dup2(descriptor, number)
-    os.closerange(3, 1 << 16)
-    settle(**order["confine"])
+    os.closerange(4, 1 << 16)
+    try:
+        settle(**order["confine"])
+    except BaseException as error:
+        os.write(3, f"{type(error).__name__}: {error}".encode())
+        os._exit(71)
+    os.close(3)
     sys.argv[1:] = []
     if order["do"] == "work":
         from grader.worker import serve
 
         serve(order["flax"])
+    elif order["do"] == "prove":
+        from grader.prover import serve as prove
+
+        prove()
     else:
         from grader.instructor.classroom import trial
 

@@ -40,17 +40,17 @@ class Marker:
         return self._run(exam, stub)
 
     def _run(self, exam: Exam, stub: Stub) -> Verdict:
-        worker = self._worker(exam.problem)
+        worker = self._in_a_room("work", exam.problem)
         try:
-            ask(worker, exam.problem, stub, exam.calls, cache=self.survey.walls.cache, writes=False)
-            return hear(worker, exam.problem, stub, exam.calls, exam.key)
+            ask(worker, exam.problem, stub, exam.asked, cache=self.survey.walls.cache, writes=False, carry=exam.proves)
+            return hear(worker, exam.problem, stub, exam.calls, exam.key, prover=(lambda: self._in_a_room("prove", exam.problem)) if exam.proves else None)
         finally:
             worker.kill()
 
-    def _worker(self, problem: Problem) -> Process:
+    def _in_a_room(self, what: str, problem: Problem) -> Process:
         room = Room(self.survey.walls)
         try:
-            return Process(self.server.fork(room, order_for(room, "work", flax=problem.needs_flax)), self.limits)
+            return Process(self.server.fork(room, order_for(room, what, flax=problem.needs_flax)), self.limits)
         except BaseException:
             room.close()
             raise

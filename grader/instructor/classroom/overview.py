@@ -171,14 +171,16 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
 
 
 def _mixed(marks: Sequence[Marks]) -> Iterable[str]:
-    """Problems whose verdicts were not all given under the same checks."""
-    keys = defaultdict(set)
+    """Problems whose verdicts were not all given under the same checks: by another course, or by another key to the same inputs. Other inputs have another key anyway."""
+    courses, keys = defaultdict(set), defaultdict(set)
     for row in marks:
         for problem, mark in row.by_problem.items():
             if mark.grade and mark.grade.under.key:
-                keys[problem].add((mark.grade.under.key, mark.grade.under.course))
-    return (f"{problem}: verdicts were given under {len(versions)} versions of the course; --regrade shows what would change"
-            for problem, versions in keys.items() if len(versions) > 1)
+                under = mark.grade.under
+                courses[problem].add(under.course)
+                keys[problem, under.seed].add((under.key, under.course))
+    versions = {problem: max(len(known), *(len(found) for (of, _), found in keys.items() if of == problem)) for problem, known in courses.items()}
+    return (f"{problem}: verdicts were given under {number} versions of the course; --regrade shows what would change" for problem, number in versions.items() if number > 1)
 
 
 # As a page

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import itertools
 import json
 import os
@@ -30,6 +31,7 @@ NOBODY = 65534
 LIBRARIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SCRATCH = "/scratch"
 FIRST_USER, USERS = 61184, 4000                 # ids that distributions leave free
+TAKEN = "/run/attention-users"                  # of which the byte at each id that a room has is locked
 _count = itertools.count()
 
 
@@ -68,7 +70,7 @@ class Room:
     def __init__(self, walls: Walls, bounds: Bounds = Bounds()):
         self.walls, self.bounds = walls, bounds
         self.cgroup = cgroup.make(bounds.processes, bounds.together)
-        self.user = FIRST_USER + next(_count) % USERS if walls.own_user else None
+        self.user = _free_user() if walls.own_user else None
         self.spaces: list[int] = []
         self.holder = self.inner = self._own = None
         try:
@@ -91,8 +93,9 @@ class Room:
         os.close(write)
         with os.fdopen(read) as told:
             said = told.read()
-        self.holder.stdin.write(b"\n")
-        self.holder.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):      # it has ended already, and says why
+            self.holder.stdin.write(b"\n")
+            self.holder.stdin.flush()
         if self.holder.stdout.read(1) != b"\n":
             raise CourseError(f"bubblewrap gives no room: {self.holder.stderr.read().decode(errors='replace').strip()}")
         pid = json.loads(said)["child-pid"]
@@ -126,14 +129,33 @@ class Room:
         self.cgroup.remove()
         if self._own:
             self._own.cleanup()
+        if self.user is not None:
+            fcntl.lockf(_taken(), fcntl.LOCK_UN, 1, self.user)
+            self.user = None
 
 
 def order_for(room: Room, do: str, flax: bool = False) -> dict:
-    """What the fork server is asked to do in a room: "work" as a worker, or "try" its limits."""
+    """What the fork server is asked to do in a room: "work" as a worker, "prove" as a prover, or "try" its limits."""
     walls, bounds = room.walls, room.bounds
     return dict(do=do, flax=flax, confine=dict(
         readable=[str(path) for path in (*readable(walls.cache), *map(Path, LIBRARIES))], scratch=room.scratch, landlock=walls.landlock, inside=walls.namespaces,
         user=room.user, cpu=bounds.cpu, disk=bounds.disk, processes=bounds.processes if walls.namespaces or walls.own_user else None))
+
+
+def _free_user() -> int:
+    """A user that no room of another run has, since all processes of a room's user are ended with it. A run's locks go when it ends, however it does."""
+    taken = _taken()
+    while True:
+        user = FIRST_USER + next(_count) % USERS
+        with contextlib.suppress(BlockingIOError):
+            fcntl.lockf(taken, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, user)
+            _end_all_of(user)                   # of a run that was killed
+            return user
+
+
+@functools.cache
+def _taken() -> int:
+    return os.open(TAKEN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _end_all_of(user: int) -> None:

@@ -60,7 +60,9 @@ def run_class(root: Path, orders: Orders, console) -> int:
     from grader.instructor.classroom.points import read_grading
     from grader.instructor.classroom.results import ASSIGNMENT, write_results
     from grader.instructor.classroom.roster import Roster
+    from grader.instructor.classroom.walls import known
 
+    known(orders.waived)
     out, inside = orders.out.resolve(), orders.submissions.resolve()
     if out == inside or out.is_relative_to(inside):
         raise UsageError(f"the results would lie among the submissions: name a folder outside of {orders.submissions}")

@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader.choose import UsageError
@@ -50,11 +50,15 @@ def survey(server: ForkServer, hidden: Collection[Path], cache: Path | None = No
     return Survey(best, missing)
 
 
-def demand(survey: Survey, waived: Collection[str]) -> None:
-    """Raises UsageError where a limit is missing that nobody waived, or one was waived that does not exist."""
+def known(waived: Collection[str]) -> None:
+    """Raises UsageError where a limit is waived that does not exist."""
     unknown = [name for name in waived if name not in LIMITS]
     if unknown:
         raise UsageError(f"there is no limit {unknown[0]!r}; there are {', '.join(LIMITS)}")
+
+
+def demand(survey: Survey, waived: Collection[str]) -> None:
+    """Raises UsageError where a limit is missing that nobody waived."""
     unmet = {name: told for name, told in survey.missing.items() if name not in waived}
     if unmet:
         lines = [f"  {name}: {LIMITS[name]}; but here {told}" for name, told in unmet.items()]
@@ -79,7 +83,8 @@ def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
         room = Room(walls, TRIED)
         stack.callback(room.close)
         forked: Forked = server.fork(room, order_for(room, "try"))
-        asked = dict(token=token, hidden=[str(canary)], course=str(ROOT / "grader"), tcp=tcp.getsockname()[1], udp=udp.getsockname()[1], pid=os.getpid(),
+        hidden = [canary, *filter(None, (_some_file(folder, walls.cache) for folder in walls.hidden))]
+        asked = dict(token=token, hidden=[*map(str, hidden)], course=str(ROOT / "grader"), tcp=tcp.getsockname()[1], udp=udp.getsockname()[1], pid=os.getpid(),
                      processes=TRIED.processes, memory=TRIED.together, disk=TRIED.disk, outside=not walls.namespaces)
         forked.stdin.write(json.dumps(asked).encode() + b"\n")
         forked.stdin.close()
@@ -98,6 +103,16 @@ def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
             udp.recv(64)
             told["network"] = told["network"] or "it can send UDP packets"
     return {name: text for name, text in told.items() if text}
+
+
+def _some_file(folder: Path, but: Path | None) -> Path | None:
+    """A plain file below a folder, though not below `but`."""
+    for at, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if Path(at, name) != but]
+        for path in (Path(at, name) for name in names):
+            if path.is_file() and not path.is_symlink():
+                return path
+    return None
 
 
 @functools.cache
@@ -126,8 +141,3 @@ def _why_no_namespaces() -> str:
         return "bubblewrap is not installed: `sudo apt install bubblewrap`"
     done = subprocess.run(["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"], capture_output=True, text=True)
     return f"bubblewrap says: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'nothing'}"
-
-
-def without(survey: Survey, waived: Collection[str]) -> Survey:
-    """The survey with what was waived no longer missing."""
-    return replace(survey, missing={name: told for name, told in survey.missing.items() if name in waived})

@@ -1,0 +1,135 @@
+"""Derives the facts of an attempt anew, from the programs that its worker sent as data, by a process that code of the student's cannot reach.
+
+What the worker says of a program is thrown away. The calls that share a program with a proof get the outputs of that very program, on inputs that
+no worker has seen: so the values that are judged and the facts that are judged belong to one program, and no program can hold the answers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from grader.attempt import Attempt
+from grader.call import Call
+from grader.problem import CourseError
+from grader.sandbox import Ended, Process
+from grader.verdict import Outcome, leaf_paths
+from grader.wire import plain
+
+LONGEST = 300
+WHY = {"timeout": "it was still being read or run when its time was up", "memory": "reading or running it takes more memory than the grader gives"}
+DIED = "the process that reads it ended before it was done"
+
+
+class _Forged(Exception):
+    """What no worker would have sent."""
+
+
+def programs_of(calls: list[Call]) -> list[list[Call]]:
+    """The calls that share each program that a proof is about: first those of proofs, in order, then those whose outputs are compared."""
+    programs: dict[tuple, list[Call]] = {}
+    for call in calls:
+        if call.transform == "proof":
+            programs.setdefault((call.measure["under"], call.program_key), []).append(call)
+    for call in calls:
+        if (call.transform, call.program_key) in programs:
+            programs[call.transform, call.program_key].append(call)
+    return list(programs.values())
+
+
+def disguised(calls: list[Call], others: list[Call]) -> list[Call]:
+    """The calls as a worker gets them. Those that share a program with a proof have the inputs of `others`, drawn from another seed, in the place of those
+    that the program is run on later: a worker that knew them could send a program that holds the answers."""
+    shared, by_id = {call.id for group in programs_of(calls) for call in group}, {other.id: other for other in others}
+    asked = [dataclasses.replace(call, params=by_id[call.id].params, arrays=by_id[call.id].arrays) if call.id in shared else call for call in calls]
+    for call, other in zip(calls, asked):
+        if call.program_key != other.program_key:
+            raise CourseError(f"the inputs of {call.check.entry}, {call.variant or call.check.case}, change their shapes from draw to draw")
+    return asked
+
+
+def derive(attempt: Attempt, calls: list[Call], path: str, source: str, start: Callable[[], Process]) -> Attempt:
+    """The attempt with derived facts and outputs. `start` starts a `grader.prover`; `path` and `source` are those of the file.
+
+    A program that cannot be carried leaves its calls unproved, which is neither a pass nor a failure; what is no program is a forgery.
+    """
+    outcomes = dict(attempt.outcomes)
+    groups: dict[int, list[Call]] = {}
+    for group in programs_of(calls):
+        came = [call for call in group if call.id in outcomes and not outcomes[call.id].failure]
+        if any(call.transform == "proof" for call in came):
+            groups[group[0].id] = came
+        else:                                   # the worker did not come to the proof: what it gave was for other inputs
+            outcomes = {id: outcome for id, outcome in outcomes.items() if id not in {call.id for call in came}}
+    if not groups:
+        return dataclasses.replace(attempt, outcomes=outcomes)
+    try:
+        return dataclasses.replace(attempt, outcomes=outcomes | _derived(attempt, groups, path, source, start))
+    except (_Forged, ValueError, TypeError, LookupError, AttributeError):
+        return dataclasses.replace(attempt, ended=Ended("forged"))
+
+
+def _derived(attempt: Attempt, groups: dict[int, list[Call]], path: str, source: str, start) -> dict[int, Outcome]:
+    found: dict[int, Outcome] = {}
+    readable = []
+    for first, group in groups.items():
+        if first not in attempt.carried:
+            raise _Forged
+        message, arrays = attempt.carried[first]
+        if "lacks" in message:
+            found |= _unproved(group, f"{message['lacks']} cannot be sent as data")
+        else:
+            readable.append(((message, arrays), group))
+    if not readable:
+        return found
+    prover = start()
+    try:
+        order = dict(programs=[len(group) for _, group in readable], path=path, source=source, memory=prover.limits.memory)
+        prover.send([(order, None), *(frame for program, group in readable for frame in (program, *map(_unseeded, group)))])
+        return found | _heard(prover, [group for _, group in readable], attempt)
+    finally:
+        prover.kill()
+
+
+def _unseeded(call: Call):
+    """A call without the seed, of which a program that was traced has no need."""
+    return dataclasses.replace(call, seed=0).to_wire()
+
+
+def _heard(prover: Process, groups: list[list[Call]], attempt: Attempt) -> dict[int, Outcome]:
+    """What the prover says of each program, in order; of those that it does not come to, that they are unproved."""
+    found: dict[int, Outcome] = {}
+    frames, read = prover.frames(), 0
+    while True:
+        try:
+            message, arrays = next(frames)
+        except StopIteration as stop:
+            ended = stop.value
+            break
+        if "reading" in message:
+            group = {call.id: call for call in groups[read]}
+            read += 1
+        elif "malformed" in message:
+            raise _Forged
+        elif "lacks" in message:
+            found |= _unproved(list(group.values()), message["lacks"])
+        elif "unproved" in message:
+            found |= _unproved([group[message["call"]]], message["unproved"])
+        elif "call" in message:
+            call = group[message["call"]]
+            found[call.id] = Outcome(["facts", message["facts"]]) if call.transform == "proof" else _filled(attempt.outcomes[call.id], arrays)
+    for number, group in enumerate(groups, 1):
+        found |= _unproved([call for call in group if call.id not in found], WHY.get(ended.how, DIED) if number == read else DIED)
+    return found
+
+
+def _filled(told: Outcome, arrays: dict) -> Outcome:
+    """The outputs of a program in the containers that the worker told of, which show in no program."""
+    leaves = leaf_paths(told.structure)
+    if len(leaves) != len(arrays):
+        raise _Forged
+    return Outcome(told.structure, {leaf: arrays[str(number)] for number, leaf in enumerate(leaves)})
+
+
+def _unproved(group: list[Call], why: str) -> dict[int, Outcome]:
+    return {call.id: Outcome(["facts", {"unproved": plain(str(why))[:LONGEST]}]) for call in group}

@@ -1,0 +1,452 @@
+"""A class of made-up students, graded by the real command: the expected gradebook comes of it, whatever happens on the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from grader.cli import STOPPED, main
+from grader.instructor.classroom import machine
+from grader.instructor.classroom.gradebook import NAME, Gradebook
+from grader.instructor.soak import expectations, told
+from grader.problem import mistakes
+from tests import classroom
+from tests.conftest import PROBLEMS, ROOT
+
+classroom.need_a_sandbox()
+
+NUMBERS = (31, 33)
+ASKED = ("--problems", *map(str, NUMBERS))
+ROSTER = """Student,ID,SIS User ID,SIS Login ID,Section,Attention (77)
+    Points Possible,,,,,100
+"Time, One Query At A",1004,s4,one,A,
+"Softmax, Overflowing",1013,s13,over,A,
+"Lovelace, Ada",4711,s99,ada,A,
+"""
+
+
+@pytest.fixture(scope="session")
+def graded(once) -> Path:
+    """The whole class, graded once: `submissions`, `results`, `roster.csv`, `printed.json` and what was `said`."""
+    def grade(folder: Path) -> None:
+        classroom.made(folder / "submissions")
+        (folder / "roster.csv").write_text(ROSTER)
+        classroom.begun(folder / "results")
+        printed, said = classroom.run(ROOT, folder / "mark", folder / "submissions", "--out", folder / "results", *ASKED, "--roster", folder / "roster.csv", "--similar", "--json")
+        (folder / "printed.json").write_text(printed)
+        (folder / "said").write_text(said)
+
+    return once("class", grade)
+
+
+@pytest.fixture(scope="session")
+def report(graded) -> dict:
+    return json.loads((graded / "printed.json").read_text())
+
+
+@pytest.fixture
+def again(graded, tmp_path) -> Path:
+    """A copy of the graded class that a test may change."""
+    subprocess.run(["cp", "-a", f"{graded}/.", tmp_path / "class"], check=True)     # with its links and its pipe
+    return tmp_path / "class"
+
+
+def grade(folder: Path, *words, code: int = 0, **more) -> tuple[str, str]:
+    return classroom.run(ROOT, folder / "mark", folder / "submissions", "--out", folder / "results", *ASKED, *words, code=code, **more)
+
+
+def content(results: Path) -> dict[str, object]:
+    """Everything in a folder of results: each file's bytes, and of the gradebook what it says."""
+    files = {str(path.relative_to(results)): path.read_bytes() for path in results.rglob("*") if path.is_file() and not path.name.startswith(NAME)}
+    with sqlite3.connect(f"file:{results / NAME}?mode=ro", uri=True) as book:
+        return files | {NAME: [*book.iterdump()]}
+
+
+def unlike(found: list[dict], expected: list[dict]) -> list[str]:
+    """Where a gradebook is not the expected one. A status may be one of several."""
+    def keyed(rows):
+        return {(row["student"], row["problem"]): row for row in rows}
+
+    assert len(keyed(found)) == len(found), "somebody is there twice"
+    mine, wanted = keyed(found), keyed(expected)
+    faults = [f"not expected: {mine[which]}" for which in mine if which not in wanted] + [f"missing: {wanted[which]}" for which in wanted if which not in mine]
+    return faults + [f"{mine[which]}, not {row}" for which, row in wanted.items() if which in mine
+                     and (mine[which] | dict(status="")) != (row | dict(status="")) or which in mine and mine[which]["status"] not in row["status"].split("|")]
+
+
+# What comes of the class.
+
+def test_the_gradebook_is_the_expected_one(report):
+    """Each student's work has the expected verdict and mistake, nobody is missing and nobody is there twice; what could not be read is told apart."""
+    assert unlike(classroom.rows(report), classroom.expected()) == []
+
+
+def test_the_class_has_what_a_class_may_have():
+    """At least sixty pieces: every mistake of 31 and some of 33, each named as itself, every right style of 31, most of the hostile submissions."""
+    rows = classroom.expected()
+    assert len(rows) >= 60
+    named = {(row["problem"], row["mistake"]): row["student"].lower() for row in rows if row["mistake"]}
+    bank = {("31", known.name) for known in mistakes(PROBLEMS[31].solutions / "mistakes.py")}
+    assert bank <= {*named} and sum(problem == "33" for problem, _ in named) >= 3
+    assert all(mistake in student for (_, mistake), student in named.items())
+    students = {row["student"] for row in rows}
+    assert all(any(f"right_{style}" in student for student in students) for style in classroom.right(31))
+    assert {f"hostile_{name}" for name in {*classroom.HOSTILE} - classroom.SLOW} <= students
+
+
+def test_each_hostile_one_is_told_what_it_is(graded):
+    """The verdict on each hostile submission says what its own docstring expects."""
+    with Gradebook(graded / "results" / NAME, write=False) as book:
+        lines = {grade.student: told(grade.verdict) for grade in book.grades()}
+    folder = Path(classroom.__file__).with_name("hostile")
+    wrong = [f"{name}: {lines[f'hostile_{name}']}" for name in {*classroom.HOSTILE} - classroom.SLOW
+             if not any(part in lines[f"hostile_{name}"] for part in expectations(folder / f"{name}.py"))]
+    assert wrong == []
+
+
+def test_the_json_fits_its_schema(report):
+    """What `--json` prints is as `class.schema.json` says, and nothing else is on standard output."""
+    schema = json.loads((Path(machine.__file__).with_name("class.schema.json")).read_text())
+    jsonschema.Draft202012Validator(schema).validate(report)
+    assert report["graded"] + report["kept"] == sum(bool(row["problem"]) and not row["unread"] for row in classroom.expected()) and report["waived"] == [] == report["faults"]
+
+
+def test_warnings_are_nobodys(graded):
+    """The command says nothing on the side where nothing is wrong."""
+    assert (graded / "said").read_text() == ""
+
+
+def test_every_file_is_there(graded, report):
+    """The gradebook, the weights, grades.csv, the roster filled, the report, the similar ones, and two pages for each student; nothing else."""
+    students = {student["student"] for student in report["students"]}
+    there = {str(path.relative_to(graded / "results")) for path in (graded / "results").rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm"))}
+    assert there == {NAME, f"{NAME}.lock", "grading.toml", "grades.csv", "canvas.csv", "report.html", "similar.html",
+                     *(f"feedback/{student}{suffix}" for student in students for suffix in (".html", ".md"))}
+
+
+def test_pages_tell_no_secret(graded, report):
+    """No page has a value that was expected, a seed, a solution, or a folder of the machine that graded."""
+    pages = {path: path.read_text() for path in [*(graded / "results/feedback").iterdir(), graded / "results/report.html"]}
+    with Gradebook(graded / "results" / NAME, write=False) as book:
+        secrets = {str(book.secret), str(book.seed), *(str(grade.under.seed) for grade in book.grades())}
+        expected = {grade.student: _expected_values(grade.data) for grade in book.grades()}
+    folders = {str(folder) for folder in (ROOT, graded, Path.home(), Path(sys.prefix)) if len(str(folder)) > 3}
+    statements = {line.strip() for line in (PROBLEMS[31].solutions / "reference.py").read_text().splitlines() if len(line.strip()) > 40}
+    mine = ("right_reference", "twice", "=cmd", "_cmd", "_script", "Everything")                # who handed the reference in may read it
+    for path, page in pages.items():
+        for secret in {*secrets, *folders, "LEAK", "CANARY", "Traceback"}:
+            assert secret not in page, f"{path.name}: {secret}"
+        if not path.name.startswith(mine):
+            assert not any(statement in page for statement in statements), path.name
+        for value in expected.get(path.stem, ()):
+            assert value not in page, f"{path.name}: {value}"
+    assert sum(map(len, expected.values())) > 30, "the gradebook itself holds what was expected"
+
+
+def _expected_values(verdict: dict) -> set[str]:
+    """The expected values that the gradebook tells of the wrong ones, as a page might write them: those of four digits, which do not come about by chance."""
+    found = set()
+
+    def walk(value) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("expected"), float):
+                found.add(f"{abs(value['expected']):.4g}")
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    walk(verdict)
+    return {text for text in found if len(text.replace("0.", "").replace(".", "")) >= 4}
+
+
+def test_the_roster_is_filled(graded):
+    """Canvas's export comes back with its column filled, and who handed nothing in is told in grades.csv and in the report."""
+    rows = list(csv.reader(io.StringIO((graded / "results/canvas.csv").read_text())))
+    assert rows[0][:5] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+    column = len(rows[0]) - 1
+    assert {row[1]: row[column] for row in rows[2:]} == {"1004": "50", "1013": "36", "4711": ""}
+    grades = list(csv.DictReader(io.StringIO((graded / "results/grades.csv").read_text("utf-8-sig"))))
+    assert [row["flags"] for row in grades if row["name"] == "Lovelace, Ada"] == ["nothing arrived"]
+    page = (graded / "results/report.html").read_text()
+    assert "on the roster, and nothing arrived" in page and "Lovelace, Ada" in page and "arrived, and is not on the roster" in page
+
+
+def test_similar_ones_are_reported(graded):
+    """Who handed in the same file is a pair, in the report and side by side; the many different right answers are not."""
+    page, report = (graded / "results/similar.html").read_text(), (graded / "results/report.html").read_text()
+    assert "twice" in page and "twice.zip" in page and 'href="similar.html"' in report
+    assert "right_by_hand" not in page and "right_one_query_at_a_time" not in page
+
+
+def test_nothing_is_left(graded):
+    """When the command has ended, so has everything that it started, what submissions started included, and no control group and no temporary file is left."""
+    assert classroom.processes(graded / "mark") == {} and [*(graded / "mark").iterdir()] == []
+
+
+# The same command once more.
+
+def test_once_more_grades_nothing_and_changes_nothing(again):
+    """The second run of the same command gives no verdict, and every file is what it was, to the byte."""
+    before = content(again / "results")
+    printed, said = grade(again, "--roster", again / "roster.csv", "--similar")
+    assert printed.startswith("0 verdicts given, 72 kept from earlier runs\n") and said == ""
+    assert content(again / "results") == before
+
+
+def test_only_what_changed_is_graded_anew(again, report):
+    """One student's new file is the only one that is graded, on other inputs; the attempt is counted, and all else stays. Going back to the first one grades nothing."""
+    file = again / "submissions/right_reference/31.py"
+    first = file.read_bytes()
+    file.write_bytes(classroom.wrong(31, "no_softmax"))
+    later = json.loads(grade(again, "--json")[0])
+    before, after = ({student["student"]: student for student in told["students"]} for told in (report, later))
+    changed = [student for student in after if after[student] != before[student]]
+    old, new = (told["right_reference"]["problems"][0] for told in (before, after))
+    assert later["graded"] == 1 and changed == ["right_reference"]
+    assert (new["status"], new["attempts"], new["names"][0]["mistake"]) == ("failed", 2, "no_softmax")
+    assert new["under"]["seed"] != old["under"]["seed"] and new["under"]["key"] != old["under"]["key"]
+    assert "--regrade" not in (again / "results/report.html").read_text(), "other inputs are no other checks"
+    page = (again / "results/feedback/right_reference.html").read_text()
+    assert "version 2 of yours" in page
+    file.write_bytes(first)
+    last = json.loads(grade(again, "--json")[0])
+    assert last["graded"] == 0
+    back = next(student for student in last["students"] if student["student"] == "right_reference")["problems"][0]
+    assert (back["status"], back["attempts"], back["under"]["seed"]) == ("passed", 2, old["under"]["seed"])
+
+
+def test_points_by_hand_stay(again, capsys):
+    """An override holds in the next run too, in every file, with its reason; `none` takes it back."""
+    def points() -> str:
+        rows = csv.DictReader(io.StringIO((again / "results/grades.csv").read_text("utf-8-sig")))
+        return next(row["31"] for row in rows if row["student"] == "softmax_over_queries")
+
+    checks = points()
+    assert main(["override", str(again / "results"), "softmax_over_queries", "31", "0.75", "--reason", "The idea is right, <b>only</b> the axis is not."]) == 0
+    assert capsys.readouterr().out == ("softmax_over_queries, problem 31: 0.75 points by hand. The same class command as before writes grades and feedback anew\n")
+    for _ in range(2):
+        grade(again)
+        assert points() == "0.75" != checks
+    told = f"0.75 points by hand, instead of {checks} by checks: The idea is right, "
+    assert told in (again / "results/feedback/softmax_over_queries.html").read_text() and told in (again / "results/feedback/softmax_over_queries.md").read_text()
+    assert "<b>only</b>" not in (again / "results/feedback/softmax_over_queries.html").read_text()
+    assert "points by hand" in (again / "results/report.html").read_text()
+    assert main(["override", str(again / "results"), "softmax_over_queries", "31", "none", "--reason", "A slip."]) == 0
+    grade(again)
+    assert points() == checks
+
+
+# A check that is mended.
+
+def test_a_mended_check_shows_what_would_change_and_changes_nothing_by_itself(course, tmp_path):
+    """--regrade grades again on the same inputs and tells whose grade would change; none does until --accept. --discard forgets it."""
+    checks = course / "problems/31_sdpa/checks.py"
+    mended = checks.read_text()
+    checks.write_text(mended.replace('        "large logits": Case(t_q=6, t_k=3, gain=12.0),\n', ""))
+    folder = tmp_path / "small"
+    for name in ("overflowing_softmax", "forgot_the_scale"):
+        classroom.put(folder / "submissions", {f"{name}/31.py": classroom.wrong(31, name)})
+    classroom.put(folder / "submissions", {"right/31.py": classroom.right(31)["einsum"], "unread/31.py": b""})
+    classroom.begun(folder / "results")
+
+    def graded(*words, code=0) -> str:
+        return classroom.run(course, folder / "mark", folder / "submissions", "--out", folder / "results", "--problems", "31", *words, code=code)[0]
+
+    def statuses() -> dict[str, str]:
+        rows = classroom.rows(json.loads(graded("--json")))
+        return {row["student"]: " ".join(filter(None, (row["status"], row["mistake"]))) for row in rows}
+
+    was = {"forgot_the_scale": "failed forgot_the_scale", "overflowing_softmax": "passed", "right": "passed", "unread": "failed"}
+    assert statuses() == was
+    assert "there is nothing to grade again" in graded("--regrade")
+    checks.write_text(mended)
+    assert "some verdicts were given by other checks than those of now; --regrade shows what would change\n" in graded()
+    shown = graded("--regrade")
+    assert "graded again: 3 verdicts; for 1 of them something would change\n" in shown
+    assert "overflowing_softmax  31       passed → failed  1 → " in shown and "none → overflowing softmax" in shown and "no grade has changed." in shown
+    assert statuses() == was
+    assert "3 proposed verdicts forgotten\n" in graded("--discard")
+    graded("--regrade")
+    assert "3 proposed verdicts accepted\n" in graded("--accept")
+    assert statuses() == was | {"overflowing_softmax": "failed overflowing_softmax"}
+    assert "there is nothing to grade again" in graded("--regrade")
+
+
+# What stops a run.
+
+@pytest.fixture
+def small(tmp_path) -> Path:
+    """A class of twelve, most of whom keep a core for a while, and not graded yet."""
+    folder = tmp_path / "small"
+    names = [known.name for known in mistakes(PROBLEMS[31].solutions / "mistakes.py")][:6]
+    classroom.put(folder / "submissions", {f"{name}/31.py": classroom.wrong(31, name) for name in names})
+    classroom.put(folder / "submissions", {f"right_{style}/31.py": answer for style, answer in classroom.right(31).items()})
+    classroom.put(folder / "submissions", {"hostile_detached_child/31.py": classroom.HOSTILE["detached_child"]})
+    classroom.begun(folder / "results")
+    return folder
+
+
+def expected_of(folder: Path) -> list[dict]:
+    """The rows of the expected gradebook for those who are in a small class, where all hand in by folders."""
+    students = {path.name for path in (folder / "submissions").iterdir()}
+    rows = [row for row in classroom.expected() if row["problem"] == "31"]
+    return [next(row | dict(student=student) for row in rows if student in row["student"].lower()) for student in sorted(students)]
+
+
+def recorded(folder: Path) -> int:
+    with sqlite3.connect(f"file:{folder / 'results' / NAME}?mode=ro", uri=True) as book:
+        return book.execute("SELECT count(*) FROM verdicts").fetchone()[0]
+
+
+def asked(folder: Path) -> list:
+    return [folder / "submissions", "--out", folder / "results", "--problems", "31"]
+
+
+def gone(folder: Path, pids: list[int]) -> None:
+    """Sees that nothing of some runs is left. What the kernel ends takes a moment."""
+    deadline = time.monotonic() + 60
+    while (left := classroom.processes(folder / "mark")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == {}
+    assert [group for pid in pids for group in classroom.groups(pid)] == []
+
+
+def test_kill_at_any_moment_and_go_on(small):
+    """A run that is killed with -9 leaves no process behind, and what it had graded is kept; the last run ends with the expected gradebook, and with nothing left."""
+    pids, kept = [], 0
+    for done in (0, 0, 3, 6, 9):
+        run = classroom.start(ROOT, small / "mark", *asked(small))
+        pids.append(run.pid)
+        while run.poll() is None and recorded(small) < done:
+            time.sleep(0.05)
+        time.sleep(random.uniform(0, 3) if not done else random.uniform(0, 0.5))
+        run.kill()
+        run.communicate()
+        assert recorded(small) >= kept
+        kept = recorded(small)
+        deadline = time.monotonic() + 60
+        while classroom.processes(small / "mark") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert classroom.processes(small / "mark") == {}
+    printed, _ = classroom.run(ROOT, small / "mark", *asked(small), "--json")
+    report = json.loads(printed)
+    assert unlike(classroom.rows(report), expected_of(small)) == [] and report["kept"] == kept and report["graded"] == 12 - kept
+    assert recorded(small) == 12
+    gone(small, pids)
+
+
+def test_ctrl_c(small):
+    """Ctrl-C ends the run at once with a sentence and 130, with nothing left; the same command goes on."""
+    run = classroom.start(ROOT, small / "mark", *asked(small))
+    while run.poll() is None and recorded(small) < 2:
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    printed, said = run.communicate()
+    assert (run.returncode, printed, said) == (130, "", f"\n{STOPPED}\n")
+    gone(small, [run.pid])
+    kept = recorded(small)
+    assert 2 <= kept < 12
+    report = json.loads(classroom.run(ROOT, small / "mark", *asked(small), "--json")[0])
+    assert unlike(classroom.rows(report), expected_of(small)) == [] and (report["kept"], report["graded"]) == (kept, 12 - kept)
+    gone(small, [run.pid])
+
+
+# What is wrong with the command, the course or the machine.
+
+def refused(capsys, *words) -> str:
+    """What the command says that ends with 2, in a line."""
+    assert main(["class", *map(str, words)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    return shown.err
+
+
+@pytest.fixture
+def one(tmp_path) -> Path:
+    """A class of one, who is right."""
+    classroom.put(tmp_path / "submissions", {"ada/31.py": classroom.right(31)["einsum"]})
+    return tmp_path / "submissions"
+
+
+def test_where_the_results_may_lie(one, tmp_path, capsys):
+    """Not among the submissions, not in a file, not among other things."""
+    assert refused(capsys, one, "--out", one / "results") == f"grader: the results would lie among the submissions: name a folder outside of {one}\n"
+    assert refused(capsys, one, "--out", one) == f"grader: the results would lie among the submissions: name a folder outside of {one}\n"
+    (tmp_path / "file").touch()
+    assert refused(capsys, one, "--out", tmp_path / "file") == f"grader: {tmp_path / 'file'} is a file; the results need a folder\n"
+    classroom.put(tmp_path, {"full/thesis.txt": b"mine"})
+    assert refused(capsys, one, "--out", tmp_path / "full") == \
+        f"grader: {tmp_path / 'full'} holds something that is no gradebook; name an empty folder, or one that an earlier run wrote\n"
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.txt"] and [path.name for path in one.iterdir()] == ["ada"]
+
+
+def test_what_the_command_gets_wrong(one, tmp_path, capsys):
+    """A problem, a limit, a roster or a folder that is not there is told before anything is computed or written."""
+    out = tmp_path / "out"
+    assert refused(capsys, one, "--out", out, "--problems", "99") == "grader: there is no problem '99'; there are 31, 32, 33, 34, 35, 36, 37, 38, 39, 40\n"
+    assert refused(capsys, one, "--out", out, "--problems", "31", "--without", "gravity") == \
+        "grader: there is no limit 'gravity'; there are files, network, strangers, processes, memory, disk\n"
+    assert refused(capsys, tmp_path / "nowhere", "--out", out) == f"grader: there is no folder {tmp_path / 'nowhere'}: name the folder of submissions\n"
+    assert refused(capsys, one, "--out", out, "--roster", tmp_path / "none.csv") == f"grader: the roster {tmp_path / 'none.csv'} cannot be read: No such file or directory\n"
+    assert refused(capsys, one, "--out", out, "--cores", "0") == "grader: --cores is at least 1\n"
+    assert not out.exists()
+
+
+def test_the_courses_own_fault(course, one, tmp_path):
+    """Where the reference is broken no student is blamed: the command ends with 2 and says what is broken, and the next one grades."""
+    reference = course / "solutions/31_sdpa/reference.py"
+    whole = reference.read_text()
+    reference.write_text("import nothing_of_that_name\n")
+    classroom.begun(tmp_path / "results")
+    words = (one, "--out", tmp_path / "results", "--problems", "31")
+    _, said = classroom.run(course, tmp_path / "mark", *words, code=2)
+    assert said.startswith("grader: the reference of 31_sdpa did not finish (exit 1 ") and "nothing_of_that_name" in said
+    reference.write_text(whole)
+    assert classroom.run(course, tmp_path / "mark", *words)[0].startswith("1 verdict given\n")
+
+
+# A machine without bubblewrap.
+
+@pytest.fixture
+def without_bwrap(tmp_path) -> dict[str, str]:
+    """A PATH on which bubblewrap is not."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/cat").symlink_to(shutil.which("cat"))
+    return dict(PATH=str(tmp_path / "bin"))
+
+
+def test_without_bubblewrap(one, tmp_path, without_bwrap):
+    """The limits that the machine cannot give are named, with what was seen and how to go on. With each of them waived the others stay: a right answer
+    passes, an endless loop is stopped, and nothing is left."""
+    classroom.put(one, {"loop/31.py": classroom.HOSTILE["loops_in_a_handler"], "reads/31.py": classroom.HOSTILE["reads_solutions"]})
+    classroom.begun(tmp_path / "results")
+    words = (one, "--out", tmp_path / "results", "--problems", "31")
+    printed, said = classroom.run(ROOT, tmp_path / "mark", *words, code=2, **without_bwrap)
+    assert printed == "" and said == LACKING
+    missing = [line.split(":")[0].strip() for line in said.splitlines() if line.startswith("  ")]
+    report = json.loads(classroom.run(ROOT, tmp_path / "mark", *words, "--json", *(word for name in missing for word in ("--without", name)), **without_bwrap)[0])
+    assert {row["student"]: row["status"] for row in classroom.rows(report)} == {"ada": "passed", "loop": "failed", "reads": "failed"} and report["waived"] == sorted(missing)
+    page = (tmp_path / "results/report.html").read_text()
+    assert f"This machine could not give every limit, and these were waived: {', '.join(sorted(missing))}." in page
+    with Gradebook(tmp_path / "results" / NAME, write=False) as book:
+        lines = {grade.student: told(grade.verdict) for grade in book.grades()}
+        assert all(grade.under.waived == tuple(sorted(missing)) for grade in book.grades())
+    assert "still running" in lines["loop"] and "values of the output differ" in lines["reads"]
+    assert classroom.processes(tmp_path / "mark") == {} and [*(tmp_path / "mark").iterdir()] == []
+
+
+LACKING = "?"

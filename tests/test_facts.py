@@ -1,0 +1,297 @@
+"""Facts are derived anew from the program that was sent, and the outputs that are judged are those of that program: whatever a stub does to what measures."""
+
+from __future__ import annotations
+
+import linecache
+
+import pytest
+
+from grader import prover as proving
+from grader.attempt import Attempt, listen
+from grader.call import Call, calls_for
+from grader.compare import compare
+from grader.facts import derive, disguised, programs_of
+from grader.grade import ask, grade, start_worker
+from grader.judge import findings_of, trouble_with
+from grader.key import Answer
+from grader.problem import Problem
+from grader.sandbox import Child, Ended, Limits, Process
+from grader.stub import open_stub
+from grader.verdict import Outcome, Status
+from tests.conftest import PROBLEMS
+
+CHECKS = '''
+import numpy as np
+from grader.problem import Case, Function
+from grader.proofs import Largest
+
+def inputs(rng, length):
+    return dict(x=rng.standard_normal(length).astype(np.float32), y=rng.standard_normal(length).astype(np.float32))
+
+ENTRIES = [Function("distances", inputs, cases={"short": Case(length=3, under=("eager", "jit")), "long": Case(length=64, under=("jit",))},
+                    proofs=[Largest("nothing square", "Nothing of size T × T may exist.", ["long"], limit=lambda length: length ** 2)])]
+'''
+STUB = '"""The sum of x[i] - y[j] over j."""\n\n\ndef distances(x, y):\n    raise NotImplementedError\n'
+PATIENT = Limits(cpu=300, wall=600)            # no limit of time decides
+HEAD = "import sys\nimport jax, jax.numpy as jnp\nimport numpy as np\n"
+RIGHT = "def distances(x, y):\n    return len(y) * x - y.sum()\n"
+NAIVE = "def distances(x, y):\n    return (x[:, None] - y[None, :]).sum(1)\n"
+
+
+@pytest.fixture
+def problem(tmp_path) -> Problem:
+    """A problem of its own, small enough for every attack to be tried."""
+    folder = tmp_path / "problems" / "90_distances"
+    folder.mkdir(parents=True)
+    for name, text in {"checks.py": CHECKS, ".stub.py": STUB, "README.md": "# 90 · Distances\n"}.items():
+        (folder / name).write_text(text)
+    return Problem(90, "distances", folder, None)
+
+
+class Here:
+    """A prover in this process, for what needs none of its own."""
+
+    limits = Limits()
+
+    def __init__(self, ended: str = "finished"):
+        self.ended = ended
+
+    def send(self, frames):
+        (order, _), *rest = frames
+        linecache.cache[order["path"]] = len(order["source"]), None, order["source"].splitlines(keepends=True), order["path"]
+        self.path, self.counts, self.rest = order["path"], order["programs"], iter(rest)
+
+    def frames(self):
+        told: list = []
+        for count in self.counts:
+            (message, arrays), calls = next(self.rest), [Call.from_wire(*next(self.rest)) for _ in range(count)]
+            yield {"reading": calls[0].id}, {}
+            if self.ended != "finished":
+                return Ended(self.ended)
+            proving.answer(message, arrays, calls, self.path, lambda *frame: told.append(frame))
+            yield from ((message, arrays or {}) for message, arrays in told)
+            told.clear()
+        return Ended("finished")
+
+    def kill(self):
+        pass
+
+
+def attempted(problem: Problem, text: str, start=Here) -> tuple[list[Call], Attempt]:
+    """What is left of a stub's attempt once its facts are derived."""
+    path = problem.folder / "stub.py"
+    path.write_text(HEAD + text)
+    stub, calls, worker = open_stub(problem, path), calls_for(problem.entries, 5), start_worker(problem, PATIENT)
+    ask(worker, problem, stub, disguised(calls, calls_for(problem.entries, 6)), cache=None, carry=True)
+    return calls, derive(listen(worker, stub.source, calls, last=True), calls, str(path), stub.source, start)
+
+
+def judged(problem: Problem, text: str, start=Here) -> tuple[str, str, bool]:
+    """Of a stub: what becomes of its claim, in which words, and whether the outputs under `jit` are right."""
+    return verdict_on(problem, *attempted(problem, text, start))
+
+
+def verdict_on(problem: Problem, calls: list[Call], attempt: Attempt) -> tuple[str, str, bool]:
+    if trouble_with(attempt):
+        return trouble_with(attempt).status, attempt.ended.how, False
+    mine = [call for call in calls if call.transform in ("eager", "jit", "proof")]
+    expected = {call.id: Outcome("array", {"": len(call.arrays["y"]) * call.arrays["x"] - call.arrays["y"].sum()}) for call in mine}
+    findings, _ = findings_of(problem.entries[0], problem, mine, attempt, {id: Answer(outcome, {"": 1e-3}) for id, outcome in expected.items()})
+    claim, = (finding for finding in findings if finding.check.kind == "proof")
+    long = next(call.id for call in mine if call.transform == "jit" and call.check.case == "long")
+    return claim.status, claim.summary, compare(expected[long], attempt.outcomes[long], {"": 1e-3}) is None
+
+
+def test_calls_are_grouped_by_their_program():
+    """The calls of a program are those of its proofs, then those whose outputs are compared; a lowering belongs to the program of its case."""
+    calls = calls_for(PROBLEMS[40].entries)
+    groups = [[(call.check.kind, call.check.case) for call in group] for group in programs_of(calls)]
+    assert [("proof", "nothing of size T_q × T_k"), ("proof", "one tile at a time"), ("jit", "a thousand keys")] in groups
+    assert [("proof", "lowers for the TPU, bfloat16"), ("proof", "lowers for the GPU, bfloat16")] in [group[:2] for group in groups]
+    assert sum(group[0][0] == "proof" for group in groups) == len(groups)
+
+
+def test_a_right_program_passes(problem):
+    """An honest stub keeps its claim, and the facts are those of its program."""
+    calls, attempt = attempted(problem, RIGHT)
+    facts = next(attempt.outcomes[call.id].structure[1] for call in calls if call.transform == "proof")
+    assert (facts["elements"], facts["by"], facts["opaque"]) == (64, "mul", "")
+    assert verdict_on(problem, calls, attempt) == (Status.PASSED, "the largest array has 64 elements, of 4096", True)
+
+
+def test_a_naive_program_fails_with_its_line(problem):
+    """The same sentence and the same line as when the facts are measured in the worker."""
+    calls, attempt = attempted(problem, NAIVE)
+    status, summary, right = verdict_on(problem, calls, attempt)
+    assert (status, right) == (Status.FAILED, True)
+    assert summary == "Nothing of size T × T may exist. There is an array of shape (64, 64) and type float32, made by `sub`."
+    facts = next(attempt.outcomes[call.id].structure[1] for call in calls if call.transform == "proof")
+    assert facts["line"] == [5, "distances", "return (x[:, None] - y[None, :]).sum(1)"]
+
+
+LIARS = {
+    "measures that say little": "import grader.program as p\nfor name in p.MEASURES: p.MEASURES[name] = lambda *a, **o: dict(elements=1, limit=4096, by='', "
+                                "dtype='', shape=[], inside=[], line=None, opaque='')\n" + NAIVE,
+    "a measure that says little": "import grader.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=4096, by='', dtype='', shape=[], inside=[], "
+                                  "line=None, opaque='')\n" + NAIVE,
+    "no make_jaxpr": "jax.make_jaxpr = lambda f: lambda *a: None\nimport grader.program\ngrader.program.program = lambda closed: None\n" + NAIVE,
+    "facts in the outcome": "import grader.verdict as v\nown = v.Outcome.to_wire\ndef lies(self):\n"
+                            "    if isinstance(self.structure, list) and self.structure[0] == 'facts':\n        return {'structure': ['facts', dict(elements=1, limit=4096, by='', dtype='', shape=[], inside=[], line=None)]}, {}\n"
+                            "    return own(self)\nv.Outcome.to_wire = lies\n" + NAIVE,
+}
+
+
+@pytest.mark.parametrize("text", LIARS.values(), ids=LIARS)
+def test_what_the_worker_measures_counts_for_nothing(problem, text):
+    """A naive program is naive, whatever is done to what measures it beside the student's code."""
+    assert judged(problem, text)[::2] == (Status.FAILED, True)
+
+
+OTHER = '''
+import grader.carry
+own = grader.carry.carry
+def carry(closed, path=""):
+    return own(jax.make_jaxpr({program})(*[jnp.zeros(a.shape, a.dtype) for a in closed.in_avals]), path)
+grader.carry.carry = carry
+''' + NAIVE
+
+
+def test_an_innocent_program_beside_another_gives_its_own_outputs(problem):
+    """Who sends an economical program that is wrong, and computes naively, is judged by what the program gives."""
+    assert judged(problem, OTHER.format(program="lambda x, y: x * 2"))[::2] == (Status.PASSED, False)
+
+
+def test_whose_program_is_right_has_solved_it(problem):
+    """Who sends a program that is right and economical has written one, whatever else the file computes."""
+    assert judged(problem, OTHER.format(program="lambda x, y: len(y) * x - y.sum()"))[::2] == (Status.PASSED, True)
+
+
+def test_a_program_cannot_hold_the_answers(problem):
+    """Who finds the arrays of the call in the memory of the worker, and sends a program with the answers to them, knows other inputs than it is run on."""
+    text = OTHER.format(program="lambda x, y: jnp.asarray(ANSWER)").replace("own = grader.carry.carry", """
+import gc
+from grader.call import Call
+own = grader.carry.carry
+def answer():
+    call = next(found for found in gc.get_objects() if type(found) is Call and found.transform == "proof")
+    return (call.arrays["x"][:, None] - call.arrays["y"]).sum(1)
+""").replace("    return own(", "    ANSWER = answer()\n    return own(")
+    assert judged(problem, text)[::2] == (Status.PASSED, False)
+
+
+def test_a_worker_gets_other_inputs_than_a_program():
+    """Whatever the worker is asked, no array of it is one that a program is run on; all else of the calls is as it was."""
+    for number in (36, 37, 39, 40):
+        calls = calls_for(PROBLEMS[number].entries, 1 << 80)
+        asked = disguised(calls, calls_for(PROBLEMS[number].entries, 1 << 81))
+        hidden = {array.tobytes() for group in programs_of(calls) for call in group for array in (*call.params.values(), *call.arrays.values())}
+        assert hidden and hidden.isdisjoint(array.tobytes() for call in asked for array in (*call.params.values(), *call.arrays.values()))
+        for call, as_told in zip(calls, asked, strict=True):
+            assert (call.id, call.check, call.measure, call.program_key) == (as_told.id, as_told.check, as_told.measure, as_told.program_key)
+
+
+def test_what_is_traced_is_what_is_judged(problem):
+    """A function that is another one while it is traced has the outputs of what was traced."""
+    text = "def distances(x, y):\n    return x * 2 if isinstance(x, jax.core.Tracer) else (x[:, None] - y[None, :]).sum(1)\n"
+    assert judged(problem, text)[::2] == (Status.PASSED, False)
+
+
+def test_a_patched_jit_is_judged_by_its_program(problem):
+    """Whatever `jax.jit` becomes, a program has to come, and its outputs count."""
+    text = "class Fake:\n    def __init__(self, f): self.f = f\n    def __call__(self, *a): return self.f(*a)\n" \
+           "    def trace(self, *a): return own(lambda *b: b[0]).trace(*a)\nown = jax.jit\njax.jit = Fake\nimport grader.evaluate\ngrader.evaluate.jit = Fake\n" + NAIVE
+    status, _, right = judged(problem, text)
+    assert not (status == Status.PASSED and right)
+
+
+@pytest.mark.parametrize("sent", ["({'program': {'steps': 1}}, {})", "({}, {})", "({'program': dict(consts=[], ins=[], steps=[], outs=[])}, {})"],
+                         ids=["no program", "nothing", "other inputs"])
+def test_what_is_no_program_is_a_forgery(problem, sent):
+    """Data that no worker writes ends the attempt, as other forgeries do."""
+    assert judged(problem, f"import grader.carry\ngrader.carry.carry = lambda *a: {sent}\n" + NAIVE) == (Status.FAILED, "forged", False)
+
+
+def test_facts_without_a_program_are_a_forgery(problem):
+    """Facts that come with no program are none."""
+    text = "import grader.evaluate as e\ne.Evaluation._measured = lambda self, call: e.Outcome(['facts', dict(elements=1, limit=4096)])\n" + NAIVE
+    assert judged(problem, text)[1] == "forged"
+
+
+def test_what_cannot_be_sent_is_not_proved(problem):
+    """A program with a part that has no form as data is neither a pass nor a failure, and the sentence names that part; nor are its outputs."""
+    text = "def distances(x, y):\n    return jax.lax.custom_linear_solve(lambda v: v, len(y) * x - y.sum(), lambda _, b: b)\n"
+    calls, attempt = attempted(problem, text)
+    findings, broken = findings_of(problem.entries[0], problem, calls[2:4], attempt, {})
+    assert [(finding.status, finding.unproved, finding.summary) for finding in findings] == \
+        [(Status.UNCHECKED, True, "could not be proved: `custom_linear_solve` cannot be sent as data")] * 2 and not broken
+
+
+def test_who_says_that_nothing_can_be_sent_proves_nothing(problem):
+    """The sentence is the student's to send; it earns no pass."""
+    text = "import grader.carry, grader.carried\ndef carry(*a):\n    raise grader.carried.NotCarried('all of \\x1b[31mit')\n" \
+           "grader.carry.carry = carry\n" + NAIVE
+    assert judged(problem, text)[:2] == (Status.UNCHECKED, "could not be proved: all of it cannot be sent as data")
+
+
+def test_a_callback_fails_the_claim(problem):
+    """What leaves the program proves nothing, in the sentence that the claim has for it."""
+    text = "def distances(x, y):\n    return jax.pure_callback(lambda x, y: (x[:, None] - y).sum(1), jax.ShapeDtypeStruct(x.shape, x.dtype), x, y)\n"
+    assert judged(problem, text)[:2] == (Status.FAILED, "`pure_callback` leaves the program, so that nothing can be proved of it.")
+
+
+@pytest.mark.parametrize("how, words", [("timeout", "it was still being read or run when its time was up"),
+                                        ("memory", "reading or running it takes more memory than the grader gives"),
+                                        ("signal", "the process that reads it ended before it was done")])
+def test_a_prover_that_does_not_come_back_proves_nothing(problem, how, words):
+    """A program that the process does not survive is neither a pass nor a failure."""
+    assert judged(problem, NAIVE, lambda: Here(how))[:2] == (Status.UNCHECKED, f"could not be proved: {words}")
+
+
+def test_a_failure_stays_a_failure(problem):
+    """A stub that raises has no program; nothing is asked of a prover, and its failure is told as before."""
+    def nobody():
+        raise AssertionError
+
+    status, summary, _ = judged(problem, "def distances(x, y):\n    raise ValueError('no')\n", nobody)
+    assert status == Status.UNCHECKED and summary == "the call itself fails"
+
+
+def test_the_seed_reaches_no_prover(problem):
+    """What is sent to the prover are programs, inputs and the text of the file, for its lines: no key, and no seed."""
+    sent = []
+
+    class Listening(Here):
+        def send(self, frames):
+            sent.extend(frames)
+            super().send(frames)
+
+    attempted(problem, RIGHT, Listening)
+    assert {*sent[0][0]} == {"programs", "path", "source", "memory"}
+    assert all("answer" not in message and message.get("seed", 0) == 0 for message, _ in sent)
+
+
+def prover() -> Process:
+    return Process(Child("grader.prover"), PATIENT)
+
+
+def test_a_process_of_its_own_derives_the_facts():
+    """Through every stage, a right answer to problem 39 passes with a prover, and its claims are told as without one."""
+    problem = PROBLEMS[39]
+    verdict = grade(problem, problem.solutions / "reference.py", limits=PATIENT, prover=prover)
+    claims = {finding.check.case: (finding.status, finding.summary) for finding in verdict.entries[0].findings if finding.check.kind == "proof"}
+    assert verdict.status == Status.PASSED and len(claims) == 4
+    assert claims["nothing of size T_q × T_k"][1].endswith("elements, of 524288")
+
+
+def test_a_lie_about_a_program_is_named_as_the_mistake_that_it_hides(tmp_path):
+    """A naive answer to problem 39 whose worker claims small facts fails, and is known by its own name."""
+    naive = tmp_path / "stub.py"
+    naive.write_text("import jax, jax.numpy as jnp\nimport grader.program as p, grader.measure as m\n"
+                     "m.of_program = lambda *a: dict(elements=1, limit=1 << 30, count=1, bytes=1, by='', dtype='', inside=[], shape=[], line=None, opaque='')\n"
+                     "def blockwise_attention(q, k, v, block_size, causal=False):\n"
+                     "    s = (q.astype(jnp.float32) @ k.astype(jnp.float32).T) / q.shape[1] ** 0.5\n"
+                     "    live = jnp.tri(*s.shape, s.shape[1] - s.shape[0], dtype=bool) if causal else jnp.ones(s.shape, bool)\n"
+                     "    w = jax.nn.softmax(jnp.where(live, s, -jnp.inf), axis=-1, where=live)\n"
+                     "    return (w @ v.astype(jnp.float32)).astype(q.dtype)\n")
+    verdict = grade(PROBLEMS[39], naive, limits=PATIENT, prover=prover)
+    assert verdict.status == Status.FAILED and verdict.entries[0].mistake == "everything_at_once"
