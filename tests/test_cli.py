@@ -56,7 +56,7 @@ def test_an_unknown_command_names_the_commands(run):
     """A word that is no command is answered with those that are."""
     code, _, err = run("grad")
     assert code == 2
-    assert "there is no command 'grad'; try one of grade, watch, debug, hint, lesson, reset, device, verify, new, publish, release, bench" in err
+    assert "there is no command 'grad'; try one of grade, watch, debug, hint, lesson, reset, device, verify, new, publish, release, class, override, gradescope, bench" in err
 
 
 def test_file_wants_one_problem(run):
