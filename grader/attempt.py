@@ -74,10 +74,10 @@ def _prints(text: str, calls) -> tuple[tuple[str, str], ...]:
     text = re.split(r"Fatal Python error: |(?:Current thread|Thread) 0x", text)[0]      # the stack that a stuck worker printed
     parts = re.split("\x1e(-?\\d{1,9})\x1e", text)
     names = {call.id: f"{call.check.kind} · {call.check.case}" for call in calls} | {-1: "import", -2: "end"}
-    found, seen = [], set()
+    found, seen, repeated = [], set(), {call.id for call in calls if call.transform == "again"}     # these only say again what was said
     told = [(int(id), plain(body).strip("\n")) for id, body in zip(["-1", *parts[1::2]], parts[::2])]
     for id, body in sorted(told, key=lambda part: part[0] if part[0] != -2 else len(calls)):      # tracing runs ahead of most eager calls
-        if body.strip() and body not in seen:
+        if body.strip() and body not in seen and id not in repeated:
             seen.add(body)
             found.append((names.get(id, "import"), body))
     return tuple(found)

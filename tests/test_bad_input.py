@@ -914,7 +914,7 @@ def sdpa(q, k, v):
  large logits                          ✓      ✗      ✗      ✗
  the same array as q, k and v          ✓      ✗      ✗      ✗
  dozens of keys                        ✓      ✗      ✗      ✗
- ? traced once   ? no leaked tracers   ? same answer again
+ ? traced once   ? no leaked tracers   ✓ same answer again
 
  ✗ one key · jit   q (1, 8)  k (1, 8)  v (1, 4)
  Line 4 asks whether an array is true (`if`, `while`, `and`, `not`, `assert`),
