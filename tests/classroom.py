@@ -6,18 +6,22 @@ What becomes of each is in `classroom.csv`: who, the problem, the status (`|` wh
 from __future__ import annotations
 
 import ast
+import contextlib
 import csv
 import itertools
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from grader.instructor.bench import environment
+from grader.instructor.classroom.gradebook import NAME, Gradebook
 from grader.problem import mistakes
 from tests.browser import missing
 from tests.conftest import PROBLEMS
@@ -202,6 +206,30 @@ def _row(student: str, problem: int | str, status: str, names: Iterable[str], un
     return dict(zip(FIELDS, (student, str(problem), status, " ".join(names), "yes" if unread else "")))
 
 
+def unlike(found: list[dict], expected: list[dict]) -> list[str]:
+    """Where a gradebook is not the expected one. A status may be one of several."""
+    def keyed(rows):
+        return {(row["student"], row["problem"]): row for row in rows}
+
+    assert len(keyed(found)) == len(found), "somebody is there twice"
+    mine, wanted = keyed(found), keyed(expected)
+    faults = [f"not expected: {mine[which]}" for which in mine if which not in wanted] + [f"missing: {wanted[which]}" for which in wanted if which not in mine]
+    return faults + [f"{mine[which]}, not {row}" for which, row in wanted.items() if which in mine
+                     and (mine[which] | dict(status="")) != (row | dict(status="")) or which in mine and mine[which]["status"] not in row["status"].split("|")]
+
+
+def expected_of(folder: Path) -> list[dict]:
+    """The rows of the expected gradebook for those who are in a small class, where all hand in by folders."""
+    students = {path.name for path in (folder / "submissions").iterdir()}
+    rows = [row for row in expected() if row["problem"] == "31"]
+    return [next(row | dict(student=student) for row in rows if student in row["student"].lower()) for student in sorted(students)]
+
+
+def recorded(folder: Path) -> int:
+    with sqlite3.connect(f"file:{folder / 'results' / NAME}?mode=ro", uri=True) as book:
+        return book.execute("SELECT count(*) FROM verdicts").fetchone()[0]
+
+
 # The command.
 
 SECRET = 0x5EED                                 # in every gradebook of the tests, so that an answer key is computed once
@@ -215,10 +243,16 @@ def need_a_sandbox() -> None:
         missing("bubblewrap is not installed: sudo apt install bubblewrap")
 
 
+@contextlib.contextmanager
+def reachable() -> Iterator[Path]:
+    """A folder that every user can reach, as /tmp is and pytest's own are not: where there are no namespaces a submission has a user of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 def begun(results: Path) -> Path:
     """A folder for results whose gradebook has the tests' secret."""
-    from grader.instructor.classroom.gradebook import NAME, Gradebook
-
     results.mkdir(parents=True)
     with Gradebook(results / NAME) as book:
         book.set("secret", str(SECRET))

@@ -23,10 +23,20 @@ SEED = (1 << 61) + 12345
 
 
 @pytest.fixture(scope="module")
-def marker(tmp_path_factory):
-    """A marker for problem 31, with a gradebook nearby that nobody may see."""
-    from grader.instructor.classroom.compiled import compile_ahead, compiled
+def exam():
+    """Problem 31, as a class gets it."""
+    from grader.instructor.classroom.compiled import compile_ahead
     from grader.instructor.classroom.exam import exam_for
+
+    made = exam_for(PROBLEMS[31], SEED)
+    compile_ahead(ROOT, made, 0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def marker(tmp_path_factory):
+    """A marker with a gradebook nearby that nobody may see."""
+    from grader.instructor.classroom.compiled import compiled
     from grader.instructor.classroom.forkserver import ForkServer
     from grader.instructor.classroom.marker import Marker
     from grader.instructor.classroom.walls import survey
@@ -34,12 +44,10 @@ def marker(tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     (results / "canary").write_text("CANARY")
     (results / "gradebook.sqlite").write_text("CANARY")
-    exam = exam_for(PROBLEMS[31], SEED)
-    compile_ahead(ROOT, exam, 0)
     server = ForkServer(flax=False)
     found = survey(server, [ROOT / "solutions", ROOT / ".grader", results], compiled(ROOT))
     assert found.missing == {}, "the machine that runs the tests has every limit: apt install bubblewrap"
-    yield Marker({31: exam}, server, found, LIMITS)
+    yield Marker(server, found, LIMITS)
     server.close()
 
 
@@ -50,10 +58,10 @@ def traces() -> list[str]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, marker):
+def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, marker, exam):
     """Its verdict is the expected one, nothing secret is in what it printed, nothing of it is left, and the next student's right answer passes."""
     before = {process.pid for process in psutil.Process(marker.server.process.pid).children(recursive=True)}
-    verdict = marker.mark(31, HOSTILE[name].read_bytes())
+    verdict = marker.mark(exam, HOSTILE[name].read_bytes())
     line, printed = told(verdict), "\n".join(text for _, text in verdict.prints)
     assert any(expected in line for expected in expectations(HOSTILE[name])), f"{line}\n{printed}"
     assert "forged" not in line
@@ -61,4 +69,4 @@ def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, mark
         assert secret not in printed
     assert traces() == []
     assert {process.pid for process in psutil.Process(marker.server.process.pid).children(recursive=True) if process.status() != psutil.STATUS_ZOMBIE} <= before
-    assert told(marker.mark(31, RIGHT)) == "passed"
+    assert told(marker.mark(exam, RIGHT)) == "passed"

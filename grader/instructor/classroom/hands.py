@@ -39,12 +39,13 @@ class Hands:
     def __init__(self, root: Path, exams: dict[int, Exam], seed: int, *, waived: Collection[str] = (), hidden: Sequence[Path] = (), cores: int | None = None):
         cgroup.sweep()
         self.cores = cores or len(os.sched_getaffinity(0))
-        self.server = ForkServer(flax=any(exam.problem.needs_flax for exam in exams.values()))
+        self.exams = exams
+        self.server = ForkServer(flax=not exams or any(exam.problem.needs_flax for exam in exams.values()))
         try:
             found = survey(self.server, [root / "solutions", root / ".grader", *hidden], compiled(root))
             demand(found, waived)
             self.missing = found.missing
-            self.marker = Marker(exams, self.server, found)
+            self.marker = Marker(self.server, found)
             self.under = Circumstances(seed=seed, course=course_version(), jax=_version("jax"), grader=_version("attention-track"), python=platform.python_version(),
                                        waived=tuple(sorted(found.missing)))
             self.pool = ThreadPoolExecutor(self.cores)
@@ -53,14 +54,14 @@ class Hands:
             raise
 
     def submit(self, job: Job) -> Future:
-        return self.pool.submit(self.grade, job)
+        return self.pool.submit(self.grade, job, self.exams[job.wanted.problem])
 
-    def grade(self, job: Job) -> Record:
+    def grade(self, job: Job, exam: Exam) -> Record:
         """The verdict on a job, as the gradebook keeps it."""
         start = time.perf_counter()
-        verdict = self.marker.mark(job.wanted.problem, job.content)
+        verdict = self.marker.mark(exam, job.content)
         return Record(job.wanted, machine.data(verdict), job.content, job.place,
-                      replace(self.under, key=self.marker.exams[job.wanted.problem].digest, seconds=round(time.perf_counter() - start, 3)))
+                      replace(self.under, key=exam.digest, seconds=round(time.perf_counter() - start, 3)))
 
     def close(self) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)

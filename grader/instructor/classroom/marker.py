@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 from grader.grade import ask, hear, without_running
@@ -21,19 +19,16 @@ LIMITS = Limits(cpu=10, wall=30, total=300, work=60)
 
 
 class Marker:
-    """Several threads may use one. `exams` are by number."""
+    """Several threads may use one."""
 
-    def __init__(self, exams: Mapping[int, Exam], server: ForkServer, survey: Survey, limits: Limits = LIMITS):
-        self.exams, self.server, self.survey, self.limits = exams, server, survey, limits
-        self._ahead: list[Room] = []
-        self._lock = threading.Lock()
+    def __init__(self, server: ForkServer, survey: Survey, limits: Limits = LIMITS):
+        self.server, self.survey, self.limits = server, survey, limits
 
-    def mark(self, number: int, content: bytes) -> Verdict:
+    def mark(self, exam: Exam, content: bytes) -> Verdict:
         """The verdict on a stub.
 
         Raises CourseError when the course or the machine, not the stub, is at fault.
         """
-        exam = self.exams[number]
         stub = stub_of(exam.problem, CALLED, content)
         if stub.trouble:
             return without_running(exam.problem, stub)

@@ -61,6 +61,8 @@ def show_changes(changes: Sequence[Change], out: Path, console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from grader.report.terminal import trimmed
+
     mattering = [change for change in changes if change.matters]
     if not changes:
         console.print("every verdict was given by the checks as they are now: there is nothing to grade again")
@@ -74,7 +76,8 @@ def show_changes(changes: Sequence[Change], out: Path, console) -> None:
         table.add_row(Text(old.grade.student), str(old.problem), _change(old.grade.status.value, new.grade.status.value), _change(shown(old.points), shown(new.points)),
                       _change(", ".join(map(spoken, old.grade.mistakes)), ", ".join(map(spoken, new.grade.mistakes))))
     if mattering:
-        console.print(table)
+        with trimmed(console):
+            console.print(table)
     if len(mattering) > SHOWN:
         console.print(f"and {len(mattering) - SHOWN} more")
     console.print(f"no grade has changed. {COMMAND} class … --out {out} --accept lets the new verdicts count, --discard forgets them", markup=False, soft_wrap=True)
