@@ -142,7 +142,7 @@ def _common(root: Path) -> Iterator[tuple[str, bytes]]:
     """The grader without its instructor's part, and what stands at the top."""
     for path in sorted((root / "grader").rglob("*")):
         parts = path.relative_to(root / "grader").parts
-        if path.is_file() and not {*parts} & {*NOT_FOR_STUDENTS}:
+        if path.is_file() and not {*parts} & {*NOT_FOR_STUDENTS} and not any(part.startswith(".") for part in parts):
             yield path.relative_to(root).as_posix(), path.read_bytes()
     yield "LICENSE", (root / "LICENSE").read_bytes()
     yield ".gitignore", IGNORED.encode()
