@@ -176,6 +176,8 @@ def test_what_travels(monkeypatch):
     sent = []
 
     class Client:
+        status = "running"
+
         def __init__(self, *words, **options):
             pass
 

@@ -65,14 +65,21 @@ class Cluster:
 
     @property
     def cores(self) -> int:
-        with contextlib.suppress(Exception):    # the scheduler is gone: what came of each job says so
-            self._cores = max(1, sum(self.client.nthreads().values()))
+        if self._is_there():
+            with contextlib.suppress(OSError):
+                self._cores = max(1, sum(self.client.nthreads().values()))
         return self._cores
+
+    def _is_there(self) -> bool:
+        """Without its scheduler a client takes jobs and says nothing of them any more."""
+        return self.client.status == "running"
 
     def submit(self, job: Job) -> Future:
         here: Future = Future()
         number = job.wanted.problem
         try:
+            if not self._is_there():
+                raise ConnectionError("its scheduler is gone")
             # Not pure: what a cluster was asked earlier is no answer.
             there = self.client.submit(grade_there, number, self.exams[number], job.content, versions(), self.waived, pure=False, retries=RETRIES)
             there.add_done_callback(functools.partial(self._take, job, here))
