@@ -226,7 +226,7 @@ def expected_of(folder: Path) -> list[dict]:
 
 
 def recorded(folder: Path) -> int:
-    with sqlite3.connect(f"file:{folder / 'results' / NAME}?mode=ro", uri=True) as book:
+    with contextlib.closing(sqlite3.connect(f"file:{folder / 'results' / NAME}?mode=ro", uri=True)) as book:
         return book.execute("SELECT count(*) FROM verdicts").fetchone()[0]
 
 

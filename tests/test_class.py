@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -70,7 +71,7 @@ def grade(folder: Path, *words, code: int = 0, **more) -> tuple[str, str]:
 def content(results: Path) -> dict[str, object]:
     """Everything in a folder of results: each file's bytes, and of the gradebook what it says."""
     files = {str(path.relative_to(results)): path.read_bytes() for path in results.rglob("*") if path.is_file() and not path.name.startswith(NAME)}
-    with sqlite3.connect(f"file:{results / NAME}?mode=ro", uri=True) as book:
+    with contextlib.closing(sqlite3.connect(f"file:{results / NAME}?mode=ro", uri=True)) as book:
         return files | {NAME: [*book.iterdump()]}
 
 

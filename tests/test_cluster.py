@@ -120,7 +120,7 @@ def test_a_worker_that_dies_loses_nothing(dask, small):
     assert run.returncode == 0, said
     report = json.loads(printed)
     assert classroom.unlike(classroom.rows(report), classroom.expected_of(small)) == [] and report["graded"] == 7 and classroom.recorded(small) == 8
-    with sqlite3.connect(f"file:{small / 'results' / NAME}?mode=ro", uri=True) as book:
+    with contextlib.closing(sqlite3.connect(f"file:{small / 'results' / NAME}?mode=ro", uri=True)) as book:
         assert book.execute("SELECT count(*), count(DISTINCT attempt) FROM verdicts").fetchone() == (8, 8)
 
 

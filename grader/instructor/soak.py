@@ -6,6 +6,7 @@ A third of the class is hostile: the submissions of `tests/hostile/`, each of wh
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import random
 import re
@@ -97,7 +98,7 @@ def _start(root: Path, submissions: Path, results: Path) -> subprocess.Popen:
 
 def _recorded(results: Path) -> int:
     try:
-        with sqlite3.connect(f"file:{results / 'gradebook.sqlite'}?mode=ro", uri=True, timeout=10) as book:
+        with contextlib.closing(sqlite3.connect(f"file:{results / 'gradebook.sqlite'}?mode=ro", uri=True, timeout=10)) as book:
             return book.execute("SELECT count(*) FROM verdicts").fetchone()[0]
     except sqlite3.Error:
         return 0
