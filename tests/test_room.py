@@ -110,6 +110,8 @@ def survey(request, server, kept, monkeypatch):
     if request.param == "landlock alone":
         if os.geteuid():
             pytest.skip("a user of its own needs root")
+        if folder := walls.closed(kept / "cache"):
+            pytest.skip(f"a user of its own cannot read what is in {folder}")
         monkeypatch.setattr(walls, "_has_namespaces", lambda: False)
     return walls.survey(server, [kept / "results", kept / "submissions", ROOT / "solutions"], kept / "cache")
 
@@ -240,6 +242,25 @@ def test_a_limit_that_is_missing_is_named(server, monkeypatch):
     assert found.missing == ({} if os.geteuid() else {"processes": "it can have more than 24 processes"}), "RLIMIT_NPROC does not bind root"
 
 
+def test_a_course_that_is_closed_to_others(server, kept, monkeypatch):
+    """Where there are no namespaces a folder that only root may enter leaves a submission root's own user: what that user can do is found out, and named with the folder."""
+    monkeypatch.setattr(walls, "_has_namespaces", lambda: False)
+    monkeypatch.setattr(walls, "closed", lambda cache: Path("/root"))
+    found = walls.survey(server, [kept / "results"])
+    assert not found.walls.own_user and "network" in found.missing
+    assert re.fullmatch(rf"it can change who may read {kept}/results/\S+ \(bubblewrap says: nothing(; a user of its own cannot read what is in /root)?\)", found.missing["files"])
+    assert ("/root" in found.missing["files"]) is (os.geteuid() == 0)
+
+
+def test_what_is_closed_to_others(tmp_path):
+    """A folder that only its owner may enter, above what has to be read, is found; one that all may enter is none."""
+    with classroom.reachable() as folder:
+        (folder / "mine/cache").mkdir(parents=True)
+        before = walls.closed(folder / "mine/cache")
+        (folder / "mine").chmod(0o700)
+        assert walls.closed(folder / "mine/cache") == (before or folder / "mine")
+
+
 def test_neither_namespaces_nor_landlock(server, monkeypatch):
     """Without both every limit is missing, and nothing is tried."""
     monkeypatch.setattr(walls, "_has_namespaces", lambda: False)
@@ -333,6 +354,8 @@ def test_nothing_is_left_of_a_room(tmp_path):
         rooms = [path for path in Path("/sys/fs/cgroup").rglob(f"attention-{os.getpid()}-*")]
         return len(os.listdir("/proc/self/fd")), rooms, {process.pid for process in psutil.Process().children(recursive=True) if process.name() in ("bwrap", "cat")}
 
+    if os.geteuid() == 0:
+        Room(Walls(own_user=True)).close()      # the file of the users that are taken stays open
     before = there()
     for kind in (Walls(namespaces=True), Walls(landlock=True), Walls(landlock=True, own_user=os.geteuid() == 0)):
         opened = Room(kind)

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from grader.choose import UsageError
 from grader.instructor.classroom.forkserver import Forked, ForkServer
-from grader.instructor.classroom.room import Bounds, Room, Walls, order_for
+from grader.instructor.classroom.room import Bounds, Room, Walls, order_for, readable
 from grader.problem import CourseError
 from grader.sandbox import ROOT
 
@@ -41,12 +42,14 @@ class Survey:
 
 def survey(server: ForkServer, hidden: Collection[Path], cache: Path | None = None) -> Survey:
     """Opens a room with the best walls there are, and tries each limit in it."""
-    best = Walls(namespaces=_has_namespaces(), landlock=_has_landlock(), own_user=os.geteuid() == 0 and not _has_namespaces(), hidden=tuple(hidden), cache=cache)
+    namespaces, shut = _has_namespaces(), closed(cache)
+    best = Walls(namespaces=namespaces, landlock=_has_landlock(), own_user=os.geteuid() == 0 and not namespaces and not shut, hidden=tuple(hidden), cache=cache)
     if not best.namespaces and not best.landlock:
         return Survey(best, dict.fromkeys(LIMITS, "neither bubblewrap's namespaces nor Landlock can be had here"))
     missing = _tried(server, best)
     if not best.namespaces:
-        missing = {name: f"{told} ({_why_no_namespaces()})" for name, told in missing.items()}
+        why = _why_no_namespaces() + (f"; a user of its own cannot read what is in {shut}" if shut and os.geteuid() == 0 else "")
+        missing = {name: f"{told} ({why})" for name, told in missing.items()}
     return Survey(best, missing)
 
 
@@ -86,8 +89,9 @@ def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
         hidden = [canary, *filter(None, (_some_file(folder, walls.cache) for folder in walls.hidden))]
         asked = dict(token=token, hidden=[*map(str, hidden)], course=str(ROOT / "grader"), tcp=tcp.getsockname()[1], udp=udp.getsockname()[1], pid=os.getpid(),
                      processes=TRIED.processes, memory=TRIED.together, disk=TRIED.disk, outside=not walls.namespaces)
-        forked.stdin.write(json.dumps(asked).encode() + b"\n")
-        forked.stdin.close()
+        with contextlib.suppress(BrokenPipeError):      # it has ended already, and says why
+            forked.stdin.write(json.dumps(asked).encode() + b"\n")
+            forked.stdin.close()
         told = dict(json.loads(line) for line in forked.stdout)
         said = forked.stderr.read().decode(errors="replace").strip()
         forked.end()
@@ -113,6 +117,11 @@ def _some_file(folder: Path, but: Path | None) -> Path | None:
             if path.is_file() and not path.is_symlink():
                 return path
     return None
+
+
+def closed(cache: Path | None) -> Path | None:
+    """A folder, at or above what a worker has to read, that only its owner may enter: often root's home."""
+    return next((folder for path in readable(cache) for folder in (path, *path.parents) if not folder.stat().st_mode & stat.S_IXOTH), None)
 
 
 @functools.cache
