@@ -6,6 +6,7 @@ key, and compiling what most answers need.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -120,35 +121,32 @@ def _each(command: str, files: Sequence[Path], at_a_time: int, course: Path) -> 
 
 def _with_dask(course: Path, submissions: Path, results: Path) -> float:
     """Seconds with a scheduler and two workers of one thread on this machine."""
-    with _processes() as start:
-        scheduler = start(course, "scheduler", "--port", "0", "--dashboard-address", ":0", "--host", "127.0.0.1")
-        address = next(word for line in scheduler.stderr for word in line.split() if word.startswith("tcp://"))
-        for _ in range(2):
-            start(course, "worker", address, "--nthreads", "1", "--no-dashboard")
-        time.sleep(10)
+    with _dask(course, results.with_name("dask")) as address:
         return _timed(lambda: grade(course, submissions, results, "--dask", address))
 
 
-def _processes():
-    import contextlib
+@contextlib.contextmanager
+def _dask(course: Path, folder: Path) -> Iterator[str]:
+    from distributed import Client
 
-    @contextlib.contextmanager
-    def started() -> Iterator[Callable]:
-        running = []
-
-        def start(course: Path, *words: str) -> subprocess.Popen:
-            running.append(subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]], cwd=course, env=environment(course),
-                                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True))
-            return running[-1]
-
-        try:
-            yield start
-        finally:
-            for process in running[::-1]:
-                process.terminate()
-                process.communicate()
-
-    return started()
+    folder.mkdir()
+    known = str(folder / "scheduler.json")
+    running = []
+    try:
+        for number, words in enumerate([("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"), *[("worker", "--nthreads", "1", "--no-dashboard")] * 2]):
+            with Path(folder, f"{number}.log").open("w") as said:
+                running.append(subprocess.Popen([sys.executable, "-m", f"distributed.cli.dask_{words[0]}", *words[1:], "--scheduler-file", known], cwd=course,
+                                                env=environment(course) | dict(TMPDIR=str(folder)), stdin=subprocess.DEVNULL, stdout=said, stderr=said))
+            while running[0].poll() is None and not Path(known).exists():
+                time.sleep(0.05)
+        with Client(scheduler_file=known, set_as_default=False) as client:
+            client.wait_for_workers(2)
+            address = client.scheduler.address
+        yield address
+    finally:
+        for process in running[::-1]:
+            process.terminate()
+            process.wait()
 
 
 def _told(rows: list[tuple[str, float, str]], first: float, cores: int, console) -> int:

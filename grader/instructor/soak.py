@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import os
 import random
 import re
 import signal
@@ -37,17 +36,18 @@ def soak(root: Path, count: int, console) -> int:
         submissions, results = Path(folder, "submissions"), Path(folder, "results")
         expected = _hand_in(submissions, count, hostile)
         start, before = time.perf_counter(), _processes()
-        moments = sorted(random.sample(range(1, count), min(KILLS, count - 1)))
+        moments, killed = sorted(random.sample(range(1, count), min(KILLS, count - 1))), 0
         for number, moment in enumerate(moments, start=1):
             status.update(f"run {number}: to be killed after {moment} verdicts")
             run = _start(root, submissions, results)
             while run.poll() is None and _recorded(results) < moment:
                 time.sleep(0.2)
-            if run.poll() is not None:
-                raise CourseError(f"the run ended before it was killed: {run.communicate()[0][-2000:]}")
             time.sleep(random.random())
-            os.kill(run.pid, signal.SIGKILL)
-            run.communicate()
+            run.kill()
+            said = run.communicate()[0]
+            if run.returncode != -signal.SIGKILL:       # it came to its end first: the last moments are close to it
+                break
+            killed += 1
         status.update("the last run")
         run = _start(root, submissions, results)
         said = run.communicate()[0]
@@ -60,7 +60,7 @@ def soak(root: Path, count: int, console) -> int:
     faults += [f"{len(left)} processes are left"] if left else []
     for fault in faults[:20]:
         console.print(fault, style="red", markup=False, soft_wrap=True)
-    console.print(f"{count} submissions, {sum(1 for text in expected.values() if text[1])} of them hostile, {len(moments)} times killed with -9: "
+    console.print(f"{count} submissions, {sum(1 for text in expected.values() if text[1])} of them hostile, {killed} times killed with -9: "
                   f"{'every verdict right, none missing, none twice, nothing left' if not faults else f'{len(faults)} faults'}; {seconds / 60:.0f} min", soft_wrap=True)
     return 1 if faults else 0
 
