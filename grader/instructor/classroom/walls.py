@@ -11,6 +11,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +73,9 @@ def demand(survey: Survey, waived: Collection[str]) -> None:
 def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
     token = f"attention-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        canary = next(filter(Path.is_dir, walls.hidden), ROOT) / token
-        with contextlib.suppress(OSError):
-            canary.write_text(token)
-        stack.callback(canary.unlink, missing_ok=True)
+        canary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grader-")), token)
+        canary.parent.chmod(0o755)              # it is the walls that have to hide it
+        canary.write_text(token)
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         udp.bind(("127.0.0.1", 0))
