@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.instructor.classroom.exports import export, files, grades_csv, harmless
+from grader.instructor.classroom.exports import export, files, grades_csv
 from grader.instructor.classroom.gradebook import NAME, Gradebook
 from grader.instructor.classroom.marks import marks
 from grader.instructor.classroom.points import Grading
 from grader.instructor.classroom.roster import parsed
+from grader.instructor.classroom.spreadsheet import harmless
 from grader.instructor.classroom.submission import Submission
 from tests import made_up
 

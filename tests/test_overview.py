@@ -15,9 +15,10 @@ from rich.console import Console
 from grader.instructor.classroom.feedback import pages
 from grader.instructor.classroom.gradebook import NAME, Gradebook
 from grader.instructor.classroom.marks import marks
-from grader.instructor.classroom.overview import Alike, Report, _distribution, _percent, page, report, summary, write_report
+from grader.instructor.classroom.overview import Report, _distribution, _percent, page, report, summary, write_report
 from grader.instructor.classroom.points import Grading
 from grader.instructor.classroom.roster import parsed
+from grader.instructor.classroom.similar import Pair, Side
 from grader.instructor.classroom.submission import Piece, Submission
 from grader.instructor.classroom.unread import unread
 from tests import made_up
@@ -52,6 +53,10 @@ class Elements(HTMLParser):
 def book(tmp_path):
     with Gradebook(tmp_path / NAME) as opened:
         yield opened
+
+
+def alike(one: str, other: str, share: float) -> Pair:
+    return Pair(31, (Side(one, "", share, ()), Side(other, "", share, ())), 0)
 
 
 def told(book, **more) -> Report:
@@ -118,7 +123,7 @@ def test_waived_limits_and_mixed_versions(small):
 
 def test_the_page_needs_nothing_else(small):
     """No script, no other file, no address; every picture has its words, and colour is never alone."""
-    found = Elements(page(told(small, pairs=[Alike("ada", "bela", 31, 0.934)]), GRADING))
+    found = Elements(page(told(small, pairs=[alike("ada", "bela", 0.934)]), GRADING))
     assert {tag for tag, _ in found.elements} & {"script", "img", "link", "iframe", "object"} == set()
     assert [attributes["href"] for tag, attributes in found.elements if tag == "a"] == ["similar.html"]
     assert not any(re.match(r"\s*(https?:|//)", str(value)) for _, attributes in found.elements for value in attributes.values())
@@ -134,7 +139,7 @@ def test_a_hostile_class(book):
     """Names, notes, troubles and reasons are text on the page."""
     book.arrived([Submission("s", HOSTILE, {"email": HOSTILE}, trouble=HOSTILE, notes=(HOSTILE,))])
     book.override("s", 31, 1, HOSTILE, HOSTILE)
-    found = Elements(page(told(book, pairs=[Alike(HOSTILE, "s", 31, 1.0)]), GRADING))
+    found = Elements(page(told(book, pairs=[alike(HOSTILE, "s", 1.0)]), GRADING))
     assert "script" not in {tag for tag, _ in found.elements} and not any(name.startswith("on") for _, attributes in found.elements for name in attributes)
     assert "<script>alert(1)</script>" in found.text
 
@@ -195,7 +200,7 @@ def test_pages_in_a_browser(book, browser, scheme):  # noqa: F811
     wrong = next(row for row in rows if any(mark.names and mark.names[0].mistake for mark in row.by_problem.values()))
     context = browser.new_context(viewport=dict(width=390, height=844), color_scheme=scheme)
     asked = []
-    for html in (page(told(book, pairs=[Alike("ada", "bela", 31, 0.9)]), GRADING), dict(pages(wrong, GRADING, made_up.TITLES))[".html"]):
+    for html in (page(told(book, pairs=[alike("ada", "bela", 0.9)]), GRADING), dict(pages(wrong, GRADING, made_up.TITLES))[".html"]):
         shown = context.new_page()
         shown.on("request", lambda request: asked.append(request.url))
         shown.on("console", lambda message: asked.append(message.text))

@@ -248,7 +248,7 @@ def test_a_course_that_is_closed_to_others(server, kept, monkeypatch):
     monkeypatch.setattr(walls, "closed", lambda cache: Path("/root"))
     found = walls.survey(server, [kept / "results"])
     assert not found.walls.own_user and "network" in found.missing
-    assert re.fullmatch(rf"it can change who may read {kept}/results/\S+ \(bubblewrap says: nothing(; a user of its own cannot read what is in /root)?\)", found.missing["files"])
+    assert re.fullmatch(r"it can change who may read \S+/attention-\w+ \(bubblewrap says: nothing(; a user of its own cannot read what is in /root)?\)", found.missing["files"])
     assert ("/root" in found.missing["files"]) is (os.geteuid() == 0)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from grader import state
 from grader.instructor.classroom.marks import Marks
 from grader.instructor.classroom.points import Grading, shown
-from grader.instructor.classroom.roster import FORMULA, Matched
+from grader.instructor.classroom.roster import Matched
+from grader.instructor.classroom.spreadsheet import harmless
 
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 MOODLE = ("Identifier", "Full name")
@@ -63,11 +64,6 @@ def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None 
 
 def _told(told: Mapping[str, str], names: Sequence[str]) -> list[str]:
     return [harmless(told.get(name, "")) for name in names]
-
-
-def harmless(text: str) -> str:
-    """A cell that a spreadsheet takes for text, whatever stands in it."""
-    return f"'{text}" if FORMULA.match(text) else text
 
 
 def _canvas_csv(marks: Sequence[Marks], grading: Grading, assignment: str) -> str:

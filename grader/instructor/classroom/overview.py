@@ -7,13 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from grader.instructor.classroom.exports import write
 from grader.instructor.classroom.marks import Mark, Marks
 from grader.instructor.classroom.points import Grading, shown
 from grader.instructor.classroom.roster import Matched
 from grader.instructor.classroom.sheet import sheet
+from grader.instructor.classroom.similar import Pair
 from grader.report.markup import Markup, join, tag
 from grader.report.page import prose
 from grader.report.terminal import trimmed
@@ -53,15 +53,6 @@ class ProblemReport:
         return sum(number for end, number in self.ends.items() if end != "missing")
 
 
-class Alike(NamedTuple):
-    """Two students whose answers to a problem are suspiciously alike; `share` is how much of them."""
-
-    one: str
-    other: str
-    problem: int
-    share: float
-
-
 @dataclass(frozen=True)
 class Report:
     """What is told of a class."""
@@ -75,7 +66,7 @@ class Report:
     look: tuple[tuple[str, tuple[str, ...]], ...] = ()      # what has to be looked at, and for whom
     waived: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()              # why verdicts cannot all be compared
-    pairs: tuple[Alike, ...] = ()
+    pairs: tuple[Pair, ...] = ()
     similar: str = ""
 
 
@@ -85,7 +76,7 @@ def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Ma
     return out / NAME
 
 
-def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched | None = None, pairs: Sequence[Alike] = (), similar: str = "similar.html") -> Report:
+def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched | None = None, pairs: Sequence[Pair] = (), similar: str = "similar.html") -> Report:
     """What the marks say, and a roster beside them. `similar` is the page that shows the pairs."""
     there = [row for row in marks if row.student.trouble or any(mark.grade for mark in row.by_problem.values())]
     graded = [row for row in there if any(mark.grade for mark in row.by_problem.values())]
@@ -274,9 +265,9 @@ def _details(problem: ProblemReport) -> Markup:
     return tag("section", *parts)
 
 
-def _pairs(pairs: Sequence[Alike], similar: str) -> Markup:
-    rows = [tag("tr", tag("td", tag("bdi", one), " and ", tag("bdi", other)), tag("td", problem, class_="number"), tag("td", f"{100 * share:.0f} %", class_="number"))
-            for one, other, problem, share in pairs]
+def _pairs(pairs: Sequence[Pair], similar: str) -> Markup:
+    rows = [tag("tr", tag("td", tag("bdi", pair.one), " and ", tag("bdi", pair.other)), tag("td", pair.problem, class_="number"),
+                tag("td", f"{100 * pair.share:.0f} %", class_="number")) for pair in pairs]
     head = tag("tr", tag("th", "students", scope="col"), tag("th", "problem", scope="col", class_="number"), tag("th", "alike", scope="col", class_="number"))
     return join(tag("table", tag("thead", head), tag("tbody", *rows), class_="list"), tag("p", tag("a", "side by side", href=similar)))
 

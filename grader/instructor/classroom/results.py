@@ -16,6 +16,7 @@ from grader.instructor.classroom.gradebook import Gradebook
 from grader.instructor.classroom.marks import Change, Marks, marks
 from grader.instructor.classroom.points import Grading, properties_of, shown
 from grader.instructor.classroom.roster import Roster
+from grader.instructor.classroom.similar import Pair
 from grader.problem import Problem, course_root
 from grader.report.words import COMMAND, count, spoken
 
@@ -46,14 +47,14 @@ def properties_of_all(problems: Iterable[Problem]) -> dict:
     return {problem.number: properties_of(problem) for problem in problems}
 
 
-def _similar(out: Path, handed_in: Arrivals, problems: list[Problem]) -> Sequence[overview.Alike]:
+def _similar(out: Path, handed_in: Arrivals, problems: list[Problem]) -> Sequence[Pair]:
     from grader.instructor.classroom.side_by_side import page
     from grader.instructor.classroom.similar import similar
 
     pairs = similar(handed_in, problems)
     if not state.write(out / "similar.html", page(pairs).encode()):
         raise OSError(f"{out / 'similar.html'} cannot be written")
-    return [overview.Alike(pair.one, pair.other, pair.problem, pair.share) for pair in pairs]
+    return pairs
 
 
 def show_changes(changes: Sequence[Change], out: Path, console) -> None:

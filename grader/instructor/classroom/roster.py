@@ -16,13 +16,14 @@ from pathlib import Path
 
 from grader.choose import UsageError
 from grader.instructor.classroom.files import shown
+from grader.instructor.classroom.points import shown as points_shown
+from grader.instructor.classroom.spreadsheet import harmless
 from grader.instructor.classroom.submission import Submission
 
 EXPECTED = """Canvas's gradebook has Student, ID and Section, Moodle's grading worksheet Identifier and Grade, \
 Moodle's list of participants First name and Last name, GitHub Classroom's roster identifier and github_username"""
 TEST_STUDENT = {"student, test", "test student"}
 TRANSLITERATED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
-FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
 OWN_ID = {"canvas": "canvas_id", "moodle": "moodle_id"}
 
 
@@ -129,17 +130,17 @@ class Matched:
         at = self.column(assignment)
         width = len(roster.header)
         kept = list(range(width)) if roster.system != "canvas" else [*range(_last_of_student(roster.header) + 1), *([at] if at is not None else [])]
-        points = {row.at: shown_points(grades[student]) for student, row in self.rows.items() if student in grades}
+        points = {row.at: points_shown(grades[student]) for student, row in self.rows.items() if student in grades}
         lines = [[roster.header[i] for i in kept] + ([assignment] if at is None else [])]
         for row, cells in enumerate(roster.table):
-            line = [_harmless(roster.header[i], cells[i]) for i in kept]
+            line = [_as_text(roster.header[i], cells[i]) for i in kept]
             if at is None:
                 line.append("")
             where = kept.index(at) if at is not None else len(line) - 1
             if row in points:
                 line[where] = points[row]
             elif at is None and maximum is not None and _tells_points(cells):
-                line[where] = shown_points(maximum)
+                line[where] = points_shown(maximum)
             lines.append(line)
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=roster.delimiter, lineterminator="\r\n").writerows(lines)
@@ -320,11 +321,6 @@ def _names(text: str) -> set[str]:
 
 # What is written back.
 
-def shown_points(points: float) -> str:
-    """Points with a decimal point and at most two digits behind it, as both systems read and show them."""
-    return f"{points:.2f}".rstrip("0").rstrip(".")
-
-
 def _above(points: float, limit: str) -> bool:
     try:
         return points > float(limit.replace(",", "."))
@@ -332,7 +328,7 @@ def _above(points: float, limit: str) -> bool:
         return False
 
 
-def _harmless(column: str, cell: str) -> str:
+def _as_text(column: str, cell: str) -> str:
     """A name that a spreadsheet takes for text. Canvas's own way of writing one with `=` is left."""
     name = column in ("Student", "LastName", "FirstName", "Full name", "First name", "Last name", "Surname", "name")
-    return f"'{cell}" if name and FORMULA.match(cell) and not re.fullmatch(r'="[^"]*"', cell) else cell
+    return harmless(cell) if name and not re.fullmatch(r'="[^"]*"', cell) else cell
