@@ -1,6 +1,6 @@
 """Takes memory until there is none.
 
-Verdict: asks for more memory
+Verdict: asks for more memory|still running
 """
 
 def sdpa(q, k, v):
