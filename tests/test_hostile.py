@@ -29,7 +29,7 @@ def exam():
     from grader.instructor.classroom.exam import exam_for
 
     made = exam_for(PROBLEMS[31], SEED)
-    compile_ahead(ROOT, made, 0)
+    compile_ahead(ROOT, made, 10)
     return made
 
 

@@ -24,15 +24,13 @@ def compiled(root: Path) -> Path | None:
 
 
 def compile_ahead(root: Path, exam: Exam, submissions: int, progress: Callable[[str], None] = lambda text: None) -> None:
-    """Compiles what the reference and the right answers in other styles ask for; and the mistakes, where more submissions come than there are of them."""
+    """Compiles what the course's right answers ask for, and what its mistakes ask for: each where more submissions come than there are of them."""
     folder = compiled(root)
     if folder is None or exam.problem.solutions is None:
         return
-    mistakes = [known.name for known in exam.key.mistakes()]
-    for what, texts in (("right", _right(exam)), ("wrong", _wrong(root, exam, mistakes) if submissions > len(mistakes) else [])):
-        texts = list(texts)
+    for what, texts in (("right", [*_right(exam)]), ("wrong", [*_wrong(root, exam)])):
         done = folder / f".{what}-{_shape_of(exam, texts)}"
-        if not texts or done.exists():
+        if submissions <= len(texts) or done.exists():
             continue
         worker = start_worker(exam.problem)
         try:
@@ -53,10 +51,10 @@ def _right(exam: Exam) -> Iterator[bytes]:
         yield path.read_bytes()
 
 
-def _wrong(root: Path, exam: Exam, mistakes: list[str]) -> Iterator[bytes]:
+def _wrong(root: Path, exam: Exam) -> Iterator[bytes]:
     bank = state.digest(course.read(exam.problem.solutions / "mistakes.py"))
-    for name in mistakes:
-        yield STAND_IN.format(root=str(root), number=exam.problem.number, mistake=name).encode() + f"# {bank}\n".encode()
+    for known in exam.key.mistakes():
+        yield STAND_IN.format(root=str(root), number=exam.problem.number, mistake=known.name).encode() + f"# {bank}\n".encode()
 
 
 def _shape_of(exam: Exam, texts: list[bytes]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -163,7 +164,7 @@ def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], h
     def write_down(record: Record) -> None:
         tally.graded += book.record(record)
 
-    _work(root, orders, book.seed, {one.problem for one in missing}, len(missing), jobs(), write_down, tally, console)
+    _work(root, orders, book.seed, Counter(one.problem for one in missing), jobs(), write_down, tally, console)
     if not tally.faults:
         book.next_round()
 
@@ -178,7 +179,7 @@ def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally,
     for seed in dict.fromkeys(grade.under.seed for grade in outdated):         # on the inputs that it had
         mine = [grade for grade in outdated if grade.under.seed == seed]
         jobs = (Job(Wanted(grade.student, grade.problem, grade.digest), book.content(grade.digest) or b"", grade.place) for grade in mine)
-        _work(root, orders, seed, {grade.problem for grade in mine}, len(mine), jobs, lambda record: book.record(record, proposed=True), tally, console)
+        _work(root, orders, seed, Counter(grade.problem for grade in mine), jobs, lambda record: book.record(record, proposed=True), tally, console)
     show_changes(changes(book, grading, properties_of_all(orders.problems)), orders.out, console)
 
 
@@ -191,16 +192,16 @@ def _outdated(book: Gradebook, problems: list[Problem]) -> list[Grade]:
     return book.outdated(lambda grade: digest(grade.problem, grade.under.seed) if grade.problem in by_number else None, course_version())
 
 
-def _work(root: Path, orders: Orders, seed: int, numbers: set[int], total: int, jobs: Iterable, write_down: Callable, tally: Tally, console) -> None:
-    """Has the jobs done, and writes each verdict down as it comes."""
+def _work(root: Path, orders: Orders, seed: int, wanted: Counter[int], jobs: Iterable, write_down: Callable, tally: Tally, console) -> None:
+    """Has the jobs done, and writes each verdict down as it comes. `wanted` says how many there are of each problem."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from grader.instructor.classroom.hands import each_done
 
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
                   disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("getting ready", total=total)
-        hands = _hands(root, orders, seed, numbers, total, lambda text: progress.update(task, description=text))
+        task = progress.add_task("getting ready", total=wanted.total())
+        hands = _hands(root, orders, seed, wanted, lambda text: progress.update(task, description=text))
         tally.missing = hands.missing
         try:
             progress.update(task, description="grading")
@@ -217,7 +218,7 @@ def _work(root: Path, orders: Orders, seed: int, numbers: set[int], total: int, 
             hands.close()
 
 
-def _hands(root: Path, orders: Orders, seed: int, numbers: set[int], total: int, progress: Callable[[str], None]):
+def _hands(root: Path, orders: Orders, seed: int, wanted: Counter[int], progress: Callable[[str], None]):
     """Those who grade, with the exams that they need."""
     from grader.instructor.classroom.compiled import compile_ahead
     from grader.instructor.classroom.exam import exam_for
@@ -225,9 +226,9 @@ def _hands(root: Path, orders: Orders, seed: int, numbers: set[int], total: int,
 
     exams = {}
     for problem in orders.problems:
-        if problem.number in numbers:
+        if problem.number in wanted:
             exams[problem.number] = exam_for(problem, seed, progress)
-            compile_ahead(root, exams[problem.number], total, progress)
+            compile_ahead(root, exams[problem.number], wanted[problem.number], progress)
     if orders.dask:
         from grader.instructor.classroom.cluster import Cluster
 
