@@ -23,8 +23,9 @@ from grader.instructor.classroom.hands import Job
 from grader.problem import CourseError
 from tests import classroom
 from tests.browser import needed
+from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
-from tests.test_hostile import RIGHT, SEED
+from tests.test_hostile import RIGHT
 
 classroom.need_a_sandbox()
 needed("distributed")

@@ -10,6 +10,7 @@ import pytest
 
 from grader.instructor.soak import expectations, told
 from grader.sandbox import Limits
+from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the class run needs Linux")
@@ -19,7 +20,6 @@ HOSTILE = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
 RIGHT = b"import jax\ndef sdpa(q, k, v): return jax.nn.softmax(q @ k.T / q.shape[-1] ** 0.5) @ v\n"
 WAS_HERE = "attention-was-here"
 LIMITS = Limits(cpu=3, wall=8, output=8 << 20, memory=1 << 30, total=60, work=12)
-SEED = (1 << 61) + 12345
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,9 @@ from grader.problem import CourseError
 from grader.sandbox import KEPT_ENVIRONMENT, Process
 from grader.stub import stub_of
 from tests import classroom
+from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
-from tests.test_hostile import RIGHT, SEED
+from tests.test_hostile import RIGHT
 
 classroom.need_a_sandbox()
 
