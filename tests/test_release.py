@@ -70,11 +70,11 @@ def test_nothing_of_a_solution_is_in_it(released):
 
 
 def attempts(number):
-    """A right answer in another style, and the bank's last mistake, by their texts, as a student would hand them in."""
+    """A right answer in another style, and the bank's first mistake, by their texts, as a student would hand them in."""
     problem = PROBLEMS[number]
     yield "right", sorted((problem.solutions / "right").glob("*.py"))[0].read_text(encoding="utf-8")
     reference, mistakes = ((problem.solutions / name).read_text(encoding="utf-8") for name in ("reference.py", "mistakes.py"))
-    name, entry, *_ = edition.bank(mistakes)[-1]
+    name, entry, *_ = edition.bank(mistakes)[0]
     entry = entry or problem.entries[0].name
     wrong = f"{entry} = {name}(right)" if isinstance(problem.entries[0], Module) else f"def {entry}(*arguments, **options):\n    return {name}(right, *arguments, **options)"
     yield name, f"{reference}\nright = {entry}\n{mistakes}\n\n{wrong}\n"
