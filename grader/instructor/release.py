@@ -6,8 +6,10 @@ A file that a student has changed is never written to again. What was written is
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from grader import key as keys
@@ -77,8 +79,10 @@ def release(root: Path, problems: list[Problem], out: Path, console) -> int:
         raise CourseError(f"{faults[0]}: run `python -m grader publish --notebooks` first")
     written = _written(out)
     files = dict(_common(root))
-    for problem in track(problems, "computing the answer keys", console=console, disable=not console.is_terminal, transient=True):
-        files |= dict(_of(root, problem))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:        # each waits for a process
+        parts = pool.map(lambda problem: [*_of(root, problem)], problems)
+        for part in track(parts, "computing the answer keys", total=len(problems), console=console, disable=not console.is_terminal, transient=True):
+            files |= dict(part)
     numbers = sorted({problem.number: problem for problem in [*(discover(out) if (out / "problems").is_dir() else []), *problems]}.values(), key=lambda p: p.number)
     files |= dict(_about(numbers))
     kept = [name for name, content in files.items() if not _write(out, name, content, written)]
