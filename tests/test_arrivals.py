@@ -76,9 +76,9 @@ def folder(tmp_path):
     return made
 
 
-def read(folder, problems=ALL):
+def read(folder, problems=ALL, asked=()):
     """The submissions by student."""
-    found = {one.student: one for one in arrivals(folder, problems)}
+    found = {one.student: one for one in arrivals(folder, problems, asked)}
     return found
 
 
@@ -192,6 +192,8 @@ def test_names_against_content(folder):
     assert found["fay"].trouble == "there is no answer in it: hand in stub.py, or a zip of your problems folder (there is only attention.py)"
     alone = read(folder({"gus/stub.py": b"x = 1\n"}, "one"), [PROBLEMS[31]])["gus"]
     assert pieces_of(alone) == {31: b"x = 1\n"}     # with one problem to hand in there is nothing to guess
+    asked = read(folder({"gus/stub.py": b"def spda(q, k, v):\n    return v\n"}, "asked"), asked=[PROBLEMS[31]])["gus"]
+    assert [*asked.pieces] == [31]                  # nor where one is graded: the verdict tells the wrong name
 
 
 def test_what_belongs_to_no_problem_is_a_note(folder):

@@ -37,14 +37,14 @@ WHOLE = 200_000                                     # files of a download, of al
 DOWNLOADED = re.compile(r".*submissions.*|.+-\d+", re.IGNORECASE)      # what Canvas and Moodle call a download
 
 
-def arrivals(folder: Path, problems: list[Problem]) -> Arrivals:
-    """The submissions in a folder, in order of their names.
+def arrivals(folder: Path, problems: list[Problem], asked: Sequence[Problem] = ()) -> Arrivals:
+    """The submissions in a folder, in order of their names. `asked` are the problems that are graded, if not all.
 
     Raises:
         UsageError: the folder is not one of submissions; the message says what would be right.
     """
     entries, notes = _entries(folder)
-    course = Course(problems)
+    course = Course(problems, [*asked])
     _check(folder, entries, course)
     stack = contextlib.ExitStack()
     try:

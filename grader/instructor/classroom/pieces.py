@@ -31,9 +31,16 @@ SEVERAL = "is one archive too many: hand in one zip of your files"
 
 @dataclass(frozen=True)
 class Course:
-    """What submissions are held against: the problems, what names say of them, and their stubs as they ship."""
+    """What submissions are held against: the problems, what names say of them, and their stubs as they ship. `asked` are those that are graded, if not all."""
 
     problems: list[Problem]
+    asked: list[Problem] = field(default_factory=list)
+
+    @property
+    def only(self) -> set[int]:
+        """The one problem that a stub can be about that says nothing of it, if there is one."""
+        asked = {problem.number for problem in self.asked or self.problems}
+        return asked if len(asked) == 1 else set()
 
     @functools.cached_property
     def topics(self) -> Topics:
@@ -131,7 +138,7 @@ class Work:
             return by_path
         if len(by_name) == 1 and (by_name <= defined or not defined):
             return by_name
-        return defined or ({self.course.problems[0].number} if is_stub and len(self.course.problems) == 1 else set())
+        return defined or (self.course.only if is_stub else set())
 
     def _lesson(self, file: File) -> bool:
         """Whether it is a notebook of the course in its place, which also writes the stub."""

@@ -68,7 +68,7 @@ def run_class(root: Path, orders: Orders, console) -> int:
     if out == inside or out.is_relative_to(inside):
         raise UsageError(f"the results would lie among the submissions: name a folder outside of {orders.submissions}")
     roster = Roster.read(orders.roster) if orders.roster else None
-    handed_in = arrivals(orders.submissions, orders.everything)
+    handed_in = arrivals(orders.submissions, orders.everything, orders.problems)
     _make(orders.out)
     grading = read_grading(orders.out / "grading.toml", orders.problems, orders.everything)
     tally = Tally()
