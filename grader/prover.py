@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import linecache
-import os
 import sys
 
 RECURSION = 10_000
@@ -23,20 +22,17 @@ def main() -> None:
 
 def serve() -> None:
     """Reads one attempt's programs from standard input, and answers on what was standard output."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    from grader import wire
+
+    send = wire.sender()
     requests = sys.stdin.buffer
 
-    from grader import wire
     from grader.sandbox import limit_this_process
     from grader.settings import set_up_jax
 
     set_up_jax()
     from grader import lowering, measure, rebuild  # noqa: F401
     from grader.call import Call
-
-    def send(message, arrays=None):
-        wire.send(answers, message, arrays)
 
     order, _ = wire.receive(requests)
     frames = []

@@ -23,8 +23,9 @@ def main() -> None:
 
 def serve(flax: bool) -> None:
     """Takes orders from standard input until it ends."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    from grader import wire
+
+    send = wire.sender()
     requests = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdout.reconfigure(line_buffering=True)
@@ -33,19 +34,12 @@ def serve(flax: bool) -> None:
 
     on_request_tell_where()
 
-    from grader import wire
     from grader.settings import keep_compiled, set_up_jax
 
     set_up_jax()
     if flax:
         from flax import nnx  # noqa: F401
     import grader.evaluate  # noqa: F401
-
-    def send(message, arrays=None):
-        try:
-            wire.send(answers, message, arrays)
-        except BrokenPipeError:                 # whoever asked has seen enough
-            os._exit(1)
 
     limited = False
     while (request := wire.receive(requests)) is not None:

@@ -6,16 +6,15 @@ A file that a student has changed is never written to again. What was written is
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from grader import key as keys
 from grader import state
 from grader.answers import Answers, source_of
 from grader.call import calls_for
+from grader.instructor.on_all_cores import on_all_cores
 from grader.instructor.publish import stale
 from grader.problem import CourseError, Problem, discover
 
@@ -69,8 +68,6 @@ def release(root: Path, problems: list[Problem], out: Path, console) -> int:
     Raises:
         CourseError: a half or a notebook is missing or out of date, or `out` holds something else.
     """
-    from rich.progress import track
-
     without = [problem.name for problem in problems if problem.solutions is None]
     if without:
         raise CourseError(f"without solutions/{without[0]}/ there is no answer key to release")
@@ -79,10 +76,8 @@ def release(root: Path, problems: list[Problem], out: Path, console) -> int:
         raise CourseError(f"{faults[0]}: run `python -m grader publish --notebooks` first")
     written = _written(out)
     files = dict(_common(root))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:        # each waits for a process
-        parts = pool.map(lambda problem: [*_of(root, problem)], problems)
-        for part in track(parts, "computing the answer keys", total=len(problems), console=console, disable=not console.is_terminal, transient=True):
-            files |= dict(part)
+    for part in on_all_cores(lambda problem: dict(_of(root, problem)), problems, "computing the answer keys", console):
+        files |= part
     numbers = sorted({problem.number: problem for problem in [*(discover(out) if (out / "problems").is_dir() else []), *problems]}.values(), key=lambda p: p.number)
     files |= dict(_about(numbers))
     kept = [name for name, content in files.items() if not _write(out, name, content, written)]

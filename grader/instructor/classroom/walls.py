@@ -19,6 +19,7 @@ from pathlib import Path
 from grader.choose import UsageError
 from grader.instructor.classroom.forkserver import Forked, ForkServer
 from grader.instructor.classroom.room import Bounds, Room, Walls, order_for, readable
+from grader.instructor.classroom.trial import ELSEWHERE
 from grader.problem import CourseError
 from grader.sandbox import ROOT
 
@@ -43,13 +44,15 @@ class Survey:
 
 def survey(server: ForkServer, hidden: Collection[Path], cache: Path | None = None) -> Survey:
     """Opens a room with the best walls there are, and tries each limit in it."""
-    namespaces, shut = _has_namespaces(), closed(cache)
-    best = Walls(namespaces=namespaces, landlock=_has_landlock(), own_user=os.geteuid() == 0 and not namespaces and not shut, hidden=tuple(hidden), cache=cache)
+    namespaces = _has_namespaces()
+    needs_a_user = os.geteuid() == 0 and not namespaces
+    shut = closed(cache) if needs_a_user else None
+    best = Walls(namespaces=namespaces, landlock=_has_landlock(), own_user=needs_a_user and not shut, hidden=tuple(hidden), cache=cache)
     if not best.namespaces and not best.landlock:
         return Survey(best, dict.fromkeys(LIMITS, "neither bubblewrap's namespaces nor Landlock can be had here"))
     missing = _tried(server, best)
     if not best.namespaces:
-        why = _why_no_namespaces() + (f"; a user of its own cannot read what is in {shut}" if shut and os.geteuid() == 0 else "")
+        why = _why_no_namespaces() + (f"; a user of its own cannot read what is in {shut}" if shut else "")
         missing = {name: f"{told} ({why})" for name, told in missing.items()}
     return Survey(best, missing)
 
@@ -98,7 +101,7 @@ def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
         forked.clear()
         if {*told} != {*LIMITS}:
             raise CourseError(f"the limits could not be tried: {said.splitlines()[-1] if said else 'the room is empty'}")
-        seen = [folder for folder in ("/", "/tmp", "/var/tmp", "/dev/shm", "/run", "/root", "/home", str(ROOT / "grader")) if (Path(folder) / token).exists()]
+        seen = [folder for folder in (*ELSEWHERE, str(ROOT / "grader")) if (Path(folder) / token).exists()]
         for folder in seen:
             (Path(folder) / token).unlink(missing_ok=True)
         if seen:
