@@ -7,7 +7,7 @@ import re
 
 from grader.call import Call
 from grader.sandbox import Ended, Process
-from grader.verdict import Outcome
+from grader.verdict import MOST, Outcome, cut
 from grader.wire import plain
 
 
@@ -27,6 +27,7 @@ class Attempt:
 def listen(worker: Process, source: str, calls: list[Call], last: bool) -> Attempt:
     """Student code can write into the channel too: what no worker would send ends the run, and more of it than a worker would."""
     outcomes, messages, stage, carried, left = {}, {}, None, {}, 4 * len(calls) + 100
+    asked = {call.id: call for call in calls}
     frames = worker.frames(last)
     while True:
         try:
@@ -36,13 +37,13 @@ def listen(worker: Process, source: str, calls: list[Call], last: bool) -> Attem
         left -= 1
         try:
             if "started" in message:
-                stage = (str(message["started"][0]), int(message["started"][1]))
+                stage = (cut(message["started"][0]), int(message["started"][1]))
             elif "outcome" in message and message["outcome"] not in outcomes:
-                outcomes[int(message["outcome"])] = Outcome.from_wire(message, arrays)
+                outcomes[message["outcome"]] = _outcome(asked[message["outcome"]], message, arrays)
             elif "carried" in message and message["carried"] not in carried:
-                carried[int(message["carried"])] = message, arrays
+                carried[asked[message["carried"]].id] = message, arrays
             elif "found" in message and not messages:
-                messages["found"] = {str(name): _found(found) for name, found in message["found"].items()}
+                messages["found"] = {cut(name): _found(found) for name, found in message["found"].items()}
             elif "import failed" in message and not messages:
                 messages["import failed"] = Outcome(failure=Outcome.from_wire({"failure": message["import failed"]["failure"]}, {}).failure)
             elif message != {"done": True}:
@@ -54,13 +55,21 @@ def listen(worker: Process, source: str, calls: list[Call], last: bool) -> Attem
             return Attempt(outcomes, messages, stage, Ended("forged"), prints=_prints(worker.prints, calls))
 
 
+def _outcome(call: Call, message, arrays) -> Outcome:
+    """What a call gave. Only a claim about a program is answered by facts, which may say that they are lacking."""
+    outcome = Outcome.from_wire(message, arrays)
+    if isinstance(outcome.structure, list) and outcome.structure[0] == "facts" and call.transform != "proof":
+        raise ValueError("facts of a call that asks for none")
+    return outcome
+
+
 def _found(found: dict) -> dict:
     """What a worker says stands under a name, in the types that it has to have."""
     if "missing" in found:
-        return {"missing": [str(name) for name in found["missing"]]}
+        return {"missing": [cut(name) for name in found["missing"][:MOST]]}
     if "not callable" in found:
-        return {"not callable": str(found["not callable"])}
-    parameters = {"parameters": [(str(name), str(kind), bool(default)) for name, kind, default in found["parameters"]]} if "parameters" in found else {}
+        return {"not callable": cut(found["not callable"])}
+    parameters = {"parameters": [(cut(name), cut(kind), bool(default)) for name, kind, default in found["parameters"][:MOST]]} if "parameters" in found else {}
     return {"callable": bool(found["callable"]), **parameters}
 
 

@@ -23,7 +23,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from grader import transforms
 from grader.call import Call
 from grader.target import ModuleTarget, target_for
-from grader.verdict import Failure, Outcome
+from grader.verdict import Failure, Outcome, cut
 
 
 LARGEST = 1 << 28               # bytes of one returned array
@@ -194,8 +194,8 @@ class Evaluation:
         if not self.carry:
             return Outcome(["facts", measure.of_program(self.programs[key], call, self.path)])
         if key not in self.carried:
-            self.carried.add(key)
             self.carry(call, self.programs[key])
+            self.carried.add(key)
         return Outcome(["facts", {}])
 
     def _finished(self, flat, structure) -> Outcome:
@@ -309,7 +309,7 @@ def describe(value) -> Outcome:
         if isinstance(item, (tuple, list)):
             return ["tuple" if isinstance(item, tuple) else "list", [visit(part, f"{path}[{i}]") for i, part in enumerate(item)]]
         if isinstance(item, dict):
-            return ["dict", [[str(key), visit(part, f"{path}.{key}" if path else str(key))] for key, part in item.items()]]
-        return f"{type(item).__module__}.{type(item).__qualname__} object".removeprefix("builtins.")
+            return ["dict", [[key, visit(part, f"{path}.{key}" if path else key)] for key, part in ((cut(key), part) for key, part in item.items())]]
+        return f"{cut(type(item).__module__)}.{cut(type(item).__qualname__)} object".removeprefix("builtins.")
 
     return Outcome(structure=visit(value, ""), leaves=leaves)

@@ -38,6 +38,7 @@ TRACER_ERRORS = {
 
 RETRACED = "What changes from call to call must be an array, not a Python value: a counter kept on the module or in a global forces a new trace."
 LONGEST = 400                                   # letters of what an exception says
+MOST_NAMES, MOST_ROWS = 12, 60                  # of what is listed
 
 
 def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
@@ -82,6 +83,8 @@ def explain_ended(ended: Ended) -> tuple[str, str]:
         return f"{where} was still running after {ended.detail} seconds without a result, and was stopped", "Look for a loop whose condition never becomes false, or for something that waits."
     if ended.how == "memory":
         return f"{where} took more memory than the grader gives, and the process was ended", "Look for an array whose shape is a product of values, or a list that grows without end."
+    if ended.how == "results":
+        return f"it gave back more than {ended.detail} in all", "The cases are small: look for an array whose shape is a product of sizes."
     if ended.how == "flood":
         return f"it printed {ended.detail} and went on, and was stopped", "Look for a `print` in a loop that does not end."
     if ended.how == "forged":
@@ -198,7 +201,7 @@ def _words(structure) -> str:
     if isinstance(structure, str):
         return {"array": "an array", "None": "None"}.get(structure, f"a {structure}")
     kind, parts = structure[0], structure[1]
-    names = ", ".join(name for name, _ in parts) if kind == "dict" else ""
+    names = ", ".join(name for name, _ in parts[:MOST_NAMES]) + ", …" * (len(parts) > MOST_NAMES) if kind == "dict" else ""
     return f"a {kind} with {names}" if names else f"a {kind} of {len(parts)}"
 
 
@@ -219,4 +222,4 @@ def _variables(expected, came) -> str:
             rows.append(f"+ {name:<{width}}  {told(mine[name])} is not in the contract")
         elif right[name] != mine[name]:
             rows.append(f"! {name:<{width}}  {told(mine[name])}, expected {told(right[name])}")
-    return "\n".join(rows)
+    return "\n".join([*rows[:MOST_ROWS], *([f"… and {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else [])])

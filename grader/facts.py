@@ -125,7 +125,7 @@ def _heard(prover: Process, groups: list[list[Call]], attempt: Attempt) -> dict[
 
 def _filled(told: Outcome, arrays: dict) -> Outcome:
     """The outputs of a program in the containers that the worker told of, which show in no program."""
-    leaves = leaf_paths(told.structure)
+    leaves = [*leaf_paths(told.structure)]
     if len(leaves) != len(arrays):
         raise _Forged
     return Outcome(told.structure, {leaf: arrays[str(number)] for number, leaf in enumerate(leaves)})

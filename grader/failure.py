@@ -5,10 +5,8 @@ from __future__ import annotations
 import linecache
 import traceback
 
-from grader.verdict import Failure
+from grader.verdict import LONGEST, MOST, Failure
 
-LONGEST = 4000
-MOST_LINES = 20
 
 
 def failure_of(error: BaseException, path: str) -> Failure:
@@ -16,8 +14,8 @@ def failure_of(error: BaseException, path: str) -> Failure:
     frames = traceback.extract_tb(error.__traceback__) if error.__traceback__ else []
     lines = [(frame.lineno or 0, frame.name, (frame.line or linecache.getline(path, frame.lineno or 0)).strip())
              for frame in frames if frame.filename == path]
-    if len(lines) > MOST_LINES:
-        lines = lines[:MOST_LINES // 2] + lines[-MOST_LINES // 2:]
+    if len(lines) > MOST:
+        lines = lines[:MOST // 2] + lines[-MOST // 2:]
     if isinstance(error, SyntaxError) and error.filename == path:
         lines = [(error.lineno or 0, "", (error.text or "").rstrip())]
     try:

@@ -106,7 +106,7 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
             findings.append(Finding(call.check, Status.PASSED, inputs=inputs))
             continue
         broken[call.id] = True
-        if mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch" and findings[0].status == Status.FAILED:
+        if mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch" and findings and findings[0].status == Status.FAILED:
             findings.append(Finding(call.check, Status.UNCHECKED, "the parameters have to be mended first", inputs=inputs))
             continue
         if call.check.kind == "again" and any(finding.status == Status.FAILED for finding in findings):
@@ -189,9 +189,9 @@ def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, f
     try:
         for call, output in zip(group[1:], outputs[1:]):
             rows.append(np.atleast_1d(relation.broken(group[0].arrays, outputs[0], call.variant, call.arrays, output)))
-    except (ValueError, IndexError, TypeError):         # an output of another shape
+        wrong = np.stack(rows)
+    except (ValueError, IndexError, TypeError, MemoryError):    # an output of another shape
         return Finding(check, missed, "the outputs of this property do not have the expected shape", inputs=inputs)
-    wrong = np.stack(rows)
     if not wrong.any():
         return Finding(check, Status.PASSED, inputs=inputs)
     label = group[1 + int(np.argmax(wrong.reshape(len(wrong), -1).any(1)))].variant

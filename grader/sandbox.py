@@ -28,19 +28,20 @@ interrupted = threading.Event()                 # set by Ctrl-C, since its excep
 @dataclass(frozen=True)
 class Limits:
     """`cpu` and `wall` seconds bound the time between two signs of life, `total` and `work` the time and the processor time of all of it; `memory` bytes come on
-    top of what JAX itself takes."""
+    top of what JAX itself takes; `sent` bytes are what may come back."""
 
     cpu: float = 8.0
     wall: float = 30.0
     memory: int = 4 << 30
     output: int = 32 << 20
+    sent: int = 1 << 30
     total: float = float("inf")
     work: float = float("inf")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: finished, timeout, memory, flood, forged, exit or signal, with what is known of it."""
+    """How a process ended: finished, timeout, memory, flood, results, forged, exit or signal, with what is known of it."""
 
     how: str
     detail: str = ""
@@ -90,14 +91,14 @@ class Process:
         self.process, self.limits, self.watched_file = child, limits, watched_file
         self._frames: queue.Queue = queue.Queue()
         self._head, self._tail, self._printed = bytearray(), bytearray(), 0
-        self._garbled = False
+        self._garbled, self._left = False, limits.sent
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read_frames, self._read_prints)]
         for thread in self._threads:
             thread.start()
 
     def send(self, frames: list[tuple], last: bool = True) -> None:
         """Sends the frames in the background: the process may still be importing. After the `last` ones it finds the end of its input."""
-        self._head, self._tail, self._printed = bytearray(), bytearray(), 0
+        self._head, self._tail, self._printed, self._left = bytearray(), bytearray(), 0, self.limits.sent
 
         def write():
             from grader import wire             # here and below: NumPy is imported while the process already starts
@@ -169,7 +170,7 @@ class Process:
         from grader import wire
 
         try:
-            while (frame := wire.receive(self.process.stdout)) is not None:
+            while (frame := wire.receive(self.process.stdout, self._may_send)) is not None:
                 self._frames.put((wire.plain(frame[0]), wire.plain(frame[1])))
         except (wire.WireError, RecursionError):
             self._garbled = True
@@ -177,6 +178,10 @@ class Process:
             pass
         self.process.stdout.close()
         self._frames.put(None)
+
+    def _may_send(self, size: int) -> bool:
+        self._left -= size
+        return self._left >= 0
 
     def _read_prints(self):
         try:
@@ -200,10 +205,13 @@ class Process:
         return stuck_line(self.prints, self.watched_file)
 
     def _how_it_ended(self) -> Ended:
+        too_much = Ended("results", f"{self.limits.sent >> 20} MB")
         try:
             code = self.process.wait(0.5 if self._garbled else 5)
         except subprocess.TimeoutExpired:
-            return Ended("forged")
+            return Ended("forged") if self._left >= 0 else too_much
+        if self._left < 0:
+            return too_much
         if self._garbled and code >= 0:
             return Ended("forged")
         line = stuck_line(self.prints, self.watched_file)

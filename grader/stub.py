@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import io
 import time
 import tokenize
@@ -15,6 +16,7 @@ from grader.problem import CourseError, Problem, read
 from grader.verdict import Check, Finding, Status
 
 IMPORT = Check("", "import")
+NO_TEXT = ("punycode", "idna", "undefined")     # codecs that Python has for other things; some take minutes for a file
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ def stub_of(problem: Problem, path: Path, content: bytes) -> Stub:
                                                    advice=f"Open {shown} and fill in the TODO; `python -m grader lesson {problem.number}` shows the lesson."))
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        if codecs.lookup(encoding).name in NO_TEXT:
+            raise LookupError(encoding)
         source = io.TextIOWrapper(io.BytesIO(content), encoding).read()
-    except (SyntaxError, UnicodeDecodeError, LookupError):
+    except (SyntaxError, ValueError, LookupError):
         return Stub(path, content, trouble=_trouble(f"{shown} is not text in UTF-8, and its first lines name no other encoding",
                                                     "Save it as UTF-8, or write `# -*- coding: latin-1 -*-` (or what it is) into its first line."))
     try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:               # an untouched stub gets its verdict without NumPy
     import numpy as np
+
+
+LONGEST, MOST, DEEPEST = 4000, 20, 100           # characters of a text, lines of a traceback, containers in each other: what a process may say of an outcome
 
 
 class Status(str, enum.Enum):
@@ -54,29 +58,53 @@ class Outcome:
     def from_wire(cls, message, arrays) -> Outcome:
         if "failure" in message:
             type_, bases, text, lines = message["failure"]
-            return cls(failure=Failure(str(type_), tuple(map(str, bases)), str(text),
-                                       tuple((int(number), str(function), str(source)) for number, function, source in lines)))
-        if {*leaf_paths(message["structure"])} != {*arrays}:
+            return cls(failure=Failure(cut(type_), tuple(map(cut, bases[:MOST])), cut(text, LONGEST),
+                                       tuple((int(number), cut(function), cut(source)) for number, function, source in lines[:MOST])))
+        left = {*arrays}
+        for path in leaf_paths(message["structure"]):
+            left.remove(path)                       # KeyError: one that is not there, or twice
+        if left:
             raise ValueError("the structure and the arrays do not fit together")
         return cls(message["structure"], arrays)
 
 
-def leaf_paths(structure, path: str = "") -> list[str]:
+def cut(text, longest: int = 200) -> str:
+    """What a process said, no longer than anybody reads."""
+    return str(text)[:longest]
+
+
+def leaf_paths(structure, path: str = "", depth: int = 0) -> Iterator[str]:
     """The paths of the arrays in a structure, in its order; ValueError when it is none."""
-    if isinstance(structure, str):
-        return [path] if structure == "array" else []
+    if isinstance(structure, str) and len(structure) <= LONGEST:
+        if structure == "array":
+            yield path
+        return
+    if not isinstance(structure, (list, tuple)) or len(structure) != 2 or depth > DEEPEST:
+        raise ValueError("no structure")
     kind, parts = structure
+    if kind == "facts":
+        if not isinstance(parts, dict) or not _is_plain(parts):
+            raise ValueError("no facts")
+        return
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError("no parts")
     if kind == "variables":
-        if all(len(part) == 4 and all(isinstance(part[i], str) for i in (0, 1, 3)) and all(isinstance(n, int) for n in part[2]) for part in parts):
-            return []
-    elif kind == "facts":
-        if isinstance(parts, dict) and _is_plain(parts):
-            return []
+        if not all(len(part) == 4 and all(_is_name(part[i]) for i in (0, 1, 3)) and all(isinstance(n, int) for n in part[2]) for part in parts):
+            raise ValueError("no variables")
     elif kind == "dict":
-        return [leaf for name, part in parts for leaf in leaf_paths(part, f"{path}.{name}" if path else name)]
+        for name, part in parts:
+            if not _is_name(name):
+                raise ValueError("no name")
+            yield from leaf_paths(part, f"{path}.{name}" if path else name, depth + 1)
     elif kind in ("tuple", "list"):
-        return [leaf for i, part in enumerate(parts) for leaf in leaf_paths(part, f"{path}[{i}]")]
-    raise ValueError(f"no structure: {kind!r}")
+        for i, part in enumerate(parts):
+            yield from leaf_paths(part, f"{path}[{i}]", depth + 1)
+    else:
+        raise ValueError(f"no structure: {kind!r}")
+
+
+def _is_name(name) -> bool:
+    return isinstance(name, str) and len(name) <= LONGEST
 
 
 def _is_plain(value) -> bool:

@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-LIMIT = 1 << 30
+BODY, HEADER = 1 << 30, 64 << 20                # bytes
+AS_OBJECTS = 8                                  # what a header takes once it is read, in its own bytes
 DTYPES = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
           "float16", "float32", "float64", "complex64", "complex128"}
 
@@ -68,15 +69,22 @@ def plain(value):
     return {plain(name): plain(part) for name, part in value.items()} if isinstance(value, dict) else value
 
 
-def receive(stream: BinaryIO):
-    """The next `(message, arrays)`, or None at the end of the stream."""
+def _count(shape) -> int:
+    """How many elements; no number on the way is longer than a few words, whatever the shape says."""
+    if not isinstance(shape, list) or len(shape) > 64 or any(type(size) is not int or not 0 <= size <= BODY for size in shape):
+        raise ValueError("a shape that no array has")
+    return math.prod(shape)
+
+
+def receive(stream: BinaryIO, may_send: Callable[[int], bool] = lambda size: True):
+    """The next `(message, arrays)`, or None at the end of the stream. `may_send` is asked before that many bytes are taken in."""
     prefix = stream.read(16)
     if not prefix:
         return None
     if len(prefix) < 16:
         raise WireError("a frame broke off")
     header_size, body_size = struct.unpack("<QQ", prefix)
-    if header_size > LIMIT or body_size > LIMIT:
+    if header_size > HEADER or body_size > BODY or not may_send(AS_OBJECTS * header_size + body_size):
         raise WireError("a frame is too large")
     header, body = stream.read(header_size), stream.read(body_size)
     if len(header) < header_size or len(body) < body_size:
@@ -86,9 +94,9 @@ def receive(stream: BinaryIO):
         arrays, at = {}, 0
         for name, dtype, shape in table:
             kind = dtype_of(dtype)
-            if not isinstance(name, str) or any(type(size) is not int or size < 0 for size in shape):
-                raise ValueError(f"no array: {name!r} {shape!r}")
-            count = math.prod(shape)
+            if not isinstance(name, str):
+                raise ValueError(f"no name: {name!r}")
+            count = _count(shape)
             arrays[name] = np.frombuffer(body, kind, count, at).reshape(shape)
             at += count * kind.itemsize
         if at != len(body):

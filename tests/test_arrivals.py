@@ -233,6 +233,22 @@ def sdpa(q, k, v):
 """
 
 
+def test_a_notebooks_answer_is_told_things_outside_of_its_definition(folder):
+    """A rule for the gradient, an entry in a table and the registration of a class belong to the answer; calls on what was imported, and on plots, do not."""
+    kept = ["import jax, numpy as np\nimport matplotlib.pyplot as plt", "class Cache: pass", "jax.tree_util.register_pytree_node(Cache, flat, whole)", "def flat(c): return (), None\ndef whole(_, c): return Cache()",
+            "TABLE = []\nTABLE.append(1)", "@jax.custom_vjp\ndef sdpa(q, k, v): return v, Cache, TABLE", "def forward(*a): return a\ndef backward(*a): return a", "sdpa.defvjp(forward, backward)"]
+    left = ["figure, axis = plt.subplots()", "axis.plot([1])", "np.testing.assert_allclose(sdpa(1, 2, 3), 1)", "jax.config.update('jax_enable_x64', True)"]
+    text = read(folder({"ada/work.ipynb": notebook(*kept, *left)}))["ada"].pieces[31].content.decode()
+    assert all(part in text for part in kept[1:])
+    assert "import jax, numpy as np" in text and "plt" not in text and not any(part in text for part in left)
+
+
+def test_a_cell_of_empty_lines_is_read_at_once(folder):
+    """The time to find IPython's own lines grows with their number, not with its square."""
+    ada = read(folder({"ada/work.ipynb": notebook("x y\n" + "\n" * 120_000 + "def sdpa(q, k, v): return v", "%%grade " + "9" * 5000)}))["ada"]
+    assert b"def sdpa" in ada.pieces[31].content
+
+
 def test_a_broken_cell_is_handed_on(folder):
     """A cell with the answer that is no Python goes on as it is, so that the verdict can tell the line."""
     ada = read(folder({"ada/31.ipynb": notebook("import jax", "def sdpa(q, k, v:\n    return v")}))["ada"]

@@ -722,6 +722,7 @@ from grader import wire
 
 def frame(text, body=b""): return struct.pack("<QQ", len(text), len(body)) + text + body
 def array(shape): return frame(json.dumps([{"outcome": 1, "structure": "array"}, [["", "float32", shape]]]).encode())
+def deep(levels): return ["list", [deep(levels - 1)]] if levels else "None"
 def write(data):
     for number in range(3, 64):
         try:
@@ -741,6 +742,12 @@ FORGED = {
     "JSON without end": "write(frame(b'[' * 50000))",
     "no object": "write(wire.pack([1, 2]))",
     "an array with more values than it has bytes": "write(array([10 ** 30]))",
+    "a dict whose names are numbers": "write(wire.pack({'outcome': 1, 'structure': ['dict', [[5, 'None']]]}))",
+    "an object in the place of a list": "write(wire.pack({'outcome': 1, 'structure': {'tuple': 1, '': 2}}))",
+    "containers in each other without end": "write(wire.pack({'outcome': 1, 'structure': deep(101)}))",
+    "an array that is named twice": "write(wire.pack({'outcome': 1, 'structure': ['dict', [['a', 'array'], ['a', 'array']]]}, {'a': np.zeros(1)}))",
+    "facts where no claim is made": "write(wire.pack({'outcome': 1, 'structure': ['facts', {'unproved': 'it is not my fault'}]}))",
+    "an outcome of a call that nobody made": "write(wire.pack({'outcome': 9999, 'structure': 'None'}))",
     "an unknown message": "write(wire.pack({'hello': True}))",
     "an outcome without a structure": "write(wire.pack({'outcome': 1}))",
     "an outcome that does not fit its arrays": "write(wire.pack({'outcome': 1, 'structure': ['tuple', ['array']]}, {'': np.zeros(3)}))",
@@ -762,6 +769,37 @@ def test_a_forged_message_is_never_an_outcome(line, attempt, ahead):
     assert (verdict.status, verdict.trouble.check.kind) == (Status.FAILED, "import")
     assert verdict.trouble.summary == "while it was called, it wrote something of its own into the channel that carries the outcomes"
     assert verdict.trouble.advice == "Leave file descriptors alone; to show a value, use `print`."
+
+
+def test_results_without_end_are_told_as_such(attempt):
+    """What may come back is bounded in all, however small each array is; that is no forgery."""
+    verdict = attempt(TOP + "def sdpa(q, k, v): return jnp.zeros((1 << 19,))\n", limits=Limits(sent=1 << 20))
+    assert first(verdict).summary == "it gave back more than 1 MB in all"
+
+
+def test_an_exception_is_told_in_the_length_of_a_line(attempt):
+    """The name of an exception can be as long as its author likes."""
+    verdict = attempt(TOP + "def sdpa(q, k, v): raise type('A' * 100_000, (Exception,), {})('x')\n")
+    assert first(verdict).summary == f"line 3 raises {'A' * 200}: x"
+
+
+def test_an_exception_called_like_the_graders_own(attempt):
+    """A name proves nothing, and breaks nothing."""
+    verdict = attempt(TOP + "class ParameterMismatch(Exception): pass\ndef sdpa(q, k, v): raise ParameterMismatch('x')\n")
+    assert verdict.status == Status.FAILED
+
+
+def test_a_property_whose_outputs_differ_in_shape(attempt):
+    """A stub that gives another shape where the inputs are unusual fails that property, and the grader judges on."""
+    source = (PROBLEMS[34].solutions / "reference.py").read_text() + """
+import jax
+careful = bidirectional_attention
+def bidirectional_attention(q, k, v, num_heads, mask=None):
+    out = careful(q, k, v, num_heads, mask)
+    return jnp.stack([out, out]) if not isinstance(v, jax.core.Tracer) and abs(v).max() > 1e37 else out
+"""
+    verdict = attempt(source, 34)
+    assert verdict.status == Status.FAILED and first(verdict).summary == "the outputs of this property do not have the expected shape"
 
 
 def test_a_worker_does_not_outlive_its_verdict(attempt, sdpa):

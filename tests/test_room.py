@@ -134,8 +134,9 @@ def look(exam, server, survey):
 # From inside.
 
 def test_what_can_be_seen(look, kept, survey):
-    """Python, JAX and the grader can be read; solutions, keys, the gradebook, other submissions, tests, and what is in home and /tmp cannot."""
+    """Python, JAX and the grader can be read; solutions, keys, the gradebook, other submissions, tests, the names of compiled programs, and what is in home and /tmp cannot."""
     secret = [ROOT / "solutions", ROOT / "tests", ROOT / "problems", ROOT / ".git", ROOT / ".grader/keys", kept / "results", kept / "submissions", Path.home(), "/tmp", "/var", "/etc/passwd"]
+    secret += [kept / "cache"]
     files = [kept / "results/gradebook.sqlite", kept / "submissions/eve/31.py", ROOT / "solutions/31_sdpa/reference.py", ROOT / "solutions/31_sdpa/unseen.py"]
     found = look(f"""
         for path in {[*map(str, secret)]!r}:

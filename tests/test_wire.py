@@ -85,11 +85,21 @@ def test_a_frame_cut_anywhere_is_refused(length):
         received(WHOLE[:length])
 
 
-@pytest.mark.parametrize("size", [(wire.LIMIT + 1, 0), (0, wire.LIMIT + 1), (2 ** 64 - 1, 2 ** 64 - 1)])
+@pytest.mark.parametrize("size", [(wire.HEADER + 1, 0), (0, wire.BODY + 1), (2 ** 64 - 1, 2 ** 64 - 1)])
 def test_an_announced_size_beyond_the_limit_is_refused(size):
     """A frame that announces more than the limit is refused before a byte of it is read."""
     with pytest.raises(wire.WireError, match="too large"):
         received(struct.pack("<QQ", *size))
+
+
+def test_no_more_is_taken_in_than_may_be_sent():
+    """Who receives says how much may come; a header counts several times, as what it becomes."""
+    whole = wire.pack({"said": "x"}, {"a": np.zeros(100, np.int8)})
+    header, asked = len(whole) - 16 - 100, []
+    wire.receive(io.BytesIO(whole), lambda size: asked.append(size) or True)
+    assert asked == [header * wire.AS_OBJECTS + 100]
+    with pytest.raises(wire.WireError, match="too large"):
+        wire.receive(io.BytesIO(whole), lambda size: False)
 
 
 MALFORMED = {
@@ -112,6 +122,8 @@ MALFORMED = {
     "a size that is a bool": [{}, [["a", "int8", [True, 2]]]],
     "a size beyond every machine": [{}, [["a", "int8", [1 << 70]]]],
     "sizes beyond every machine, yet empty": [{}, [["a", "int8", [1 << 70, 0]]]],
+    "so many sizes that their product would take a minute": b'[{}, [["a", "int8", [' + b", ".join([b"9" * 4299] * 1000) + b"]]]]",
+    "more sizes than an array has": [{}, [["a", "int8", [1] * 65]]],
     "no shape": [{}, [["a", "int8", None]]],
     "more than the body holds": [{}, [["a", "int8", [3]]]],
     "less than the body holds": [{}, [["a", "int8", [1]]]],

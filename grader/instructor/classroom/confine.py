@@ -32,9 +32,9 @@ def enter(spaces: list[int], entrances: list[int]) -> None:
             raise OSError(number, f"the room cannot be entered: {os.strerror(number)}")
 
 
-def settle(*, readable: list[str], scratch: str, landlock: bool, inside: bool, user: int | None, cpu: int, disk: int,
+def settle(*, readable: list[str], by_name: list[str], scratch: str, landlock: bool, inside: bool, user: int | None, cpu: int, disk: int,
            processes: int | None) -> None:
-    """Gives up everything but reading `readable` and writing `scratch`. `inside` says that the process is in a room's namespaces; `user` is whom to become."""
+    """Gives up everything but reading `readable`, opening what it knows the name of in `by_name`, and writing `scratch`. `inside` says that the process is in a room's namespaces; `user` is whom to become."""
     os.setsid()
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
@@ -54,10 +54,10 @@ def settle(*, readable: list[str], scratch: str, landlock: bool, inside: bool, u
     if libc.capset(header, nothing):
         raise OSError(ctypes.get_errno(), "capabilities cannot be given up")
     if landlock:
-        _fence(readable, scratch, inside)
+        _fence(readable, by_name, scratch, inside)
 
 
-def _fence(readable: list[str], scratch: str, inside: bool) -> None:
+def _fence(readable: list[str], by_name: list[str], scratch: str, inside: bool) -> None:
     from landlockpy import AccessFS, AccessNet, Ruleset, Scope
 
     read = AccessFS.READ_FILE | AccessFS.READ_DIR | AccessFS.EXECUTE
@@ -67,6 +67,8 @@ def _fence(readable: list[str], scratch: str, inside: bool) -> None:
         for path in [*readable, *about]:
             with contextlib.suppress(OSError):
                 rules.allow_path(path, read if Path(path).is_dir() else AccessFS.READ_FILE | AccessFS.EXECUTE)
+        for path in by_name:
+            rules.allow_path(path, AccessFS.READ_FILE)
         for path in DEVICES:
             with contextlib.suppress(OSError):
                 rules.allow_path(path, AccessFS.READ_FILE | AccessFS.WRITE_FILE)

@@ -84,6 +84,8 @@ def each_done(hands, jobs: Iterable[Job]) -> Iterator[tuple[Job, Record | Course
                     yield job, future.result()
                 except CourseError as error:
                     yield job, error
+                except Exception as error:      # whatever one file brings about costs no other student anything
+                    yield job, CourseError(f"the grader failed on it: {type(error).__name__}: {str(error)[:200]}")
     finally:
         for future in under_way:
             future.cancel()

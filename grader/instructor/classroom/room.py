@@ -54,7 +54,8 @@ class Bounds:
 class Walls:
     """What this machine has to keep a submission in: bubblewrap's namespaces, Landlock, a user of its own (for root, where there are no namespaces).
 
-    `hidden` are folders that no submission may see, whatever else is seen; `cache` holds compiled programs that it may read.
+    `hidden` are folders that no submission may see, whatever else is seen. `cache` holds compiled programs, each under a name that only who has the very program
+    can compute: a submission may open them and may not list them, or it could run the reference's.
     """
 
     namespaces: bool = False
@@ -138,8 +139,8 @@ def order_for(room: Room, do: str, flax: bool = False) -> dict:
     """What the fork server is asked to do in a room: "work" as a worker, "prove" as a prover, or "try" its limits."""
     walls, bounds = room.walls, room.bounds
     return dict(do=do, flax=flax, confine=dict(
-        readable=[str(path) for path in (*readable(walls.cache), *map(Path, LIBRARIES))], scratch=room.scratch, landlock=walls.landlock, inside=walls.namespaces,
-        user=room.user, cpu=bounds.cpu, disk=bounds.disk, processes=bounds.processes if walls.namespaces or walls.own_user else None))
+        readable=[str(path) for path in (*readable(), *map(Path, LIBRARIES))], by_name=[str(walls.cache)] if walls.cache else [], scratch=room.scratch,
+        landlock=walls.landlock, inside=walls.namespaces, user=room.user, cpu=bounds.cpu, disk=bounds.disk, processes=bounds.processes if walls.namespaces or walls.own_user else None))
 
 
 def _free_user() -> int:
@@ -171,10 +172,9 @@ def _end_all_of(user: int) -> None:
                 process.kill()
 
 
-def readable(cache: Path | None) -> list[Path]:
-    """What a worker has to read: Python, the packages, the grader, and the programs that were compiled beforehand. `/usr` holds the C library."""
+def readable() -> list[Path]:
+    """What a worker has to read: Python, the packages and the grader. `/usr` holds the C library."""
     paths = [Path("/usr"), Path(sys.base_prefix), Path(sys.prefix), *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")), ROOT / "grader"]
-    paths += [cache] if cache else []
     found: list[Path] = []
     for path in sorted({path.resolve() for path in paths} | {*paths}, key=lambda path: len(path.parts)):
         if path.exists() and not any(path.is_relative_to(other) for other in found):
@@ -187,7 +187,8 @@ def bubblewrap(walls: Walls, bounds: Bounds, told: int) -> list[str]:
     command = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--new-session"]
     command += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "room", "--cap-drop", "ALL", "--clearenv", "--info-fd", str(told)]
     command += ["--size", str(bounds.disk), "--tmpfs", SCRATCH]
-    for path in readable(walls.cache):
+    seen = [*readable(), *([walls.cache] if walls.cache else [])]
+    for path in seen:
         command += ["--ro-bind", str(path), str(path)]
     for place in map(Path, LIBRARIES):
         if place.is_symlink():
@@ -195,7 +196,7 @@ def bubblewrap(walls: Walls, bounds: Bounds, told: int) -> list[str]:
         elif place.is_dir():
             command += ["--ro-bind", str(place), str(place)]
     for hidden in walls.hidden:
-        if hidden.is_dir() and any(hidden.resolve().is_relative_to(path.resolve()) for path in readable(walls.cache)):
+        if hidden.is_dir() and any(hidden.resolve().is_relative_to(path.resolve()) for path in seen):
             command += ["--size", "4096", "--tmpfs", str(hidden)]
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(1 << 20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
     return [*command, "--chdir", SCRATCH, "--", shutil.which("cat") or "cat"]

@@ -39,6 +39,9 @@ def _files(asked: dict) -> str:
         with contextlib.suppress(OSError):
             os.chmod(path, os.stat(path).st_mode & 0o7777)      # Landlock knows no rule for this
             return f"it can change who may read {path}"
+    with contextlib.suppress(OSError):
+        if asked["unlisted"] and os.listdir(asked["unlisted"]) is not None:
+            return f"it can list the programs in {asked['unlisted']}"
     for folder in [*ELSEWHERE, asked["course"]]:
         with contextlib.suppress(OSError):
             (Path(folder) / asked["token"]).touch()         # whether it is seen outside, the parent finds out

@@ -47,7 +47,8 @@ def survey(server: ForkServer, hidden: Collection[Path], cache: Path | None = No
     namespaces = _has_namespaces()
     needs_a_user = os.geteuid() == 0 and not namespaces
     shut = closed(cache) if needs_a_user else None
-    best = Walls(namespaces=namespaces, landlock=_has_landlock(), own_user=needs_a_user and not shut, hidden=tuple(hidden), cache=cache)
+    landlock = _has_landlock()                      # without it, a folder that can be read can be listed
+    best = Walls(namespaces=namespaces, landlock=landlock, own_user=needs_a_user and not shut, hidden=tuple(hidden), cache=cache if landlock else None)
     if not best.namespaces and not best.landlock:
         return Survey(best, dict.fromkeys(LIMITS, "neither bubblewrap's namespaces nor Landlock can be had here"))
     missing = _tried(server, best)
@@ -90,7 +91,7 @@ def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
         stack.callback(room.close)
         forked: Forked = server.fork(room, order_for(room, "try"))
         hidden = [canary, *filter(None, (_some_file(folder, walls.cache) for folder in walls.hidden))]
-        asked = dict(token=token, hidden=[*map(str, hidden)], course=str(ROOT / "grader"), tcp=tcp.getsockname()[1], udp=udp.getsockname()[1], pid=os.getpid(),
+        asked = dict(token=token, hidden=[*map(str, hidden)], unlisted=str(walls.cache or ""), course=str(ROOT / "grader"), tcp=tcp.getsockname()[1], udp=udp.getsockname()[1], pid=os.getpid(),
                      processes=TRIED.processes, memory=TRIED.together, disk=TRIED.disk, outside=not walls.namespaces)
         with contextlib.suppress(BrokenPipeError):      # it has ended already, and says why
             forked.stdin.write(json.dumps(asked).encode() + b"\n")
@@ -124,7 +125,7 @@ def _some_file(folder: Path, but: Path | None) -> Path | None:
 
 def closed(cache: Path | None) -> Path | None:
     """A folder, at or above what a worker has to read, that only its owner may enter: often root's home."""
-    return next((folder for path in readable(cache) for folder in (path, *path.parents) if not folder.stat().st_mode & stat.S_IXOTH), None)
+    return next((folder for path in [*readable(), *([cache] if cache else [])] for folder in (path, *path.parents) if not folder.stat().st_mode & stat.S_IXOTH), None)
 
 
 @functools.cache
