@@ -66,14 +66,14 @@ def remember(root: Path, problem: str, **changes) -> bool:
     return write(path / f"{problem}.json", json.dumps(kept, indent=1).encode())
 
 
-def write(path: Path, content: bytes) -> bool:
-    """Writes a file under a temporary name and renames it."""
+def write(path: Path, content: bytes, mode: int = 0o644) -> bool:
+    """Writes a file under a temporary name and renames it. `mode` says who may read a new one; another stays as it is."""
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else mode)
         os.replace(temporary, path)
         return True
     except OSError:

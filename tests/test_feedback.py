@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from grader.instructor.classroom.discreet import CUT, MOST_LETTERS, discreet, moved, shortened
+from grader.instructor.classroom.exports import export
 from grader.instructor.classroom.feedback import code, fenced, pages, plain, spans, told, write_feedback
 from grader.instructor.classroom.gradebook import NAME, Gradebook
 from grader.instructor.classroom.marks import marks
@@ -350,6 +351,19 @@ def test_only_what_changed_is_written(tmp_path):
         book.override("ada", 31, 0, "Copied.", "Dr. K")
         assert write_feedback(out, marks(book, GRADING, made_up.PROPERTIES), GRADING, made_up.TITLES) == 2
         assert sorted(path.name for path in out.iterdir()) == ["ada.html", "ada.md", "bela.html", "bela.md"]
+
+
+def test_only_its_owner_may_read_what_tells_grades(tmp_path):
+    """Pages and grades.csv are nobody else's when they are new; who opened one to others finds it open after the next run."""
+    with Gradebook(tmp_path / NAME) as book:
+        book.record(made_up.record("ada", made_up.passed()))
+        found = marks(book, GRADING, made_up.PROPERTIES)
+    write_feedback(tmp_path / "feedback", found, GRADING, made_up.TITLES)
+    (grades,) = export(tmp_path, found, GRADING, "Attention")
+    assert {path.stat().st_mode & 0o777 for path in (grades, *(tmp_path / "feedback").iterdir())} == {0o600}
+    grades.chmod(0o640)
+    export(tmp_path, found, GRADING, "Attention")
+    assert grades.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize("student", ["../ada", "a/b", "/etc/x"])

@@ -1,6 +1,6 @@
 """The files that come of the marks: grades.csv for people, and what Canvas and Moodle import.
 
-Each is written under a temporary name and renamed, so that nobody reads half of one.
+Each is written under a temporary name and renamed, so that nobody reads half of one, and a new one is for its owner only: it tells grades.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _csv(rows: Iterable[Sequence[str]]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a text whole, or raises OSError and leaves what was there."""
+    """Writes a text whole, which only its owner may read if it is new, or raises OSError and leaves what was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not state.write(path, text.encode("utf-8", "replace")):
+    if not state.write(path, text.encode("utf-8", "replace"), 0o600):
         raise OSError(f"{path} cannot be written")

@@ -74,12 +74,7 @@ def _is_ours(out: Path) -> bool:
 
 def _write(out: Path, content: bytes) -> None:
     """Writes the zip so that at no time anybody else may read it."""
-    new = not out.exists()
-    with contextlib.suppress(OSError):
-        out.touch(PRIVATE)
-    if not state.write(out, content):
-        if new:
-            out.unlink(missing_ok=True)
+    if not state.write(out, content, PRIVATE):
         raise UsageError(f"{out} cannot be written")
 
 

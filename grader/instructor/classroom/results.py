@@ -6,11 +6,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from grader import state
 from grader.choose import UsageError
 from grader.instructor.classroom import overview
 from grader.instructor.classroom.arrivals import Arrivals
-from grader.instructor.classroom.exports import export
+from grader.instructor.classroom.exports import export, write
 from grader.instructor.classroom.feedback import write_feedback
 from grader.instructor.classroom.gradebook import Gradebook
 from grader.instructor.classroom.marks import Change, Marks, marks
@@ -52,8 +51,7 @@ def _similar(out: Path, handed_in: Arrivals, problems: list[Problem]) -> Sequenc
     from grader.instructor.classroom.similar import similar
 
     pairs = similar(handed_in, problems)
-    if not state.write(out / "similar.html", page(pairs).encode()):
-        raise OSError(f"{out / 'similar.html'} cannot be written")
+    write(out / "similar.html", page(pairs))
     return pairs
 
 
