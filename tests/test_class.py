@@ -226,7 +226,7 @@ def test_points_by_hand_stay(again, capsys):
 
     checks = points()
     assert main(["override", str(again / "results"), "softmax_over_queries", "31", "0.75", "--reason", "The idea is right, <b>only</b> the axis is not."]) == 0
-    assert capsys.readouterr().out == ("softmax_over_queries, problem 31: 0.75 points by hand. The same class command as before writes grades and feedback anew\n")
+    assert capsys.readouterr().out == ("softmax_over_queries, problem 31: 0.75 of 1 point by hand. The same class command as before writes grades and feedback anew\n")
     for _ in range(2):
         grade(again)
         assert points() == "0.75" != checks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import random
 import signal
@@ -12,11 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from grader.choose import UsageError
 from grader.instructor.classroom.gradebook import NAME, Gradebook, Wanted, digest_of
 from grader.instructor.classroom.marks import changes, marks
 from grader.instructor.classroom.points import Grading
+from grader.instructor.classroom.results import override
 from grader.instructor.classroom.submission import Piece, Submission
 from grader.report import machine
 from grader.verdict import Status
@@ -315,6 +319,50 @@ def test_points_by_hand_without_a_submission(book):
     book.arrived([Submission("ada", "Ada")])
     book.override("ada", 31, 1, "On paper.", "Dr. K")
     assert marks(book, GRADING, {})[0].by_problem[31].points == 1
+
+
+def test_points_by_hand_follow_the_weight(book):
+    """They stay the same part of what the problem is worth, all of it exactly; of a weight of nothing they are none."""
+    book.arrived([Submission("ada"), Submission("bela")])
+    book.override("ada", 31, 1, "On paper.", "Dr. K", 1.0)
+    book.override("bela", 31, 1.5, "By mail.", "Dr. K", 2.0)
+
+    def points(weight: float) -> list[float]:
+        return [row.by_problem[31].points for row in marks(book, Grading({31: weight}), {})]
+
+    assert [points(weight) for weight in (1.0, 0.1, 10.0, 0.0)] == [[1.0, 0.75], [0.1, 0.1 * 0.75], [10.0, 7.5], [0.0, 0.0]]
+    book.override("ada", 31, 0, "It does not count.", "Dr. K", 0.0)
+    assert points(10.0) == [0.0, 7.5]
+
+
+def test_more_points_than_a_problem_is_worth(tmp_path):
+    """They are refused with what it is worth, and nothing changes; all of it is told beside what it is of."""
+    console = Console(file=io.StringIO(), width=200)
+    with Gradebook(tmp_path / NAME) as book:
+        book.arrived([Submission("ada")])
+    (tmp_path / "grading.toml").write_text("[weights]\n33 = 2.5\n")
+    with pytest.raises(UsageError) as error:
+        override(tmp_path, made_up.PROBLEMS, "ada", 33, 50, "Bravo.", console)
+    assert str(error.value) == "50 points are more than problem 33 is worth: give at most 2.5, or change its weight in grading.toml"
+    assert override(tmp_path, made_up.PROBLEMS, "ada", 33, 2.5, "Bravo.", console) == 0
+    assert console.file.getvalue().startswith("ada, problem 33: 2.5 of 2.5 points by hand. ")
+    with Gradebook(tmp_path / NAME, write=False) as book:
+        assert [(given.points, given.weight) for given in book.overrides()] == [(2.5, 2.5)]
+
+
+def test_points_by_hand_of_earlier_gradebooks(path):
+    """A gradebook that does not say what a problem was worth is read, and written on: what was given there are points, whatever the weight."""
+    with Gradebook(path) as book:
+        book.arrived([Submission("ada")])
+        book.override("ada", 31, 0.5, "On paper.", "Dr. K")
+    with contextlib.closing(sqlite3.connect(path)) as earlier:
+        earlier.execute("ALTER TABLE overrides DROP COLUMN weight")
+    for write in (False, True):
+        with Gradebook(path, write=write) as book:
+            assert [given.worth(10.0) for given in book.overrides()] == [0.5]
+    with Gradebook(path) as book:
+        book.override("ada", 31, 1, "All of it.", "Dr. K", 1.0)
+        assert [given.worth(10.0) for given in book.overrides()] == [0.5, 10.0]
 
 
 @pytest.mark.parametrize("student, points, reason, told", [

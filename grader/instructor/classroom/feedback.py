@@ -85,7 +85,7 @@ def how(grading: Grading) -> str:
 
 def _by_hand(mark: Mark) -> str:
     """What is said of points that were given by hand."""
-    return f"{shown(mark.override.points)} points by hand, instead of {shown(mark.weight * mark.credit.share)} by checks: {words.sentence(mark.override.reason)}"
+    return f"{shown(mark.points)} points by hand, instead of {shown(mark.weight * mark.credit.share)} by checks: {words.sentence(mark.override.reason)}"
 
 
 def _open(mark: Mark) -> bool:

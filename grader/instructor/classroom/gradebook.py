@@ -45,7 +45,7 @@ CREATE TABLE verdicts (id INTEGER PRIMARY KEY, attempt INTEGER NOT NULL REFERENC
 CREATE UNIQUE INDEX one_verdict ON verdicts (attempt, standing) WHERE standing <> 'replaced';
 CREATE INDEX of_attempt ON verdicts (attempt);
 CREATE TABLE overrides (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, problem INTEGER NOT NULL,
-    points REAL, reason TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL, attempt INTEGER REFERENCES attempts) STRICT;
+    points REAL, reason TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL, attempt INTEGER REFERENCES attempts, weight REAL) STRICT;
 """
 GRADE = """SELECT a.student, a.problem, a.digest, a.place, a.id AS attempt,
     (SELECT count(*) FROM attempts b WHERE b.student = a.student AND b.problem = a.problem) AS attempts, v.*
@@ -125,7 +125,7 @@ class Student:
 
 @dataclass(frozen=True)
 class Override:
-    """Points that an instructor gave by hand, or took back (`points` is None). `attempt` is the one that counted then."""
+    """Points that an instructor gave by hand, or took back (`points` is None). `attempt` is the one that counted then, `weight` what the problem was worth."""
 
     student: str
     problem: int
@@ -134,6 +134,11 @@ class Override:
     who: str
     at: str
     attempt: int | None
+    weight: float | None = None                 # unknown in gradebooks from before it was kept
+
+    def worth(self, weight: float) -> float:
+        """The points, where the problem is worth `weight` now: as large a part of it as they were then."""
+        return self.points / self.weight * weight if self.weight else self.points
 
 
 def digest_of(piece: Piece) -> str:
@@ -193,6 +198,8 @@ class Gradebook:
                 run("INSERT INTO settings VALUES ('secret', ?)", [str(secrets.randbits(128))])
         elif (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
+        elif "weight" not in {column["name"] for column in run("PRAGMA table_info(overrides)")}:
+            run("ALTER TABLE overrides ADD COLUMN weight REAL")
 
     def close(self) -> None:
         self._opened.close()
@@ -366,18 +373,20 @@ class Gradebook:
 
     # Points by hand
 
-    def override(self, student: str, problem: int, points: float | None, reason: str, who: str) -> None:
-        """Gives points by hand, or takes an earlier override back (`points=None`). Nothing but another override undoes it."""
+    def override(self, student: str, problem: int, points: float | None, reason: str, who: str, weight: float | None = None) -> None:
+        """Gives points by hand, of `weight` if it is known, or takes an earlier override back (`points=None`). Nothing but another override undoes it."""
         if points is not None and not (math.isfinite(points) and points >= 0):
             raise UsageError(f"{points} are no points: give a number from 0 up")
+        if points is not None and weight is not None and points > weight:
+            raise UsageError(f"{points:g} points are more than problem {problem} is worth: give at most {weight:g}, or change its weight in grading.toml")
         if not reason.strip():
             raise UsageError("an override needs its reason: the student reads it, and so does whoever hears a complaint")
         with self._transaction() as run:
             if not run("SELECT 1 FROM students WHERE student = ?", [student]).fetchone():
                 raise UsageError(f"there is no student {student!r} in {self.path.name}{self._near(student)}")
-            run("INSERT INTO overrides (student, problem, points, reason, who, at, attempt) VALUES (?, ?, ?, ?, ?, ?,"
+            run("INSERT INTO overrides (student, problem, points, reason, who, at, weight, attempt) VALUES (?, ?, ?, ?, ?, ?, ?,"
                 " (SELECT id FROM attempts WHERE student = ? AND problem = ? ORDER BY turn DESC LIMIT 1))",
-                [student, problem, points, _text(reason.strip()), _text(who), _now(), student, problem])
+                [student, problem, points, _text(reason.strip()), _text(who), _now(), weight, student, problem])
 
     def _near(self, student: str) -> str:
         import difflib
@@ -387,8 +396,7 @@ class Gradebook:
 
     def overrides(self) -> list[Override]:
         """Every override that was ever made, the oldest first: of each student and problem the last one holds."""
-        return [Override(row["student"], row["problem"], row["points"], row["reason"], row["who"], row["at"], row["attempt"])
-                for row in self._rows("SELECT * FROM overrides ORDER BY id")]
+        return [Override(**{name: row[name] for name in row.keys() if name != "id"}) for row in self._rows("SELECT * FROM overrides ORDER BY id")]
 
 
 def _grade(row: sqlite3.Row) -> Grade:

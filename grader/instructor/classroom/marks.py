@@ -40,7 +40,7 @@ class Mark:
 
     @property
     def points(self) -> float:
-        return self.override.points if self.override else self.weight * self.credit.share
+        return self.override.worth(self.weight) if self.override else self.weight * self.credit.share
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -99,7 +99,8 @@ def override(out: Path, problems: list[Problem], student: str, number: int, poin
         grading = read_grading(out / "grading.toml", [], problems)
         if number not in grading.weights:
             raise UsageError(f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}")
-        book.override(student, number, points, reason, getpass.getuser())
-    told = "the points follow from the checks again" if points is None else f"{shown(points)} points by hand"
+        weight = grading.weights[number]
+        book.override(student, number, points, reason, getpass.getuser(), weight)
+    told = "the points follow from the checks again" if points is None else f"{shown(points)} of {shown(weight)} point{'' if weight == 1 else 's'} by hand"
     console.print(f"{student}, problem {number}: {told}. The same class command as before writes grades and feedback anew", markup=False, soft_wrap=True)
     return 0
