@@ -266,6 +266,7 @@ def test_a_mended_check_shows_what_would_change_and_changes_nothing_by_itself(co
     checks.write_text(mended)
     assert "some verdicts were given by other checks than those of now; --regrade shows what would change\n" in graded()
     shown = graded("--regrade")
+    assert "waiting for --accept or --discard: 3 proposed verdicts\n" in graded()
     assert shown.startswith(PROPOSED)
     assert f"no grade has changed. python -m grader class … --out {folder / 'results'} --accept lets the new verdicts count, --discard forgets them\n" in shown
     assert statuses() == was

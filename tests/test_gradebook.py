@@ -293,6 +293,19 @@ def test_a_regrade_goes_on_where_it_stopped(book):
     assert [(old.under.key, new.under.key) for old, new in book.proposals()] == [("key-31", "mended twice")]
 
 
+def test_proposals_of_other_checks_are_withdrawn(book):
+    """Those under another key, or another course, or for a problem that is not asked about any more; what counts stays."""
+    for student in ("ada", "bela"):
+        book.record(made_up.record(student, made_up.wrong(), student.encode()))
+        book.record(made_up.record(student, made_up.passed(), student.encode(), key=f"mended for {student}"), proposed=True)
+    before = book.grades()
+    assert book.withdraw(lambda grade: "mended for ada", "c1") == 1 and [new.student for _, new in book.proposals()] == ["ada"]
+    assert book.withdraw(lambda grade: "mended for ada", "c1") == 0
+    assert book.withdraw(lambda grade: "mended for ada", "c2") == 1 and book.proposals() == [] and book.grades() == before
+    book.record(made_up.record("ada", made_up.passed(), b"ada", key="mended"), proposed=True)
+    assert book.withdraw(lambda grade: None, "c1") == 1 and book.accept() == 0
+
+
 # Points by hand
 
 def test_an_override_holds_until_another(book):

@@ -354,6 +354,14 @@ class Gradebook:
         now = ((grade, key(grade)) for grade in self.grades() if grade.under.key)
         return [grade for grade, digest in now if digest and (grade.under.key, grade.under.course) != (digest, course) and (grade.attempt, digest, course) not in proposed]
 
+    def withdraw(self, key: Callable[[Grade], str | None], course: str) -> int:
+        """Forgets what was proposed under another answer key or course than the present ones, which are told as in `outdated`. Gives its number."""
+        stale = [grade for grade in map(_grade, self._rows(GRADE, ["proposed"])) if (grade.under.key, grade.under.course) != (key(grade), course)]
+        with self._transaction() as run:
+            for grade in stale:
+                run("DELETE FROM verdicts WHERE attempt = ? AND standing = 'proposed'", [grade.attempt])
+        return len(stale)
+
     def proposals(self) -> list[tuple[Grade, Grade]]:
         """The grades that count now, each with the one that a regrade proposes."""
         now = {grade.attempt: grade for grade in self.grades()}

@@ -52,6 +52,7 @@ class Tally:
     graded: int = 0
     kept: int = 0                               # verdicts of earlier runs
     unread: int = 0
+    proposed: int = 0                           # verdicts that wait until they are accepted or discarded
     faults: list[tuple[Wanted, str]] = field(default_factory=list)     # where the course or the machine is at fault: graded by the next run
     missing: dict[str, str] = field(default_factory=dict)              # limits that were waived, with what was seen
 
@@ -73,6 +74,8 @@ def run_class(root: Path, orders: Orders, console) -> int:
     grading = read_grading(orders.out / "grading.toml", orders.problems, orders.everything)
     tally = Tally()
     with Gradebook(orders.out / NAME) as book:
+        if gone := book.withdraw(*_checks(orders.everything)):
+            console.print(f"{count(gone, 'proposed verdict')} forgotten: the checks changed after --regrade, which proposes anew")
         if orders.discard:
             console.print(f"{count(book.discard(), 'proposed verdict')} forgotten")
         if orders.accept:
@@ -84,7 +87,8 @@ def run_class(root: Path, orders: Orders, console) -> int:
         weighed = [problem for problem in orders.everything if problem.number in grading.weights]
         found, report = write_results(orders.out, weighed, book, grading, handed_in, inside, roster=roster,
                                       assignment=orders.assignment or ASSIGNMENT, similar=orders.similar)
-        stale = not orders.regrade and _outdated(book, orders.problems)
+        tally.proposed = len(book.proposals())
+        stale = not orders.regrade and book.outdated(*_checks(orders.problems))
     if orders.json:
         from grader.instructor.classroom.machine import class_report
 
@@ -111,6 +115,8 @@ def _tell(orders: Orders, handed_in: Arrivals, found: list, report, grading, tal
         console.print(Text(f"not graded: {wanted.student}, problem {wanted.problem}: {why}", "red"), soft_wrap=True)
     if tally.faults:
         console.print(f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again")
+    if tally.proposed and not orders.regrade:
+        console.print(f"waiting for --accept or --discard: {count(tally.proposed, 'proposed verdict')}")
     if stale:
         console.print("some verdicts were given by other checks than those of now; --regrade shows what would change")
     console.print(Text(f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each student in {orders.out / 'feedback'}"), soft_wrap=True)
@@ -175,7 +181,7 @@ def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally,
     from grader.instructor.classroom.marks import changes
     from grader.instructor.classroom.results import properties_of_all, show_changes
 
-    outdated = _outdated(book, orders.problems)
+    outdated = book.outdated(*_checks(orders.problems))
     for seed in dict.fromkeys(grade.under.seed for grade in outdated):         # on the inputs that it had
         mine = [grade for grade in outdated if grade.under.seed == seed]
         jobs = (Job(Wanted(grade.student, grade.problem, grade.digest), book.content(grade.digest) or b"", grade.place) for grade in mine)
@@ -183,13 +189,13 @@ def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally,
     show_changes(changes(book, grading, properties_of_all(orders.problems)), orders.out, console)
 
 
-def _outdated(book: Gradebook, problems: list[Problem]) -> list[Grade]:
-    """The verdicts that were given by other checks than those of now."""
+def _checks(problems: list[Problem]) -> tuple[Callable[[Grade], str | None], str]:
+    """The checks of now, as the gradebook asks for them: what gives the digest of a grade's key, or None where its problem is not among these, and the course."""
     from grader.instructor.classroom.exam import course_version
 
     by_number = {problem.number: problem for problem in problems}
     digest = functools.cache(lambda number, seed: key_digest(by_number[number], seed))
-    return book.outdated(lambda grade: digest(grade.problem, grade.under.seed) if grade.problem in by_number else None, course_version())
+    return lambda grade: digest(grade.problem, grade.under.seed) if grade.problem in by_number else None, course_version()
 
 
 def _work(root: Path, orders: Orders, seed: int, wanted: Counter[int], jobs: Iterable, write_down: Callable, tally: Tally, console) -> None:

@@ -1,0 +1,108 @@
+"""How a class run conducts: what it asks of those who grade, what it says, and what it leaves. Verdicts are made up here; no submission is run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from grader.instructor.classroom import exam, run
+from grader.instructor.classroom.gradebook import Circumstances, Record
+from grader.instructor.classroom.hands import Job
+from grader.problem import CourseError
+from grader.report import machine
+from tests import made_up
+from tests.conftest import PROBLEMS
+
+
+class MadeUpHands:
+    """Grades by what stands in the file: `wrong`, or else passed. `meanwhile` is called with each job and may do anything."""
+
+    cores, missing = 1, {}
+
+    def __init__(self, meanwhile: Callable[[Job], None], key: str):
+        self.meanwhile, self.under = meanwhile, Circumstances(key, 1, exam.course_version())
+
+    def submit(self, job: Job) -> Future:
+        done: Future = Future()
+        try:
+            self.meanwhile(job)
+            shown = (made_up.wrong if b"wrong" in job.content else made_up.passed)(job.wanted.problem)
+            done.set_result(Record(job.wanted, machine.data(shown), job.content, job.place, self.under))
+        except CourseError as error:
+            done.set_exception(error)
+        return done
+
+    def close(self) -> None:
+        pass
+
+
+class Class:
+    """A class in a folder: `hand_in` writes a file, `grade` runs the command and gives its exit code, with what it printed in `printed`."""
+
+    def __init__(self, folder: Path, monkeypatch):
+        self.submissions, self.results, self.key = folder / "submissions", folder / "results", "first"
+        self.meanwhile: Callable[[Job], None] = lambda job: None
+        monkeypatch.setattr(run, "_hands", lambda *_: MadeUpHands(self.meanwhile, self.key))
+        monkeypatch.setattr(run, "key_digest", lambda problem, seed: self.key)
+
+    def hand_in(self, student: str, problem: int, text: str = "right") -> Path:
+        path = self.submissions / student / f"{problem}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {text}\ndef {made_up.ENTRIES[problem]}(): ...\n")
+        return path
+
+    def grade(self, **more) -> int:
+        console = Console(file=io.StringIO(), width=200)
+        code = run.run_class(Path(), run.Orders(self.submissions, self.results, [PROBLEMS[31], PROBLEMS[33]], [*PROBLEMS.values()], **more), console)
+        self.printed = console.file.getvalue()
+        return code
+
+    def grades(self) -> dict[str, dict[str, str]]:
+        """The rows of grades.csv."""
+        return {row["student"]: row for row in csv.DictReader(io.StringIO((self.results / "grades.csv").read_text("utf-8-sig")))}
+
+    def page(self, student: str) -> str:
+        return (self.results / f"feedback/{student}.md").read_text()
+
+
+@pytest.fixture
+def klass(tmp_path, monkeypatch) -> Class:
+    return Class(tmp_path, monkeypatch)
+
+
+# A mended check.
+
+def test_a_proposal_outlives_no_change_of_the_checks(klass):
+    """What a regrade proposed is forgotten once the checks are others than those that gave it, also where they are the first ones again: --accept takes no such verdict."""
+    klass.hand_in("ada", 31)
+    for change in ("first", "third"):
+        klass.key = "first"
+        klass.grade()
+        klass.key = "second"
+        assert klass.grade(regrade=True) == 0 and "graded again: 1 verdict;" in klass.printed
+        klass.key = change
+        klass.grade(accept=True)
+        assert "1 proposed verdict forgotten: the checks changed after --regrade, which proposes anew\n0 proposed verdicts accepted\n" in klass.printed
+    klass.key = "first"
+    klass.grade(regrade=True)
+    assert "there is nothing to grade again" in klass.printed
+
+
+def test_proposals_that_wait_are_told(klass):
+    """A run says how many verdicts wait to be accepted or discarded, for as long as they do."""
+    told = "waiting for --accept or --discard: 1 proposed verdict\n"
+    klass.hand_in("ada", 31)
+    klass.grade()
+    assert told not in klass.printed
+    klass.key = "second"
+    klass.grade(regrade=True)
+    klass.grade()
+    assert told in klass.printed
+    klass.grade(accept=True)
+    assert "1 proposed verdict accepted\n" in klass.printed and told not in klass.printed
