@@ -76,6 +76,16 @@ def klass(tmp_path, monkeypatch) -> Class:
     return Class(tmp_path, monkeypatch)
 
 
+# What is left of another run.
+
+def test_a_run_that_was_killed_at_its_first_file(klass):
+    """A temporary file in a folder that has nothing else yet keeps nobody out: the same command goes on."""
+    klass.hand_in("ada", 31)
+    klass.results.mkdir()
+    (klass.results / "tmp0a1b_2c3.tmp").touch()
+    assert klass.grade() == 0 and klass.grades()["ada"]["31"] == "1"
+
+
 # A mended check.
 
 def test_a_proposal_outlives_no_change_of_the_checks(klass):

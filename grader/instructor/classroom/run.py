@@ -125,7 +125,8 @@ def _tell(orders: Orders, handed_in: Arrivals, found: list, report, grading, tal
 def _make(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; the results need a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / NAME).exists() and not (out / "grading.toml").exists():
+    others = out.is_dir() and any(not path.match("tmp*.tmp") for path in out.iterdir())         # such is all that a run leaves which is killed at its first file
+    if others and not (out / NAME).exists() and not (out / "grading.toml").exists():
         raise UsageError(f"{out} holds something that is no gradebook; name an empty folder, or one that an earlier run wrote")
     out.mkdir(parents=True, exist_ok=True)
 
