@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+import jsonschema
 import pytest
 from rich.console import Console
 
 from grader.instructor.classroom import exam, run
+from grader.instructor.classroom import machine as as_json
+from grader.instructor.classroom.feedback import AT_FAULT, LATER
 from grader.instructor.classroom.gradebook import Circumstances, Record
 from grader.instructor.classroom.hands import Job
 from grader.problem import CourseError
@@ -25,7 +29,7 @@ class MadeUpHands:
 
     cores, missing = 1, {}
 
-    def __init__(self, meanwhile: Callable[[Job], None], key: str):
+    def __init__(self, meanwhile: Callable[[Job], object], key: str):
         self.meanwhile, self.under = meanwhile, Circumstances(key, 1, exam.course_version())
 
     def submit(self, job: Job) -> Future:
@@ -47,7 +51,7 @@ class Class:
 
     def __init__(self, folder: Path, monkeypatch):
         self.submissions, self.results, self.key = folder / "submissions", folder / "results", "first"
-        self.meanwhile: Callable[[Job], None] = lambda job: None
+        self.meanwhile: Callable[[Job], object] = lambda job: None
         monkeypatch.setattr(run, "_hands", lambda *_: MadeUpHands(self.meanwhile, self.key))
         monkeypatch.setattr(run, "key_digest", lambda problem, seed: self.key)
 
@@ -74,6 +78,63 @@ class Class:
 @pytest.fixture
 def klass(tmp_path, monkeypatch) -> Class:
     return Class(tmp_path, monkeypatch)
+
+
+# What arrived and gets no verdict.
+
+def test_what_the_machine_keeps_from_being_graded(klass):
+    """Where the machine fails nobody is said to have handed nothing in: the command ends with 2, every file says that it is not graded yet, and the next run grades it."""
+    def fails(job: Job) -> None:
+        if job.wanted.student == "ada":
+            raise CourseError("the disk is full")
+
+    klass.hand_in("ada", 31)
+    klass.hand_in("bela", 33)
+    klass.meanwhile = fails
+    assert klass.grade() == 2 and "not graded: ada, problem 31: the disk is full\n1 verdict missing, by no student's fault; the same command tries again\n" in klass.printed
+    assert "2 of 2 students handed in" in klass.printed and "to look at: not graded yet (1)" in klass.printed
+    assert {student: row["flags"] for student, row in klass.grades().items()} == {"ada": "31: not graded yet; 33: nothing handed in", "bela": "31: nothing handed in"}
+    assert "| – not graded yet | 0 of 1 |" in klass.page("ada") and f"0 of 1 point\n\n{AT_FAULT}\n" in klass.page("ada")
+    assert "not graded yet" in (klass.results / "report.html").read_text()
+    klass.meanwhile = lambda job: None
+    assert klass.grade() == 0 and klass.grades()["ada"]["flags"] == "33: nothing handed in" and AT_FAULT not in klass.page("ada")
+
+
+def test_an_earlier_verdict_counts_and_is_told(klass):
+    """Where only the last version has no verdict the one before counts, and instructor and student are told that it is the one before."""
+    def fails(job: Job) -> None:
+        raise CourseError("the disk is full")
+
+    klass.hand_in("ada", 31)
+    klass.grade()
+    klass.hand_in("ada", 31, "wrong")
+    klass.meanwhile = fails
+    assert klass.grade() == 2
+    assert (klass.grades()["ada"]["31"], klass.grades()["ada"]["flags"]) == ("1", "31: the last version is not graded yet; 33: nothing handed in")
+    assert f"> {LATER}\n" in klass.page("ada") and LATER in (klass.results / "feedback/ada.html").read_text()
+
+
+def test_a_file_that_changes_while_the_class_is_graded(klass):
+    """It is told as not graded, with exit code 2, and not as never handed in; the next run grades what is there then."""
+    klass.hand_in("ada", 31)
+    klass.hand_in("bela", 31)
+    klass.meanwhile = lambda job: klass.hand_in("bela", 31, "wrong")
+    assert klass.grade() == 2 and "not graded: bela, problem 31: it changed while the class was graded\n" in klass.printed
+    assert (klass.grades()["ada"]["31"], klass.grades()["bela"]["flags"]) == ("1", "31: not graded yet; 33: nothing handed in")
+    assert klass.grade() == 0 and klass.grades()["bela"]["flags"] == "33: nothing handed in"
+
+
+def test_what_has_no_verdict_as_json(klass, capsys):
+    """`--json` flags it, names it among the faults, and fits its schema."""
+    klass.hand_in("ada", 31)
+    klass.hand_in("bela", 31)
+    klass.meanwhile = lambda job: (klass.submissions / "bela/31.py").unlink()
+    assert klass.grade(json=True) == 2
+    told = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(json.loads(Path(as_json.__file__).with_name("class.schema.json").read_text())).validate(told)
+    assert told["faults"] == [dict(student="bela", problem=31, why="it changed while the class was graded")] and told["proposed"] == 0
+    mark = told["students"][1]["problems"][0]
+    assert (mark["status"], mark["flags"]) == (None, ["not graded yet"])
 
 
 # What is left of another run.

@@ -22,11 +22,13 @@ from grader.verdict import Check, EntryVerdict, Finding, Status, Verdict
 
 MISSING = "nothing was handed in"
 UNREAD = "could not be read"
+NOT_YET = "not graded yet"
 OPEN = "Not everything could be checked, which is not your mistake. Whoever runs the course has been told."
 HOW = ("A problem that passed has all of its points. Otherwise each name that it asks for counts alike, {values} of {all} parts for values, {claims} for claims "
        "about the program, {whole} for what is asked of the whole; the last two, and properties, count only where every plain call (eager) is right.")
 ALL_OR_NOTHING = "A problem that passed has all of its points, any other none."
 AT_FAULT = "It could not be graded, which is not your mistake. Whoever runs the course has been told."
+LATER = "This is about an earlier version of yours. The last one could not be graded yet, which is not your mistake. Whoever runs the course has been told."
 MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&$@]|(?<=[a-z]):(?=//)|(?<=www)\.|^[#+=-]|^\d+(?=[.)])", re.IGNORECASE)
 
 
@@ -66,7 +68,7 @@ def told(mark: Mark, folders: Sequence[str] = ()) -> Verdict:
 def _standing(mark: Mark) -> tuple[str, str, str]:
     """A mark's sign, what it means, and its class."""
     if mark.grade is None:
-        return words.NO_CHECK, MISSING, "missing"
+        return words.NO_CHECK, NOT_YET if mark.ungraded else MISSING, "missing"
     status = mark.grade.status
     return words.MARK[status], UNREAD if mark.unread else status.value, {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
 
@@ -88,8 +90,16 @@ def _by_hand(mark: Mark) -> str:
     return f"{shown(mark.points)} points by hand, instead of {shown(mark.weight * mark.credit.share)} by checks: {words.sentence(mark.override.reason)}"
 
 
-def _open(mark: Mark) -> bool:
-    return mark.credit.open and not mark.override and mark.grade is not None and mark.grade.status != Status.COURSE
+def _nothing(mark: Mark) -> str:
+    """What is said where there is no verdict."""
+    return AT_FAULT if mark.ungraded else words.sentence(f"for this problem {MISSING}")
+
+
+def _noted(mark: Mark) -> str:
+    """What is said before a verdict that is not the last word."""
+    if mark.ungraded:
+        return LATER
+    return OPEN if mark.credit.open and not mark.override and mark.grade.status != Status.COURSE else ""
 
 
 def evidence(mark: Mark) -> str:
@@ -122,8 +132,8 @@ def _section(mark: Mark, verdict: Verdict | None, title: str) -> Markup:
     heading = tag("h2", tag("span", f"{mark.problem} · {title}"), tag("span", _in_points(mark), class_="points"), class_="head")
     by_hand = tag("p", prose(_by_hand(mark)), class_="note") if mark.override else ""
     if verdict is None:
-        return tag("section", heading, by_hand, tag("p", words.sentence(f"for this problem {MISSING}"), class_="faint"), id=f"p{mark.problem}")
-    return tag("section", heading, by_hand, tag("p", OPEN, class_="note") if _open(mark) else "", verdict_page(verdict, styled=False),
+        return tag("section", heading, by_hand, tag("p", _nothing(mark), class_="faint"), id=f"p{mark.problem}")
+    return tag("section", heading, by_hand, tag("p", noted, class_="note") if (noted := _noted(mark)) else "", verdict_page(verdict, styled=False),
                tag("p", evidence(mark), class_="faint small"), id=f"p{mark.problem}")
 
 
@@ -152,8 +162,8 @@ def said(mark: Mark, verdict: Verdict | None) -> list[str]:
     """What is said of one problem below its heading, as paragraphs of Markdown."""
     parts = [f"> {spans(_by_hand(mark))}"] if mark.override else []
     if verdict is None:
-        return parts + [words.sentence(f"for this problem {MISSING}")]
-    parts += [f"> {OPEN}"] if _open(mark) else []
+        return parts + [_nothing(mark)]
+    parts += [f"> {noted}"] if (noted := _noted(mark)) else []
     if verdict.status == Status.PASSED:
         what, how = words.passed(verdict)
         parts.append(f"{words.MARK[Status.PASSED]} **{plain(what)}**{plain(how)}")

@@ -29,6 +29,6 @@ def _mark(mark: Mark) -> dict:
     return dict(problem=mark.problem, weight=mark.weight, points=round(mark.points, 6), status=grade.status.value if grade else None, unread=mark.unread,
                 trouble=mark.trouble or None, attempts=grade.attempts if grade else 0,
                 names=[dict(name=name.name, status=name.status.value, mistake=name.mistake or None, first=name.first or None) for name in mark.names],
-                override=dict(points=mark.override.points, reason=mark.override.reason, who=mark.override.who, at=mark.override.at, weight=mark.override.weight) if mark.override else None,
+                override={name: getattr(mark.override, name) for name in ("points", "weight", "reason", "who", "at")} if mark.override else None,
                 flags=list(mark.flags), under=dict(key=under.key, seed=str(under.seed), course=under.course, jax=under.jax, waived=list(under.waived),
                                                    trusted=list(under.trusted), graded_at=under.graded_at) if under else None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from grader.instructor.classroom.gradebook import Grade, Gradebook, Override, Student
@@ -27,7 +27,7 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class Mark:
-    """One student's mark for one problem: points by checks, or by hand. Without a grade nothing was handed in for it."""
+    """One student's mark for one problem: points by checks, or by hand. Without a grade nothing was handed in for it, unless it is `ungraded`."""
 
     problem: int
     weight: float
@@ -37,6 +37,7 @@ class Mark:
     names: tuple[Name, ...] = ()
     trouble: str = ""                           # what kept every check from running
     unread: bool = False                        # what arrived could not be read
+    ungraded: bool = False                      # what arrived last has no verdict yet
 
     @property
     def points(self) -> float:
@@ -49,11 +50,13 @@ class Mark:
         if self.override:
             older = self.grade and self.override.attempt not in (None, self.grade.attempt)
             told.append("points by hand" + (", for an earlier attempt" if older else ""))
-        if self.grade is None:
+        if self.ungraded:
+            told.append("the last version is not graded yet" if self.grade else "not graded yet")
+        elif self.grade is None:
             told.append("nothing handed in")
-        elif self.unread:
+        if self.unread:
             told.append("could not be read")
-        elif self.grade.status == Status.COURSE:
+        elif self.grade and self.grade.status == Status.COURSE:
             told.append("course at fault")
         elif self.credit.open and not self.override:
             told.append(f"not all could be checked (up to {shown(self.weight * self.credit.possible)})")
@@ -88,14 +91,14 @@ class Change:
         return (self.old.points, self.old.grade.status, self.old.grade.mistakes) != (self.new.points, self.new.grade.status, self.new.grade.mistakes)
 
 
-def marks(book: Gradebook, grading: Grading, properties: Properties) -> list[Marks]:
-    """The marks of everyone in the gradebook, for each problem that the grading names."""
+def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: Collection[tuple[str, int]] = ()) -> list[Marks]:
+    """The marks of everyone in the gradebook, for each problem that the grading names. `ungraded` are the (student, problem) whose work has no verdict yet."""
     grades = {(grade.student, grade.problem): grade for grade in book.grades()}
     overrides = _standing(book)
     found = []
     for student in book.students():
-        mine = {problem: _mark(grades.get((student.student, problem)), overrides.get((student.student, problem)), problem, grading, properties)
-                for problem in sorted(grading.weights)}
+        of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
+        mine = {problem: replace(_mark(grades.get(which), overrides.get(which), problem, grading, properties), ungraded=which in ungraded) for problem, which in of.items()}
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
     return found
 

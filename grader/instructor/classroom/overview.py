@@ -78,7 +78,7 @@ def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Ma
 
 def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched | None = None, pairs: Sequence[Pair] = (), similar: str = "similar.html") -> Report:
     """What the marks say, and a roster beside them. `similar` is the page that shows the pairs."""
-    there = [row for row in marks if row.student.trouble or any(mark.grade for mark in row.by_problem.values())]
+    there = [row for row in marks if row.student.trouble or any(mark.grade or mark.ungraded for mark in row.by_problem.values())]
     graded = [row for row in there if any(mark.grade for mark in row.by_problem.values())]
     problems = tuple(_of_problem(number, titles.get(number, ""), [(row.student.student, row.by_problem[number]) for row in there]) for number in (marks[0].by_problem if marks else ()))
     circumstances = [mark.grade.under for row in there for mark in row.by_problem.values() if mark.grade and mark.grade.under.key]
@@ -93,7 +93,7 @@ def _solved(row: Marks) -> bool:
 
 def _end(mark: Mark) -> str:
     if mark.grade is None:
-        return "missing"
+        return "unwritten" if mark.ungraded else "missing"
     if mark.grade.status == Status.PASSED:
         return "passed"
     if mark.grade.mistakes:
@@ -117,6 +117,8 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
 
 def _why(mark: Mark) -> str:
     """What a failure without a known mistake is grouped by."""
+    if mark.grade is None:
+        return "not graded yet"
     if mark.unread:
         return "could not be read"
     if mark.grade.status != Status.FAILED:
@@ -150,6 +152,7 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         "arrived, and is not on the roster": roster.unknown if roster else [],
         "could be more than one on the roster": roster.ambiguous if roster else [],
         "nothing of it could be read": [f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.trouble],
+        "not graded yet": [f"{row.student.student}, {mark.problem}" for row in marks for mark in row.by_problem.values() if mark.ungraded],
         "one file could not be read": [f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread],
         "not everything could be checked": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
                                             for row, mark in pairs if mark.credit.open and not mark.override],

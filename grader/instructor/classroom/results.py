@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from grader.choose import UsageError
@@ -24,13 +24,13 @@ SHOWN = 20                                      # changes that the terminal list
 
 
 def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: Grading, handed_in: Arrivals, place: Path, *, roster: Roster | None = None,
-                  assignment: str = ASSIGNMENT, similar: bool = False) -> tuple[list[Marks], overview.Report]:
-    """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page tells.
+                  assignment: str = ASSIGNMENT, similar: bool = False, ungraded: Collection[tuple[str, int]] = ()) -> tuple[list[Marks], overview.Report]:
+    """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page tells; `ungraded` as in `marks`.
 
     Raises:
         OSError: one cannot be written; the others are whole, and so is the gradebook.
     """
-    found = marks(book, grading, properties_of_all(problems))
+    found = marks(book, grading, properties_of_all(problems), ungraded)
     titles = {problem.number: problem.title for problem in problems}
     matched = roster.matched(handed_in.people()) if roster else None
     pairs = _similar(out, handed_in, problems) if similar else ()

@@ -23,6 +23,7 @@ from grader.report import machine
 from grader.report.words import count
 
 FAULTS = 10                                     # how many are listed
+CHANGED = "it changed while the class was graded"
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class Tally:
     kept: int = 0                               # verdicts of earlier runs
     unread: int = 0
     proposed: int = 0                           # verdicts that wait until they are accepted or discarded
-    faults: list[tuple[Wanted, str]] = field(default_factory=list)     # where the course or the machine is at fault: graded by the next run
+    faults: list[tuple[Wanted, str]] = field(default_factory=list)     # what got no verdict, and why: graded by the next run
     missing: dict[str, str] = field(default_factory=dict)              # limits that were waived, with what was seen
 
 
 def run_class(root: Path, orders: Orders, console) -> int:
-    """Returns 0 when everything that arrived has a verdict, 2 when the course or the machine kept something from getting one."""
+    """Returns 0 when everything that arrived has a verdict, 2 when something kept some of it from getting one, by no student's fault."""
     from grader.instructor.classroom.points import read_grading
     from grader.instructor.classroom.results import ASSIGNMENT, write_results
     from grader.instructor.classroom.roster import Roster
@@ -81,12 +82,12 @@ def run_class(root: Path, orders: Orders, console) -> int:
         if orders.accept:
             console.print(f"{count(book.accept(), 'proposed verdict')} accepted")
         missing = _note(handed_in, book, orders.problems, tally)
-        _grade(root, orders, book, missing, handed_in, tally, console)
+        ungraded = _grade(root, orders, book, missing, handed_in, tally, console)
         if orders.regrade:
             _propose(root, orders, book, grading, tally, console)
         weighed = [problem for problem in orders.everything if problem.number in grading.weights]
         found, report = write_results(orders.out, weighed, book, grading, handed_in, inside, roster=roster,
-                                      assignment=orders.assignment or ASSIGNMENT, similar=orders.similar)
+                                      assignment=orders.assignment or ASSIGNMENT, similar=orders.similar, ungraded=ungraded)
         tally.proposed = len(book.proposals())
         stale = not orders.regrade and book.outdated(*_checks(orders.problems))
     if orders.json:
@@ -152,9 +153,10 @@ def _note(handed_in: Arrivals, book: Gradebook, problems: list[Problem], tally: 
     return missing
 
 
-def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], handed_in: Arrivals, tally: Tally, console) -> None:
+def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], handed_in: Arrivals, tally: Tally, console) -> set[tuple[str, int]]:
+    """Grades what has no verdict yet, and gives whose work for which problem still has none then."""
     if not missing:
-        return
+        return set()
     from grader.instructor.classroom.hands import Job
 
     todo = {*missing}
@@ -174,6 +176,9 @@ def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], h
     _work(root, orders, book.seed, Counter(one.problem for one in missing), jobs(), write_down, tally, console)
     if not tally.faults:
         book.next_round()
+    left, known = [one for one in missing if not book.graded(one)], {wanted for wanted, _ in tally.faults}
+    tally.faults += [(one, CHANGED) for one in left if one not in known]
+    return {(one.student, one.problem) for one in left}
 
 
 def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally, console) -> None:
