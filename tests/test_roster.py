@@ -125,6 +125,12 @@ def test_an_id_that_is_not_on_the_roster_is_not_replaced_by_a_name():
     assert canvas().matched([handed_in("x", "Kurt Gödel", moodle_id="5")]).rows      # another system's id says nothing
 
 
+def test_a_download_beside_a_roster_without_its_numbers():
+    """Moodle's list of participants does not know the numbers in the names of Moodle's download: there the name counts, and who is not on it stays unknown."""
+    matched = parsed(PARTICIPANTS.encode(), "").matched([handed_in("Ada_Lovelace_1234567", "Ada Lovelace", moodle_id="1234567"), handed_in("Eve_5", "Eve", moodle_id="5")])
+    assert {student: row.name for student, row in matched.rows.items()} == {"Ada_Lovelace_1234567": "Ada Lovelace"} and matched.unknown == ("Eve_5",)
+
+
 def test_no_guess_between_two():
     """Two rows for one submission, or two submissions for one row, are ambiguous: nobody gets a grade by luck, and a sentence says who."""
     twins = parsed(b"Student,ID,Section\n\"Li, Wei\",1,A\n\"Wei, Li\",2,A\n", "")

@@ -75,7 +75,7 @@ class Roster:
     def matched(self, submissions: Iterable[Submission]) -> Matched:
         """Whose each submission is: by the system's id, else by login, email or user name, else by the name with accents, order and case left out of account.
 
-        A submission with an id of the roster's own system is never looked for by name, and none is matched where there are two ways to.
+        A submission with an id of the roster's own system is looked for by name only where the roster tells no such ids, and none is matched where there are two ways to.
         """
         submissions = list(submissions)
         indexes = [_index(self.rows, keys) for keys in (_by_id, _by_user, _by_login, _by_name)]
@@ -94,7 +94,7 @@ class Roster:
     def _candidates(self, submission: Submission, indexes: Sequence[Mapping[str, tuple[int, ...]]]) -> tuple[int, ...]:
         ids, own = submission.ids, submission.ids.get(OWN_ID.get(self.system, ""))
         by_id, by_user, by_login, by_name = indexes
-        if own:
+        if own and by_id:
             return by_id.get(own, ())
         if self.system == "github" and ids.get("repository"):
             repository = ids["repository"].casefold()
