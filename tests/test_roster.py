@@ -203,6 +203,16 @@ def test_a_canvas_export_with_semicolons():
     assert cells(matched.filled({"ada": 7.5}, "Attention"), ";")[3] == ["Lovelace, Ada", "12345", "s001", "ada@uni.edu", "CS 1", "7.5"]
 
 
+@pytest.mark.parametrize("title", ["Masks, scale, softmax, heads, cache, and all the rest (9)", '"Masks, scale, softmax, heads, cache, and ""all"" the rest (9)"'])
+def test_titles_with_more_commas_than_there_are_semicolons(title):
+    """What separates the cells is what makes the columns of a roster, however often something else stands in a title."""
+    text = f'Student;ID;Section;{title}\n"Lovelace, Ada";1;A;\n'
+    roster = parsed(text.encode(), "roster.csv")
+    assert (roster.delimiter, [row.name for row in roster.rows]) == (";", ["Lovelace, Ada"])
+    with pytest.raises(UsageError, match="roster.csv is no CSV: ';' expected after '\"'"):
+        parsed(text.encode() + b'"a"b;2;A;\n', "roster.csv")
+
+
 def test_back_to_moodle():
     """The whole worksheet with Grade filled: Moodle's import needs Identifier, Grade and the date, and reads the comments, so these are as they came; names are made harmless."""
     matched = parsed(WORKSHEET.encode(), "").matched([handed_in("Ada_1234567", "", moodle_id="1234567"), handed_in("b", moodle_id="7")])

@@ -185,16 +185,19 @@ def parsed(content: bytes, name: str) -> Roster:
         raise UsageError(f"{name} is not text in UTF-8: take the export as it came from the system, or save it as `CSV UTF-8`") from None
     first = text.lstrip().split("\n", 1)[0]
     for delimiter in sorted(",;\t", key=first.count, reverse=True):
+        lines = (tuple(line) for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if any(cell.strip() for cell in line))
+        system = ""
         try:
-            lines = [tuple(line) for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if any(cell.strip() for cell in line)]
+            header = tuple(cell.strip() for cell in next(lines, ()))
+            system, students = _told(header)
+            below = [*lines] if system else []
         except csv.Error as error:
-            raise UsageError(f"{name} is no CSV: {error}") from None
-        header = tuple(cell.strip() for cell in lines[0]) if lines else ()
-        system, students = _told(header)
+            if system:                              # else something else separates the cells
+                raise UsageError(f"{name} is no CSV: {error}") from None
         if system:
-            if any(cell.strip() for line in lines for cell in line[len(header):]):
+            if any(cell.strip() for line in below for cell in line[len(header):]):
                 raise UsageError(f"{name}: a row has more cells than the {len(header)} columns; take the export as it came from the system")
-            table = tuple((*line, *[""] * (len(header) - len(line)))[:len(header)] for line in lines[1:])
+            table = tuple((*line, *[""] * (len(header) - len(line)))[:len(header)] for line in below)
             rows = tuple(students(header, table))
             if not rows:
                 raise UsageError(f"{name} has no student on it")
