@@ -58,7 +58,7 @@ def test_flags(book):
 
 
 def test_imports_without_a_roster(book):
-    """The numbers in the download's names are enough for Canvas's and Moodle's imports; who has nothing graded keeps what is there."""
+    """The numbers in the download's names are enough for Canvas's and Moodle's imports, which have every column that these ask for; who has nothing graded keeps what is there."""
     book.arrived([Submission("grace", "Grace Hopper", {"moodle_id": "9"}), Submission("anon", "", {"canvas_id": "anon_x1"})])
     for student in ("grace", "anon"):
         book.record(made_up.record(student, made_up.passed(33), student.encode()))
@@ -66,7 +66,7 @@ def test_imports_without_a_roster(book):
     assert {*made} == {"grades.csv", "canvas.csv", "moodle.csv"}
     assert rows(made["canvas.csv"]) == [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Attention"], ["    Points Possible", "", "", "", "", "100"],
                                         ["Ada Lovelace", "41", "", "", "", "44.5"]]
-    assert rows(made["moodle.csv"]) == [["Identifier", "Full name", "Grade"], ["Participant 9", "Grace Hopper", "75"]]
+    assert rows(made["moodle.csv"]) == [["Identifier", "Full name", "Grade", "Last modified (grade)"], ["Participant 9", "Grace Hopper", "75", "-"]]
 
 
 def test_no_import_where_nobody_can_be_found_by_it(tmp_path):

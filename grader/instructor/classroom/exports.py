@@ -17,7 +17,7 @@ from grader.instructor.classroom.roster import Matched
 from grader.instructor.classroom.spreadsheet import harmless
 
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
-MOODLE = ("Identifier", "Full name")
+MOODLE = ("Identifier", "Full name", "Grade", "Last modified (grade)")
 
 
 def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> list[Path]:
@@ -79,9 +79,10 @@ def _canvas_id(row: Marks) -> str:
 
 
 def _moodle_csv(marks: Sequence[Marks]) -> str:
-    """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names."""
-    rows = ([f"Participant {row.student.ids['moodle_id']}", row.student.name, shown(row.total)] for row in marks if "moodle_id" in row.student.ids)
-    return _csv([[*MOODLE, "Grade"], *rows])
+    """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names. Its import takes no file without the date of each
+    grade; `-` is an unknown one, which by itself sets back no grade that Moodle has."""
+    rows = ([f"Participant {row.student.ids['moodle_id']}", row.student.name, shown(row.total), "-"] for row in marks if "moodle_id" in row.student.ids)
+    return _csv([MOODLE, *rows])
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:
