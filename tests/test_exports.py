@@ -103,6 +103,16 @@ def test_a_hostile_name_in_grades(book):
     assert [told[f"s{index}"] for index in range(6)] == [f"'{names[0]}", f"'{names[1]}", f"'{names[2]}", f"'{names[3]}", names[4], f"'{names[5]}"]
 
 
+def test_a_hostile_name_in_imports(book):
+    """Nor does a name run in the files that Canvas and Moodle import, neither of which reads it."""
+    evil = '=HYPERLINK("http://evil","x")'
+    book.arrived([Submission("c", evil, {"canvas_id": "43"}), Submission("m", evil, {"moodle_id": "9"})])
+    for student in ("c", "m"):
+        book.record(made_up.record(student, made_up.passed(31), student.encode()))
+    made = files(marks(book, GRADING, {}), GRADING, "Attention")
+    assert rows(made["canvas.csv"])[-1][:2] == [f"'{evil}", "43"] and rows(made["moodle.csv"])[-1][:2] == ["Participant 9", f"'{evil}"]
+
+
 def test_files_are_written_whole(book, tmp_path, monkeypatch):
     """Each file is there as it was or as it will be, never half: what cannot be written leaves the old one, with a sentence."""
     found = marks(book, GRADING, {})

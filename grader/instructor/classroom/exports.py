@@ -68,7 +68,7 @@ def _told(told: Mapping[str, str], names: Sequence[str]) -> list[str]:
 
 def _canvas_csv(marks: Sequence[Marks], grading: Grading, assignment: str) -> str:
     """Canvas finds a student by ID; a column that it does not know becomes a new assignment, which is worth what the second row says."""
-    rows = ([row.student.name, _canvas_id(row), "", "", "", shown(row.total)] for row in marks if _canvas_id(row))
+    rows = ([harmless(row.student.name), _canvas_id(row), "", "", "", shown(row.total)] for row in marks if _canvas_id(row))
     return _csv([[*CANVAS, assignment], ["    Points Possible", "", "", "", "", shown(grading.maximum)], *rows])
 
 
@@ -81,7 +81,7 @@ def _canvas_id(row: Marks) -> str:
 def _moodle_csv(marks: Sequence[Marks]) -> str:
     """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names. Its import takes no file without the date of each
     grade; `-` is an unknown one, which by itself sets back no grade that Moodle has."""
-    rows = ([f"Participant {row.student.ids['moodle_id']}", row.student.name, shown(row.total), "-"] for row in marks if "moodle_id" in row.student.ids)
+    rows = ([f"Participant {row.student.ids['moodle_id']}", harmless(row.student.name), shown(row.total), "-"] for row in marks if "moodle_id" in row.student.ids)
     return _csv([MOODLE, *rows])
 
 
