@@ -139,14 +139,14 @@ def test_two_downloads_are_one_class(folder):
 
 
 def test_github_classroom(folder):
-    """Clones: the user is what follows the assignment's name; the repository's and a machine's own files are not looked at."""
+    """Clones: the user is what follows the assignment's name, which the folder tells; the repository's and a machine's own files are not looked at."""
     course = {"problems/31_sdpa/stub.py": A31, "problems/31_sdpa/.stub.py": SHIPPED, "problems/31_sdpa/checks.py": A33, "problems/31_sdpa/attempt.py": A33, "grader/cli.py": A33,
               ".git/hooks/33.py": A33, ".venv/lib/33.py": A33, "__pycache__/33.py": A33, ".ipynb_checkpoints/33.ipynb": b"", "__MACOSX/33.py": A33, "._33.py": A33, ".DS_Store": b""}
     found = read(folder({f"attention-{user}/{path}": data for user in ("ada-gh", "alan") for path, data in course.items()}, "attention-submissions"))
     assert {student: one.ids for student, one in found.items()} == {f"attention-{user}": {"repository": f"attention-{user}", "github": user} for user in ("ada-gh", "alan")}
     assert all(pieces_of(one) == {31: A31} and not one.notes for one in found.values())
-    renamed = read(folder({f"hw-{user}/{path}": data for user in ("ada-gh", "alan") for path, data in course.items()}, "renamed"))
-    assert [one.ids["github"] for one in renamed.values()] == ["ada-gh", "alan"]
+    renamed = read(folder({f"hw-{user}/{path}": data for user in ("ada-gh", "ada-jones") for path, data in course.items()}, "renamed"))
+    assert [one.ids for one in renamed.values()] == [{"repository": "hw-ada-gh"}, {"repository": "hw-ada-jones"}], "they are not gh and jones"
 
 
 def test_mixed(folder):

@@ -142,11 +142,24 @@ def test_no_guess_between_two():
 
 
 def test_clones_are_matched_by_the_user_at_their_end():
-    """A clone is the user's whose name its own ends with; `gh` ends `hw-ada-gh` too, so that one is ambiguous."""
+    """A clone is the user's whom its name tells, and nobody else's, such as `gh`, with whose name it may end too."""
     roster = parsed(GITHUB.encode(), "")
     matched = roster.matched([handed_in("hw-ADA", repository="hw-ADA", github="ADA"), handed_in("hw-gh", repository="hw-gh", github="gh")])
     assert {student: row.name for student, row in matched.rows.items()} == {"hw-gh": "Emmy Noether"} and matched.unknown == ("hw-ADA",)
-    assert len(roster.matched([handed_in("hw-ada-gh", repository="hw-ada-gh", github="ada-gh")]).ambiguous) == 1
+    matched = roster.matched([handed_in("hw-ada-gh", repository="hw-ada-gh", github="ada-gh"), handed_in("hw-eve-gh", repository="hw-eve-gh", github="eve-gh")])
+    assert {student: row.name for student, row in matched.rows.items()} == {"hw-ada-gh": "Ada Lovelace"} and matched.unknown == ("hw-eve-gh",)
+
+
+def test_clones_whose_assignment_is_not_told():
+    """Then the assignment is what most of them begin with: `eve-gh` is not `gh`. Where that leaves two users, as with a single clone, none is guessed."""
+    def clones(*names):
+        return [handed_in(name, repository=name) for name in names]
+
+    roster = parsed(GITHUB.encode(), "")
+    matched = roster.matched(clones("hw-Ada-GH", "hw-eve-gh", "hw-bob"))
+    assert {student: row.name for student, row in matched.rows.items()} == {"hw-Ada-GH": "Ada Lovelace"} and matched.unknown == ("hw-eve-gh", "hw-bob")
+    assert [row.name for row in roster.matched(clones("hw-gh")).rows.values()] == ["Emmy Noether"]
+    assert len(roster.matched(clones("hw-ada-gh")).ambiguous) == 1 and roster.matched(clones("attention")).unknown == ("attention",)
 
 
 @given(st.lists(st.text(max_size=12), max_size=8), st.lists(st.text(max_size=12), max_size=8))

@@ -214,12 +214,10 @@ def _source(name: Named, entry: Path | File) -> Callable[[contextlib.ExitStack],
 
 
 def _of_the_assignment(folder: Path, entries: list[Path]) -> str:
-    """What stands before the users in the names of GitHub Classroom's clones: the folder's own name without `-submissions`, or what all have in common."""
+    """What stands before the users in the names of GitHub Classroom's clones: the folder's own name without `-submissions`. What all have in common may be more."""
     clones = [path.name for path in entries if _is_folder(path) and (path / ".git").exists()]
     slug = folder.absolute().name.removesuffix("-submissions") + "-"
-    if clones and all(name.startswith(slug) and name != slug for name in clones):
-        return slug
-    return os.path.commonprefix(clones).rpartition("-")[0] + "-" if len(clones) > 1 and "-" in os.path.commonprefix(clones) else ""
+    return slug if clones and all(name.startswith(slug) and name != slug for name in clones) else ""
 
 
 def _of_an_entry(path: Path, prefix: str) -> _Handed:

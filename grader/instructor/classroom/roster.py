@@ -10,6 +10,7 @@ import csv
 import io
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +79,9 @@ class Roster:
         A submission with an id of the roster's own system is looked for by name only where the roster tells no such ids, and none is matched where there are two ways to.
         """
         submissions = list(submissions)
+        begun = _begun(submissions)
         indexes = [_index(self.rows, keys) for keys in (_by_id, _by_user, _by_login, _by_name)]
-        found: dict[str, tuple[int, ...]] = {one.student: self._candidates(one, indexes) for one in submissions}
+        found: dict[str, tuple[int, ...]] = {one.student: self._candidates(one, indexes, begun) for one in submissions}
         claims: dict[int, list[str]] = {}
         for student, candidates in found.items():
             for at in candidates:
@@ -91,14 +93,13 @@ class Roster:
         missing = tuple(row for at, row in enumerate(self.rows) if at not in claims)
         return Matched(self, rows, missing, tuple(student for student, one in found.items() if not one), tuple(ambiguous))
 
-    def _candidates(self, submission: Submission, indexes: Sequence[Mapping[str, tuple[int, ...]]]) -> tuple[int, ...]:
+    def _candidates(self, submission: Submission, indexes: Sequence[Mapping[str, tuple[int, ...]]], begun: Counter[str]) -> tuple[int, ...]:
         ids, own = submission.ids, submission.ids.get(OWN_ID.get(self.system, ""))
         by_id, by_user, by_login, by_name = indexes
         if own and by_id:
             return by_id.get(own, ())
-        if self.system == "github" and ids.get("repository"):
-            repository = ids["repository"].casefold()
-            return tuple(sorted({at for found in re.finditer("-", repository) for at in by_user.get(repository[found.end():], ())}))
+        if self.system == "github" and "repository" in ids:
+            return tuple(sorted({at for user in _users(ids, begun) for at in by_user.get(user, ())}))
         texts = {text for text in (ids.get("github"), ids.get("email"), submission.name, submission.student) if text}
         for index, keys in ((by_login, {text.casefold() for text in texts}), (by_name, {key for text in texts for key in _names(text)})):
             if candidates := sorted({at for key in keys for at in index.get(key, ())}):
@@ -295,6 +296,24 @@ def _index(rows: Sequence[Row], keys) -> dict[str, tuple[int, ...]]:
         for key in keys(row):
             index[key] = (*index.get(key, ()), at)
     return index
+
+
+def _users(ids: Mapping[str, str], begun: Counter[str]) -> list[str]:
+    """Whose a clone may be, by its name: what follows the assignment's. Where nothing tells that one, it is what most clones begin with."""
+    if "github" in ids:
+        return [ids["github"].casefold()]
+    name, begins = ids["repository"].casefold(), _begins(ids["repository"])
+    return [name.removeprefix(begin) for begin in begins if begun[begin] == max(begun[begin] for begin in begins)]
+
+
+def _begun(submissions: Iterable[Submission]) -> Counter[str]:
+    """How many clones' names begin so."""
+    return Counter(begin for one in submissions for begin in _begins(one.ids.get("repository", "")))
+
+
+def _begins(repository: str) -> list[str]:
+    name = repository.casefold()
+    return [name[:found.end()] for found in re.finditer("-", name)]
 
 
 def _by_id(row: Row) -> set[str]:
