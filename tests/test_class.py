@@ -388,6 +388,9 @@ def test_what_the_command_gets_wrong(one, tmp_path, capsys):
         "grader: there is no limit 'gravity'; there are files, network, strangers, processes, memory, disk\n"
     assert refused(capsys, tmp_path / "nowhere", "--out", out) == f"grader: there is no folder {tmp_path / 'nowhere'}: name the folder of submissions\n"
     assert refused(capsys, one, "--out", out, "--roster", tmp_path / "none.csv") == f"grader: the roster {tmp_path / 'none.csv'} cannot be read: No such file or directory\n"
+    (tmp_path / "two.csv").write_text("Student,ID,Section,HW (1),HW (2)\nada,1,A,,\n")
+    assert refused(capsys, one, "--out", out, "--roster", tmp_path / "two.csv", "--assignment", "HW") == \
+        "grader: two columns of the roster are called 'HW': name one with its number, such as 'HW (1)'\n"
     assert refused(capsys, one, "--out", out, "--cores", "0") == "grader: --cores is at least 1\n"
     assert not out.exists()
 

@@ -204,7 +204,7 @@ def test_a_new_column_of_canvas():
     assert [row[-1] for row in told] == ["Masks", "", "20", "1", "", "", "", ""] and "Quiz (7)" not in told[0]
     assert matched.refused({}, "Masks") == ["Canvas will ask whether 'Masks' is a new assignment, since the roster has no such column"]
     two = parsed(b"Student,ID,Section,HW (1),HW (2)\nada,1,A,,\n", "").matched([])
-    assert two.column("hw (2)") == 4
+    assert two.roster.column("hw (2)") == 4
     with pytest.raises(UsageError, match=r"two columns of the roster are called 'HW': name one with its number, such as 'HW \(1\)'"):
         two.filled({}, "HW")
 

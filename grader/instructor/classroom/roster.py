@@ -106,6 +106,23 @@ class Roster:
                 return tuple(candidates)
         return ()
 
+    def column(self, assignment: str) -> int | None:
+        """Where the grades go: Moodle's Grade, else the column called so, with or without Canvas's number behind it. None for a new one.
+
+        Raises:
+            UsageError: two are called so.
+        """
+        header = self.header
+        if "Grade" in header and "Identifier" in header:
+            return header.index("Grade")
+        wanted = assignment.strip().casefold()
+        called = [i for i, name in enumerate(header) if name.strip().casefold() == wanted]
+        titled = called or [i for i, name in enumerate(header) if re.sub(r" \(\d+\)$", "", name.strip()).casefold() == wanted]
+        if len(titled) > 1:
+            raise UsageError(f"two columns of the roster are called {shown(assignment)!r}: "
+                             f"name one with its number, such as {shown(header[titled[0]])!r}")
+        return titled[0] if titled else None
+
 
 @dataclass(frozen=True)
 class Matched:
@@ -128,7 +145,7 @@ class Matched:
         spreadsheet would run get a `'` before them, which no import reads; whatever an import reads is as it came.
         """
         roster = self.roster
-        at = self.column(assignment)
+        at = roster.column(assignment)
         width = len(roster.header)
         kept = list(range(width)) if roster.system != "canvas" else [*range(_last_of_student(roster.header) + 1), *([at] if at is not None else [])]
         points = {row.at: points_shown(grades[student]) for student, row in self.rows.items() if student in grades}
@@ -147,27 +164,10 @@ class Matched:
         csv.writer(text, delimiter=roster.delimiter, lineterminator="\r\n").writerows(lines)
         return roster.mark + text.getvalue()
 
-    def column(self, assignment: str) -> int | None:
-        """Where the grades go: Moodle's Grade, else the column called so, with or without Canvas's number behind it. None for a new one.
-
-        Raises:
-            UsageError: two are called so.
-        """
-        header = self.roster.header
-        if "Grade" in header and "Identifier" in header:
-            return header.index("Grade")
-        wanted = assignment.strip().casefold()
-        called = [i for i, name in enumerate(header) if name.strip().casefold() == wanted]
-        titled = called or [i for i, name in enumerate(header) if re.sub(r" \(\d+\)$", "", name.strip()).casefold() == wanted]
-        if len(titled) > 1:
-            raise UsageError(f"two columns of the roster are called {shown(assignment)!r}: "
-                             f"name one with its number, such as {shown(header[titled[0]])!r}")
-        return titled[0] if titled else None
-
     def refused(self, grades: Mapping[str, float], assignment: str) -> list[str]:
         """What the system's import would leave out or ask about, in sentences."""
         told, header = [], self.roster.header
-        if self.system == "canvas" and self.column(assignment) is None:
+        if self.system == "canvas" and self.roster.column(assignment) is None:
             told.append(f"Canvas will ask whether {shown(assignment)!r} is a new assignment, since the roster has no such column")
         limit = next((i for i, name in enumerate(header) if name.casefold() == "maximum grade"), None)
         over = [student for student, row in self.rows.items() if limit is not None and student in grades and _above(grades[student], self.roster.table[row.at][limit])]

@@ -69,7 +69,10 @@ def run_class(root: Path, orders: Orders, console) -> int:
     out, inside = orders.out.resolve(), orders.submissions.resolve()
     if out == inside or out.is_relative_to(inside):
         raise UsageError(f"the results would lie among the submissions: name a folder outside of {orders.submissions}")
+    assignment = orders.assignment or ASSIGNMENT
     roster = Roster.read(orders.roster) if orders.roster else None
+    if roster:
+        roster.column(assignment)                   # what is wrong with it is told before the class is graded
     handed_in = arrivals(orders.submissions, orders.everything, orders.problems)
     _make(orders.out)
     grading = read_grading(orders.out / "grading.toml", orders.problems, orders.everything)
@@ -87,7 +90,7 @@ def run_class(root: Path, orders: Orders, console) -> int:
             _propose(root, orders, book, grading, tally, console)
         weighed = [problem for problem in orders.everything if problem.number in grading.weights]
         found, report = write_results(orders.out, weighed, book, grading, handed_in, inside, roster=roster,
-                                      assignment=orders.assignment or ASSIGNMENT, similar=orders.similar, ungraded=ungraded)
+                                      assignment=assignment, similar=orders.similar, ungraded=ungraded)
         tally.proposed = len(book.proposals())
         stale = not orders.regrade and book.outdated(*_checks(orders.problems))
     if orders.json:
