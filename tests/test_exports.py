@@ -116,13 +116,20 @@ def test_a_hostile_name_in_imports(book):
 def test_files_are_written_whole(book, tmp_path, monkeypatch):
     """Each file is there as it was or as it will be, never half: what cannot be written leaves the old one, with a sentence."""
     found = marks(book, GRADING, {})
-    first = export(tmp_path, found, GRADING, "Attention")
-    before = {path: path.read_bytes() for path in first}
-    assert [path.name for path in first] == ["grades.csv", "canvas.csv"] and not [*tmp_path.glob("*.tmp")]
+    assert export(tmp_path, found, GRADING, "Attention") == []
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.csv")}
+    assert sorted(path.name for path in before) == ["canvas.csv", "grades.csv"] and not [*tmp_path.glob("*.tmp")]
     monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="grades.csv cannot be written"):
         export(tmp_path, found, Grading({31: 1.0}), "Attention")
-    assert {path: path.read_bytes() for path in first} == before and not [*tmp_path.glob("*.tmp")]
+    assert {path: path.read_bytes() for path in before} == before and not [*tmp_path.glob("*.tmp")]
+
+
+def test_what_to_know_before_an_import(book, tmp_path):
+    """Grades on another scale than the roster's are written, and told."""
+    roster = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"})])
+    told = export(tmp_path, marks(book, GRADING, {}), Grading(GRADING.weights, maximum=10), "Attention", roster)
+    assert told == ["Canvas grades this assignment out of 100 points, and the totals here are out of 10: set `maximum = 100` in grading.toml, or give it 10 points in Canvas"]
 
 
 def test_grades_of_nobody():

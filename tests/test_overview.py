@@ -14,10 +14,12 @@ from rich.console import Console
 
 from grader.instructor.classroom.feedback import pages
 from grader.instructor.classroom.gradebook import NAME, Gradebook
+from grader.instructor.classroom.machine import class_report
 from grader.instructor.classroom.marks import marks
 from grader.instructor.classroom.overview import Report, _distribution, _percent, page, report, summary, write_report
 from grader.instructor.classroom.points import Grading
 from grader.instructor.classroom.roster import parsed
+from grader.instructor.classroom.run import Tally
 from grader.instructor.classroom.similar import Pair, Side
 from grader.instructor.classroom.submission import Piece, Submission
 from grader.instructor.classroom.unread import unread
@@ -133,6 +135,13 @@ def test_the_page_needs_nothing_else(small):
     words = "1 passed, 2 a known mistake, 1 failed without a known mistake, 1 not written, not run or not checked"
     assert words in found.images() and words in found.text
     assert "ada and bela" in found.text and "93 %" in found.text
+
+
+def test_warnings_before_an_import(small):
+    """What to know before grades are imported stands on top of the page, in the terminal and in the JSON."""
+    found = told(small, warnings=["set `maximum = 10`"])
+    assert "Set maximum = 10 ." in Elements(page(found, GRADING)).text and "set `maximum = 10`" in lines(found)
+    assert class_report([], GRADING, found, Tally())["warnings"] == ["set `maximum = 10`"]
 
 
 def test_a_hostile_class(book):

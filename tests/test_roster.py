@@ -194,7 +194,7 @@ def test_back_to_canvas():
         ["Student, Test", "99999", "", "a1b2c3", "CS 1", ""]]
     again = parsed(text.encode(), "").matched([handed_in("ada", canvas_id="12345")])
     assert cells(again.filled({"ada": 8}, "Attention (1234)"))[3][-1] == "8"
-    assert not matched.refused({"ada": 7.5}, "attention")
+    assert not matched.refused({"ada": 7.5}, "attention", 10)
 
 
 def test_a_new_column_of_canvas():
@@ -202,7 +202,7 @@ def test_a_new_column_of_canvas():
     matched = canvas().matched([handed_in("ada")])
     told = cells(matched.filled({"ada": 1}, "Masks", maximum=20))
     assert [row[-1] for row in told] == ["Masks", "", "20", "1", "", "", "", ""] and "Quiz (7)" not in told[0]
-    assert matched.refused({}, "Masks") == ["Canvas will ask whether 'Masks' is a new assignment, since the roster has no such column"]
+    assert matched.refused({}, "Masks", 20) == ["Canvas will ask whether 'Masks' is a new assignment, since the roster has no such column"]
     two = parsed(b"Student,ID,Section,HW (1),HW (2)\nada,1,A,,\n", "").matched([])
     assert two.roster.column("hw (2)") == 4
     with pytest.raises(UsageError, match=r"two columns of the roster are called 'HW': name one with its number, such as 'HW \(1\)'"):
@@ -233,9 +233,26 @@ def test_back_to_moodle():
     before = cells(WORKSHEET)
     assert told[0] == before[0] and told[1][4] == "9.33" and told[1][:4] + told[1][5:] == before[1][:4] + before[1][5:]
     assert told[2] == [before[2][0], "'@Alan Turing", *before[2][2:]]
-    assert matched.refused({"Ada_1234567": 9}, "") == []
-    assert matched.refused({"Ada_1234567": 12, "b": 11}, "") == [
-        "Moodle leaves out 2 grades above the worksheet's maximum of 10.00, the first of Ada_1234567: set `maximum` in grading.toml to it"]
+
+
+SCALES = [(CANVAS, {"ada": 3.0}, 10, []),
+          (CANVAS, {"ada": 3.0}, 100, ["Canvas grades this assignment out of 10 points, and the totals here are out of 100: "
+                                       "set `maximum = 10` in grading.toml, or give it 100 points in Canvas"]),
+          (CANVAS.replace("5,10,", '5,"7,5",'), {}, 7.5, []),
+          (CANVAS.replace("5,10,", "5,(read only),"), {}, 100, []),
+          (CANVAS.replace("5,10,", "5,0,"), {}, 20, ["Canvas grades this assignment without points, and the totals here are out of 20: give it 20 points in Canvas"]),
+          (WORKSHEET, {"ada": 10 + 1e-9, "alan": 9}, 10, []),
+          (WORKSHEET, {"ada": 12, "alan": 11}, 10, ["Moodle would leave out 2 grades above 10, the first of ada"]),
+          (WORKSHEET, {"ada": 3.0}, 100, ["Moodle grades this assignment out of 10 points, and the totals here are out of 100: "
+                                          "set `maximum = 10` in grading.toml, or give it 100 points in Moodle"]),
+          (WORKSHEET.replace("10.00", "-2.00"), {"ada": 3.0}, 100, ["Moodle grades this assignment without points, and the totals here are out of 100: give it 100 points in Moodle"]),
+          (PARTICIPANTS, {"ada": 3.0}, 100, []), (GITHUB, {"ada": 3.0}, 100, [])]
+
+
+@pytest.mark.parametrize("export, grades, maximum, told", SCALES)
+def test_grades_on_another_scale(export, grades, maximum, told):
+    """Where the system counts out of another number than `maximum` it is told, also while every grade is small enough to be taken; and so is what would be left out."""
+    assert parsed(export.encode(), "").matched([handed_in("ada"), handed_in("alan")]).refused(grades, "Attention", maximum) == told
 
 
 def test_lists_without_grades_get_a_column():

@@ -20,13 +20,11 @@ CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 MOODLE = ("Identifier", "Full name", "Grade", "Last modified (grade)")
 
 
-def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> list[Path]:
-    """Writes the files into `out`, and gives their paths. `assignment` is what the column of the total is called in Canvas."""
-    written = []
+def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> list[str]:
+    """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the column of the total is called in Canvas."""
     for name, text in files(marks, grading, assignment, roster).items():
         write(out / name, text)
-        written.append(out / name)
-    return written
+    return roster.refused(_totals(_graded(marks)), assignment, grading.maximum) if roster else []
 
 
 def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> dict[str, str]:
@@ -35,15 +33,23 @@ def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Mat
     Who has nothing that is graded is in no import: there stays what was there.
     """
     found = {"grades.csv": grades_csv(marks, grading, roster)}
-    graded = [row for row in marks if any(mark.grade or mark.override for mark in row.by_problem.values())]
+    graded = _graded(marks)
     if roster is not None:
-        found[f"{roster.system}.csv"] = roster.filled({row.student.student: row.total for row in graded}, assignment, grading.maximum)
+        found[f"{roster.system}.csv"] = roster.filled(_totals(graded), assignment, grading.maximum)
         return found
     if any(map(_canvas_id, graded)):
         found["canvas.csv"] = _canvas_csv(graded, grading, assignment)
     if any("moodle_id" in row.student.ids for row in graded):
         found["moodle.csv"] = _moodle_csv(graded)
     return found
+
+
+def _graded(marks: Sequence[Marks]) -> list[Marks]:
+    return [row for row in marks if any(mark.grade or mark.override for mark in row.by_problem.values())]
+
+
+def _totals(marks: Sequence[Marks]) -> dict[str, float]:
+    return {row.student.student: row.total for row in marks}
 
 
 def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None = None) -> str:

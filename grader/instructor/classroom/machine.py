@@ -12,7 +12,8 @@ SCHEMA_VERSION = 1
 
 
 def class_report(marks: Sequence[Marks], grading: Grading, report: Report, tally) -> dict:
-    return dict(schema=SCHEMA_VERSION, maximum=grading.maximum, graded=tally.graded, kept=tally.kept, proposed=tally.proposed, waived=sorted({*tally.missing, *report.waived}),
+    return dict(schema=SCHEMA_VERSION, maximum=grading.maximum, graded=tally.graded, kept=tally.kept, proposed=tally.proposed,
+                waived=sorted({*tally.missing, *report.waived}), warnings=list(report.warnings),
                 students=[_student(row) for row in marks],
                 misconceptions=[dict(name=found.name, sentence=found.sentence, students=sorted(found.students), problems=list(found.problems)) for found in report.teach],
                 faults=[dict(student=wanted.student, problem=wanted.problem, why=why) for wanted, why in tally.faults])

@@ -68,6 +68,7 @@ class Report:
     versions: tuple[str, ...] = ()              # why verdicts cannot all be compared
     pairs: tuple[Pair, ...] = ()
     similar: str = ""
+    warnings: tuple[str, ...] = ()              # what to know before grades are imported
 
 
 def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Mapping[int, str], **more) -> Path:
@@ -76,7 +77,8 @@ def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Ma
     return out / NAME
 
 
-def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched | None = None, pairs: Sequence[Pair] = (), similar: str = "similar.html") -> Report:
+def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched | None = None, pairs: Sequence[Pair] = (), similar: str = "similar.html",
+           warnings: Sequence[str] = ()) -> Report:
     """What the marks say, and a roster beside them. `similar` is the page that shows the pairs."""
     there = [row for row in marks if row.student.trouble or any(mark.grade or mark.ungraded for mark in row.by_problem.values())]
     graded = [row for row in there if any(mark.grade for mark in row.by_problem.values())]
@@ -84,7 +86,7 @@ def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched
     circumstances = [mark.grade.under for row in there for mark in row.by_problem.values() if mark.grade and mark.grade.under.key]
     return Report(len(marks) + len(roster.missing if roster else ()), len(there), tuple(row.total for row in graded), sum(_solved(row) for row in graded), problems,
                   _over_all(problems), tuple(_to_look_at(marks, roster)), tuple(sorted({limit for under in circumstances for limit in under.waived})),
-                  tuple(_mixed(there)), tuple(pairs), similar)
+                  tuple(_mixed(there)), tuple(pairs), similar, tuple(warnings))
 
 
 def _solved(row: Marks) -> bool:
@@ -182,7 +184,7 @@ def _mixed(marks: Sequence[Marks]) -> Iterable[str]:
 
 def page(told: Report, grading: Grading) -> Markup:
     parts = [tag("h1", "The class"), _tiles(told, grading)]
-    parts += [tag("p", sentence(line), class_="note failed") for line in told.versions]
+    parts += [tag("p", prose(sentence(line)), class_="note failed") for line in (*told.warnings, *told.versions)]
     parts += [tag("p", f"This machine could not give every limit, and these were waived: {', '.join(told.waived)}.", class_="note failed")] if told.waived else []
     parts += [tag("h2", "What to teach next"), _teach(told), tag("h2", "Problem by problem"), _legend(), tag("ul", *map(_problem_bar, told.problems), class_="bars")]
     parts += [tag("h2", "Points"), _distribution(told.totals, grading.maximum)] if told.totals else []
@@ -319,7 +321,7 @@ def _summary(console, told: Report, grading: Grading) -> None:
         console.print(Text(f"{'teach next: ' if not index else ' ' * 12}{spoken(found.name)}, {count(len(found.students), 'student')} at {_and(found.problems)}"))
     if told.waived:
         console.print(Text(f"waived: {', '.join(told.waived)}", "yellow"))
-    for line in told.versions:
+    for line in (*told.warnings, *told.versions):
         console.print(Text(line, "yellow"))
     if told.look:
         console.print(Text("to look at: " + "; ".join(f"{what} ({len(whom)})" for what, whom in told.look)))

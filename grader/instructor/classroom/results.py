@@ -34,12 +34,13 @@ def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: 
     titles = {problem.number: problem.title for problem in problems}
     matched = roster.matched(handed_in.people()) if roster else None
     pairs = _similar(out, handed_in, problems) if similar else ()
-    export(out, found, grading, assignment, matched)
+    warnings = export(out, found, grading, assignment, matched)
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
     (out / "feedback").mkdir(exist_ok=True)
     write_feedback(out / "feedback", found, grading, titles, folders)
-    overview.write_report(out, found, grading, titles, roster=matched, pairs=pairs)
-    return found, overview.report(found, titles, roster=matched, pairs=pairs)
+    told = dict(roster=matched, pairs=pairs, warnings=warnings)
+    overview.write_report(out, found, grading, titles, **told)
+    return found, overview.report(found, titles, **told)
 
 
 def properties_of_all(problems: Iterable[Problem]) -> dict:

@@ -20,11 +20,13 @@ from grader.instructor.classroom.files import shown
 from grader.instructor.classroom.points import shown as points_shown
 from grader.instructor.classroom.spreadsheet import harmless
 from grader.instructor.classroom.submission import Submission
+from grader.report.words import count
 
 EXPECTED = """Canvas's gradebook has Student, ID and Section, Moodle's grading worksheet Identifier and Grade, \
 Moodle's list of participants First name and Last name, GitHub Classroom's roster identifier and github_username"""
 TEST_STUDENT = {"student, test", "test student"}
 TRANSLITERATED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+NUMBER = re.compile(r"\s*-?\d+(?:[.,]\d+)?\s*")
 OWN_ID = {"canvas": "canvas_id", "moodle": "moodle_id"}
 
 
@@ -123,6 +125,14 @@ class Roster:
                              f"name one with its number, such as {shown(header[titled[0]])!r}")
         return titled[0] if titled else None
 
+    def points(self, assignment: str) -> float | None:
+        """What the system counts the assignment out of: Canvas's row of points, or Moodle's column. None where the export does not say it."""
+        if self.system == "canvas":
+            at, told = self.column(assignment), filter(_tells_points, self.table)
+        else:
+            at, told = next((i for i, name in enumerate(self.header) if name.casefold() == "maximum grade"), None), self.table
+        return next((float(cells[at].replace(",", ".")) for cells in told if at is not None and NUMBER.fullmatch(cells[at])), None)
+
 
 @dataclass(frozen=True)
 class Matched:
@@ -164,16 +174,22 @@ class Matched:
         csv.writer(text, delimiter=roster.delimiter, lineterminator="\r\n").writerows(lines)
         return roster.mark + text.getvalue()
 
-    def refused(self, grades: Mapping[str, float], assignment: str) -> list[str]:
-        """What the system's import would leave out or ask about, in sentences."""
-        told, header = [], self.roster.header
+    def refused(self, grades: Mapping[str, float], assignment: str, maximum: float) -> list[str]:
+        """What the system's import would leave out, take for another grade or ask about, in sentences. `maximum` is what the grades are out of."""
+        told, system = [], self.system.capitalize()
         if self.system == "canvas" and self.roster.column(assignment) is None:
             told.append(f"Canvas will ask whether {shown(assignment)!r} is a new assignment, since the roster has no such column")
-        limit = next((i for i, name in enumerate(header) if name.casefold() == "maximum grade"), None)
-        over = [student for student, row in self.rows.items() if limit is not None and student in grades and _above(grades[student], self.roster.table[row.at][limit])]
-        if over:
-            told.append(f"Moodle leaves out {len(over)} grade{'s' if len(over) > 1 else ''} above the worksheet's maximum of {self.roster.table[self.rows[over[0]].at][limit]}, "
-                        f"the first of {over[0]}: set `maximum` in grading.toml to it")
+        points = self.roster.points(assignment)
+        if points is None:
+            return told
+        here, there = points_shown(maximum), points_shown(points)
+        if here != there:
+            scale = f"out of {there} points" if points > 0 else "without points"
+            told.append(f"{system} grades this assignment {scale}, and the totals here are out of {here}: "
+                        + f"set `maximum = {there}` in grading.toml, or " * (points > 0) + f"give it {here} points in {system}")
+        over = [student for student in self.rows if points > 0 and student in grades and float(points_shown(grades[student])) > points]
+        if over and self.system == "moodle":
+            told.append(f"Moodle would leave out {count(len(over), 'grade')} above {there}, the first of {over[0]}")
         return told
 
 
@@ -342,13 +358,6 @@ def _names(text: str) -> set[str]:
 
 
 # What is written back.
-
-def _above(points: float, limit: str) -> bool:
-    try:
-        return points > float(limit.replace(",", "."))
-    except ValueError:
-        return False
-
 
 def _as_text(column: str, cell: str) -> str:
     """A name that a spreadsheet takes for text. Canvas's own way of writing one with `=` is left."""
