@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -406,6 +407,26 @@ def test_the_courses_own_fault(course, one, tmp_path):
     assert said.startswith("grader: the reference of 31_sdpa did not finish (exit 1): ") and "nothing_of_that_name" in said
     reference.write_text(whole)
     assert classroom.run(course, tmp_path / "mark", *words)[0].startswith("1 verdict given\n")
+
+
+def test_a_submission_that_is_taken_away(one, tmp_path):
+    """Its grade stays in the file that the system imports, and nobody is counted twice."""
+    classroom.put(one, {"alan/31.py": classroom.right(31)["einsum"]})
+    (tmp_path / "roster.csv").write_text('Student,ID,SIS Login ID,Section,Attention (7)\n"Lovelace, Ada",1,ada,A,\n"Turing, Alan",2,alan,A,\n')
+    classroom.begun(tmp_path / "results")
+
+    def graded() -> tuple[dict, list[str], list[str]]:
+        words = ("--out", tmp_path / "results", "--problems", "31", "--roster", tmp_path / "roster.csv", "--assignment", "Attention", "--json")
+        report = json.loads(classroom.run(ROOT, tmp_path / "mark", one, *words)[0])
+        canvas, grades = ([*csv.reader(io.StringIO((tmp_path / f"results/{name}.csv").read_text("utf-8-sig")))] for name in ("canvas", "grades"))
+        return report, [row[-1] for row in canvas], [row[-1] for row in grades]
+
+    report, column, flags = graded()
+    assert column == ["Attention (7)", "100", "100"] and flags == ["flags", "", ""]
+    shutil.rmtree(one / "ada")
+    after, same, flags = graded()
+    assert same == column and after["students"] == report["students"] and flags == ["flags", "no longer among the submissions", ""]
+    assert "of 2 students handed in" in (tmp_path / "results/report.html").read_text()
 
 
 # A machine without bubblewrap.

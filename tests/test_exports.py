@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,15 @@ def test_a_roster_is_filled(book):
     assert told[0] == ["student", "name", "canvas_id", "email", "login", "sis_id", "31", "33", "total", "flags"]
     assert told[1][:6] == ["ada", "Lovelace, Ada", "41", "ada@example.org", "ada@example.org", "s41"]
     assert told[3] == ["", "Hopper, Grace", "43", "grace@example.org", "grace@example.org", "s43", "", "", "", "nothing arrived"]
+
+
+def test_who_is_gone_keeps_grade_and_flag(book):
+    """Whose submission was taken away has the grade in the import still, one row in grades.csv, and a flag."""
+    found = [replace(row, gone=True) for row in marks(book, GRADING, {})]
+    made = files(found, GRADING, "Attention", parsed(CANVAS.encode(), "roster.csv").matched([], [row.student for row in found]))
+    assert [row[-1] for row in rows(made["canvas.csv"])] == ["Attention (88)", "100", "44.5", "", "7"]
+    assert [(row[1], row[-1]) for row in rows(made["grades.csv"])[1:]] == [
+        ("Lovelace, Ada", "no longer among the submissions"), ("Babbage, Charles", "no longer among the submissions; nothing could be read"), ("Hopper, Grace", "nothing arrived")]
 
 
 @given(st.text(max_size=20))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -110,6 +111,16 @@ def test_what_has_to_be_looked_at(book):
         "on the roster, and nothing arrived": ("Zoe",), "arrived, and is not on the roster": ("eve",), "nothing of it could be read": ("bela: The zip file is broken.",),
         "one file could not be read": ("ada, 31: 31.py is empty.",), "not everything could be checked": ("ada, 33: 0 of 1 so far", "ada, 39: 0.7 of 1 so far"),
         "a fact was taken on trust": ("ada, 39: traces",), "points by hand": ("bela, 31: 0.5 instead of 0. By mail.",), "a note on what arrived": ("ada: late",)}
+
+
+def test_who_is_no_longer_among_the_submissions(small):
+    """Whose work was taken away is told, and so is who handed in under another name since; neither is one of whom nothing arrived."""
+    rows = [replace(row, gone=row.student.student in ("ada", "bela")) for row in marks(small, GRADING, made_up.PROPERTIES)]
+    roster = parsed(b"Student,ID,SIS User ID,SIS Login ID,Section\nAda,1,,,\nBela,2,,bela,\n", "r.csv").matched(
+        [Submission("chidi", ids={"canvas_id": "2"})], [row.student for row in rows if row.gone])
+    found = report(rows, made_up.TITLES, roster=roster)
+    assert found.students == 5 and dict(found.look[:2]) == {
+        "no longer among the submissions, and graded as before": ("ada",), "handed in under another name since, which alone counts": ("bela: now chidi",)}
 
 
 def test_waived_limits_and_mixed_versions(small):

@@ -70,12 +70,14 @@ class Marks:
     student: Student
     by_problem: Mapping[int, Mark]
     total: float
+    gone: bool = False                          # handed in earlier, and is no longer among the submissions
 
     @property
     def flags(self) -> tuple[str, ...]:
+        gone = ("no longer among the submissions",) * self.gone
         if self.student.trouble:
-            return ("nothing could be read", *(f"{problem}: points by hand" for problem, mark in self.by_problem.items() if mark.override))
-        return tuple(f"{problem}: {flag}" for problem, mark in self.by_problem.items() for flag in mark.flags)
+            return (*gone, "nothing could be read", *(f"{problem}: points by hand" for problem, mark in self.by_problem.items() if mark.override))
+        return (*gone, *(f"{problem}: {flag}" for problem, mark in self.by_problem.items() for flag in mark.flags))
 
 
 @dataclass(frozen=True)

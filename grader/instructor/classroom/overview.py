@@ -149,10 +149,13 @@ def _over_all(problems: Iterable[ProblemReport]) -> tuple[Misconception, ...]:
 def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tuple[str, tuple[str, ...]]]:
     """What somebody has to look at, each with whom it is about."""
     pairs = [(row, mark) for row in marks for mark in row.by_problem.values() if mark.grade]
+    replaced = roster.replaced if roster else {}
     found = {
         "on the roster, and nothing arrived": [row.name or ", ".join(row.ids.values()) for row in roster.missing] if roster else [],
         "arrived, and is not on the roster": roster.unknown if roster else [],
         "could be more than one on the roster": roster.ambiguous if roster else [],
+        "no longer among the submissions, and graded as before": dict.fromkeys(row.student.student for row, _ in pairs if row.gone and row.student.student not in replaced),
+        "handed in under another name since, which alone counts": [f"{student}: now {' and '.join(now)}" for student, now in replaced.items()],
         "nothing of it could be read": [f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.trouble],
         "not graded yet": [f"{row.student.student}, {mark.problem}" for row in marks for mark in row.by_problem.values() if mark.ungraded],
         "one file could not be read": [f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread],

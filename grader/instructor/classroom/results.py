@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from grader.choose import UsageError
@@ -30,9 +31,11 @@ def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: 
     Raises:
         OSError: one cannot be written; the others are whole, and so is the gradebook.
     """
-    found = marks(book, grading, properties_of_all(problems), ungraded)
+    people = handed_in.people()
+    here = {one.student for one in people}
+    found = [replace(row, gone=row.student.student not in here) for row in marks(book, grading, properties_of_all(problems), ungraded)]
     titles = {problem.number: problem.title for problem in problems}
-    matched = roster.matched(handed_in.people()) if roster else None
+    matched = roster.matched(people, [row.student for row in found if row.gone]) if roster else None
     pairs = _similar(out, handed_in, problems) if similar else ()
     warnings = export(out, found, grading, assignment, matched)
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]

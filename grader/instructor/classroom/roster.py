@@ -17,6 +17,7 @@ from pathlib import Path
 
 from grader.choose import UsageError
 from grader.instructor.classroom.files import shown
+from grader.instructor.classroom.gradebook import Student
 from grader.instructor.classroom.points import shown as points_shown
 from grader.instructor.classroom.spreadsheet import harmless
 from grader.instructor.classroom.submission import Submission
@@ -75,27 +76,33 @@ class Roster:
             raise UsageError(f"the roster {path} cannot be read: {error.strerror}") from error
         return parsed(content, path.name)
 
-    def matched(self, submissions: Iterable[Submission]) -> Matched:
+    def matched(self, submissions: Iterable[Submission], earlier: Iterable[Submission | Student] = ()) -> Matched:
         """Whose each submission is: by the system's id, else by login, email or user name, else by the name with accents, order and case left out of account.
 
         A submission with an id of the roster's own system is looked for by name only where the roster tells no such ids, and none is matched where there are two ways to.
+        Who handed in `earlier` and is not among the submissions any more keeps the row, unless a submission is surely that student's.
         """
-        submissions = list(submissions)
-        begun = _begun(submissions)
         indexes = [_index(self.rows, keys) for keys in (_by_id, _by_user, _by_login, _by_name)]
-        found: dict[str, tuple[int, ...]] = {one.student: self._candidates(one, indexes, begun) for one in submissions}
+        groups = [[*submissions], [*earlier]]
+        here = {one.student for one in groups[0]}
+        found: dict[str, tuple[int, ...]] = {}
+        for group in groups:
+            begun = _begun(group)
+            found |= {one.student: self._candidates(one, indexes, begun) for one in group}
         claims: dict[int, list[str]] = {}
         for student, candidates in found.items():
             for at in candidates:
                 claims.setdefault(at, []).append(student)
         sure = {at: [student for student in students if len(found[student]) == 1] for at, students in claims.items()}
-        rows = {student: self.rows[one[0]] for student, one in found.items() if len(one) == 1 and len(sure[one[0]]) == 1}
+        sure = {at: [student for student in students if student in here] or students for at, students in sure.items()}
+        rows = {student: self.rows[one[0]] for student, one in found.items() if len(one) == 1 and sure[one[0]] == [student]}
+        replaced = {student: tuple(sure[one[0]]) for student, one in found.items() if len(one) == 1 and student not in sure[one[0]]}
         ambiguous = [*(Ambiguous((student,), tuple(self.rows[at] for at in one)) for student, one in found.items() if len(one) > 1),
                      *(Ambiguous(tuple(students), (self.rows[at],)) for at, students in sure.items() if len(students) > 1)]
         missing = tuple(row for at, row in enumerate(self.rows) if at not in claims)
-        return Matched(self, rows, missing, tuple(student for student, one in found.items() if not one), tuple(ambiguous))
+        return Matched(self, rows, missing, tuple(student for student, one in found.items() if not one), tuple(ambiguous), replaced)
 
-    def _candidates(self, submission: Submission, indexes: Sequence[Mapping[str, tuple[int, ...]]], begun: Counter[str]) -> tuple[int, ...]:
+    def _candidates(self, submission: Submission | Student, indexes: Sequence[Mapping[str, tuple[int, ...]]], begun: Counter[str]) -> tuple[int, ...]:
         ids, own = submission.ids, submission.ids.get(OWN_ID.get(self.system, ""))
         by_id, by_user, by_login, by_name = indexes
         if own and by_id:
@@ -136,13 +143,15 @@ class Roster:
 
 @dataclass(frozen=True)
 class Matched:
-    """A roster beside a class: each matched student's row, who on the roster handed in nothing, who handed in and is not on it, and what is ambiguous."""
+    """A roster beside a class: each matched student's row, who on the roster handed in nothing, who handed in and is not on it, what is ambiguous,
+    and who handed in earlier as another than now, with the submissions that take that one's place."""
 
     roster: Roster
     rows: Mapping[str, Row]
     missing: tuple[Row, ...] = ()
     unknown: tuple[str, ...] = ()
     ambiguous: tuple[Ambiguous, ...] = field(default=())
+    replaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def system(self) -> str:
@@ -322,7 +331,7 @@ def _users(ids: Mapping[str, str], begun: Counter[str]) -> list[str]:
     return [name.removeprefix(begin) for begin in begins if begun[begin] == max(begun[begin] for begin in begins)]
 
 
-def _begun(submissions: Iterable[Submission]) -> Counter[str]:
+def _begun(submissions: Iterable[Submission | Student]) -> Counter[str]:
     """How many clones' names begin so."""
     return Counter(begin for one in submissions for begin in _begins(one.ids.get("repository", "")))
 
