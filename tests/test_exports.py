@@ -142,6 +142,17 @@ def test_what_to_know_before_an_import(book, tmp_path):
     assert told == ["Canvas grades this assignment out of 100 points, and the totals here are out of 10: set `maximum = 100` in grading.toml, or give it 10 points in Canvas"]
 
 
+def test_no_import_of_an_earlier_run_is_left(book, tmp_path):
+    """A file that this run does not write holds old grades: it is taken away and told, and what is no import stays."""
+    (tmp_path / "mine.csv").touch()
+    roster = parsed(b"identifier,github_username,github_id,name\nada,ada-gh,1,Ada\n", "roster.csv").matched([])
+    assert export(tmp_path, marks(book, GRADING, {}), GRADING, "Attention", roster) == []
+    assert export(tmp_path, marks(book, GRADING, {}), GRADING, "Attention") == [
+        "github.csv of an earlier run is taken away, since its grades may be old: the same command as then makes it anew"]
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["canvas.csv", "grades.csv", "mine.csv"]
+    assert export(tmp_path, marks(book, GRADING, {}), GRADING, "Attention") == []
+
+
 def test_grades_of_nobody():
     """A class of nobody has a heading."""
     assert rows(grades_csv([], GRADING)) == [["student", "name", "31", "33", "total", "flags"]]

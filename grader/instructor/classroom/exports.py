@@ -16,15 +16,22 @@ from grader.instructor.classroom.points import Grading, shown
 from grader.instructor.classroom.roster import Matched
 from grader.instructor.classroom.spreadsheet import harmless
 
+IMPORTS = ("canvas.csv", "moodle.csv", "github.csv")
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 MOODLE = ("Identifier", "Full name", "Grade", "Last modified (grade)")
 
 
 def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> list[str]:
     """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the column of the total is called in Canvas."""
-    for name, text in files(marks, grading, assignment, roster).items():
+    made = files(marks, grading, assignment, roster)
+    for name, text in made.items():
         write(out / name, text)
-    return roster.refused(_totals(_graded(marks)), assignment, grading.maximum) if roster else []
+    told = roster.refused(_totals(_graded(marks)), assignment, grading.maximum) if roster else []
+    for path in (out / name for name in IMPORTS if name not in made):
+        if path.exists():
+            path.unlink()
+            told.append(f"{path.name} of an earlier run is taken away, since its grades may be old: the same command as then makes it anew")
+    return told
 
 
 def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> dict[str, str]:
