@@ -70,6 +70,18 @@ def test_imports_without_a_roster(book):
     assert rows(made["moodle.csv"]) == [["Identifier", "Full name", "Grade", "Last modified (grade)"], ["Participant 9", "Grace Hopper", "75", "-"]]
 
 
+def test_one_number_is_one_student(book, tmp_path):
+    """Whose name was changed in the system between two downloads is two students here and one there: who is still here is in the import, of two neither, and that is told."""
+    book.arrived([Submission("king", "Ada King", {"canvas_id": "41"})])
+    book.record(made_up.record("king", made_up.passed(33)))
+    found = marks(book, GRADING, {})
+    later = [replace(row, gone=row.student.student == "ada") for row in found]
+    assert rows(files(later, GRADING, "Attention")["canvas.csv"])[2:] == [["Ada King", "41", "", "", "", "75"]]
+    assert export(tmp_path, later, GRADING, "Attention") == ["ada and king have one number, 41, and only king is in canvas.csv: call their files by one name, and all of them count"]
+    assert rows(files(found, GRADING, "Attention")["canvas.csv"])[2:] == []
+    assert export(tmp_path, found, GRADING, "Attention") == ["ada and king have one number, 41, and none of them is in canvas.csv: call their files by one name, and all of them count"]
+
+
 def test_no_import_where_nobody_can_be_found_by_it(tmp_path):
     """Folders with names alone make no file for a system that wants numbers."""
     with Gradebook(tmp_path / NAME) as book:

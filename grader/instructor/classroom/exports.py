@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grader import state
@@ -26,7 +26,7 @@ def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str,
     made = files(marks, grading, assignment, roster)
     for name, text in made.items():
         write(out / name, text)
-    told = roster.refused(_totals(_graded(marks)), assignment, grading.maximum) if roster else []
+    told = roster.refused(_totals(_graded(marks)), assignment, grading.maximum) if roster else [*_left_out(_graded(marks))]
     for path in (out / name for name in IMPORTS if name not in made):
         if path.exists():
             path.unlink()
@@ -45,9 +45,9 @@ def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Mat
         found[f"{roster.system}.csv"] = roster.filled(_totals(graded), assignment, grading.maximum)
         return found
     if any(map(_canvas_id, graded)):
-        found["canvas.csv"] = _canvas_csv(graded, grading, assignment)
-    if any("moodle_id" in row.student.ids for row in graded):
-        found["moodle.csv"] = _moodle_csv(graded)
+        found["canvas.csv"] = _canvas_csv(_one_for_each(graded, _canvas_id), grading, assignment)
+    if any(map(_moodle_id, graded)):
+        found["moodle.csv"] = _moodle_csv(_one_for_each(graded, _moodle_id))
     return found
 
 
@@ -57,6 +57,15 @@ def _graded(marks: Sequence[Marks]) -> list[Marks]:
 
 def _totals(marks: Sequence[Marks]) -> dict[str, float]:
     return {row.student.student: row.total for row in marks}
+
+
+def _left_out(graded: Sequence[Marks]) -> Iterator[str]:
+    """Who is in no import made without a roster, since another one has the same number."""
+    for name, number in (("canvas.csv", _canvas_id), ("moodle.csv", _moodle_id)):
+        for told, rows in _by_number(graded, number).items():
+            if len(rows) > 1:
+                counting = "".join(f"only {row.student.student}" for row in _counting(rows)) or "none of them"
+                yield f"{' and '.join(row.student.student for row in rows)} have one number, {told}, and {counting} is in {name}: call their files by one name, and all of them count"
 
 
 def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None = None) -> str:
@@ -79,9 +88,28 @@ def _told(told: Mapping[str, str], names: Sequence[str]) -> list[str]:
     return [harmless(told.get(name, "")) for name in names]
 
 
+def _by_number(marks: Sequence[Marks], number: Callable[[Marks], str]) -> dict[str, list[Marks]]:
+    """Who has each number: more than one where somebody is called otherwise in a later download."""
+    found: dict[str, list[Marks]] = {}
+    for row in marks:
+        if number(row):
+            found.setdefault(number(row), []).append(row)
+    return found
+
+
+def _counting(rows: Sequence[Marks]) -> Sequence[Marks]:
+    """Of those with one number the one who is still among the submissions; nobody where that leaves two."""
+    here = [row for row in rows if not row.gone] or rows
+    return here if len(here) == 1 else []
+
+
+def _one_for_each(marks: Sequence[Marks], number: Callable[[Marks], str]) -> list[Marks]:
+    return [row for rows in _by_number(marks, number).values() for row in _counting(rows)]
+
+
 def _canvas_csv(marks: Sequence[Marks], grading: Grading, assignment: str) -> str:
     """Canvas finds a student by ID; a column that it does not know becomes a new assignment, which is worth what the second row says."""
-    rows = ([harmless(row.student.name), _canvas_id(row), "", "", "", shown(row.total)] for row in marks if _canvas_id(row))
+    rows = ([harmless(row.student.name), _canvas_id(row), "", "", "", shown(row.total)] for row in marks)
     return _csv([[*CANVAS, assignment], ["    Points Possible", "", "", "", "", shown(grading.maximum)], *rows])
 
 
@@ -91,10 +119,14 @@ def _canvas_id(row: Marks) -> str:
     return told if told.isdecimal() else ""
 
 
+def _moodle_id(row: Marks) -> str:
+    return row.student.ids.get("moodle_id", "")
+
+
 def _moodle_csv(marks: Sequence[Marks]) -> str:
     """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names. Its import takes no file without the date of each
     grade; `-` is an unknown one, which by itself sets back no grade that Moodle has."""
-    rows = ([f"Participant {row.student.ids['moodle_id']}", harmless(row.student.name), shown(row.total), "-"] for row in marks if "moodle_id" in row.student.ids)
+    rows = ([f"Participant {_moodle_id(row)}", harmless(row.student.name), shown(row.total), "-"] for row in marks)
     return _csv([MOODLE, *rows])
 
 
