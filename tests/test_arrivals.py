@@ -196,6 +196,13 @@ def test_names_against_content(folder):
     assert [*asked.pieces] == [31]                  # nor where one is graded: the verdict tells the wrong name
 
 
+@pytest.mark.parametrize("place", ["2024-10-31", "week 31", "31"])
+def test_a_date_is_no_problem(folder, place):
+    """A folder with no more than a number, such as a date's or a week's, does not hide an answer to another problem; where the file defines no name, the number tells."""
+    found = read(folder({f"ada/{place}/stub.py": A33, f"bob/{place}/stub.py": A31, f"carl/{place}/stub.py": b"x = 1\n", "dan/31_sdpa/stub.py": A33}))
+    assert {student: [*one.pieces] for student, one in found.items()} == {"ada": [33], "bob": [31], "carl": [31], "dan": [31]}
+
+
 def test_what_belongs_to_no_problem_is_a_note(folder):
     """Other files do no harm."""
     ada = read(folder({"ada/31.py": A31, "ada/plots.py": b"x = 1\n", "ada/report.pdf": b"%PDF"}))["ada"]

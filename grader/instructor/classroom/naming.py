@@ -68,6 +68,10 @@ class Topics:
         tokens = _tokens(name)
         return frozenset(number for number, words in self._told if any(tokens[at:at + len(words)] == words for at in range(len(tokens) - len(words) + 1)))
 
+    def by_word(self, name: str) -> frozenset[int]:
+        """Those that it tells of by more than a number, which may be a week's or a date's."""
+        return self.of(" ".join(token for token in _tokens(name) if not token.isdecimal()))
+
     def owner(self, stem: str) -> str:
         """Whose a loose file is: `ada_31`, `31 ada` and `ada_31_sdpa` are ada's. Empty where the name tells only of a problem."""
         return self._first.sub("", self._last.sub("", stem)).strip(" _.-")

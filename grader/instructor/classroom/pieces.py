@@ -1,7 +1,7 @@
 """Which of one student's files counts for which problem.
 
 A file is about the problem that its folders name, else the one that its name tells of if it does not define another's names instead, else every problem of which
-it defines a name. Of several for one problem the stub in its own folder counts, else the latest; one that is as the course ships it only where there is no other.
+it defines a name. A folder that tells only a number may be a week or a date, and yields to what the file defines. Of several for one problem the stub in its own folder counts, else the latest; one that is as the course ships it only where there is no other.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ class Work:
             return set()
         if self._lesson(file):
             return self.course.topics.of(file.stem)
-        by_path = next((one for part in reversed(file.parts[:-1]) if len(one := self.course.topics.of(part)) == 1), None)
+        folder, by_path = next(((part, one) for part in reversed(file.parts[:-1]) if len(one := self.course.topics.of(part)) == 1), ("", None))
+        if by_path and not self.course.topics.by_word(folder) and (defined := self._defined(file)) and not by_path <= defined:
+            return defined
         by_name = self.course.topics.of(file.stem)
         is_stub = "stub" in file.stem.lower()
         if by_path and (is_stub or by_name <= by_path and by_name):
