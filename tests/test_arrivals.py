@@ -106,6 +106,16 @@ def test_loose_files(folder):
     assert found["eve_lovelace"].name == "eve lovelace"
 
 
+def test_a_second_version_of_a_loose_file(folder):
+    """A copy or a version is the same student's as the first: the latest counts, and a note says so. Without a name before it, it is still nobody's."""
+    where = folder({"ada_31.py": A31, "ada_31 (1).py": A31, "ada_31_v2.py": A31, "ada_31 - Copy (2).py": B31, "31-bob (1).py": A31, "31_v2.py": A31, "final_31.py": A31})
+    for path in where.iterdir():
+        os.utime(path, (1, 2 if "Copy" in path.name else 1))
+    found = read(where)
+    assert set(found) == {"ada", "bob", "final", "31_v2.py"} and "does not say whose it is" in found["31_v2.py"].pieces[31].trouble
+    assert pieces_of(found["ada"]) == {31: B31} and found["ada"].notes == ("31: ada_31 - Copy (2).py counts, not ada_31_v2.py, ada_31.py, ada_31 (1).py",)
+
+
 def test_canvas(folder):
     """Canvas's download, packed or not: name and id from the file's name, the latest attachment counts, LATE and what came before are notes."""
     content = {"lovelaceada_LATE_12345_678901_stub-1.py": B31, "lovelaceada_LATE_12345_678900_stub.py": A31, "lovelaceada_LATE_12345_678902_mask.py": A33,

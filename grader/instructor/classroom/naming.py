@@ -20,6 +20,8 @@ VERSION = re.compile(r".+-(?P<version>\d+)(?:\.[A-Za-z][A-Za-z0-9]*)+")
 # Moodle (mod/assign/classes/downloader.php): full name, participant, plugin, and the file's name unless they are folders. No `_` is in the name.
 MOODLE = re.compile(r"(?P<name>[^_/\\]+)(?:_(?P<user>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
 WORDS = r"(?:problem|stub|task|exercise|solution|answer)"
+COPY = re.compile(r"[ _.-]*\(\d+\)$")                # what a browser or a mail program puts behind a name that is there already
+AGAIN = r"(?:v\d+|final|copy)"                      # what a student puts behind one
 WINDOWS = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 
@@ -59,7 +61,7 @@ class Topics:
         self._told = [(number, _tokens(word)) for number, words in told.items() for word in words]
         one = "|".join(re.escape(word) for problem in problems for word in (problem.name, *told[problem.number]))
         word = f"(?:{WORDS}[_ -]?)?(?:{one})|{WORDS}"
-        self._last = re.compile(rf"(?:(?:^|[_ .-]+)(?:{word}))+$", re.IGNORECASE)
+        self._last = re.compile(rf"(?:(?:^|[_ .-]+)(?:{word}))+(?:[_ .-]+{AGAIN})*$", re.IGNORECASE)
         self._first = re.compile(rf"^(?:(?:{word})(?:[_ .-]+|$))+", re.IGNORECASE)
         self.of = functools.lru_cache(1024)(self._of)
 
@@ -73,8 +75,8 @@ class Topics:
         return self.of(" ".join(token for token in _tokens(name) if not token.isdecimal()))
 
     def owner(self, stem: str) -> str:
-        """Whose a loose file is: `ada_31`, `31 ada` and `ada_31_sdpa` are ada's. Empty where the name tells only of a problem."""
-        return self._first.sub("", self._last.sub("", stem)).strip(" _.-")
+        """Whose a loose file is: `ada_31`, `31 ada`, `ada_31_sdpa` and `ada_31_v2 (1)` are ada's. Empty where the name tells only of a problem."""
+        return self._first.sub("", self._last.sub("", COPY.sub("", stem))).strip(" _.-")
 
 
 def _tokens(text: str) -> list[str]:
