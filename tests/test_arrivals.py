@@ -148,6 +148,31 @@ def test_two_downloads_are_one_class(folder):
     assert {student: set(one.pieces) for student, one in found.items()} == {"ada_5": {31, 33}}
 
 
+def test_one_of_a_download_costs_no_other_anything(folder, monkeypatch):
+    """A packed download stays one whatever a student puts into it: a bomb, a line's end in a name; a file of no student is left out with a note."""
+    monkeypatch.setattr(archive, "BOMB", (1 << 20, 100))
+    content = {"ada_5_600_31.py": A31, "bob_6_601_31.py": B31, "eve_7_602_big.py": b"\0" * (4 << 20), "eve_7_603_a\nb-1.py": A33, "notes.txt": b"x"}
+    class_ = arrivals(folder({"submissions.zip": zipped(content)}), ALL)
+    ada, bob, eve = class_
+    assert pieces_of(ada) == {31: A31} and pieces_of(bob) == {31: B31} and not ada.notes and not bob.notes
+    assert eve.student == "eve_7" and pieces_of(eve) == {33: A33}
+    assert class_.notes == ("left out of submissions.zip, since no student's name is on it: notes.txt",)
+    pack = {"lovelaceada_5_600_31.py": A31, "mine/31.py": B31, "more/33.py": A33}
+    assert set(read(folder({"mallory-1.zip": zipped(pack), "ada/31.py": A31}, "mail"))) == {"mallory-1", "ada"}
+
+
+def test_who_hands_in_nothing_that_counts_is_there(folder):
+    """Who has only files of the course, of a machine or no file at all in a packed download is told so, as in the unpacked one."""
+    content = {"Ada L_1_assignsubmission_file_/31.py": A31, "Bob_2_assignsubmission_file_/.stub.py": SHIPPED, "Carl_3_assignsubmission_file_/env/31.py": A33}
+    loose, empty = folder(content), "Dan_4_assignsubmission_file_/"
+    (loose / empty).mkdir()
+    found = read(loose)
+    assert list(found) == ["Ada_L_1", "Bob_2", "Carl_3", "Dan_4"] and all(found[name].trouble == NOTHING for name in ("Bob_2", "Carl_3", "Dan_4"))
+    for packed in (content | {empty: b"", ".DS_Store": b"", "__MACOSX/x": b""}, {f"hw/{path}": data for path, data in content.items()} | {"hw/": b"", f"hw/{empty}": b"", "hw/.DS_Store": b""}):
+        again = read(folder({"CS-HW-77.zip": zipped(packed)}, f"packed{len(packed)}"))
+        assert {name: (one.trouble, pieces_of(one)) for name, one in again.items()} == {name: (one.trouble, pieces_of(one)) for name, one in found.items()}
+
+
 def test_github_classroom(folder):
     """Clones: the user is what follows the assignment's name, which the folder tells; the repository's and a machine's own files are not looked at."""
     course = {"problems/31_sdpa/stub.py": A31, "problems/31_sdpa/.stub.py": SHIPPED, "problems/31_sdpa/checks.py": A33, "problems/31_sdpa/attempt.py": A33, "grader/cli.py": A33,
@@ -521,6 +546,48 @@ def test_the_wrong_folder(folder, content, sentence):
     with pytest.raises(UsageError) as told:
         arrivals(where, ALL)
     assert str(told.value) == sentence.replace("WHERE", str(where))
+
+
+CANVAS = {"ada_5_600_31.py": A31, "bob_6_601_31.py": A31}
+
+
+def within(*names: str, content=CANVAS) -> dict[str, bytes]:
+    return {f"{name}/{path}": data for name in names for path, data in content.items()}
+
+
+@pytest.mark.parametrize("content, sentence", [
+    (within("hw31", "hw33"), "the submissions lie one folder deeper: move what is in hw31, hw33 into one folder, and name that"),
+    (within("A/ada", "A/bob", "B/eve", "B/fay", content={"problems/31_sdpa/stub.py": A31}), "the submissions lie one folder deeper: move what is in A, B into one folder, and name that"),
+    (within("submissions") | {"submissions.zip": zipped(CANVAS)}, "submissions and submissions.zip in WHERE are one download, unpacked and packed: take one of them away"),
+])
+def test_classes_side_by_side(folder, content, sentence):
+    """Several classes in a folder, or one twice, are not taken for as many students."""
+    test_the_wrong_folder(folder, content, sentence)
+
+
+def test_a_class_among_students_is_a_note(folder):
+    """What may be a class's or one student's is graded as a student's and told: what lies in a folder is the student's choice, and stops nothing."""
+    where = folder({"ada/31.py": A31, **within("mallory")})
+    class_ = arrivals(where, ALL)
+    assert [one.student for one in class_] == ["ada", "mallory"]
+    assert class_.notes == (f"mallory looks like a class, and is graded as one student's: if it is one, move what is in it up into {where}",)
+    sections = arrivals(folder(within("A/ada", "A/bob", "B/eve", "B/fay", content={"31.py": A31}), "sections"), ALL)
+    assert [one.student for one in sections] == ["A", "B"]
+    assert sections.notes == ("in A, B several folders answer the same problem, and only one of them counts: if they are students', move what is in A, B into one folder, and name that",)
+
+
+@pytest.mark.parametrize("content", [
+    within("attention-mallory", content=CANVAS | {".git/HEAD": b"", "x/problems/31.py": A31, "y/problems/31.py": A31}),
+    within("ada", content={"31_sdpa/stub.py": A31, "33_causal_mask/stub.py": A33}),
+    within("ada", content={"week 1/31.py": A31, "week 2/33.py": A33}),
+    within("ada", "bob", content={"problems/31_sdpa/stub.py": A31, "notebooks/31_sdpa.ipynb": notebook("x = 1")}),
+    within("ada-31", "bob-31", content={"lovelaceada_5_600_31.py": A31}),
+    within("ada", content={"lovelaceada_5_600_31.py": A31, "problems/31_sdpa/stub.py": A31}),
+])
+def test_one_students_folder_is_no_class(folder, content):
+    """A clone, folders of problems or weeks, a whole course, a file with a download's name: none of it is taken for a class."""
+    class_ = arrivals(folder(content), ALL)
+    assert {one.student for one in class_} == {path.split("/")[0] for path in content} and not class_.notes
 
 
 def test_a_file_in_the_place_of_the_folder(folder):

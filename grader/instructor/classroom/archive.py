@@ -19,6 +19,7 @@ NOT_READ = (".rar", ".7z", ".gz", ".bz2", ".xz", ".zst", ".lzma", ".z", ".tbz", 
 WANTED = (".py", ".ipynb", *READ)
 ENTRY = 160                                         # bytes of a zip's table of contents for each member, on the average
 MEMBERS = 50_000                                    # with those that are ignored, such as a virtual environment's
+WHOLE = 200_000                                     # members of a whole download
 UNPACKED = 256 << 20                                # bytes of a tar that are gone through
 BOMB = 1 << 30, 100                                 # bytes that a zip says it unpacks to, and how many times its own size that is
 
@@ -34,10 +35,11 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith((*READ, *NOT_READ))
 
 
-def in_archive(stream: BinaryIO, name: str, members: int = MEMBERS, many: int = MANY) -> list[File]:
+def in_archive(stream: BinaryIO, name: str, whole: bool = False) -> list[File]:
     """The files of an archive that may be a student's, in the order in which it lists them. Those of a zip are read from the stream when they are asked for.
 
-    It may have so many members, and so many files among them that are not ignored.
+    Of a `whole` download of many students, what is ignored is listed too: who handed in nothing else is told so. One student's bomb does not spoil the
+    others' work: a file is held to its limit when it is read.
 
     Raises:
         Refused: it is broken, a bomb, or of a kind that is not read.
@@ -48,26 +50,28 @@ def in_archive(stream: BinaryIO, name: str, members: int = MEMBERS, many: int = 
         start = stream.read(2)
         stream.seek(0)
         tar = start == b"\x1f\x8b" or name.lower().endswith(".tar") and start != b"PK"
-        found = _tar(stream, start, members, many) if tar else _zip(stream, members)
+        found = _tar(stream, start, whole) if tar else _zip(stream, whole)
     except Refused:
         raise
     except Exception as error:                      # whatever the bytes of a stranger make a library raise
         raise Refused(BROKEN) from error
-    if len(found) > many:
+    if not whole and len(found) > MANY:
         raise Refused(CROWDED)
     return found
 
 
-def _zip(stream: BinaryIO, most: int) -> list[File]:
+def _zip(stream: BinaryIO, whole: bool) -> list[File]:
+    most = WHOLE if whole else MEMBERS
     archive = zipfile.ZipFile(_Careful(stream, most * ENTRY, CROWDED, entries=most))
     members = archive.infolist()
     unpacked, size = sum(member.file_size for member in members), stream.seek(0, io.SEEK_END)
-    if unpacked > BOMB[0] and unpacked > BOMB[1] * size:
+    if not whole and unpacked > BOMB[0] and unpacked > BOMB[1] * size:
         raise Refused(BURSTS)
     found = []
     for member in members:
         parts, trouble = _parts(member.filename)
-        if member.filename.endswith(("/", "\\")) or _ignored(parts):
+        if member.filename.endswith(("/", "\\")) or any(map(ignored, parts)):
+            found += [_listed(parts)] if whole else []
             continue
         trouble = trouble or _trouble_of(member)
         when = (_seconds(member.date_time),)
@@ -101,18 +105,19 @@ def _seconds(date: tuple) -> float:
         return 0.0
 
 
-def _tar(stream: BinaryIO, start: bytes, members: int, many: int) -> list[File]:
+def _tar(stream: BinaryIO, start: bytes, whole: bool) -> list[File]:
     """A tar has no table of contents, so what may be needed is read at once."""
     unpacked = gzip.GzipFile(fileobj=stream) if start == b"\x1f\x8b" else stream
     found, kept, seen = [], 0, 0
     with tarfile.open(fileobj=_Careful(unpacked, UNPACKED, BURSTS, forward=True), mode="r:") as archive:
         while (member := archive.next()) is not None:
             seen += 1
-            if seen > members or len(found) > many:
+            if seen > (WHOLE if whole else MEMBERS) or not whole and len(found) > MANY:
                 raise Refused(CROWDED)
             archive.members.clear()                 # it would keep them all
             parts, trouble = _parts(member.name)
-            if member.isdir() or _ignored(parts):
+            if member.isdir() or any(map(ignored, parts)):
+                found += [_listed(parts)] if whole else []
                 continue
             trouble = trouble or (LINK if member.issym() or member.islnk() else "" if member.isreg() else SPECIAL)
             when = (float(member.mtime),)
@@ -122,6 +127,11 @@ def _tar(stream: BinaryIO, start: bytes, members: int, many: int) -> list[File]:
                 kept += len(content)
             found.append(refused(parts, trouble, when) if trouble else File(parts, partial(_kept, content), when))
     return found
+
+
+def _listed(parts: tuple[str, ...]) -> File:
+    """A folder, or what is ignored: hidden in its place is a file that nobody reads."""
+    return File((*parts, "."), partial(_kept, b""))
 
 
 def _kept(content: bytes, limit: int) -> bytes:
@@ -137,10 +147,6 @@ def _parts(name: str) -> tuple[tuple[str, ...], str]:
     if path.startswith("/") or ".." in parts or re.match("[A-Za-z]:", path):
         return parts[-DEPTH:], LEAVES
     return (parts, "") if len(parts) <= DEPTH + 1 else (parts[:DEPTH], DEEP)
-
-
-def _ignored(parts: tuple[str, ...]) -> bool:
-    return any(ignored(part) for part in parts if part != "..")
 
 
 class _Careful:

@@ -4,8 +4,9 @@ Whose an entry of the folder is:
 - A name of Canvas's or Moodle's download says it, and one student may have several files there, of which the latest counts for a problem.
 - Another folder or archive is one student's, by its name; clones from GitHub Classroom are such folders, whose name ends with the user's.
 - Loose files are the student's that is left of the name without the problem: `ada_31.py` and `ada_32.py` are ada's.
-- A zip whose every entry has a name of Canvas's or Moodle's is a whole download. Among other entries it also has to be called like one, since a student could
+- A zip whose entries have names of Canvas's or Moodle's is a whole download. Among other entries it also has to be called like one, since a student could
   pack such names to hand in for another.
+- A folder that looks like a class of its own is refused where all do. One among others is graded as a student's, with a note: its content may be the student's choice.
 
 Two that come out as the same student (`ada` and `ada.zip`) are both kept, apart, and told on both. What one student does shows in that student's Submission alone.
 """
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from grader.choose import UsageError
 from grader.instructor.classroom.archive import NOT_READ, in_archive, is_archive
-from grader.instructor.classroom.files import File, Refused, hidden, in_folder, on_disk, opened, refused, shown
+from grader.instructor.classroom.files import File, Refused, hidden, ignored, in_folder, on_disk, opened, refused, shown
 from grader.instructor.classroom.naming import Named, Topics, apart, named, safe
 from grader.instructor.classroom.pieces import Course, Work
 from grader.instructor.classroom.submission import Submission
@@ -33,7 +34,7 @@ from grader.problem import Problem
 TYPED = "is a text or a link that was typed in: hand in a file"
 NOTHING = "there is no answer in it: hand in stub.py, or a zip of your problems folder"
 NOBODY = "does not say whose it is: name it after the student, such as ada_31.py"
-WHOLE = 200_000                                     # files of a download, of all students
+OF_A_COURSE = {"problems", "notebooks"}             # where one student's answer may stand twice
 DOWNLOADED = re.compile(r".*submissions.*|.+-\d+", re.IGNORECASE)      # what Canvas and Moodle call a download
 
 
@@ -48,7 +49,8 @@ def arrivals(folder: Path, problems: list[Problem], asked: Sequence[Problem] = (
     _check(folder, entries, course)
     stack = contextlib.ExitStack()
     try:
-        return Arrivals(list(_apart(_handed_in(folder, entries, course.topics, stack))), course, tuple(notes), stack)
+        handed = list(_apart(_handed_in(folder, entries, course.topics, notes, stack)))
+        return Arrivals(handed, course, tuple(notes), stack)
     except BaseException:
         stack.close()
         raise
@@ -127,23 +129,56 @@ def _check(folder: Path, entries: list[Path], course: Course) -> None:
            or path.suffix.lower() in (".py", ".ipynb") and not named(path.name) and not course.topics.owner(path.stem)]
     if own and (len(own) == len(entries) or any(path.is_dir() for path in own)):
         raise UsageError(f"{folder} holds one student's files ({shown(own[0].name)}): put them into a folder named after the student, and name the folder around it")
-    if len(entries) == 1 and _is_folder(entries[0]) and not named(entries[0].name) and os.access(entries[0], os.R_OK | os.X_OK):
-        inner = [path for path in entries[0].iterdir() if not hidden(path.name)]
-        if any(named(path.name) for path in inner) or sum((path / ".git").exists() or (path / "problems").is_dir() for path in inner) > 1:
-            raise UsageError(f"the submissions lie one folder deeper: name {entries[0]}")
+    least = 1 if len(entries) == 1 and DOWNLOADED.fullmatch(entries[0].name) else 2
+    if all(_is_class(path, least) for path in entries):
+        raise UsageError(f"the submissions lie one folder deeper: {_higher(entries)}")
+
+
+def _is_class(path: Path, least: int = 2) -> bool:
+    """Whether a folder holds many students' work, as it seems: so many are named as in a download, or it has several clones or courses."""
+    inner = _within(path)
+    if named(path.name) or ".git" in {each.name for each in inner}:         # one student's, whatever is in it
+        return False
+    students = {name.student for each in inner if (name := named(each.name))}
+    return len(students) >= least or sum(bool({".git", "problems"} & {part.name for part in _within(each)}) for each in inner) > 1
+
+
+def _hold_versions(path: Path, topics: Topics) -> bool:
+    """Whether several folders in it answer the same problem: those of several students, or what one tried."""
+    answers = [{number for part in _within(each) for number in topics.of(part.stem) or ({0} if part.name == "stub.py" else ())}
+               for each in _within(path) if each.name not in OF_A_COURSE and not ignored(each.name) and not topics.of(each.name)]
+    return any(one & other for one, other in itertools.combinations(answers[:50], 2))
+
+
+def _within(path: Path) -> list[Path]:
+    """What a folder holds, as far as it can be seen."""
+    try:
+        return sorted(path.iterdir()) if _is_folder(path) else []
+    except OSError:
+        return []
+
+
+def _higher(paths: list[Path]) -> str:
+    return f"name {paths[0]}" if len(paths) == 1 else f"move what is in {_listed(path.name for path in paths)} into one folder, and name that"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = [*map(shown, names)]
+    return ", ".join(names[:5]) + (" and others" if len(names) > 5 else "")
 
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _handed_in(folder: Path, entries: list[Path], topics: Topics, stack: contextlib.ExitStack) -> Iterator[_Handed]:
+def _handed_in(folder: Path, entries: list[Path], topics: Topics, notes: list[str], stack: contextlib.ExitStack) -> Iterator[_Handed]:
     """What each student handed in. A download's students are merged with another's only where everything in the folder comes from downloads."""
     by_name = [path for path in entries if named(path.name)]
     downloads = _downloads([path for path in entries if not named(path.name)], stack)
+    notes += _doubts(folder, entries, downloads, topics)
     loose = {path: topics.owner(path.stem) for path in entries if path.suffix.lower() in (".py", ".ipynb") and not named(path.name) and not _is_folder(path)}
     only_downloads = len(downloads) + len(by_name) == len(entries)
-    listed = [[(named(path.name), path) for path in by_name], *([(named(file.parts[0]), file) for file in files] for files in downloads.values())]
+    listed = [[(named(path.name), path) for path in by_name], *([(name, file) for file in files if (name := named(file.parts[0]))] for files in downloads.values())]
     for group in [sum(listed, [])] if only_downloads else listed:
         yield from _of_a_download(group)
     prefix = _of_the_assignment(folder, entries)
@@ -156,6 +191,26 @@ def _handed_in(folder: Path, entries: list[Path], topics: Topics, stack: context
             yield _Handed(safe(student), shown(student), {}, tuple(partial(_one, path, (path.name,), ()) for path in paths), paths[0].name)
         else:
             yield from (_Handed(safe(path.name), "", {}, (partial(_refusal, path.name, NOBODY),), path.name) for path in paths)
+
+
+def _doubts(folder: Path, entries: list[Path], downloads: dict[Path, list[File]], topics: Topics) -> list[str]:
+    """Notes on what may be taken for something else than it is.
+
+    Raises:
+        UsageError: a download is there packed and unpacked.
+    """
+    classes = [path for path in entries if _is_class(path)]
+    for path in classes:
+        if packed := next((one for one in downloads if one.stem == path.name), None):
+            raise UsageError(f"{shown(path.name)} and {shown(packed.name)} in {folder} are one download, unpacked and packed: take one of them away")
+    told = [f"{shown(path.name)} looks like a class, and is graded as one student's: if it is one, move what is in it up into {folder}" for path in classes]
+    if all(_hold_versions(path, topics) for path in entries):
+        told.append(f"in {_listed(path.name for path in entries)} several folders answer the same problem, and only one of them counts: "
+                    f"if they are students', {_higher(entries)}")
+    for path, files in downloads.items():
+        if nameless := dict.fromkeys(file.parts[0] for file in files if not named(file.parts[0])):
+            told.append(f"left out of {shown(path.name)}, since no student's name is on it: {_listed(nameless)}")
+    return told
 
 
 def _downloads(entries: list[Path], stack: contextlib.ExitStack) -> dict[Path, list[File]]:
@@ -171,17 +226,20 @@ def _downloads(entries: list[Path], stack: contextlib.ExitStack) -> dict[Path, l
 
 
 def _download(path: Path, stack: contextlib.ExitStack) -> list[File] | None:
-    """The files of an archive that may be a whole download of Canvas's or Moodle's, by the names in it."""
+    """The files of an archive that may be a whole download of Canvas's or Moodle's, by the names in it: of all, or of most and more than one student."""
     if not is_archive(path.name):
         return None
     with contextlib.ExitStack() as trial:
         try:
-            files = in_archive(trial.enter_context(opened(path)), path.name, WHOLE, WHOLE)
+            files = in_archive(trial.enter_context(opened(path)), path.name, whole=True)
         except Refused:
             return None
-        if files and len({file.parts[0] for file in files}) == 1 and not named(files[0].parts[0]):
-            files = [replace(file, parts=file.parts[1:] or file.parts) for file in files]
-        if not files or not all(named(file.parts[0]) for file in files):
+        files = [file for file in files if not ignored(file.parts[0])]
+        if len({file.parts[0] for file in files}) == 1 and not named(files[0].parts[0]):
+            files = [replace(file, parts=file.parts[1:]) for file in files if file.parts[1:] and not ignored(file.parts[1])]
+        told = [named(top) for top in {file.parts[0] for file in files}]
+        theirs = [name.student for name in told if name]
+        if not theirs or len(theirs) < len(told) and (len(set(theirs)) < 2 or 2 * len(theirs) <= len(told)):
             return None
         stack.push(trial.pop_all())
         return files
@@ -203,6 +261,8 @@ def _of_a_download(entries: Iterable[tuple[Named, Path | File]]) -> Iterator[_Ha
 
 def _source(name: Named, entry: Path | File) -> Callable[[contextlib.ExitStack], list[File]]:
     if isinstance(entry, File):
+        if any(map(ignored, entry.parts[1:])):          # as in a folder
+            return lambda stack: []
         parts = (name.rest, *entry.parts[1:]) if name.rest else entry.parts[1:] or entry.parts
         file = replace(entry, parts=parts, when=(*name.order, *entry.when))
         return lambda stack: [refused(parts, TYPED) if name.text else file]

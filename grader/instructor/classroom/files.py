@@ -78,8 +78,8 @@ def hidden(name: str) -> bool:
 
 
 def ignored(part: str) -> bool:
-    """Whether a file or folder of this name is nobody's answer: hidden, a virtual environment, a cache, the grader."""
-    return hidden(part) or part.casefold() in OF_A_MACHINE
+    """Whether a file or folder of this name is nobody's answer: hidden, a virtual environment, a cache, the grader. A `..` is told."""
+    return part != ".." and (hidden(part) or part.casefold() in OF_A_MACHINE)
 
 
 def too_large(limit: int) -> Refused:

@@ -15,8 +15,8 @@ from grader.wire import plain
 
 # Canvas (lib/content_zipper.rb): sortable name in small letters, LATE, user id, attachment id, file name; `-1` where it was handed in before under that name.
 CANVAS = re.compile(r"(?:(?!LATE_)(?P<name>[^\s./\\-]+?)_)?(?P<late>LATE_)?(?P<user>\d+|anon_[0-9A-Za-z]+)_"
-                    r"(?:(?P<file>\d{3,})_(?P<rest>.+)|(?P<text>text|link)\.html)")
-VERSION = re.compile(r".+-(?P<version>\d+)(?:\.[A-Za-z][A-Za-z0-9]*)+")
+                    r"(?:(?P<file>\d{3,})_(?P<rest>.+)|(?P<text>text|link)\.html)", re.DOTALL)
+VERSION = re.compile(r".+-(?P<version>\d+)(?:\.[A-Za-z][A-Za-z0-9]*)+", re.DOTALL)
 # Moodle (mod/assign/classes/downloader.php): full name, participant, plugin, and the file's name unless they are folders. No `_` is in the name.
 MOODLE = re.compile(r"(?P<name>[^_/\\]+)(?:_(?P<user>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
 WORDS = r"(?:problem|stub|task|exercise|solution|answer)"
