@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import os
 import stat
@@ -21,7 +22,9 @@ from hypothesis import strategies as st
 from grader.choose import UsageError
 from grader.instructor.classroom import archive, cells, files, pieces
 from grader.instructor.classroom.arrivals import arrivals
+from grader.instructor.classroom.gradebook import NAME, Gradebook
 from grader.instructor.classroom.naming import named, safe
+from grader.instructor.classroom.run import Tally, _note
 from tests.conftest import PROBLEMS
 
 ALL = list(PROBLEMS.values())
@@ -484,9 +487,52 @@ def test_two_of_one_name_stay_two(folder):
     """A folder `ada`, `ada.zip`, `ADA` and a loose file of ada are each kept, told on each, and none overwrites another on any system."""
     where = folder({"ada/31.py": A31, "ada.zip": zipped({"31.py": B31}), "ada.tar.gz": tarred({"33.py": A33}), "ada_31.py": A31, "ADA/31.py": A31})
     found = read(where)
-    assert {student for student in found if not student.startswith("ada-")} == {"ADA", "ada.zip", "ada.tar.gz", "ada_31.py"}
+    assert {student for student in found if not student.startswith("ada-")} == {"ADA", "ada.zip", "ada.tar.gz", "loose_files_of_ada"}
     assert len({student.casefold() for student in found}) == 5 and all("handed in more than once, as " in one.notes[0] for one in found.values())
     assert found == read(where)
+
+
+@pytest.fixture
+def week(folder, tmp_path):
+    """What of a week's folder is whose in the gradebook, week after week: `week({"ada.zip": bytes})` is `{key: (contents, notes)}`."""
+    numbers = itertools.count()
+
+    def noted(content: dict[str, bytes]) -> dict[str, tuple]:
+        class_ = arrivals(folder(content, f"week{next(numbers)}"), ALL)
+        with Gradebook(tmp_path / NAME) as book:
+            _note(class_, book, ALL, Tally())
+        return {one.student: (pieces_of(one), one.notes) for one in class_}
+
+    return noted
+
+
+TWICE = "handed in more than once, as {}: each is graded on its own; take away those that do not count"
+
+
+def test_who_has_a_key_keeps_it(week):
+    """Neither the work nor the points by hand of who was there first change hands when another of the same name comes in beside, on either side of it in order."""
+    zip_, folder_, big = {"ada.zip": zipped({"31.py": A31, "33.py": A33})}, {"ada/31.py": B31}, {"ADA/31.py": B31}
+    first = week(zip_ | {"Bob/31.py": A31, "bob/31.py": B31, "carl_33.py": A33})
+    both = week(zip_ | folder_ | big | {"Bob/31.py": A31, "bob/31.py": B31, "BOB/33.py": A33, "carl_31.py": A31, "carl_33.py": A33, "carl.zip": zipped({"31.py": B31})})
+    assert first["ada"][0] == both["ada"][0] == {31: A31, 33: A33}
+    assert all(first[key][0] == both[key][0] for key in first if key.casefold().startswith("bob"))
+    assert both["carl"][0] == {31: A31, 33: A33} and both["carl.zip"][0] == {31: B31}
+    assert len(both) == len({key.casefold() for key in both}) == 8 and both["ada"][1] == (TWICE.format("ADA and ada and ada.zip"),)
+    alone = week(folder_)
+    assert set(alone) < set(both) and "ada" not in alone, "who was graded apart stays apart, also alone"
+    assert set(week(zip_ | folder_ | {"ada.tar.gz": tarred({"31.py": A31})})) == {"ada", *alone, "ada.tar.gz"}
+
+
+def test_another_form_is_the_same_student(week):
+    """Who hands in a folder after a zip, and nobody else of that name is there, goes on with the same key, and a note tells it. A download's number needs none."""
+    canvas = {"submissions.zip": zipped({"eve_5_600_31.py": A31})}
+    assert week({"ada.zip": zipped({"31.py": A31})} | canvas) == {"ada": ({31: A31}, ()), "eve_5": ({31: A31}, ())}
+    note = "handed in as ada.zip before: the last answer to each problem counts; rename it if it is another student's"
+    for _ in range(2):                              # the note stays as long as the work of both counts
+        assert week({"ada/33.py": A33, "eve_5_700_33.py": A33}) == {"ada": ({33: A33}, (note,)), "eve_5": ({33: A33}, ())}
+    both = week({"ada/33.py": A33, "ada.zip": zipped({"31.py": A31})})
+    assert {key: pieces for key, (pieces, _) in both.items()} == {"ada": {33: A33}, "ada.zip": {31: A31}}
+    assert {*week({"Ada/33.py": A33})} == {"ada"}
 
 
 def test_nobody_hands_in_for_another(folder):

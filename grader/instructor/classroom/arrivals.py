@@ -8,7 +8,8 @@ Whose an entry of the folder is:
   pack such names to hand in for another.
 - A folder that looks like a class of its own is refused where all do. One among others is graded as a student's, with a note: its content may be the student's choice.
 
-Two that come out as the same student (`ada` and `ada.zip`) are both kept, apart, and told on both. What one student does shows in that student's Submission alone.
+Two that come out as the same student (`ada` and `ada.zip`) are both kept, apart, and told on both; each keeps its key in later runs, whatever comes in beside it.
+One that comes in the place of another, as `ada.tar.gz` in the next week, goes on with its key. What one student does shows in that student's Submission alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import itertools
 import os
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,7 @@ def arrivals(folder: Path, problems: list[Problem], asked: Sequence[Problem] = (
     _check(folder, entries, course)
     stack = contextlib.ExitStack()
     try:
-        handed = list(_apart(_handed_in(folder, entries, course.topics, notes, stack)))
+        handed = list(_handed_in(folder, entries, course.topics, notes, stack))
         return Arrivals(handed, course, tuple(notes), stack)
     except BaseException:
         stack.close()
@@ -68,8 +69,9 @@ class Arrivals(Sequence[Submission]):
     """
 
     def __init__(self, handed: list[_Handed], course: Course, notes: tuple[str, ...], stack: contextlib.ExitStack):
-        self._handed, self._course, self.notes = sorted(handed, key=lambda one: one.student), course, notes
+        self._entries, self._course, self.notes = handed, course, notes
         self._close = weakref.finalize(self, stack.close)
+        self.keep({})
 
     def __len__(self) -> int:
         return len(self._handed)
@@ -77,6 +79,12 @@ class Arrivals(Sequence[Submission]):
     def __getitem__(self, index):
         chosen = self._handed[index]
         return list(map(self._read, chosen)) if isinstance(index, slice) else self._read(chosen)
+
+    def keep(self, known: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Gives each entry the key that it had in earlier runs. `known` has the entries of each key, the latest last; the same with those of now is given back."""
+        self._handed = sorted(_apart(self._entries, known), key=lambda one: one.student)
+        now = {one.student: [*(origin for origin in known.get(one.student, ()) if origin != one.origin), one.origin] for one in self._handed}
+        return {**known, **now}
 
     def _read(self, handed: _Handed) -> Submission:
         return _submission(handed, Work(self._course))
@@ -94,7 +102,7 @@ class _Handed:
     name: str
     ids: dict[str, str]
     sources: tuple[Callable[[contextlib.ExitStack], list[File]], ...]
-    origin: str                                     # the entry's own name, which tells two of the same student apart
+    origin: str                                     # the entry itself, which tells two of the same student apart: it is the same whatever lies beside it
     notes: tuple[str, ...] = ()
     packed: int = 0                                 # how many archives its files lie in
 
@@ -178,9 +186,10 @@ def _handed_in(folder: Path, entries: list[Path], topics: Topics, notes: list[st
     notes += _doubts(folder, entries, downloads, topics)
     loose = {path: topics.owner(path.stem) for path in entries if path.suffix.lower() in (".py", ".ipynb") and not named(path.name) and not _is_folder(path)}
     only_downloads = len(downloads) + len(by_name) == len(entries)
-    listed = [[(named(path.name), path) for path in by_name], *([(name, file) for file in files if (name := named(file.parts[0]))] for files in downloads.values())]
-    for group in [sum(listed, [])] if only_downloads else listed:
-        yield from _of_a_download(group)
+    listed = {"a download": [(named(path.name), path) for path in by_name]}
+    listed |= {path.name: [(name, file) for file in files if (name := named(file.parts[0]))] for path, files in downloads.items()}
+    for place, group in {"a download": sum(listed.values(), [])}.items() if only_downloads else listed.items():
+        yield from _of_a_download(group, place)
     prefix = _of_the_assignment(folder, entries)
     for path in entries:
         if path not in downloads and path not in by_name and path not in loose:
@@ -188,7 +197,7 @@ def _handed_in(folder: Path, entries: list[Path], topics: Topics, notes: list[st
     for student in sorted(set(loose.values())):
         paths = [path for path, whose in loose.items() if whose == student]
         if student:
-            yield _Handed(safe(student), shown(student), {}, tuple(partial(_one, path, (path.name,), ()) for path in paths), paths[0].name)
+            yield _Handed(safe(student), shown(student), {}, tuple(partial(_one, path, (path.name,), ()) for path in paths), f"loose files of {student}")
         else:
             yield from (_Handed(safe(path.name), "", {}, (partial(_refusal, path.name, NOBODY),), path.name) for path in paths)
 
@@ -245,8 +254,8 @@ def _download(path: Path, stack: contextlib.ExitStack) -> list[File] | None:
         return files
 
 
-def _of_a_download(entries: Iterable[tuple[Named, Path | File]]) -> Iterator[_Handed]:
-    """The students of a download, by name and id: one who takes another's id under an own name stays another."""
+def _of_a_download(entries: Iterable[tuple[Named, Path | File]], place: str) -> Iterator[_Handed]:
+    """The students of the download in a place, by name and id: one who takes another's id under an own name stays another."""
     grouped: dict[str, list[tuple[Named, Path | File]]] = {}
     for name, entry in entries:
         grouped.setdefault(name.student, []).append((name, entry))
@@ -256,7 +265,7 @@ def _of_a_download(entries: Iterable[tuple[Named, Path | File]]) -> Iterator[_Ha
             sources.append(_source(name, entry))
             notes += ["late"] * name.late
         packed = int(isinstance(of_student[0][1], File))
-        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), student, tuple(dict.fromkeys(notes)), packed)
+        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)), packed)
 
 
 def _source(name: Named, entry: Path | File) -> Callable[[contextlib.ExitStack], list[File]]:
@@ -293,22 +302,32 @@ def _of_an_entry(path: Path, prefix: str) -> _Handed:
     return _Handed(safe(stem), shown(stem), {}, (source,), path.name, packed=1)
 
 
-def _apart(handed: Iterable[_Handed]) -> Iterator[_Handed]:
-    """The same, none with the name of another, whatever a system holds of small and large letters; who shares a name is told so."""
-    handed = list(handed)
+def _apart(handed: list[_Handed], known: Mapping[str, list[str]]) -> Iterator[_Handed]:
+    """The same, none with the key of another, now or in an earlier run, whatever a system holds of small and large letters; who shares a name is told so.
+
+    Who had a key keeps it. Who comes alone by a name goes on with what the name had before. Who shares it gets a key of the entry's own.
+    """
     sharing: dict[str, list[str]] = {}
     for one in handed:
         sharing.setdefault(one.student.casefold(), []).append(one.origin)
-    taken: set[str] = set()
-    for one in handed:
+    had = {origins[-1]: key for key, origins in known.items()}
+    taken, before = set(), {key.casefold(): key for key in known}
+    for one in sorted(handed, key=lambda one: one.origin not in had):
         origins = sharing[one.student.casefold()]
-        if len(origins) > 1:
-            told = " and ".join(shown(origin) for origin in origins[:4])
-            one = replace(one, notes=(*one.notes, f"handed in more than once, as {told}: each is graded on its own; take away those that do not count"))
-        others = (apart(one.student, f"{one.origin}{count or ''}") for count in range(len(handed)))
-        student = next(name for name in itertools.chain((one.student, safe(one.origin)), others) if name.casefold() not in taken)
+        alone = len(origins) == 1
+        own = itertools.chain([one.student] * alone, [safe(one.origin)], (apart(one.student, f"{one.origin}{count or ''}") for count in itertools.count()))
+        old = [had[one.origin]] if one.origin in had else [before[one.student.casefold()]] if alone and one.student.casefold() in before else []
+        student = next(key for key in itertools.chain(old, (key for key in own if key.casefold() not in before)) if key.casefold() not in taken)
         taken.add(student.casefold())
-        yield replace(one, student=student)
+        told = [] if alone else [f"handed in more than once, as {_either(origins)}: each is graded on its own; take away those that do not count"]
+        earlier = [origin for origin in known.get(student, ()) if origin != one.origin]
+        if earlier and not one.ids:                 # a download's number tells who it is
+            told.append(f"handed in as {_either(earlier)} before: the last answer to each problem counts; rename it if it is another student's")
+        yield replace(one, student=student, notes=(*one.notes, *told))
+
+
+def _either(origins: list[str]) -> str:
+    return " and ".join(map(shown, origins[:4]))
 
 
 # What: the files of one student.

@@ -22,6 +22,7 @@ from grader.problem import CourseError, Problem
 from grader.report import machine
 from grader.report.words import count
 
+ENTRIES = "entries"                             # the setting that holds which entries of the folder each key has stood for
 FAULTS = 10                                     # how many are listed
 CHANGED = "it changed while the class was graded"
 
@@ -137,6 +138,7 @@ def _make(out: Path) -> None:
 
 def _note(handed_in: Arrivals, book: Gradebook, problems: list[Problem], tally: Tally) -> list[Wanted]:
     """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here: nothing of it is run."""
+    book.set(ENTRIES, json.dumps(handed_in.keep(json.loads(book.setting(ENTRIES, "{}"))), sort_keys=True))
     numbers = {problem.number: problem for problem in problems}
     people, wanted = [], []
     for submission in handed_in:
