@@ -535,6 +535,18 @@ def test_another_form_is_the_same_student(week):
     assert {*week({"Ada/33.py": A33})} == {"ada"}
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_two_assignments_of_moodle_are_told(folder, tmp_path, apart):
+    """Moodle's number belongs to one assignment: where a name comes with two, in one run or one after the other, a note says what to do."""
+    one, other = ({f"CS-HW-{at}.zip": zipped({f"Ada Lovelace_{at}_assignsubmission_file_31.py": A31, f"Eve_{at + 5}_assignsubmission_file_31.py": A31})} for at in (101, 205))
+    with Gradebook(tmp_path / NAME) as book:
+        for content in (one, other) if apart else (one | other,):
+            class_ = arrivals(folder(content, "class" + "".join(content)), ALL)
+            _note(class_, book, ALL, Tally())
+    [note] = class_.notes
+    assert note.startswith("one name, and more than one number of Moodle's: Ada Lovelace (101, 205), Eve (106, 210). ") and note.endswith("give each assignment a results folder of its own")
+
+
 def test_nobody_hands_in_for_another(folder):
     """A student's zip with names of Canvas's in it is that student's; an id under another name is another student, for the roster to settle."""
     found = read(folder({"ada.zip": zipped({"31.py": A31}), "mallory.zip": zipped({"lovelaceada_12345_99999_31.py": B31})}))

@@ -27,6 +27,7 @@ from pathlib import Path
 from grader.choose import UsageError
 from grader.instructor.classroom.archive import NOT_READ, in_archive, is_archive
 from grader.instructor.classroom.files import File, Refused, hidden, ignored, in_folder, on_disk, opened, refused, shown
+from grader.instructor.classroom.gradebook import Student
 from grader.instructor.classroom.naming import Named, Topics, apart, named, safe
 from grader.instructor.classroom.pieces import Course, Work
 from grader.instructor.classroom.submission import Submission
@@ -60,6 +61,17 @@ def arrivals(folder: Path, problems: list[Problem], asked: Sequence[Problem] = (
 def submitted(folder: Path, problems: list[Problem]) -> Submission:
     """What one student handed in, where it is all of a folder. A problem with it is told in the Submission, and none is raised."""
     return _submission(_Handed(safe(folder.name), "", {}, (partial(_folder, folder),), folder.name), Work(Course(problems)))
+
+
+def two_numbers(people: Iterable[Submission | Student]) -> list[str]:
+    """A note on names with more than one number of Moodle's, of all in a gradebook: each would be as many students, with a part of the work each."""
+    numbers: dict[str, set[str]] = {}
+    for person in people:
+        if person.name and "moodle_id" in person.ids:
+            numbers.setdefault(person.name, set()).add(person.ids["moodle_id"])
+    twice = [f"{name} ({', '.join(sorted(mine))})" for name, mine in numbers.items() if len(mine) > 1]
+    return [f"one name, and more than one number of Moodle's: {_listed(twice)}. A number belongs to one assignment: "
+            "unless these are different people, give each assignment a results folder of its own"] if twice else []
 
 
 class Arrivals(Sequence[Submission]):

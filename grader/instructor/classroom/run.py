@@ -15,7 +15,7 @@ from pathlib import Path
 from grader import sandbox
 from grader.answers import key_digest
 from grader.choose import UsageError
-from grader.instructor.classroom.arrivals import Arrivals, arrivals
+from grader.instructor.classroom.arrivals import Arrivals, arrivals, two_numbers
 from grader.instructor.classroom.gradebook import NAME, Grade, Gradebook, Record, Wanted, digest_of
 from grader.instructor.classroom.unread import unread
 from grader.problem import CourseError, Problem
@@ -153,6 +153,7 @@ def _note(handed_in: Arrivals, book: Gradebook, problems: list[Problem], tally: 
                 book.record(Record(one, machine.data(unread(numbers[piece.problem], piece)), piece.content, piece.place))
                 tally.unread += 1
     book.arrived(people)
+    handed_in.notes += tuple(two_numbers(book.students()))
     missing = book.handed_in(wanted)
     tally.kept = len(wanted) - len(missing)
     return missing
