@@ -109,6 +109,11 @@ def test_loose_files(folder):
     assert found["eve_lovelace"].name == "eve lovelace"
 
 
+def test_a_loose_file_whose_name_goes_on_and_on(folder):
+    """A name that says the problem thirty times is read at once."""
+    assert "!x" in {one.name for one in read(folder({"_".join(["stub_31"] * 30) + "_!x.py": A31})).values()}
+
+
 def test_a_second_version_of_a_loose_file(folder):
     """A copy or a version is the same student's as the first: the latest counts, and a note says so. Without a name before it, it is still nobody's."""
     where = folder({"ada_31.py": A31, "ada_31 (1).py": A31, "ada_31_v2.py": A31, "ada_31 - Copy (2).py": B31, "31-bob (1).py": A31, "31_v2.py": A31, "final_31.py": A31})

@@ -59,10 +59,10 @@ class Topics:
     def __init__(self, problems: Iterable[Problem]):
         told = {problem.number: (str(problem.number), problem.slug, *problem.names) for problem in problems}
         self._told = [(number, _tokens(word)) for number, words in told.items() for word in words]
-        one = "|".join(re.escape(word) for problem in problems for word in (problem.name, *told[problem.number]))
-        word = f"(?:{WORDS}[_ -]?)?(?:{one})|{WORDS}"
-        self._last = re.compile(rf"(?:(?:^|[_ .-]+)(?:{word}))+(?:[_ .-]+{AGAIN})*$", re.IGNORECASE)
-        self._first = re.compile(rf"^(?:(?:{word})(?:[_ .-]+|$))+", re.IGNORECASE)
+        one = "|".join(re.escape(word) for word in sorted((word for problem in problems for word in (problem.name, *told[problem.number])), key=len, reverse=True))
+        word = f"(?>(?:{WORDS}[_ -]?)?(?:{one})|{WORDS})"       # atomic: `stub_31` is one word and also two, and a name may repeat it
+        self._last = re.compile(rf"(?:(?:^|[_ .-]+){word})+(?:[_ .-]+{AGAIN})*$", re.IGNORECASE)
+        self._first = re.compile(rf"^(?:{word}(?:[_ .-]+|$))+", re.IGNORECASE)
         self.of = functools.lru_cache(1024)(self._of)
 
     def _of(self, name: str) -> frozenset[int]:
