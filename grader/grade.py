@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Container
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader import state
 from grader.problem import CourseError, Problem
@@ -13,13 +15,16 @@ from grader.sandbox import Child, Limits, Process
 from grader.stub import Stub, open_stub, shown_path
 from grader.verdict import Check, EntryVerdict, Finding, Status, Verdict
 
+if TYPE_CHECKING:
+    from grader.answers import Known
+
 # The stages below need NumPy. They are imported once the worker is under way, which imports JAX meanwhile.
 
 
 def grade(problem: Problem, path: Path | None = None, *, worker: Process | None = None, limits: Limits = Limits(), seed: int = 0,
           mistakes: bool = True, keep: bool = False, only: Container[int] | None = None, progress: Callable[[str], None] = lambda text: None,
-          prover: Callable[[], Process] | None = None) -> Verdict:
-    """The verdict on one file. `worker` is a warm one to use, if it is alive; `progress` is told what takes long.
+          prover: Callable[[], Process] | None = None, known: Known | None = None) -> Verdict:
+    """The verdict on one file. `worker` is a warm one to use, if it is alive; `progress` is told what takes long; `known` is the key, for who has it already.
 
     With `keep` the worker can be used again, which is for the course's own code only: student code must not meet another's. `only` names
     the calls to make, by id; what the others would have said is told as not checked. `prover` starts the process that derives the facts about
@@ -33,7 +38,7 @@ def grade(problem: Problem, path: Path | None = None, *, worker: Process | None 
         return without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
-        return _run(problem, stub, worker, seed, mistakes, keep, only, progress, prover, start)
+        return _run(problem, stub, worker, seed, mistakes, keep, only, progress, prover, known, start)
     finally:
         if not keep:
             worker.kill()
@@ -50,7 +55,7 @@ def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdi
                    tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
 
 
-def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, prover, start: float) -> Verdict:
+def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, prover, known, start: float) -> Verdict:
     from grader.answers import Answers
     from grader.call import calls_for
     from grader.facts import disguised
@@ -59,7 +64,7 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
     asked = disguised(calls, calls_for(problem.entries, seed + 1)) if prover else calls
     cache = state.folder(problem.folder.parents[1], "xla", "reference" if keep else "student")
     ask(worker, problem, stub, asked if only is None else [call for call in asked if call.id in only], cache=cache, last=not keep, carry=prover is not None)
-    with Answers(problem, calls, seed) as answers:
+    with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
         verdict = hear(worker, problem, stub, calls, answers, last=not keep, mistakes=want_mistakes, progress=progress, prover=prover)
     state.prune(cache)
     return replace(verdict, notes=(*verdict.notes, *answers.notes), seconds=time.perf_counter() - start)

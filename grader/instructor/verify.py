@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader import problem as course
-from grader.answers import Answers
+from grader.answers import Answers, Known
 from grader.call import calls_for
 from grader.grade import grade, start_worker
 from grader.instructor.proofread import faults_of
@@ -43,13 +43,13 @@ class Workers:
     def __init__(self):
         self.idle: queue.SimpleQueue = queue.SimpleQueue()
 
-    def grade(self, problem: Problem, path: Path, only=None):
+    def grade(self, problem: Problem, path: Path, key: AnswerKey, only=None):
         try:
             worker, used = self.idle.get_nowait()
         except queue.Empty:
             worker, used = start_worker(problem), 0
         try:
-            return grade(problem, path, worker=worker, keep=True, only=only)
+            return grade(problem, path, worker=worker, keep=True, only=only, known=Known(key))
         finally:
             if worker.process.poll() is None and used < MOST_USES:
                 self.idle.put((worker, used + 1))
@@ -243,11 +243,11 @@ def _caught(proof: Proof, known) -> list[str]:
 
 
 def _graded(proof: Proof, source: str, only=None):
-    _ = proof.key                                   # or each trial would compute it for itself
+    key = proof.key
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stub.py")
         path.write_text(source, encoding="utf-8")
-        return proof.workers.grade(proof.problem, path, only)
+        return proof.workers.grade(proof.problem, path, key, only)
 
 
 def _stand_in(problem: Problem, mistake: str) -> str:

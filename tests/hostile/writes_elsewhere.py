@@ -23,7 +23,11 @@ for place in places:
         except OSError:
             pass
 cache = jax.config.jax_compilation_cache_dir
-for name in (os.listdir(cache) if cache and os.path.isdir(cache) else [])[:3]:
+try:
+    names = os.listdir(cache)[:3]
+except (OSError, TypeError):
+    names = []
+for name in names:
     for action in (os.unlink, lambda path: open(path, "wb").write(b"x"), lambda path: os.replace(path, path + ".gone")):
         try:
             action(os.path.join(cache, name))
