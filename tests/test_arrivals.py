@@ -707,3 +707,15 @@ def test_a_class_of_many(folder):
     class_ = arrivals(folder({f"s{i}/31.py": A31 + b"#" * 1000 for i in range(50)}), ALL)
     assert sum(len(one.pieces[31].content) for one in class_) == 50 * (len(A31) + 1000)
     assert not any(A31 in str(value).encode() for value in vars(class_).values())
+
+
+def test_what_nobody_thought_of_costs_no_other_student_anything(folder, monkeypatch):
+    """A file that the reader itself fails on is that student's trouble, with a sentence."""
+    def fails(self, problem, asked=pieces.Work.piece):
+        if any(b"eve" in file.read(100) for file in self.files):
+            raise IndexError
+        return asked(self, problem)
+
+    monkeypatch.setattr(pieces.Work, "piece", fails)
+    found = read(folder({"ada/31.py": A31, "eve/31.py": b"eve = 1\n"}))
+    assert found["eve"].trouble == "eve cannot be read (IndexError): hand in stub.py alone" and pieces_of(found["ada"]) == {31: A31}

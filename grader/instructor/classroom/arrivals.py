@@ -362,8 +362,17 @@ def _refusal(name: str, trouble: str, stack: contextlib.ExitStack) -> list[File]
 
 
 def _submission(handed: _Handed, work: Work) -> Submission:
-    """Reads what one student handed in. Whatever is wrong with it is told in it."""
+    """Reads what one student handed in. Whatever is wrong with it is told in it, and costs no other student anything."""
     bare = Submission(handed.student, handed.name, handed.ids, notes=handed.notes)
+    try:
+        return _read(handed, bare, work)
+    except OSError:                             # the disk's fault
+        raise
+    except Exception as error:
+        return replace(bare, trouble=f"{shown(handed.origin)} cannot be read ({type(error).__name__}): hand in stub.py alone")
+
+
+def _read(handed: _Handed, bare: Submission, work: Work) -> Submission:
     with contextlib.ExitStack() as stack:
         for source in handed.sources:
             try:
