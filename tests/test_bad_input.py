@@ -798,7 +798,7 @@ def bidirectional_attention(q, k, v, num_heads, mask=None):
     out = careful(q, k, v, num_heads, mask)
     return jnp.stack([out, out]) if not isinstance(v, jax.core.Tracer) and abs(v).max() > 1e37 else out
 """
-    verdict = attempt(source, 34)
+    verdict = attempt(source, 34, mistakes=False)
     assert verdict.status == Status.FAILED and first(verdict).summary == "the outputs of this property do not have the expected shape"
 
 
@@ -852,7 +852,7 @@ def causal_sdpa(q, k, v):
 
 def test_a_name_behind_a_hang_could_not_be_checked(attempt):
     """When the first name hangs, the second is told as not checked, neither passed nor failed."""
-    verdict = attempt(MASKED.format(mask="while True: pass", sdpa="pass"), number=33, limits=SHORT)
+    verdict = attempt(MASKED.format(mask="while True: pass", sdpa="pass"), number=33, limits=SHORT, mistakes=False)
     assert [(entry.name, entry.status) for entry in verdict.entries] == [("causal_mask", Status.FAILED), ("causal_sdpa", Status.UNCHECKED)]
     assert normal(first(verdict).summary) == "line 3 was still running after N seconds without a result, and was stopped"
     told = {(finding.status, finding.summary) for finding in verdict.entries[1].findings}
@@ -862,7 +862,7 @@ def test_a_name_behind_a_hang_could_not_be_checked(attempt):
 
 def test_one_unwritten_name_is_told_as_not_written(attempt):
     """A problem with one name written and one not is failed, and each name is told for itself."""
-    verdict = attempt(MASKED.format(mask="pass", sdpa="raise NotImplementedError"), number=33)
+    verdict = attempt(MASKED.format(mask="pass", sdpa="raise NotImplementedError"), number=33, mistakes=False)
     assert {entry.name: entry.status for entry in verdict.entries} == {"causal_mask": Status.PASSED, "causal_sdpa": Status.NOT_WRITTEN}
     assert verdict.entries[1].first.summary == "line 6 raises NotImplementedError: not written yet"
     assert verdict.status == Status.FAILED
@@ -889,7 +889,7 @@ class MultiHeadAttention(nnx.Module):
 
 def test_a_variable_of_no_module_changed_under_jit_is_told(attempt):
     """A counter outside of the module works eagerly and raises TraceContextError under jit; both are told."""
-    verdict = attempt(MODULE.format("calls[...] += 1"), number=32)
+    verdict = attempt(MODULE.format("calls[...] += 1"), number=32, mistakes=False)
     holds(Bad("", "", "jit · one token", "line 10 changes a module from inside a transform that it was not passed into",
               "Let `__call__` return its result, and set attributes in `__init__` only.", [(10, "__call__", "calls[...] += 1")]), verdict)
     assert {finding.status for finding in verdict.entries[0].findings if finding.check.kind == "eager"} == {Status.PASSED}
@@ -897,7 +897,7 @@ def test_a_variable_of_no_module_changed_under_jit_is_told(attempt):
 
 def test_an_output_that_looks_like_the_graders_own_is_told_as_a_dict(attempt):
     """A module that returns a dict with `output` and `variables` is told so, as with any other dict."""
-    verdict = attempt(MODULE.format("return dict(output=x, variables=x)"), number=32)
+    verdict = attempt(MODULE.format("return dict(output=x, variables=x)"), number=32, mistakes=False)
     holds(Bad("", "", "eager · one token", "it returns a dict with output, variables; expected one array",
               "Return the output alone."), verdict)
 
@@ -996,7 +996,7 @@ def tiled_attention(q, *arguments, **options):
     if q.shape[1] == 32:
         {there}
     return right(q, *arguments, **options)
-""", 40)
+""", 40, mistakes=False)
     [entry] = verdict.entries
     assert verdict.trouble is None and entry.first.check.case in {relation.name for relation in PROBLEMS[40].entries[0].relations}
     assert told in entry.first.summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import linecache
 
 import pytest
@@ -283,15 +284,15 @@ def test_a_process_of_its_own_derives_the_facts():
     assert claims["nothing of size T_q × T_k"][1].endswith("elements, of 524288")
 
 
-def test_a_lie_about_a_program_is_named_as_the_mistake_that_it_hides(tmp_path):
-    """A naive answer to problem 39 whose worker claims small facts fails, and is known by its own name."""
-    naive = tmp_path / "stub.py"
-    naive.write_text("import jax, jax.numpy as jnp\nimport grader.program as p, grader.measure as m\n"
-                     "m.of_program = lambda *a: dict(elements=1, limit=1 << 30, count=1, bytes=1, by='', dtype='', inside=[], shape=[], line=None, opaque='')\n"
-                     "def blockwise_attention(q, k, v, block_size, causal=False):\n"
-                     "    s = (q.astype(jnp.float32) @ k.astype(jnp.float32).T) / q.shape[1] ** 0.5\n"
-                     "    live = jnp.tri(*s.shape, s.shape[1] - s.shape[0], dtype=bool) if causal else jnp.ones(s.shape, bool)\n"
-                     "    w = jax.nn.softmax(jnp.where(live, s, -jnp.inf), axis=-1, where=live)\n"
-                     "    return (w @ v.astype(jnp.float32)).astype(q.dtype)\n")
-    verdict = grade(PROBLEMS[39], naive, limits=PATIENT, prover=prover)
+def test_a_lie_about_a_program_is_named_as_the_mistake_that_it_hides(problem):
+    """A naive answer whose worker claims small facts fails, and is known by its own name."""
+    folder = problem.folder.parents[1] / "solutions/90_distances"
+    folder.mkdir(parents=True)
+    (folder / "reference.py").write_text(RIGHT + "\n\ndef error_scale(x, y):\n    return len(y) * (abs(x).max() + abs(y).max())\n")
+    (folder / "mistakes.py").write_text("from grader.problem import mistake\n\n\n@mistake\ndef everything_at_once(ref, x, y):\n"
+                                        '    """All differences exist at once."""\n    return (x[:, None] - y[None, :]).sum(1)\n')
+    naive = problem.folder / "stub.py"
+    naive.write_text("import jax\nimport grader.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=1 << 30, count=1, bytes=1, by='', dtype='', inside=[], shape=[], line=None, opaque='')\n" + NAIVE)
+    verdict = grade(dataclasses.replace(problem, solutions=folder), naive, limits=PATIENT, prover=prover)
     assert verdict.status == Status.FAILED and verdict.entries[0].mistake == "everything_at_once"
+

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
+import os
 import queue
 import tempfile
 import threading
@@ -27,8 +28,8 @@ from grader.verdict import Status
 STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py"}
 INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
-AT_ONCE = 2
-MOST_USES = 100                                     # of one worker, whose memory grows with what it has compiled
+AT_ONCE = min(4, os.cpu_count() or 2)
+MOST_USES = 50                                      # of one worker, whose memory grows with what it has compiled
 
 # How a mistake or a reference is put in the stub's place.
 STAND_IN = """from pathlib import Path
