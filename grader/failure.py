@@ -8,7 +8,6 @@ import traceback
 from grader.verdict import LONGEST, MOST, Failure
 
 
-
 def failure_of(error: BaseException, path: str) -> Failure:
     """`path` is the file whose lines count; frames of every other file are left out."""
     frames = traceback.extract_tb(error.__traceback__) if error.__traceback__ else []

@@ -205,14 +205,13 @@ class Process:
         return stuck_line(self.prints, self.watched_file)
 
     def _how_it_ended(self) -> Ended:
-        too_much = Ended("results", f"{self.limits.sent >> 20} MB")
         try:
             code = self.process.wait(0.5 if self._garbled else 5)
         except subprocess.TimeoutExpired:
-            return Ended("forged") if self._left >= 0 else too_much
+            code = None
         if self._left < 0:
-            return too_much
-        if self._garbled and code >= 0:
+            return Ended("results", f"{self.limits.sent >> 20} MB")
+        if code is None or self._garbled and code >= 0:
             return Ended("forged")
         line = stuck_line(self.prints, self.watched_file)
         if code < 0:

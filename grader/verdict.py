@@ -60,11 +60,13 @@ class Outcome:
             type_, bases, text, lines = message["failure"]
             return cls(failure=Failure(cut(type_), tuple(map(cut, bases[:MOST])), cut(text, LONGEST),
                                        tuple((int(number), cut(function), cut(source)) for number, function, source in lines[:MOST])))
-        left = {*arrays}
+        found = set()
         for path in leaf_paths(message["structure"]):
-            left.remove(path)                       # KeyError: one that is not there, or twice
-        if left:
-            raise ValueError("the structure and the arrays do not fit together")
+            if path not in arrays:                  # told at once: the paths together can be far longer than what was sent
+                raise ValueError(f"no array for {cut(path)!r}")
+            found.add(path)                         # `{"a": {"b": x}, "a.b": y}` says one twice
+        if len(found) < len(arrays):
+            raise ValueError("an array that is nowhere in the structure")
         return cls(message["structure"], arrays)
 
 

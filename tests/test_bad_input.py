@@ -745,7 +745,7 @@ FORGED = {
     "a dict whose names are numbers": "write(wire.pack({'outcome': 1, 'structure': ['dict', [[5, 'None']]]}))",
     "an object in the place of a list": "write(wire.pack({'outcome': 1, 'structure': {'tuple': 1, '': 2}}))",
     "containers in each other without end": "write(wire.pack({'outcome': 1, 'structure': deep(101)}))",
-    "an array that is named twice": "write(wire.pack({'outcome': 1, 'structure': ['dict', [['a', 'array'], ['a', 'array']]]}, {'a': np.zeros(1)}))",
+    "an array that is nowhere in the structure": "write(wire.pack({'outcome': 1, 'structure': 'array'}, {'': np.zeros(3), 'a': np.zeros(1)}))",
     "facts where no claim is made": "write(wire.pack({'outcome': 1, 'structure': ['facts', {'unproved': 'it is not my fault'}]}))",
     "an outcome of a call that nobody made": "write(wire.pack({'outcome': 9999, 'structure': 'None'}))",
     "an unknown message": "write(wire.pack({'hello': True}))",
@@ -769,6 +769,12 @@ def test_a_forged_message_is_never_an_outcome(line, attempt, ahead):
     assert (verdict.status, verdict.trouble.check.kind) == (Status.FAILED, "import")
     assert verdict.trouble.summary == "while it was called, it wrote something of its own into the channel that carries the outcomes"
     assert verdict.trouble.advice == "Leave file descriptors alone; to show a value, use `print`."
+
+
+def test_a_dict_whose_names_run_together_is_no_forgery(attempt):
+    """Two arrays that come to be called alike are told as the dict that they are in."""
+    verdict = attempt(TOP + "def sdpa(q, k, v): return {'a': {'b': right(q, k, v)}, 'a.b': right(q, k, v)}\n")
+    assert verdict.trouble is None and first(verdict).summary == "it returns a dict with a, a.b; expected one array"
 
 
 def test_results_without_end_are_told_as_such(attempt):

@@ -52,11 +52,12 @@ def defining(cells: list[str], problem: Problem) -> str:
     parsed = [(cell, _parsed(cell)) for cell in map(_python, cells)]
     broken = {cell for cell, tree in parsed if tree is None and defines(cell.encode(), [problem])}
     statements = [node for _, tree in parsed if tree is not None for node in tree.body]
-    if not broken and not any(wanted & _names(node)[0] for node in statements):
+    names = {node: _names(node) for node in statements}
+    if not broken and not any(wanted & binds for binds, _ in names.values()):
         return ""
-    imported = {name for node in statements if isinstance(node, ast.Import | ast.ImportFrom) for name in _names(node)[0]}
-    told = {node: _names(node)[0] | _tells(node) - imported for node in statements}
-    needed = _needed(wanted, [(told[node], _names(node)[1]) for node in statements])
+    imported = {name for node in statements if isinstance(node, ast.Import | ast.ImportFrom) for name in names[node][0]}
+    told = {node: binds | _tells(node) - imported for node, (binds, _) in names.items()}
+    needed = _needed(wanted, [(told[node], uses) for node, (_, uses) in names.items()])
     kept = []
     for cell, tree in parsed:
         lines = cell.split("\n")
@@ -126,24 +127,24 @@ def _names(statement: ast.stmt) -> tuple[set[str], set[str]]:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not inside:
             binds.add(node.name)
         elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store) and not inside:
-            base = node.value
-            while isinstance(base, ast.Attribute | ast.Subscript):
-                base = base.value
-            binds |= {base.id} if isinstance(base, ast.Name) else set()
+            binds |= _root(node)
     return binds, uses
+
+
+def _root(node: ast.expr) -> set[str]:
+    """The name that an expression like `a.b[0].c` begins with."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return {node.id} if isinstance(node, ast.Name) else set()
 
 
 def _tells(statement: ast.stmt) -> set[str]:
     """The names whose things a call on a line of its own may change: `f` of `f.defvjp(...)`, and `C` of `jax.tree_util.register_pytree_node(C, ...)`."""
     if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
         return set()
-    call, base = statement.value, statement.value.func
-    names = {part.id for part in call.args if isinstance(part, ast.Name)} if getattr(base, "attr", getattr(base, "id", "")).startswith("register") else set()
-    if isinstance(base, ast.Attribute):
-        while isinstance(base, ast.Attribute):
-            base = base.value
-        names |= {base.id} if isinstance(base, ast.Name) else set()
-    return names
+    call, asked = statement.value, statement.value.func
+    registers = getattr(asked, "attr", getattr(asked, "id", "")).startswith("register")
+    return {part.id for part in call.args if registers and isinstance(part, ast.Name)} | (_root(asked) if isinstance(asked, ast.Attribute) else set())
 
 
 def _nodes(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:

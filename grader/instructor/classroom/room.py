@@ -182,13 +182,17 @@ def readable() -> list[Path]:
     return found
 
 
+def seen(cache: Path | None) -> list[Path]:
+    """What is in a room beside its scratch folder: what can be read, and the programs that can be opened."""
+    return [*readable(), *([cache] if cache else [])]
+
+
 def bubblewrap(walls: Walls, bounds: Bounds, told: int) -> list[str]:
     """The command that builds a room and tells its process to the descriptor `told`."""
     command = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--new-session"]
     command += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "room", "--cap-drop", "ALL", "--clearenv", "--info-fd", str(told)]
     command += ["--size", str(bounds.disk), "--tmpfs", SCRATCH]
-    seen = [*readable(), *([walls.cache] if walls.cache else [])]
-    for path in seen:
+    for path in seen(walls.cache):
         command += ["--ro-bind", str(path), str(path)]
     for place in map(Path, LIBRARIES):
         if place.is_symlink():
@@ -196,7 +200,7 @@ def bubblewrap(walls: Walls, bounds: Bounds, told: int) -> list[str]:
         elif place.is_dir():
             command += ["--ro-bind", str(place), str(place)]
     for hidden in walls.hidden:
-        if hidden.is_dir() and any(hidden.resolve().is_relative_to(path.resolve()) for path in seen):
+        if hidden.is_dir() and any(hidden.resolve().is_relative_to(path.resolve()) for path in seen(walls.cache)):
             command += ["--size", "4096", "--tmpfs", str(hidden)]
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(1 << 20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
     return [*command, "--chdir", SCRATCH, "--", shutil.which("cat") or "cat"]

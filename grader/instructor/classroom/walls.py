@@ -18,7 +18,7 @@ from pathlib import Path
 
 from grader.choose import UsageError
 from grader.instructor.classroom.forkserver import Forked, ForkServer
-from grader.instructor.classroom.room import Bounds, Room, Walls, order_for, readable
+from grader.instructor.classroom.room import Bounds, Room, Walls, order_for, seen
 from grader.instructor.classroom.trial import ELSEWHERE
 from grader.problem import CourseError
 from grader.sandbox import ROOT
@@ -125,7 +125,7 @@ def _some_file(folder: Path, but: Path | None) -> Path | None:
 
 def closed(cache: Path | None) -> Path | None:
     """A folder, at or above what a worker has to read, that only its owner may enter: often root's home."""
-    return next((folder for path in [*readable(), *([cache] if cache else [])] for folder in (path, *path.parents) if not folder.stat().st_mode & stat.S_IXOTH), None)
+    return next((folder for path in seen(cache) for folder in (path, *path.parents) if not folder.stat().st_mode & stat.S_IXOTH), None)
 
 
 @functools.cache
