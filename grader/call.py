@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,25 @@ class Call:
         """A program's inputs, in its order."""
         return [*(self.params[name] for name in sorted(self.params)), *(self.arrays[name] for name in sorted(self.arrays))]
 
-    @property
+    @functools.cached_property
+    def form(self) -> Call:
+        """The call without its arrays, and without what is asked about it: all that a target may depend on. Whatever a call has more is a part of it."""
+        return replace(self, id=0, check=Check(self.check.entry, ""), variant="", seed=0, params={}, arrays={}, measure={})
+
+    @functools.cached_property
+    def form_key(self) -> str:
+        """Equal for two calls of one form."""
+        return repr(self.form)
+
+    @functools.cached_property
     def program_key(self) -> str:
         """What a traced program depends on, beside the transform: equal for two calls that share one."""
         shapes = {name: (array.shape, array.dtype.name) for name, array in {**self.params, **self.arrays}.items()}
-        return repr((self.check.entry, self.init, self.static, self.by_name, self.steps, self.drive, self.seed, shapes))
+        return repr((self.form_key, self.seed, shapes))
+
+    def with_static(self, **values) -> Call:
+        """The call with some arguments set, whether it passes them already or not."""
+        return replace(self, static=self.static | values, order=(*self.order, *(name for name in values if name not in self.order)))
 
     def described(self) -> str:
         """The case's arguments in a line: `q (3, 8)  k (5, 8)  num_heads 2`."""

@@ -8,7 +8,6 @@ many small parts costs a fraction of compiling many small programs.
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from gc import collect, get_objects
@@ -94,10 +93,9 @@ class Evaluation:
             raise Exhausted
 
     def _target(self, call: Call):
-        key = repr((call.check.entry, call.init, call.static, call.by_name, call.steps, call.drive))
-        if key not in self.targets:
-            self.targets[key] = target_for(self.find(call.check.entry), call)
-        return self.targets[key]
+        if call.form_key not in self.targets:
+            self.targets[call.form_key] = target_for(self.find(call.check.entry), call.form)
+        return self.targets[call.form_key]
 
     def _arguments(self, call: Call, draw: int | None = None):
         """The call's arrays on the device; equal arrays are one object, as when a caller passes `x, x, x`."""
@@ -186,7 +184,7 @@ class Evaluation:
 
         arguments, interpret = self._arguments(call), measure.interpretation(call)
         if interpret is not None and not self.carry:
-            target = target_for(self.find(call.check.entry), dataclasses.replace(call, static=call.static | {"interpret": interpret}))
+            target = target_for(self.find(call.check.entry), call.with_static(interpret=interpret).form)
             return Outcome(["facts", measure.of_kernel(target, arguments, call, self.path)])
         key = call.measure["under"], call.program_key
         if key not in self.programs:

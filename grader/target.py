@@ -1,4 +1,7 @@
-"""What is called: a function as it is, or a module as the pure function of (params, arrays) that transforms act on."""
+"""What is called: a function as it is, or a module as the pure function of (params, arrays) that transforms act on.
+
+A target is made for the form of a call, so that it cannot depend on anything that two calls of one form do not share.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,23 @@ class ParameterMismatch(Exception):
 
 
 class FunctionTarget:
-    """A student's function (or the reference, or a mistake) under one call's static arguments."""
+    """A student's function (or the reference, or a mistake) under the static arguments of a form."""
 
-    def __init__(self, function, call: Call):
-        self.function, self.call = function, call
+    def __init__(self, function, form: Call):
+        self.function, self.form = function, form
 
     def __call__(self, params, arrays):
-        return pass_arguments(self.function, self.call.arguments(arrays), self.call.by_name, self.call.keyword_only)
+        return pass_arguments(self.function, self.form.arguments(arrays), self.form.by_name, self.form.keyword_only)
 
 
 class ModuleTarget:
-    """A module class, constructed once for one call's constructor arguments."""
+    """A module class, constructed once for the constructor arguments of a form."""
 
-    def __init__(self, cls, call: Call):
+    def __init__(self, cls, form: Call):
         from flax import nnx
 
-        self.nnx, self.call = nnx, call
-        self.module = pass_arguments(cls, call.init, call.by_name, rngs=nnx.Rngs(0))
+        self.nnx, self.form = nnx, form
+        self.module = pass_arguments(cls, form.init, form.by_name, rngs=nnx.Rngs(0))
         self.graphdef, self.state = nnx.split(self.module)
         self.flat = list(nnx.to_flat_state(self.state))
 
@@ -60,18 +63,18 @@ class ModuleTarget:
 
     def parts(self, arrays) -> list[dict]:
         """The arrays of each call: all of them, or the rows of each step."""
-        if not self.call.steps:
+        if not self.form.steps:
             return [arrays]
-        ends = list(itertools.accumulate(self.call.steps))
-        axis = AXIS_OF_ROWS.get(self.call.drive, 0)
-        return [{name: jax.lax.slice_in_dim(a, end - size, end, axis=axis) for name, a in arrays.items()} for size, end in zip(self.call.steps, ends)]
+        ends = list(itertools.accumulate(self.form.steps))
+        axis = AXIS_OF_ROWS.get(self.form.drive, 0)
+        return [{name: jax.lax.slice_in_dim(a, end - size, end, axis=axis) for name, a in arrays.items()} for size, end in zip(self.form.steps, ends)]
 
     def call_module(self, module, arrays):
-        return pass_arguments(module, self.call.arguments(arrays), self.call.by_name)
+        return pass_arguments(module, self.form.arguments(arrays), self.form.by_name)
 
     def told(self, outputs: list, module):
         """What the calls gave, and what the module holds beside its parameters afterwards."""
-        output = outputs if self.call.steps else outputs[0]
+        output = outputs if self.form.steps else outputs[0]
         others = {_dotted(path): _value(variable) for path, variable in self.held(module) if _kind(self.nnx, variable) != "Param"}
         return {"output": output, "variables": others} if others else output
 
@@ -80,7 +83,7 @@ class ModuleTarget:
         return [(path, variable) for path, variable in flat if isinstance(variable, self.nnx.Variable)]
 
     def __call__(self, params, arrays):
-        return self.told(*DRIVES[self.call.drive](self.nnx, self.call_module, self.loaded(params), self.parts(arrays)))
+        return self.told(*DRIVES[self.form.drive](self.nnx, self.call_module, self.loaded(params), self.parts(arrays)))
 
     def variables_after(self, params, arrays):
         """As `variables`, once the calls are done."""
@@ -90,8 +93,8 @@ class ModuleTarget:
         return self._described(self.held(module))
 
 
-def target_for(found, call: Call):
-    return (ModuleTarget if call.module else FunctionTarget)(found, call)
+def target_for(found, form: Call):
+    return (ModuleTarget if form.module else FunctionTarget)(found, form)
 
 
 def pass_arguments(callee, arguments: dict, by_name: bool, keyword_only=(), **always):
