@@ -36,7 +36,7 @@ def with_scan(nnx, call, module, parts):
     graphdef, state = nnx.split(module)
     stacked = jax.tree.map(lambda *rows: jnp.stack(rows), *parts)
     state, outputs = jax.lax.scan(_pure(nnx, call, graphdef), state, stacked)
-    return list(outputs), nnx.merge(graphdef, state)
+    return [jax.tree.map(lambda rows, step=step: rows[step], outputs) for step in range(len(parts))], nnx.merge(graphdef, state)
 
 
 def with_vmap(nnx, call, module, parts):
