@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from grader.problem import TRANSFORMS, Entry, Module, Relation
+from grader.problem import TRANSFORMS, CourseError, Entry, Module, Relation
 from grader.verdict import Check
 
 DRAWS = 3                       # how many inputs a vmapped call stacks
-PUBLIC = 1 << 32                # a seed from here on is secret: a worker is told 0 in its place, which is enough for the cotangent
+PUBLIC = 1 << 32                # a seed from here on is secret: a worker is told what follows from it and does not lead back to it
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Call:
     module: bool = False
     by_name: bool = False       # arguments passed by keyword
     keyword_only: tuple[str, ...] = ()      # those that always are
-    seed: int = 0               # of the cotangent
+    seed: int = 0               # of the cotangent, which in a class nobody knows before the call
     order: tuple[str, ...] = ()     # of the arguments, arrays and static ones together
     init: dict[str, Any] = field(default_factory=dict)
     static: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +38,7 @@ class Call:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     steps: tuple[int, ...] = ()     # a stateful module's calls: how many rows each takes
     drive: str = "by hand"
-    measure: dict[str, Any] = field(default_factory=dict)       # what to measure of the program, for a proof
+    measure: dict[str, Any] = field(default_factory=dict)       # what to measure of the program: for a proof facts, for a relation its outputs
 
     @property
     def transform(self) -> str:
@@ -104,11 +105,11 @@ class Call:
 def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
     """Every call of a problem, in the order of causes: structure, then each transform up the ladder, then relations.
 
-    Each case draws from a generator of its own, so that adding a case changes no other. The calls whose programs a proof is about have inputs
-    that no other call has.
+    Each case draws from a generator of its own, so that adding a case changes no other. The calls whose programs a proof or a relation is about
+    have inputs that no other call has.
     """
     calls: list[Call] = []
-    told = seed if seed < PUBLIC else 0
+    told = of_cotangents(seed)
 
     def add(**fields):
         calls.append(Call(id=len(calls), seed=told, **fields))
@@ -117,6 +118,7 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
         module = isinstance(entry, Module)
         drawn, apart = {}, {}
         proved = {(case, proof.under) for proof in entry.proofs for case in proof.cases}
+        proved |= {(relation.case, under) for relation in entry.relations for under in relation.under if under != "eager"}
         for index, (case, rung) in enumerate(entry.cases.items()):
             rng = _generator(seed, entry.name, case)
             drawn[case] = dict(module=module, by_name=bool(index % 2), keyword_only=tuple(entry.keyword_only)), [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
@@ -142,7 +144,9 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
                 measure = proof.measure(entry.cases[case].sizes) | dict(under=proof.under)
                 add(check=Check(entry.name, "proof", proof.name), variant=case, measure=measure, **drawn[case][0], **inputs_of(case, proof.under))
         for relation in entry.relations:
-            _add_relation(add, entry, relation, module, seed)
+            if relation.case not in drawn:
+                raise CourseError(f"the property {relation.name!r} of {entry.name} is about a case that is not there: {relation.case!r}")
+            _add_relation(add, entry, relation, drawn[relation.case][0], seed)
         with_arrays = [case for case in plain if drawn[case][1][0]["arrays"]]
         if with_arrays:
             stepped = [case for case in with_arrays if {*drawn[case][1][0]["steps"]} == {1}]
@@ -158,13 +162,19 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
     return calls
 
 
-def _add_relation(add, entry: Entry, relation: Relation, module: bool, seed: int):
+def _add_relation(add, entry: Entry, relation: Relation, common: dict, seed: int):
+    """The calls of a property: for each transform the unchanged one and its changes, from a draw of their own. What a program gives is asked of that program."""
     rng = _generator(seed, entry.name, relation.name)
-    inputs = entry.inputs(rng, **relation.sizes)
-    variants = [("", inputs), *relation.vary(rng, inputs)]
     for transform in relation.under:
-        for label, changed in variants:
-            add(check=Check(entry.name, transform, relation.name), variant=label, module=module, keyword_only=tuple(entry.keyword_only), **_split(changed, module))
+        inputs = entry.inputs(rng, **entry.cases[relation.case].sizes)
+        measure = {} if transform == "eager" else dict(of="outputs", under=transform)
+        for label, changed in [("", inputs), *relation.vary(rng, inputs)]:
+            add(check=Check(entry.name, transform, relation.name), variant=label, measure=measure, **common, **_split(changed, common["module"]))
+
+
+def of_cotangents(seed: int) -> int:
+    """The seed of cotangents, which goes to the worker: a public one is the seed of everything else, a secret one does not lead back to it."""
+    return seed if seed < PUBLIC else int.from_bytes(hashlib.sha256(f"cotangents of {seed}".encode()).digest()[:8], "big")
 
 
 def _generator(seed: int, *names: str) -> np.random.Generator:

@@ -130,16 +130,14 @@ class Evaluation:
         make = transforms.TRACED.get(transform, transforms.eager)
         for call in calls:
             key = call.program_key
-            if key in members:
-                members[key].append(call)
-                continue
-            self.started(transform, call.id)
             try:
-                arguments = self._arguments(call)
-                traced = self._trace(make, call, arguments)
-                programs[key] = traced.jaxpr, jax.tree.structure(traced.out_info)
-                self.programs["jit" if transform == "eager" else transform, key] = traced.jaxpr
-                members[key] = [call]
+                if key not in programs:
+                    self.started(transform, call.id)
+                    traced = self._trace(make, call, self._arguments(call))
+                    programs[key] = traced.jaxpr, jax.tree.structure(traced.out_info)
+                    self.programs["jit" if transform == "eager" else transform, key] = traced.jaxpr
+                self._hand_over(call)
+                members.setdefault(key, []).append(call)
             except BaseException as error:
                 if transform == "eager":
                     self._attempt(call, self._eager)
@@ -191,10 +189,15 @@ class Evaluation:
             self.programs[key] = self._trace(transforms.TRACED[call.measure["under"]], call, arguments).jaxpr
         if not self.carry:
             return Outcome(["facts", measure.of_program(self.programs[key], call, self.path)])
-        if key not in self.carried:
+        self._hand_over(call)
+        return Outcome(["facts", {}])
+
+    def _hand_over(self, call: Call) -> None:
+        """Carries the program of a call that is judged by what its program is found to be, or to give."""
+        key = call.measure.get("under"), call.program_key
+        if self.carry and call.measure and key not in self.carried:
             self.carry(call, self.programs[key])
             self.carried.add(key)
-        return Outcome(["facts", {}])
 
     def _finished(self, flat, structure) -> Outcome:
         try:

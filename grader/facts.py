@@ -26,19 +26,19 @@ class _Forged(Exception):
 
 
 def programs_of(calls: list[Call]) -> list[list[Call]]:
-    """The calls that share each program that a proof is about: first those of proofs, in order, then those whose outputs are compared."""
+    """The calls that share each program that a proof or a relation is about: first those, in order, then those whose outputs are compared as well."""
     programs: dict[tuple, list[Call]] = {}
     for call in calls:
-        if call.transform == "proof":
+        if call.measure:
             programs.setdefault((call.measure["under"], call.program_key), []).append(call)
     for call in calls:
-        if (call.transform, call.program_key) in programs:
+        if not call.measure and (call.transform, call.program_key) in programs:
             programs[call.transform, call.program_key].append(call)
     return list(programs.values())
 
 
 def disguised(calls: list[Call], others: list[Call]) -> list[Call]:
-    """The calls as a worker gets them. Those that share a program with a proof have the inputs of `others`, drawn from another seed, in the place of those
+    """The calls as a worker gets them. Those that share a program with a proof or a relation have the inputs of `others`, drawn from another seed, in the place of those
     that the program is run on later: a worker that knew them could send a program that holds the answers."""
     shared, by_id = {call.id for group in programs_of(calls) for call in group}, {other.id: other for other in others}
     asked = [dataclasses.replace(call, params=by_id[call.id].params, arrays=by_id[call.id].arrays) if call.id in shared else call for call in calls]
@@ -57,9 +57,9 @@ def derive(attempt: Attempt, calls: list[Call], path: str, source: str, start: C
     groups: dict[int, list[Call]] = {}
     for group in programs_of(calls):
         came = [call for call in group if call.id in outcomes and not outcomes[call.id].failure]
-        if any(call.transform == "proof" for call in came):
-            groups[group[0].id] = came
-        else:                                   # the worker did not come to the proof: what it gave was for other inputs
+        if any(call.measure for call in came):
+            groups[next((call.id for call in group if call.id in attempt.carried), group[0].id)] = came
+        else:                                   # the worker did not come to it: what it gave was for other inputs
             outcomes = {id: outcome for id, outcome in outcomes.items() if id not in {call.id for call in came}}
     if not groups:
         return dataclasses.replace(attempt, outcomes=outcomes)

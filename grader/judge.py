@@ -83,7 +83,8 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
         if call.check.case in relations:
             if call.variant == "":
                 group = [c for c in calls if c.check == call.check]
-                finding = _relation_finding(relations[call.check.case], group, attempt, any(f.status == Status.FAILED for f in findings))
+                finding = _relation_finding(relations[call.check.case], group, attempt, answers[call.id], problem.returns.get(entry.name, ""),
+                                            any(f.status == Status.FAILED for f in findings))
                 findings.append(finding)
                 if finding.status == Status.FAILED:
                     broken |= {c.id: True for c in group}
@@ -165,8 +166,8 @@ def _line(told) -> tuple[tuple[int, str, str], ...]:
     return (tuple(told),) if isinstance(told, (list, tuple)) and [type(part) for part in told] == [int, str, str] else ()
 
 
-def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, failed_before: bool) -> Finding:
-    """Judges a property on raw arrays: the unchanged call against each changed one."""
+def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, answer: Answer, returns: str, failed_before: bool) -> Finding:
+    """Judges a property on raw arrays: the unchanged call against the key, and against each changed one, since whatever never changes has the property."""
     check, inputs = group[0].check, group[0].described()
     outcomes = [attempt.outcomes.get(call.id) for call in group]
     if any(outcome is None for outcome in outcomes):
@@ -193,7 +194,18 @@ def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, f
     except (ValueError, IndexError, TypeError, MemoryError):    # an output of another shape
         return Finding(check, missed, "the outputs of this property do not have the expected shape", inputs=inputs)
     if not wrong.any():
-        return Finding(check, Status.PASSED, inputs=inputs)
+        return _unchanged_finding(group[0], base, answer, returns, failed_before)
     label = group[1 + int(np.argmax(wrong.reshape(len(wrong), -1).any(1)))].variant
     difference = Difference("property", np.zeros_like(wrong), wrong, wrong, 0.0, 0.0)
     return Finding(check, Status.FAILED, f"{relation.rule} Broken by: {label}", inputs=inputs, difference=difference)
+
+
+def _unchanged_finding(call: Call, came: Outcome, answer: Answer, returns: str, failed_before: bool) -> Finding:
+    """A property that holds is one of the right answer only."""
+    inputs, mismatch = call.described(), compare(answer.outcome, came, answer.allowed)
+    if mismatch is None:
+        return Finding(call.check, Status.PASSED, inputs=inputs)
+    if failed_before:
+        return Finding(call.check, Status.UNCHECKED, "what the unchanged call gives has to be right first", inputs=inputs)
+    summary, detail, advice = explain_mismatch(mismatch, call, returns)
+    return Finding(call.check, Status.FAILED, f"before anything is changed, {summary}", detail, inputs, mismatch.difference, advice=advice)

@@ -54,7 +54,7 @@ class ModuleInputs:
 
 @dataclass(frozen=True)
 class Relation:
-    """A property that ties several calls together, such as causality.
+    """A property that ties several calls together, such as causality, at the sizes of one of the entry's cases: nothing tells its calls from that case's.
 
     `vary(rng, inputs)` yields `(label, changed inputs)`; `broken(arrays, output, label, changed arrays, changed output)` is a boolean array that is
     True where the property does not hold. `rule` is the sentence for the student.
@@ -64,7 +64,7 @@ class Relation:
     rule: str
     vary: Callable
     broken: Callable
-    sizes: Mapping[str, Any]
+    case: str
     under: Sequence[str] = ("eager", "jit")
 
 

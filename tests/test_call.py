@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from grader import wire
-from grader.call import DRAWS, Call, calls_for, is_float
-from grader.problem import Case, Function, Module, ModuleInputs, Relation
+from grader.call import DRAWS, Call, calls_for, is_float, of_cotangents
+from grader.problem import Case, CourseError, Function, Module, ModuleInputs, Relation
 from grader.verdict import Check
+from tests.conftest import PROBLEMS
 
 
 def function_inputs(rng, rows=2, dtype="float32", flag=True):
@@ -29,7 +30,7 @@ def swapped(rng, inputs):
     yield "flag off", dict(inputs, flag=False)
 
 
-RELATION = Relation("order", "Rows do not mix.", swapped, lambda *_: np.zeros(1, bool), dict(rows=4))
+RELATION = Relation("order", "Rows do not mix.", swapped, lambda *_: np.zeros(1, bool), "small")
 FUNCTION = Function("f", function_inputs, cases={"small": Case(rows=1), "refused": Case(rows=2, under=("eager",)), "large": Case(rows=5)},
                     relations=[RELATION])
 MODULE = Module("M", module_inputs, cases={"refused": Case(under=("eager",)), "plain": Case(), "wide": Case(width=4)})
@@ -91,7 +92,7 @@ def test_a_seed_decides_everything():
 
 def test_a_cases_draws_do_not_depend_on_the_other_cases():
     """A case that is added, dropped or moved changes the arrays of no other."""
-    fewer = Function("f", function_inputs, cases={"large": FUNCTION.cases["large"], "new": Case(rows=7), "small": FUNCTION.cases["small"]})
+    fewer = Function("f", function_inputs, cases={"large": FUNCTION.cases["large"], "new": Case(rows=7), "small": FUNCTION.cases["small"]}, relations=[RELATION])
     before, after = calls_for([FUNCTION]), calls_for([MODULE, fewer])
     for case in ("small", "large"):
         for kind in ("eager", "jit", "vmap", "grad"):
@@ -161,12 +162,48 @@ def test_traces_and_leaks_take_the_last_ordinary_case_that_has_arrays():
 
 
 def test_the_variants_of_a_relation_are_changes_of_one_draw():
-    """The unchanged call comes first and the others differ from it in what `vary` changed; eager and jit see the same."""
+    """The unchanged call comes first and the others differ from it in what `vary` changed."""
     calls = calls_for([FUNCTION])
     plain, swap, off = (one(calls, "eager", "order", variant=variant) for variant in ("", "rows swapped", "flag off"))
     assert np.array_equal(plain.arrays["x"][::-1], swap.arrays["x"]) and np.array_equal(plain.arrays["y"], swap.arrays["y"])
     assert (plain.static, off.static) == ({"flag": True}, {"flag": False})
-    assert same_arrays(plain.arrays, one(calls, "jit", "order").arrays)
+
+
+def test_nothing_tells_the_calls_of_a_relation_from_those_of_its_case():
+    """They are made in the same way and at the same sizes. A function that could tell them would answer them alone."""
+    calls = calls_for([FUNCTION, MODULE])
+    for kind in ("eager", "jit"):
+        assert one(calls, kind, "order").program_key == one(calls, kind, "small").program_key
+    for number in (33, 34, 35, 40):
+        calls = calls_for(PROBLEMS[number].entries)
+        for entry in PROBLEMS[number].entries:
+            for relation in entry.relations:
+                own = [call.program_key for call in calls if (call.check.entry, call.check.case) == (entry.name, relation.name)]
+                like = [call.program_key for call in calls if call.check == Check(entry.name, "jit", relation.case)]
+                assert {*own} == {*like} and len(own) >= 3
+
+
+def test_what_a_relation_asks_of_a_program_no_other_call_has_seen():
+    """Under `jit` a relation, and the call of its case, have inputs of their own: the program that gives the outputs can know none of them."""
+    calls = calls_for([FUNCTION])
+    asked = [call for call in calls if call.check.case == "order" or call.check == Check("f", "jit", "small")]
+    seen = {call.arrays["x"].tobytes() for call in calls if call.transform != "jit"}
+    assert all(call.measure == dict(of="outputs", under="jit") for call in asked if call.check.case == "order" and call.transform == "jit")
+    assert not {call.arrays["x"].tobytes() for call in asked if call.transform == "jit"} & seen
+
+
+def test_a_relation_is_about_a_case():
+    """A property whose case is not there is a fault of the course."""
+    with pytest.raises(CourseError, match="'order' of f is about a case that is not there: 'small'"):
+        calls_for([Function("f", function_inputs, cases={"large": FUNCTION.cases["large"]}, relations=[RELATION])])
+
+
+def test_the_cotangent_of_a_secret_seed_is_secret_too():
+    """A worker of a class gets a number that nobody knew before and that does not lead back; elsewhere everything follows from the seed that is shown."""
+    secret = 12345 << 100
+    told_to_workers = {call.seed for call in calls_for([FUNCTION], secret)}
+    assert told_to_workers == {of_cotangents(secret)} and 0 < of_cotangents(secret) < 1 << 64
+    assert of_cotangents(secret) != of_cotangents(secret + 1) and of_cotangents(7) == 7
 
 
 def test_arguments_come_in_the_contracts_order():

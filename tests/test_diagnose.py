@@ -152,7 +152,7 @@ def test_a_mask_agrees_exactly():
 
 
 def test_a_broken_property_is_a_broken_call():
-    """Calls of a relation have no answer in the key; a mistake agrees there by its own outcomes, and is named if the property is broken."""
+    """Changed calls of a relation have no answer in the key; a mistake agrees there by its own outcomes, and is named if the property is broken."""
     leak = mistake("leak", {0: array([1, 1]), 7: array([3, 4])})
     attempt = {0: array([1, 1]), 7: array([3, 4])}
     assert named(attempt, leak, broken={7: True}) == "leak" and named(attempt, leak, broken={}) is None

@@ -104,12 +104,12 @@ def verdict_on(problem: Problem, calls: list[Call], attempt: Attempt) -> tuple[s
 
 
 def test_calls_are_grouped_by_their_program():
-    """The calls of a program are those of its proofs, then those whose outputs are compared; a lowering belongs to the program of its case."""
+    """The calls of a program are those of its proofs and properties, then those whose outputs are compared; a lowering belongs to the program of its case."""
     calls = calls_for(PROBLEMS[40].entries)
     groups = [[(call.check.kind, call.check.case) for call in group] for group in programs_of(calls)]
     assert [("proof", "nothing of size T_q × T_k"), ("proof", "one tile at a time"), ("jit", "a thousand keys")] in groups
     assert [("proof", "lowers for the TPU, bfloat16"), ("proof", "lowers for the GPU, bfloat16")] in [group[:2] for group in groups]
-    assert sum(group[0][0] == "proof" for group in groups) == len(groups)
+    assert [("jit", "masked blocks are not read")] * 3 + [("jit", "causal, as many queries as keys")] in groups
 
 
 def test_a_right_program_passes(problem):
@@ -216,6 +216,48 @@ def test_facts_without_a_program_are_a_forgery(problem):
     """Facts that come with no program are none."""
     text = "import grader.evaluate as e\ne.Evaluation._measured = lambda self, call: e.Outcome(['facts', dict(elements=1, limit=4096)])\n" + NAIVE
     assert judged(problem, text)[1] == "forged"
+
+
+PROPERTY = CHECKS.replace("import Case, Function", "import Case, Function, Relation").replace("])]", """],
+                    relations=[Relation("far y", "Every y counts alike.", lambda rng, inputs: [("y reversed", inputs | dict(y=inputs["y"][::-1].copy()))],
+                                        lambda arrays, output, label, others, changed: abs(output - changed) > 1e-3, "short")])]""")
+BY_SHAPE = "def distances(x, y):\n    return x * 0 if len(x) == 3 else len(y) * x - y.sum()\n"
+IN_THE_WORKER = """
+import grader.verdict as v
+own = v.Outcome.to_wire
+def lies(self):
+    message, arrays = own(self)
+    return message, {leaf: len(Y) * X - Y.sum() for leaf in arrays} if {*arrays} == {""} and len(arrays[""]) == 3 else arrays
+v.Outcome.to_wire = lies
+X = Y = None
+def distances(x, y):
+    global X, Y
+    if not isinstance(x, jax.core.Tracer):
+        X, Y = np.asarray(x), np.asarray(y)
+    return x * 0 if isinstance(x, jax.core.Tracer) else len(y) * x - y.sum()
+"""
+
+
+def property_of(problem, text: str) -> tuple[str, str]:
+    """What becomes of the property, where nothing else failed."""
+    (problem.folder / "checks.py").write_text(PROPERTY)
+    calls, attempt = attempted(problem, text)
+    mine = [call for call in calls if call.check.case == "far y" and call.transform == "jit"]
+    answer = Answer(Outcome("array", {"": len(mine[0].arrays["y"]) * mine[0].arrays["x"] - mine[0].arrays["y"].sum()}), {"": 1e-3})
+    (finding,), _ = findings_of(problem.entries[0], problem, mine, attempt, {mine[0].id: answer})
+    return finding.status, finding.summary
+
+
+@pytest.mark.parametrize("text, status, summary", [
+    (RIGHT, Status.PASSED, ""),
+    ("def distances(x, y):\n    return len(y) * x - y[0]\n", Status.FAILED, "Every y counts alike. Broken by: y reversed"),
+    (BY_SHAPE, Status.FAILED, "before anything is changed, 3 of 3 values of the output differ"),
+    (IN_THE_WORKER, Status.FAILED, "before anything is changed, 3 of 3 values of the output differ"),
+], ids=["right", "broken", "answered by shape", "told by the worker"])
+def test_a_property_is_one_of_the_right_answer(problem, text, status, summary):
+    """What never changes has every property, so the unchanged call has to be right; and what a program gives is asked of the program, not of the worker."""
+    found = property_of(problem, text)
+    assert found[0] == status and found[1].startswith(summary)
 
 
 def test_what_cannot_be_sent_is_not_proved(problem):

@@ -131,8 +131,6 @@ def _unlike(output, other):
     return ~((output == other) | (np.isnan(output) & np.isnan(other))).all(axis=-1)
 
 
-MANY = dict(batch=3, length=33, num_heads=4, head_dim=6, mask="everything")
-
 VALUES = ("eager", "jit")       # where the cases around it have the gradient and the batch
 
 # Two sequences and three heads, or three of each, where a mask on the wrong axis makes no error. Every other case passes its
@@ -148,7 +146,7 @@ MASKED = {
     "a sequence of length 0": Case(batch=2, length=5, num_heads=3, mask="empty"),
     "large logits": Case(batch=3, length=5, num_heads=3, mask="right", gain=12.0, under=("eager", "jit", "grad")),
     "padded keys and values of 1e18": Case(batch=2, length=5, num_heads=3, mask="left", junk=1e18, under=("eager", "jit", "grad")),
-    "dozens of tokens": Case(**MANY),
+    "dozens of tokens": Case(batch=3, length=33, num_heads=4, head_dim=6, mask="everything"),
 }
 
 PADDING_NEVER_MATTERS = Relation(
@@ -156,7 +154,7 @@ PADDING_NEVER_MATTERS = Relation(
     rule="What stands at a padded key never reaches any row, however large a finite number it is.",
     vary=change_what_is_padded,
     broken=any_row_changed,
-    sizes=MANY,
+    case="dozens of tokens",
 )
 
 ENTRIES = [
@@ -176,7 +174,7 @@ ENTRIES = [
             rule="A change of a later key or value never changes an earlier row, not even in its last bit.",
             vary=change_what_is_later,
             broken=earlier_rows_changed,
-            sizes=MANY,
+            case="dozens of tokens",
         ),
     ]),
 ]

@@ -80,7 +80,7 @@ ENTRIES = [
             rule="What stands at a masked context token never reaches any row, however large, as long as its keys, values and scores are finite.",
             vary=change_what_is_masked,
             broken=rows_changed,
-            sizes=BATCHES,
+            case="two batch dimensions, one context masked entirely",
         ),
     ]),
 ]
