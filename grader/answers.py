@@ -95,7 +95,7 @@ class Answers:
                 raise CourseError(f"solutions/{self.problem.name}/{part} is missing")
         self._new = True
         self._process = Process(Child("grader.reference"), PATIENT)
-        order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls),
+        order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls), raises=[call.raises for call in self.calls],
                      cache=str(state.folder(self.root, "xla", "reference") or ""))
         self._process.send([(order, None), *(call.to_wire() for call in self.calls)])
         self._frames = self._checked(self._process.frames())

@@ -38,6 +38,8 @@ class Call:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     steps: tuple[int, ...] = ()     # a stateful module's calls: how many rows each takes
     drive: str = "by hand"
+    given: tuple[str, ...] = ()     # a module's variables whose initial values are compared
+    raises: str = ""            # what the contract asks to be raised; a worker is not told
     measure: dict[str, Any] = field(default_factory=dict)       # what to measure of the program: for a proof facts, for a relation its outputs
 
     @property
@@ -47,7 +49,7 @@ class Call:
     def to_wire(self):
         message = dict(id=self.id, check=[self.check.entry, self.check.kind, self.check.case], variant=self.variant, module=self.module,
                        by_name=self.by_name, keyword_only=self.keyword_only, seed=self.seed, order=self.order, init=self.init, static=self.static, steps=self.steps, drive=self.drive,
-                       measure=self.measure)
+                       given=self.given, measure=self.measure)
         return message, {f"params/{n}": a for n, a in self.params.items()} | {f"arrays/{n}": a for n, a in self.arrays.items()}
 
     @classmethod
@@ -76,7 +78,7 @@ class Call:
     @functools.cached_property
     def form(self) -> Call:
         """The call without its arrays, and without what is asked about it: all that a target may depend on. Whatever a call has more is a part of it."""
-        return replace(self, id=0, check=Check(self.check.entry, ""), variant="", seed=0, params={}, arrays={}, measure={})
+        return replace(self, id=0, check=Check(self.check.entry, ""), variant="", seed=0, given=(), raises="", params={}, arrays={}, measure={})
 
     @functools.cached_property
     def form_key(self) -> str:
@@ -121,7 +123,7 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
         proved |= {(relation.case, under) for relation in entry.relations for under in relation.under if under != "eager"}
         for index, (case, rung) in enumerate(entry.cases.items()):
             rng = _generator(seed, entry.name, case)
-            drawn[case] = dict(module=module, by_name=bool(index % 2), keyword_only=tuple(entry.keyword_only)), [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
+            drawn[case] = dict(module=module, by_name=bool(index % 2), keyword_only=tuple(entry.keyword_only), raises=rung.raises), [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
             if case in {name for name, _ in proved}:
                 apart[case] = [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
 
@@ -132,7 +134,7 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
         plain = [case for case, rung in entry.cases.items() if "eager" in rung.under and "jit" in rung.under]
         if module and plain:
             common, draws = drawn[plain[0]]
-            add(check=Check(entry.name, "parameters", plain[0]), **common, **draws[0])
+            add(check=Check(entry.name, "parameters", plain[0]), given=tuple(entry.given), **common, **draws[0])
         for transform in TRANSFORMS:
             for case, rung in entry.cases.items():
                 common, draws = drawn[case]

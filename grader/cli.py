@@ -215,36 +215,34 @@ def verdict_on(problem: Problem, file: Path | None, under_way: Callable) -> Verd
     from grader.progress import remember
     from grader.stub import open_stub
 
-    worker = None
+    worker, stub = None, open_stub(problem, file)      # read once: what is saved from here on is no part of this verdict
     try:
-        worker = None if open_stub(problem, file).trouble else stages.start_worker(problem)
+        worker = None if stub.trouble else stages.start_worker(problem)
         with under_way(problem) as progress:
-            verdict = stages.grade(problem, file, worker=worker, progress=progress)
-            verdict = _with_device(problem, file, verdict, progress)
+            verdict = stages.grade(problem, stub=stub, worker=worker, progress=progress)
+            verdict = _with_device(problem, stub, verdict, progress)
     except CourseError as error:
         return stages.course_fault(problem, error)
     finally:
         if worker and worker.process.poll() is None:
             worker.kill()
-    if file is None and problem.stub.exists():
-        remember(problem, read(problem.stub), verdict)
+    if file is None and stub.content:
+        remember(problem, stub.content, verdict)
     return verdict
 
 
-def _with_device(problem: Problem, file: Path | None, verdict: Verdict, progress) -> Verdict:
+def _with_device(problem: Problem, stub, verdict: Verdict, progress) -> Verdict:
     """A passing kernel also runs on the accelerator, where there is one; what it shows there is a note."""
     if verdict.exit_code or not problem.has_device_sizes:
         return verdict
     from dataclasses import replace
 
     from grader import device
-    from grader.stub import open_stub
 
     kind = device.usable()
     if not kind:
         return replace(verdict, notes=(*verdict.notes, "Not run on a GPU or TPU: there is none here that JAX can use. Lowering for both was checked."))
     progress(f"running on the {kind.upper()}")
-    stub = open_stub(problem, file)
     return replace(verdict, notes=(*verdict.notes, device.note(device.measure(problem, stub.path, stub.source, table="short", platform=kind))))
 
 

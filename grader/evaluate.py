@@ -11,6 +11,7 @@ import concurrent.futures
 import functools
 from collections.abc import Callable, Iterable
 from gc import collect, get_objects
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -115,13 +116,16 @@ class Evaluation:
         return describe(self._target(call)(*self._arguments(call)))
 
     def _parameters(self, call: Call) -> Outcome:
-        return self._variables(self._target(call).variables())
+        target = self._target(call)
+        return self._variables(target.variables(), target.initial(call.given))
 
     def _state(self, call: Call) -> Outcome:
         return self._variables(self._target(call).variables_after(*self._arguments(call)))
 
-    def _variables(self, variables) -> Outcome:
-        return Outcome(structure=["variables", [[name, kind, list(shape), dtype] for name, kind, shape, dtype in variables]])
+    def _variables(self, variables, initial=MappingProxyType({})) -> Outcome:
+        """The table of variables; what is said of one whose value is there ends with True."""
+        leaves = {name: np.asarray(value) for name, value in initial.items()}
+        return Outcome(["variables", [[name, kind, list(shape), dtype, *([True] if name in leaves else [])] for name, kind, shape, dtype in variables]], leaves)
 
     def _traced(self, transform: str, calls: list[Call], pool) -> Callable[[], None]:
         """Traces each distinct program of the calls, starts to compile them as one, and returns what runs and reports them."""

@@ -100,7 +100,7 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
     if kind in ("parameters", "state") and mismatch.way == "structure" and mismatch.came[0] == "variables":
         after = "after its calls " if kind == "state" else ""
         return f"{after}the module does not hold the variables of the contract", _variables(mismatch.expected[1], mismatch.came[1]), \
-            "What counts is the name, kind and shape; initial values are free."
+            _advice_on_variables(mismatch.expected[1], mismatch.came[1])
     if mismatch.way == "failure":
         if mismatch.expected and (not mismatch.came or mismatch.came.type == "ParameterMismatch"):
             return f"{mismatch.expected.type} was expected, and nothing was raised", "", f"The contract asks for `raise {mismatch.expected.type}(...)` here."
@@ -153,6 +153,8 @@ def off_by(difference: Difference) -> str:
 
 
 def _subject(leaf: str, kind: str) -> str:
+    if kind == "parameters":
+        return f"the initial `{leaf}`"
     if kind == "grad":
         return f"the gradient for {leaf}"
     leaf = leaf.removeprefix("output.")
@@ -205,9 +207,17 @@ def _words(structure) -> str:
     return f"a {kind} with {names}" if names else f"a {kind} of {len(parts)}"
 
 
+def _advice_on_variables(expected, came) -> str:
+    """What to do about the first kind of difference."""
+    named = {name for name, *_ in expected}
+    if any(kind == "array" and name not in named for name, kind, *_ in came):
+        return "An array that is an attribute is state, which `nnx.split` hands out: keep Python numbers (`math.sqrt(...)`), or compute it in `__call__`."
+    return "What counts is the name, kind, shape and dtype; initial values are free unless the contract gives them."
+
+
 def _variables(expected, came) -> str:
     """A readable difference between two lists of variables: `-` is missing, `+` is there and should not be, `!` differs."""
-    right, mine = ({name: (kind, tuple(shape), dtype) for name, kind, shape, dtype in variables} for variables in (expected, came))
+    right, mine = ({name: (kind, tuple(shape), dtype) for name, kind, shape, dtype, *_ in variables} for variables in (expected, came))
     width = max(map(len, [*right, *mine]), default=0)
 
     def told(variable):

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 # The stages below need NumPy. They are imported once the worker is under way, which imports JAX meanwhile.
 
 
-def grade(problem: Problem, path: Path | None = None, *, worker: Process | None = None, limits: Limits = Limits(), seed: int = 0,
+def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = None, worker: Process | None = None, limits: Limits = Limits(), seed: int = 0,
           mistakes: bool = True, keep: bool = False, only: Container[int] | None = None, progress: Callable[[str], None] = lambda text: None,
           prover: Callable[[], Process] | None = None, known: Known | None = None) -> Verdict:
-    """The verdict on one file. `worker` is a warm one to use, if it is alive; `progress` is told what takes long; `known` is the key, for who has it already.
+    """The verdict on one file, read here, or on a `stub` that was read already. `worker` is a warm one to use, if it is alive; `progress` is told what takes long; `known` is the key, for who has it already.
 
     With `keep` the worker can be used again, which is for the course's own code only: student code must not meet another's. `only` names
     the calls to make, by id; what the others would have said is told as not checked. `prover` starts the process that derives the facts about
@@ -33,7 +33,7 @@ def grade(problem: Problem, path: Path | None = None, *, worker: Process | None 
     Raises CourseError when the course, not the file, is at fault.
     """
     start = time.perf_counter()
-    stub = open_stub(problem, path)
+    stub = stub or open_stub(problem, path)
     if stub.trouble:
         return without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)

@@ -31,10 +31,12 @@ class Case:
     """One rung of a problem's ladder: a name's meaning in sizes, and the transforms that apply.
 
     Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try, none for a case that only a proof is about.
+    `raises` names the exception that the contract asks for. `idle` names what makes no difference here, which `verify` tries: an argument or a parameter
+    ("q"), that under one transform ("v under grad"), or one change of it ("mask: flipped").
     """
 
-    def __init__(self, *, under: Sequence[str] = TRANSFORMS, **sizes: Any):
-        self.under = tuple(under)
+    def __init__(self, *, under: Sequence[str] = TRANSFORMS, raises: str = "", idle: Sequence[str] = (), **sizes: Any):
+        self.under, self.raises, self.idle = tuple(under), raises, tuple(idle)
         self.sizes = sizes
 
 
@@ -78,6 +80,8 @@ class Entry:
     relations: Sequence[Relation] = ()
     proofs: Sequence[Proof] = ()
     keyword_only: Sequence[str] = ()                # arguments after the `*` of the stub's signature, from which a Problem fills it
+    idle: Sequence[str] = ()                        # arguments that make no difference in any case, such as the size of a block
+    given: Sequence[str] = ()                       # of a Module: the variables whose initial values the contract gives
 
 
 class Function(Entry):

@@ -39,6 +39,7 @@ def main() -> None:
     set_up_jax()
     order, _ = wire.receive(requests)
     calls = [Call.from_wire(*wire.receive(requests)) for _ in range(order["calls"])]
+    calls = [dataclasses.replace(call, raises=raises) for call, raises in zip(calls, order["raises"])]
     keep_compiled(order["cache"])
 
     def send(message, arrays=None):
@@ -79,7 +80,7 @@ def answer_key(problem, calls: list[Call]) -> dict[int, Answer]:
         elif kind == "traces" and not call.module:
             found[call.id] = Answer(_count(traces=1), {})
         elif kind in VARIABLES:
-            found[call.id] = Answer(together[call.id][0][3], {})
+            found[call.id] = Answer(_right(call, together[call.id][0][3]), {})
         else:
             found[call.id] = _answer(call, together[call.id], scale)
     return found
@@ -130,8 +131,9 @@ def _failure(error: BaseException) -> Failure:
 
 def _answer(call: Call, runs: list, scale) -> Answer:
     """The float64 values in the call's dtype, stacked over the draws, and the allowed error."""
-    if runs[0][3].failure:
-        return Answer(Outcome(failure=runs[0][3].failure), {})
+    first = _right(call, runs[0][3])
+    if first.failure:
+        return Answer(first, {})
     failed = next((double.failure for *_, double in runs if double.failure), None)
     if failed:
         raise CourseError(f"in float64 the reference fails at {call.check.case} · {call.check.kind}: {failed.type}: {failed.message}")
@@ -155,6 +157,21 @@ def _answer(call: Call, runs: list, scale) -> Answer:
         leaves["traces"] = np.asarray(1, np.int32)
         structure = ["dict", [["output", structure], ["traces", "array"]]]
     return Answer(Outcome(structure, leaves), allowed)
+
+
+def _right(call: Call, outcome: Outcome) -> Outcome:
+    """The outcome, if it is one that the contract may ask for: the exception of a case that names one, and no other.
+
+    Raises CourseError otherwise: what the reference cannot do is no part of the contract.
+    """
+    place, failure = f"{call.check.entry}, {call.check.case} · {call.check.kind}", outcome.failure
+    if call.raises and failure and failure.is_a(call.raises):
+        return Outcome(failure=dataclasses.replace(failure, type=call.raises))
+    if call.raises:
+        raise CourseError(f"at {place} the case asks for {call.raises}, and the reference " + (f"raises {failure.type}: {failure.message}" if failure else "raises nothing"))
+    if failure:
+        raise CourseError(f"at {place} the reference fails: {failure.type}: {failure.message}")
+    return outcome
 
 
 def _single(call: Call) -> list[Call]:

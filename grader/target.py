@@ -14,6 +14,9 @@ from grader.call import Call
 from grader.drive import AXIS_OF_ROWS, DRIVES
 
 
+PLAIN = "array"                 # the kind of what is held beside the variables
+
+
 class ParameterMismatch(Exception):
     """The module does not hold the parameters of the contract, so the case's values cannot be loaded."""
 
@@ -40,8 +43,12 @@ class ModuleTarget:
         self.flat = list(nnx.to_flat_state(self.state))
 
     def variables(self) -> list[tuple[str, str, tuple[int, ...], str]]:
-        """Path, kind, shape and dtype of every variable that the module holds."""
-        return self._described([(path, variable) for path, variable in self.flat if isinstance(variable, self.nnx.Variable)])
+        """Path, kind, shape and dtype of every variable that the module holds, and of every array beside them: `nnx.split` hands out both as state."""
+        return self._described(self.flat)
+
+    def initial(self, names) -> dict:
+        """What those of the named variables hold that are there, by path."""
+        return {_dotted(path): _value(variable) for path, variable in self.flat if _dotted(path) in names}
 
     def _described(self, variables):
         return sorted((_dotted(path), _kind(self.nnx, variable), np.shape(value), _dtype(value))
@@ -75,12 +82,12 @@ class ModuleTarget:
     def told(self, outputs: list, module):
         """What the calls gave, and what the module holds beside its parameters afterwards."""
         output = outputs if self.form.steps else outputs[0]
-        others = {_dotted(path): _value(variable) for path, variable in self.held(module) if _kind(self.nnx, variable) != "Param"}
+        others = {_dotted(path): _value(variable) for path, variable in self.held(module)
+                  if isinstance(variable, self.nnx.Variable) and not isinstance(variable, self.nnx.Param)}
         return {"output": output, "variables": others} if others else output
 
     def held(self, module) -> list[tuple]:
-        flat = self.nnx.to_flat_state(self.nnx.split(module)[1])
-        return [(path, variable) for path, variable in flat if isinstance(variable, self.nnx.Variable)]
+        return list(self.nnx.to_flat_state(self.nnx.split(module)[1]))
 
     def __call__(self, params, arrays):
         return self.told(*DRIVES[self.form.drive](self.nnx, self.call_module, self.loaded(params), self.parts(arrays)))
@@ -105,7 +112,9 @@ def pass_arguments(callee, arguments: dict, by_name: bool, keyword_only=(), **al
 
 
 def _value(variable):
-    """What a variable holds: an array, or the Python number that somebody put there instead."""
+    """What a variable holds: an array, or the Python number that somebody put there instead. An array beside the variables is itself."""
+    if not hasattr(variable, "get_value"):
+        return variable
     try:
         return variable[...]
     except TypeError:
@@ -113,7 +122,7 @@ def _value(variable):
 
 
 def _kind(nnx, variable) -> str:
-    return "Param" if isinstance(variable, nnx.Param) else type(variable).__name__
+    return "Param" if isinstance(variable, nnx.Param) else type(variable).__name__ if isinstance(variable, nnx.Variable) else PLAIN
 
 
 def _dtype(value) -> str:

@@ -91,8 +91,9 @@ def leaf_paths(structure, path: str = "", depth: int = 0) -> Iterator[str]:
     if not isinstance(parts, (list, tuple)):
         raise ValueError("no parts")
     if kind == "variables":
-        if not all(len(part) == 4 and all(_is_name(part[i]) for i in (0, 1, 3)) and all(isinstance(n, int) for n in part[2]) for part in parts):
+        if not all(len(part) in (4, 5) and all(_is_name(part[i]) for i in (0, 1, 3)) and all(isinstance(n, int) for n in part[2]) for part in parts):
             raise ValueError("no variables")
+        yield from (part[0] for part in parts if len(part) == 5)
     elif kind == "dict":
         for name, part in parts:
             if not _is_name(name):

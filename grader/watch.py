@@ -8,9 +8,10 @@ from pathlib import Path
 
 from grader import grade as stages
 from grader.pages import show_hint, show_lesson
-from grader.problem import CourseError, Problem, discover, read
+from grader.problem import CourseError, Problem, discover
 from grader.progress import remember, where_it_stands
 from grader.report import terminal
+from grader.stub import open_stub
 from grader.verdict import Status
 
 KEYS = "h hint   l lesson   r run again   q quit"
@@ -78,9 +79,10 @@ class _Watch:
         if self.console.is_terminal:
             self.console.clear()
         try:
-            verdict = stages.grade(problem, worker=worker, progress=lambda text: self.console.print(text, style="dim"))
-            if problem.stub.exists():
-                remember(problem, read(problem.stub), verdict)
+            stub = open_stub(problem)
+            verdict = stages.grade(problem, stub=stub, worker=worker, progress=lambda text: self.console.print(text, style="dim"))
+            if stub.content:
+                remember(problem, stub.content, verdict)
         except CourseError as error:
             verdict = stages.course_fault(problem, error)
         terminal.show(verdict, self.console)

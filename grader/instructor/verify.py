@@ -17,13 +17,18 @@ from rich.table import Table
 from rich.text import Text
 
 from grader import problem as course
+from grader import state
 from grader.answers import Answers, Known
-from grader.call import calls_for
-from grader.grade import grade, start_worker
+from grader.attempt import listen
+from grader.call import Call, calls_for
+from grader.grade import ask, grade, start_worker
+from grader.instructor import telling
+from grader.instructor.mutants import CAUGHT_BY
 from grader.instructor.proofread import faults_of
 from grader.key import AnswerKey
 from grader.problem import CourseError, Problem
-from grader.verdict import Status
+from grader.stub import open_stub
+from grader.verdict import Outcome, Status
 
 STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py"}
 INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
@@ -36,6 +41,9 @@ STAND_IN = """from pathlib import Path
 from grader.instructor.stand_in import names
 globals().update(names(Path({folder!r}), {number}, {mistake!r}))
 """
+MUTANT = """from grader.instructor.mutants import mutated
+globals().update(mutated({name!r}, names(Path({folder!r}), {number}, "")))
+"""
 
 
 class Workers:
@@ -45,12 +53,28 @@ class Workers:
         self.idle: queue.SimpleQueue = queue.SimpleQueue()
 
     def grade(self, problem: Problem, path: Path, key: AnswerKey, only=None):
+        with self._one(problem) as worker:
+            return grade(problem, path, worker=worker, keep=True, only=only, known=Known(key))
+
+    def outcomes(self, problem: Problem, path: Path, calls: list[Call]) -> dict[int, Outcome]:
+        """What a file of the course's own gives for some calls, judged by nobody."""
+        stub = open_stub(problem, path)
+        with self._one(problem) as worker:
+            ask(worker, problem, stub, calls, cache=state.folder(problem.folder.parents[1], "xla", "reference"), last=False)
+            attempt = listen(worker, stub.source, calls, last=False)
+        if attempt.ended.how != "finished" or "import failed" in attempt.messages:
+            raise CourseError(f"what the cases tell could not be tried: {attempt.ended.how} {attempt.ended.detail}")
+        return attempt.outcomes
+
+    @contextlib.contextmanager
+    def _one(self, problem: Problem):
+        """A worker for a while: one that waits, or a new one."""
         try:
             worker, used = self.idle.get_nowait()
         except queue.Empty:
             worker, used = start_worker(problem), 0
         try:
-            return grade(problem, path, worker=worker, keep=True, only=only, known=Known(key))
+            yield worker
         finally:
             if worker.process.poll() is None and used < MOST_USES:
                 self.idle.put((worker, used + 1))
@@ -73,6 +97,7 @@ class Proof:
     mistakes: int = 0
     caught: int = 0
     named: int = 0
+    tried: int = 0                                  # by the gates of `telling.py`
     faults: list[str] = field(default_factory=list)
     workers: Workers = field(default_factory=Workers)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -121,11 +146,11 @@ def verify(root: Path, problems: list[Problem], console) -> int:
             pool.shutdown(wait=True, cancel_futures=True)
             workers.close()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("problem", "checks", "cases", "right", "mistakes", "caught", "named", ""):
+    for column in ("problem", "checks", "cases", "right", "mistakes", "caught", "named", "tried", ""):
         table.add_column(column, justify="left" if column in ("problem", "") else "right")
     for proof in proofs:
         mark = Text("✗", style="bold red") if proof.faults else Text("✓", style="green")
-        table.add_row(proof.problem.name, *map(str, (proof.checks, proof.cases, proof.right, proof.mistakes, proof.caught, proof.named)), mark)
+        table.add_row(proof.problem.name, *map(str, (proof.checks, proof.cases, proof.right, proof.mistakes, proof.caught, proof.named, proof.tried)), mark)
     console.print(table)
     faults += [f"{proof.problem.name}: {fault}" for proof in proofs for fault in sorted(proof.faults)]
     for fault in faults:
@@ -161,6 +186,10 @@ def _trials(proof: Proof):
     for path in sorted((problem.solutions / "right").glob("*.py")):
         proof.right += 1
         trials.append(lambda path=path: _passes(proof, f"right/{path.name}", path.read_text(encoding="utf-8")))
+    calls = calls_for(problem.entries)
+    trials.append(lambda: _counted(proof, [*telling.constants_that_pass(calls, proof.key), *telling.answers_that_repeat(calls, proof.key)]))
+    trials += [lambda entry=entry: _arguments_count(proof, entry, calls) for entry in problem.entries]
+    trials += [lambda name=name: _mutants_are_caught(proof, name, calls) for name in CAUGHT_BY]
     try:
         bank = course.mistakes(problem.solutions / "mistakes.py")
     except CourseError as error:
@@ -241,6 +270,31 @@ def _caught(proof: Proof, known) -> list[str]:
         return [f"mistake {known.name} is named {named or 'nothing'}: {_told(verdict)}"]
     proof.named += 1
     return []
+
+
+def _counted(proof: Proof, tried: list[str | None]) -> list[str]:
+    """The faults among what a gate tried."""
+    proof.tried += len(tried)
+    return [fault for fault in tried if fault]
+
+
+def _arguments_count(proof: Proof, entry, calls: list[Call]) -> list[str]:
+    changed = telling.changed_calls(entry, calls)
+    outcomes = _outcomes(proof, _stand_in(proof.problem, ""), [other for _, _, other in changed])
+    return _counted(proof, [*telling.arguments_that_make_no_difference(entry, changed, outcomes, proof.key)])
+
+
+def _mutants_are_caught(proof: Proof, name: str, calls: list[Call]) -> list[str]:
+    asked = telling.caught_by(name, calls, proof.key)
+    text = _stand_in(proof.problem, "") + MUTANT.format(name=name, folder=str(proof.problem.folder.parents[1]), number=proof.problem.number)
+    return _counted(proof, [*telling.mutants_that_pass(name, asked, _outcomes(proof, text, asked) if asked else {}, proof.key)])
+
+
+def _outcomes(proof: Proof, source: str, calls: list[Call]) -> dict[int, Outcome]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stub.py")
+        path.write_text(source, encoding="utf-8")
+        return proof.workers.outcomes(proof.problem, path, calls)
 
 
 def _graded(proof: Proof, source: str, only=None):

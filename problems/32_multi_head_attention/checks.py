@@ -27,6 +27,6 @@ ENTRIES = [
         "large logits": Case(d_model=12, num_heads=3, length=5, gain=12.0),
         "one batch dimension": Case(d_model=12, num_heads=3, length=5, batch=(2,)),
         "two batch dimensions": Case(d_model=20, num_heads=4, length=17, batch=(2, 3)),
-        "a width that the heads do not divide": Case(d_model=8, num_heads=3, length=2, refused=True, under=("eager",)),
+        "a width that the heads do not divide": Case(d_model=8, num_heads=3, length=2, refused=True, raises="ValueError", under=("eager",)),
     }),
 ]

@@ -37,7 +37,7 @@ ENTRIES = [
         "large logits": Case(**PAIRS, length=5, gain=12.0),
         "one batch dimension": Case(**TRIPLES, length=7, batch=(5,)),
         "two batch dimensions": Case(d_model=60, num_heads=12, num_kv_heads=4, length=17, batch=(2, 7)),
-        "heads that do not make equal groups": Case(d_model=12, num_heads=4, num_kv_heads=3, length=2, refused=True, under=("eager",)),
+        "heads that do not make equal groups": Case(d_model=12, num_heads=4, num_kv_heads=3, length=2, refused=True, raises="ValueError", under=("eager",)),
     }, proofs=[
         Copies("keys and values are not copied", "Keys and values are never copied out to the query heads.", ["two batch dimensions"],
                groups=[("x", "k_proj.kernel"), ("x", "v_proj.kernel")],

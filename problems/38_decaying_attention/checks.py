@@ -48,11 +48,11 @@ ENTRIES = [
         "large logits": Case(t_q=5, t_k=3, gain=8.0),
         "keys farther than 88": Case(t_q=2, t_k=120, under=("eager", "jit")),
         "dozens of keys, a batch": Case(t_q=17, t_k=33, d_k=16, d_v=6, batch=(3,)),
-        "widths that differ": Case(t_q=3, t_k=4, unlike=dict(k=(4, 6)), under=("eager",)),
-        "batch sizes that differ": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(q=(2, 3, 8)), under=("eager",)),
-        "one sequence of queries against three": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(q=(1, 3, 8)), under=("eager",)),
-        "three sequences of queries against one": Case(t_q=3, t_k=4, batch=(1,), unlike=dict(q=(3, 3, 8)), under=("eager",)),
-        "values of one sequence for three": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(v=(1, 4, 4)), under=("eager",)),
+        "widths that differ": Case(t_q=3, t_k=4, unlike=dict(k=(4, 6)), raises="ValueError", under=("eager",)),
+        "batch sizes that differ": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(q=(2, 3, 8)), raises="ValueError", under=("eager",)),
+        "one sequence of queries against three": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(q=(1, 3, 8)), raises="ValueError", under=("eager",)),
+        "three sequences of queries against one": Case(t_q=3, t_k=4, batch=(1,), unlike=dict(q=(3, 3, 8)), raises="ValueError", under=("eager",)),
+        "values of one sequence for three": Case(t_q=3, t_k=4, batch=(3,), unlike=dict(v=(1, 4, 4)), raises="ValueError", under=("eager",)),
     }),
     Module("DecayingAttention", head_inputs, cases={
         "one token": Case(num_heads=2, length=1),
@@ -64,5 +64,5 @@ ENTRIES = [
         "a decay that leaves the token itself and little else": Case(num_heads=3, length=5, fast=3.0),
         "one batch dimension, causal": Case(num_heads=3, length=6, batch=(2,), causal=True),
         "two batch dimensions": Case(num_heads=5, length=17, head_dim=6, batch=(2, 3), causal=False),
-    }),
+    }, given=("log_alpha",)),
 ]
