@@ -9,15 +9,18 @@ def lengths(rng, t_q, t_k):
     return dict(t_q=t_q, t_k=t_k)
 
 
-def inputs(rng, t_q, t_k, d_k=8, d_v=4, gain=1.0, rise=0.0):
-    """`gain` stretches queries and keys, and so the scores by its square; `rise` makes each key score that much more than the one before, and all of them far below 0."""
+def inputs(rng, t_q, t_k, d_k=8, d_v=4, lift=0.0, rise=0.0):
+    """`lift` is added to every score of the even queries and taken from those of the odd ones, which changes no weight; `rise` makes each pair of keys
+    score that much more than the one before, and all of them far below 0."""
     def draw(*shape):
         return rng.standard_normal(shape).astype(np.float32)
 
-    q, k, v = gain * draw(t_q, d_k), gain * draw(t_k, d_k), draw(t_k, d_v)
+    q, k, v = draw(t_q, d_k), draw(t_k, d_k), draw(t_k, d_v)
+    if lift:
+        q[:, 0], k[:, 0] = d_k ** 0.5 * (-1.0) ** np.arange(t_q), lift
     if rise:
-        q[:, 0], k[:, 0] = d_k ** 0.5, rise * (np.arange(t_k) - t_k)
-    return dict(q=q.astype(np.float32), k=k.astype(np.float32), v=v)
+        q[:, 0], k[:, 0] = d_k ** 0.5, rise * (np.arange(t_k) // 2 - t_k)
+    return dict(q=q, k=k, v=v)
 
 
 def change_what_is_later(rng, inputs):
@@ -71,12 +74,13 @@ ENTRIES = [
         "dozens of tokens": Case(t_q=17, t_k=33),
     }),
     Function("causal_sdpa", inputs, cases={
-        "one token": Case(t_q=1, t_k=1),
+        "one token": Case(t_q=1, t_k=1, idle=("q", "k", "v under grad")),
         "one query, the last of seven tokens": Case(t_q=1, t_k=7),
         "as many queries as keys": Case(t_q=4, t_k=4),
         "fewer queries than keys": Case(t_q=3, t_k=5),
-        "large logits": Case(t_q=3, t_k=5, gain=12.0),
+        "large logits": Case(t_q=3, t_k=5, lift=200.0),
         "later keys score higher, by hundreds": Case(t_q=4, t_k=4, rise=150.0),
+        "widths of one": Case(t_q=2, t_k=3, d_k=1, d_v=1),
         "dozens of tokens": Case(t_q=9, t_k=33, d_k=16, d_v=6),
     }, relations=[
         Relation(

@@ -5,24 +5,30 @@ import numpy as np
 from grader.problem import Case, Function, Relation
 
 
-def lengths(rng, numbers, max_len, shuffled=False):
-    """`shuffled` draws another order each time, so that nothing can be learned from the first call."""
-    numbers = np.array(numbers, np.int32)
-    return dict(lengths=rng.permutation(numbers) if shuffled else numbers, max_len=max_len)
+def lengths(rng, max_len, numbers=(), batch=0):
+    """The `numbers` in any order, and `batch` lengths more; another draw each time, so that nothing can be learned from the first call."""
+    drawn = [*numbers, *rng.integers(0, max_len + 1, batch)]
+    return dict(lengths=rng.permutation(np.array(drawn, np.int32)), max_len=max_len)
 
 
-def inputs(rng, batch, length, num_heads, head_dim=4, mask="all", gain=1.0, junk=None):
-    """`gain` stretches queries and keys, and so the scores by its square; `junk` is the size of what stands at padded keys."""
+def inputs(rng, batch, length, num_heads, head_dim=4, mask="all", lift=0.0, alike=False, junk=None):
+    """`lift` is taken from the scores of the real keys of even queries and added to those of their padded ones, and the other way round for the odd
+    queries; with `alike` there is nothing else in a score. `junk` is the size of what stands at padded keys."""
     def draw():
         return rng.standard_normal((batch, length, num_heads * head_dim)).astype(np.float32)
 
-    q, k, v = gain * draw(), gain * draw(), draw()
-    arguments = dict(q=q.astype(np.float32), k=k.astype(np.float32), v=v, num_heads=num_heads)
+    q, k, v = draw(), draw(), draw()
+    arguments = dict(q=q, k=k, v=v, num_heads=num_heads)
     if mask == "left out":
         return arguments
     if mask == "None":
         return arguments | dict(mask=None)
     real = MASKS[mask](rng, batch, length)
+    if lift:
+        first = np.arange(num_heads * head_dim) % head_dim == 0         # of each head: only this feature decides how large a score is
+        sign = np.where(np.arange(length) % 2, 1.0, -1.0)[:, None]
+        arguments["q"] = np.where(first, head_dim ** 0.5 * sign, q * (not alike)).astype(np.float32)
+        arguments["k"] = np.where(first, np.where(real, lift, -lift)[..., None], k * (not alike)).astype(np.float32)
     if junk:
         # A padded key lies along the query of its own place, so that it scores far above every real key there.
         arguments["k"] = np.where(real[..., None], arguments["k"], np.float32(junk) * np.sign(arguments["q"]))
@@ -136,7 +142,7 @@ VALUES = ("eager", "jit")       # where the cases around it have the gradient an
 # Two sequences and three heads, or three of each, where a mask on the wrong axis makes no error. Every other case passes its
 # arguments by name, and that makes a program of its own.
 MASKED = {
-    "one token": Case(batch=1, length=1, num_heads=1, under=VALUES),
+    "one token": Case(batch=1, length=1, num_heads=1, under=VALUES, idle=("q", "k", "num_heads")),
     "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None", under=VALUES),
     "several heads, and no mask given": Case(batch=2, length=5, num_heads=3, mask="left out"),
     "every token is real": Case(batch=2, length=5, num_heads=3, under=VALUES),
@@ -144,7 +150,10 @@ MASKED = {
     "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left", under=VALUES),
     "holes": Case(batch=3, length=5, num_heads=3, mask="holes"),
     "a sequence of length 0": Case(batch=2, length=5, num_heads=3, mask="empty"),
-    "large logits": Case(batch=3, length=5, num_heads=3, mask="right", gain=12.0, under=("eager", "jit", "grad")),
+    "large logits, those of padded keys hundreds above the others": Case(batch=3, length=5, num_heads=3, mask="holes", lift=200.0, under=("eager", "jit", "grad")),
+    # Any number of ordinary size in the place of a hidden score wins here. Real scores are equal, so that nothing is rounded.
+    "real scores of -500 000": Case(batch=2, length=5, num_heads=3, mask="right", lift=5e5, alike=True, under=VALUES, idle=("q", "num_heads")),
+    "one feature": Case(batch=2, length=3, num_heads=1, head_dim=1, mask="right", under=VALUES, idle=("num_heads",)),
     "padded keys and values of 1e18": Case(batch=2, length=5, num_heads=3, mask="left", junk=1e18, under=("eager", "jit", "grad")),
     "dozens of tokens": Case(batch=3, length=33, num_heads=4, head_dim=6, mask="everything"),
 }
@@ -159,12 +168,13 @@ PADDING_NEVER_MATTERS = Relation(
 
 ENTRIES = [
     Function("padding_mask", lengths, cases={
-        "one sequence that is full": Case(numbers=[4], max_len=4),
         "one sequence with padding": Case(numbers=[2], max_len=5),
-        "several lengths": Case(numbers=[3, 1, 5], max_len=5),
-        "a sequence of length 0": Case(numbers=[2, 0, 3], max_len=3, shuffled=True),
-        "more room than the longest needs": Case(numbers=[3, 1, 2, 4], max_len=7, shuffled=True),
-        "as many sequences as places": Case(numbers=[3, 0, 4, 1], max_len=4, shuffled=True),
+        "several lengths": Case(numbers=[3, 1, 5], batch=4, max_len=9),
+        "one sequence that is full": Case(numbers=[4], max_len=4),
+        "one place": Case(numbers=[1, 0], max_len=1),
+        "a sequence of length 0": Case(numbers=[2, 0, 3], max_len=3),
+        "more room than the longest needs": Case(numbers=[3, 1, 2, 4], max_len=7),
+        "as many sequences as places": Case(numbers=[3, 0, 4, 1], max_len=4),
     }),
     Function("bidirectional_attention", inputs, cases=MASKED, relations=[PADDING_NEVER_MATTERS]),
     Function("causal_attention", inputs, cases=MASKED, relations=[

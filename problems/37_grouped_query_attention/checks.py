@@ -29,7 +29,7 @@ TRIPLES = dict(d_model=24, num_heads=6, num_kv_heads=2)
 
 ENTRIES = [
     Module("GroupedQueryAttention", inputs, cases={
-        "one token": Case(**PAIRS, length=1),           # every weight is 1: what is left is who reads whose values
+        "one token": Case(**PAIRS, length=1, idle=("q_proj.kernel", "k_proj.kernel")),           # every weight is 1: what is left is who reads whose values
         "as many key/value heads as query heads": Case(d_model=12, num_heads=3, num_kv_heads=3, length=5),
         "one key/value head": Case(d_model=12, num_heads=3, num_kv_heads=1, length=5),
         "groups of two": Case(**PAIRS, length=5),
@@ -37,6 +37,7 @@ ENTRIES = [
         "large logits": Case(**PAIRS, length=5, gain=12.0),
         "one batch dimension": Case(**TRIPLES, length=7, batch=(5,)),
         "two batch dimensions": Case(d_model=60, num_heads=12, num_kv_heads=4, length=17, batch=(2, 7)),
+        "every axis of length one": Case(d_model=1, num_heads=1, num_kv_heads=1, length=1, batch=(1,), idle=("q_proj.kernel", "k_proj.kernel")),
         "heads that do not make equal groups": Case(d_model=12, num_heads=4, num_kv_heads=3, length=2, refused=True, raises="ValueError", under=("eager",)),
     }, proofs=[
         Copies("keys and values are not copied", "Keys and values are never copied out to the query heads.", ["two batch dimensions"],

@@ -7,12 +7,15 @@ from grader.problem import Case, Function
 from grader.proofs import Growth, Largest, Precision
 
 
-def inputs(rng, t_q, t_k, block_size, causal=None, d_k=8, d_v=4, swing=0.0, dtype=np.float32):
-    """`causal` None leaves the argument out. With `swing` each key scores that much more than the one before for the even queries, and
-    that much less for the odd ones."""
+def inputs(rng, t_q, t_k, block_size, causal=None, d_k=8, d_v=4, lift=0.0, swing=0.0, rise=0.0, dtype=np.float32):
+    """`causal` None leaves the argument out. `lift` is added to every score of the even queries and taken from those of the odd ones. With `swing` each
+    pair of keys scores that much more than the one before for the even queries, and that much less for the odd ones; with `rise` that much more for all
+    of them, and all scores are far below 0."""
     q, k, v = (rng.standard_normal(shape) for shape in ((t_q, d_k), (t_k, d_k), (t_k, d_v)))
-    if swing:
-        q[:, 0], k[:, 0] = d_k ** 0.5 * (-1.0) ** np.arange(t_q), swing * np.arange(t_k)
+    if lift or swing:
+        q[:, 0], k[:, 0] = d_k ** 0.5 * (-1.0) ** np.arange(t_q), lift + swing * (np.arange(t_k) // 2)
+    if rise:
+        q[:, 0], k[:, 0] = d_k ** 0.5, rise * (np.arange(t_k) // 2 - t_k)
     arguments = dict(q=q.astype(dtype), k=k.astype(dtype), v=v.astype(dtype), block_size=block_size)
     return arguments if causal is None else arguments | dict(causal=causal)
 
@@ -24,8 +27,11 @@ ENTRIES = [
         "two whole blocks": Case(t_q=3, t_k=6, block_size=3),
         "a last block that is not full": Case(t_q=3, t_k=7, block_size=3),
         "a block longer than the sequence": Case(t_q=3, t_k=4, block_size=11, causal=False),
-        "scores that rise and fall by hundreds, key by key": Case(t_q=4, t_k=6, block_size=1, swing=150.0),
+        "large logits": Case(t_q=4, t_k=6, block_size=3, lift=200.0),
+        "scores that rise and fall by hundreds, pair by pair": Case(t_q=4, t_k=6, block_size=1, swing=150.0),
+        "every axis of length one": Case(t_q=1, t_k=1, block_size=1, d_k=1, d_v=1, idle=("q", "k", "v under grad")),
         "causal, fewer queries than keys": Case(t_q=3, t_k=8, block_size=3, causal=True),
+        "causal, later keys score higher, by hundreds": Case(t_q=4, t_k=4, block_size=2, causal=True, rise=150.0),
         # A multiple of the block, so that a wrong answer for a dead row does not depend on how the last block is filled up.
         "causal, more queries than keys": Case(t_q=7, t_k=4, block_size=2, causal=True),
         "bfloat16": Case(t_q=5, t_k=14, block_size=4, d_k=16, dtype=ml_dtypes.bfloat16),
@@ -41,5 +47,5 @@ ENTRIES = [
         Precision("float32 where it sums", "Scores, softmax and running sums are kept in float32.", ["bfloat16"]),
         Growth("compiled, no more than linear memory", "Compiled, the program's memory may grow with the length, not with its square.", ["512 tokens", "1024 tokens"],
                of="memory", exponent=1.5),
-    ]),
+    ], idle=("block_size",)),
 ]

@@ -9,12 +9,18 @@ from grader.proofs import Kernel, Largest, Lowers, Precision, Races
 DTYPES = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}
 
 
-def inputs(rng, heads, t_q, t_k, width=8, gain=1.0, dtype="float32", **options):
-    """`gain` stretches queries and keys, and so the scores by its square; `options` are the blocks and `causal`."""
-    def draw(length, gain=1.0):
-        return (gain * rng.standard_normal((heads, length, width))).astype(DTYPES[dtype])
+def inputs(rng, heads, t_q, t_k, width=8, lift=0.0, rise=0.0, dtype="float32", **options):
+    """`lift` is added to every score of the even queries and taken from those of the odd ones. With `rise` each group of four keys scores that much more
+    than the one before, and all of them are far below 0. `options` are the blocks and `causal`."""
+    def draw(length):
+        return rng.standard_normal((heads, length, width)).astype(DTYPES[dtype])
 
-    return dict(q=draw(t_q, gain), k=draw(t_k, gain), v=draw(t_k), **options, interpret=True)
+    q, k, v = draw(t_q), draw(t_k), draw(t_k)
+    if lift:
+        q[..., 0], k[..., 0] = width ** 0.5 * (-1.0) ** np.arange(t_q), lift
+    if rise:
+        q[..., 0], k[..., 0] = width ** 0.5, rise * (np.arange(t_k) // 4 - t_k)
+    return dict(q=q, k=k, v=v, **options, interpret=True)
 
 
 def case(**sizes):
@@ -44,8 +50,10 @@ ENTRIES = [
         "several heads and query blocks": case(heads=3, t_q=16, t_k=24, width=12, block_q=8, block_k=8),
         "lengths that are no multiple of the blocks": case(heads=2, t_q=21, t_k=37, block_q=8, block_k=16),
         "default blocks, longer than the sequences": case(heads=2, t_q=5, t_k=7),
-        "large logits": case(heads=2, t_q=5, t_k=21, gain=12.0, block_q=8, block_k=8),
+        "large logits": case(heads=2, t_q=5, t_k=21, lift=200.0, block_q=8, block_k=8),
+        "every axis of length one": case(heads=1, t_q=1, t_k=1, width=1, block_q=8, block_k=8, idle=("q", "k")),
         "causal, as many queries as keys": case(heads=2, t_q=24, t_k=24, block_q=8, block_k=8, causal=True),
+        "causal, later keys score higher, by hundreds": case(heads=2, t_q=16, t_k=16, block_q=8, block_k=8, causal=True, rise=150.0),
         "causal, fewer queries than keys": case(heads=2, t_q=21, t_k=37, block_q=8, block_k=16, causal=True),
         "causal, more queries than keys": case(heads=2, t_q=37, t_k=19, block_q=16, block_k=8, causal=True),
         "bfloat16": case(heads=3, t_q=21, t_k=37, width=16, dtype="bfloat16", block_q=16, block_k=8, causal=True),
@@ -66,7 +74,9 @@ ENTRIES = [
           for platform in ("tpu", "gpu") for dtype in ("bfloat16", "float32")],
         Races("nothing out of bounds, no races", "On a TPU no step may read outside of its arrays, and on no device may steps race.",
               ["lengths that are no multiple of the blocks"]),
-    ], relations=[
+        Races("nothing out of bounds under the mask", "Where the causal mask ends the loop, no step may read outside of its arrays either.",
+              ["causal, fewer queries than keys"]),
+    ], idle=("block_q", "block_k", "interpret"), relations=[
         Relation("masked blocks are not read", "A key block that the causal mask hides from every query of a block is not read for it.",
                  poison_later_blocks, earlier_rows_changed, "causal, as many queries as keys", under=("jit",)),
     ]),
