@@ -14,6 +14,7 @@ import pytest
 from flax import nnx
 
 from grader.call import DRAWS, Call, calls_for
+from grader.compare import compare
 from grader.evaluate import Evaluation, Exhausted, describe
 from grader.failure import failure_of
 from grader.problem import Case, Function, Module, ModuleInputs
@@ -399,6 +400,27 @@ def test_the_variables_of_a_module(module_calls):
     call = module_calls[0]
     assert evaluated(Remembering, [call])[call.id] == Outcome(
         ["variables", [["proj.kernel", "Param", [3, 3], "float32"], ["total", "Cache", [], "float32"]]])
+
+
+def test_an_array_beside_the_variables_is_told_with_them(module_calls):
+    """What is a plain attribute is state as well, since `nnx.split` hands it out; a Python number is none."""
+    class WithArrays(Projection):
+        def __init__(self, width, *, rngs):
+            super().__init__(width, rngs=rngs)
+            self.scale, self.table, self.number = jnp.sqrt(2.0), np.ones(3, np.float32), 0.5
+
+    _, variables = evaluated(WithArrays, [module_calls[0]])[module_calls[0].id].structure
+    assert variables == [["proj.kernel", "Param", [3, 3], "float32"], ["scale", "array", [], "float32"], ["table", "array", [3], "float32"]]
+
+
+def test_initial_values_that_the_contract_gives_come_with_the_variables(module_calls):
+    """What the named variables hold before any call is there to be compared; of the others only the form counts."""
+    call = dataclasses.replace(module_calls[0], given=("total", "nowhere"))
+    outcome = evaluated(Remembering, [call])[call.id]
+    assert outcome.structure == ["variables", [["proj.kernel", "Param", [3, 3], "float32"], ["total", "Cache", [], "float32", True]]]
+    assert {name: array.tolist() for name, array in outcome.leaves.items()} == {"total": 0.0}
+    again = Outcome.from_wire(*outcome.to_wire())
+    assert compare(outcome, again, {}) is None and compare(outcome, dataclasses.replace(again, leaves={"total": np.float32(1)}), {}).way == "values"
 
 
 def test_a_modules_other_variables_are_part_of_its_output(module_calls):

@@ -11,7 +11,7 @@ import pytest
 
 from grader import reference
 from grader.call import DRAWS, Call, calls_for
-from grader.problem import discover
+from grader.problem import CourseError, discover
 from grader.reference import MARGIN, NEIGHBOURS, _answer, _nudge
 from grader.verdict import Check, Failure, Outcome
 from tests.conftest import PROBLEMS, ROOT
@@ -80,7 +80,7 @@ def test_the_key_holds_the_exact_values(computed):
                 assert came.dtype == np.float32
                 np.testing.assert_allclose(came, values, rtol=EPS, atol=1e-12 * (1 + np.abs(values).max()))
                 compared += 1
-    assert compared == 6 * (1 + 1 + 1 + 3)
+    assert compared == len(PROBLEMS[31].entries[0].cases) * (1 + 1 + 1 + 3)
 
 
 def test_at_least_sixteen_times_the_observed_error_is_allowed(computed):
@@ -243,3 +243,38 @@ def test_every_problem_has_a_scale():
     for problem in PROBLEMS.values():
         tree = ast.parse((problem.solutions / "reference.py").read_text(encoding="utf-8"))
         assert "error_scale" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+# What a reference may raise
+
+
+def told(tmp_path, body: str, **case):
+    """The key of a course of one function, or what is said against it."""
+    for path, text in {"problems/31_tiny/checks.py": "import numpy as np\nfrom grader.problem import Case, Function\n"
+                       f"ENTRIES = [Function('f', lambda rng: dict(x=rng.standard_normal(3).astype(np.float32)), cases={{'case': Case(**{case!r})}})]\n",
+                       "problems/31_tiny/.stub.py": "def f(x):\n    raise NotImplementedError\n",
+                       "solutions/31_tiny/reference.py": f"import jax.numpy as jnp\n\ndef f(x):\n    {body}\n"}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    problem, = discover(tmp_path)
+    try:
+        return reference.answer_key(problem, calls_for(problem.entries))
+    except CourseError as error:
+        return str(error)
+
+
+def test_a_reference_that_fails_is_the_courses_fault(tmp_path):
+    """What the reference cannot do is no part of the contract, whatever it raises."""
+    assert told(tmp_path, "raise ValueError('a fault of the harness')") == "at f, case · eager the reference fails: ValueError: a fault of the harness"
+
+
+def test_a_case_names_the_exception_that_it_asks_for(tmp_path):
+    """It is expected by the name that the case gives, not by the type that happens to be raised."""
+    key = told(tmp_path, "raise UnicodeError('of a kind')", raises="ValueError", under=("eager",))
+    assert key[0].outcome.failure.type == "ValueError" and key[0].outcome.failure.message == "of a kind"
+
+
+@pytest.mark.parametrize("body, said", [("return x", "raises nothing"), ("raise TypeError('another')", "raises TypeError: another")])
+def test_a_case_that_asks_for_an_exception_gets_it(tmp_path, body, said):
+    """A reference that raises nothing there, or something else, is the course's fault."""
+    assert told(tmp_path, body, raises="ValueError", under=("eager",)) == f"at f, case · eager the case asks for ValueError, and the reference {said}"

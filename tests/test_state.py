@@ -149,3 +149,28 @@ def test_pruning_survives_what_cannot_be_dropped(cache):
     assert {file.name for file in path.iterdir()} == {"folder", ".looked"}
     state.prune(path / "nowhere")
     state.prune(None)
+
+
+def test_what_is_saved_while_a_file_is_graded_is_not_remembered_as_graded(course, monkeypatch):
+    """The text that was graded is the text that counts as passed; what was saved meanwhile is changed since."""
+    import contextlib
+
+    from grader import cli
+    from grader import grade as stages
+    from grader.problem import discover
+    from grader.progress import where_it_stands
+    from grader.verdict import Status, Verdict
+
+    problem = next(problem for problem in discover(course) if problem.number == 31)
+    problem.stub.write_text("graded = True\n")
+
+    def grade(problem, *, stub, worker, progress):
+        problem.stub.write_text("saved_meanwhile = True\n")
+        assert stub.source == "graded = True\n"
+        return Verdict(31, problem.name, problem.title, "", Status.PASSED)
+
+    monkeypatch.setattr(stages, "grade", grade)
+    cli.verdict_on(problem, None, lambda problem: contextlib.nullcontext(lambda text: None))
+    assert where_it_stands(problem) == ("passed, but changed since", "yellow")
+    problem.stub.write_text("graded = True\n")
+    assert where_it_stands(problem) == ("passed", "green")

@@ -142,10 +142,10 @@ VALUES = ("eager", "jit")       # where the cases around it have the gradient an
 # Two sequences and three heads, or three of each, where a mask on the wrong axis makes no error. Every other case passes its
 # arguments by name, and that makes a program of its own.
 MASKED = {
-    "one token": Case(batch=1, length=1, num_heads=1, under=VALUES, idle=("q", "k", "num_heads")),
+    "one token": Case(batch=1, length=1, num_heads=1, under=VALUES, idle=("q", "k", "num_heads", "mask: all True")),
     "one head, and None for a mask": Case(batch=1, length=3, num_heads=1, mask="None", under=VALUES),
     "several heads, and no mask given": Case(batch=2, length=5, num_heads=3, mask="left out"),
-    "every token is real": Case(batch=2, length=5, num_heads=3, under=VALUES),
+    "every token is real": Case(batch=2, length=5, num_heads=3, under=VALUES, idle=("mask: all True",)),
     "padding on the right": Case(batch=3, length=5, num_heads=3, mask="right", under=VALUES),
     "padding on the left": Case(batch=2, length=5, num_heads=3, mask="left", under=VALUES),
     "holes": Case(batch=3, length=5, num_heads=3, mask="holes"),

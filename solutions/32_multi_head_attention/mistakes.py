@@ -318,3 +318,15 @@ def takes_any_width(Ref):
             self.make(d_model, num_heads, rngs)
 
     return Wrong
+
+
+@mistake
+def keeps_the_scale_as_an_array(Ref):
+    """An array is kept beside the projections: `self.scale = jnp.sqrt(...)`. Flax takes every array on a module for state: `nnx.split` hands it out, and a
+    checkpoint stores it. A number is no state: `math.sqrt(...)`, or compute it in `__call__`."""
+    class Wrong(Ref):
+        def make(self, d_model, num_heads, rngs):
+            super().make(d_model, num_heads, rngs)
+            self.scale = jnp.sqrt(d_model / num_heads)
+
+    return Wrong

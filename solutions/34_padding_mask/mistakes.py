@@ -241,6 +241,13 @@ def mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
 
 
 @mistake("bidirectional_attention")
+def hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None):
+    """A number such as -100 stands in the place of each padded score. Scores of real keys may be lower than that, and then the padding wins. Only -inf is
+    below every score."""
+    return _zero_dead_rows(_keys(mask, k), q, num_heads, _attend(q, k, v, num_heads, _keys(mask, k), _with(-100.0)))
+
+
+@mistake("bidirectional_attention")
 def gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
     """The output is right and the gradient is NaN: the softmax over nothing but -inf is computed, and `jnp.where` replaces its NaN
     afterwards. `jnp.where` drops the value, but backwards its zero is multiplied by that NaN. Make the scores safe before the softmax, so
@@ -489,6 +496,14 @@ def causal_mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
     negative number, and equal scores are equal weights. It has to get zeros: choose them with `jnp.where` and `any` over the keys of the
     combined mask."""
     return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _most_negative)
+
+
+@mistake("causal_attention")
+def causal_hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None):
+    """A number such as -100 stands in the place of each hidden score, padded or later. Scores that count may be lower than that, and then what is hidden
+    wins. Only -inf is below every score."""
+    visible = _past(q) & _keys(mask, k)
+    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _with(-100.0)))
 
 
 @mistake("causal_attention")

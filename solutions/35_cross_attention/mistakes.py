@@ -480,6 +480,19 @@ def mean_where_nothing_is_visible(Ref):
 
 
 @mistake
+def hidden_by_a_small_number(Ref):
+    """A number such as -100 stands in the place of each masked score. Scores of visible tokens may be lower than that, and then what is masked wins. Only
+    -inf is below every score."""
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            if visible is None:
+                return super().weights(scores, visible)
+            return jnp.where(visible.any(-1, keepdims=True), jax.nn.softmax(jnp.where(visible, scores, -100.0), axis=-1), 0.0)
+
+    return Wrong
+
+
+@mistake
 def zeros_put_in_afterwards(Ref):
     """The values are right but the gradient is NaN. `jnp.where` or `nan_to_num` on the average hides the NaN of a row without any key on the way forward;
     on the way back the weights are still NaN, and the gradient of the values is NaN * 0. Make the weights zeros, before the product with the values."""

@@ -210,3 +210,14 @@ def parameter_shaped_for_the_scores(Ref):
             self.log_alpha = nnx.Param(jnp.zeros((num_heads, 1, 1)))
 
     return Wrong
+
+
+@mistake("DecayingAttention")
+def decay_starts_at_e(Ref):
+    """`log_alpha` starts at ones, so every decay starts at e. A parameter that goes through `exp` starts at 0 for a factor of 1: `jnp.zeros`, as the
+    contract says."""
+    class Wrong(Ref):
+        def __init__(self, num_heads, *, rngs):
+            self.log_alpha = nnx.Param(jnp.ones((num_heads,)))
+
+    return Wrong

@@ -47,7 +47,7 @@ def _padded(rows, block_size):
 
 
 def _attend(q, k, v, block_size, causal, *, scores=_scores, seen=_seen, hidden=-jnp.inf, fold=_fold, finish=_finish, count=_count,
-            padded=_padded, begin=_begin):
+            padded=_padded, begin=_begin, hide=None):
     t_q, t_k = len(q), len(k)
     keys, values, blocks = padded(k, block_size), padded(v, block_size), count(t_k, block_size)
 
@@ -56,7 +56,8 @@ def _attend(q, k, v, block_size, causal, *, scores=_scores, seen=_seen, hidden=-
         block = jax.lax.dynamic_slice_in_dim(keys, start, block_size)
         mask = seen(jnp.arange(t_q)[:, None], start + jnp.arange(block_size), t_q, t_k, causal)
         rows = jax.lax.dynamic_slice_in_dim(values, start, block_size).astype(jnp.float32)
-        return fold(state, jnp.where(mask, scores(q, block), hidden).astype(jnp.float32), rows)
+        made = scores(q, block)
+        return fold(state, hide(mask, made) if hide else jnp.where(mask, made, hidden).astype(jnp.float32), rows)
 
     _, total, out = jax.lax.fori_loop(0, blocks, step, begin(t_q, v.shape[1]))
     return finish(total, out).astype(q.dtype)
@@ -111,6 +112,30 @@ def maximum_of_the_block(ref, q, k, v, block_size, causal=False):
         return block, total * shrink + powers.sum(-1, keepdims=True), out * shrink + powers @ values
 
     return _attend(q, k, v, block_size, causal, fold=fold)
+
+
+@mistake
+def maximum_starts_at_zero(ref, q, k, v, block_size, causal=False):
+    """The running maximum starts at 0, so it never falls below 0. Where all scores of a query are far below, every exp is 0, and so are sum and output.
+    Start at -inf, or at the smallest number of the dtype."""
+    def begin(t_q, d_v):
+        return jnp.zeros((t_q, 1)), jnp.zeros((t_q, 1)), jnp.zeros((t_q, d_v))
+
+    return _attend(q, k, v, block_size, causal, begin=begin)
+
+
+@mistake
+def maximum_over_hidden_keys_too(ref, q, k, v, block_size, causal=False):
+    """The maximum is taken over all keys of a block, hidden ones too, and the weights of those are set to 0 afterwards. When a hidden key scores some
+    hundreds higher, every visible exp is 0. Hide scores with -inf before the maximum is taken."""
+    def fold(state, scores, values):
+        masked, all_of_them = scores
+        top, total, out = state
+        top_now = jnp.maximum(top, all_of_them.max(-1, keepdims=True))
+        shrink, powers = jnp.exp(top - _base(top_now)), jnp.where(masked == -jnp.inf, 0.0, jnp.exp(all_of_them - top_now))
+        return top_now, total * shrink + powers.sum(-1, keepdims=True), out * shrink + powers @ values
+
+    return _attend(q, k, v, block_size, causal, fold=fold, hide=lambda mask, scores: (jnp.where(mask, scores, -jnp.inf), scores))
 
 
 @mistake

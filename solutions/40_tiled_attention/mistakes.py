@@ -111,6 +111,31 @@ def last_block_not_visited(ref, q, k, v, **options):
 
 
 @mistake
+def maximum_starts_at_zero(ref, q, k, v, **options):
+    """The running maximum starts at 0, so it never falls below 0. Where all scores of a query are far below, every exp is 0, and so are sum and output.
+    Start at the smallest number of the dtype."""
+    own = ref.__globals__["absorb"]
+
+    def absorb(state, scores, values):
+        top, total, output = state
+        return own((jnp.maximum(top, 0.0), total, output), scores, values)
+
+    with _instead(ref, absorb=absorb):
+        return ref(q, k, v, **options)
+
+
+@mistake
+def loop_past_the_last_block(ref, q, k, v, **options):
+    """Under the causal mask the loop runs past the last block of keys. The last block of queries may end beyond the last key, and the bound that follows from
+    its place has to be cut off at the number of blocks. Interpreted, the read is moved back and the mask hides it; on a device it is somebody else's memory."""
+    def blocks_to_visit(first_hidden, blocks, block_k, causal):
+        return jnp.maximum((first_hidden + block_k - 1) // block_k, 0) + 1 if causal else blocks
+
+    with _instead(ref, blocks_to_visit=blocks_to_visit):
+        return ref(q, k, v, **options)
+
+
+@mistake
 def divided_by_zero(ref, q, k, v, *, causal=False, **options):
     """A query without a key is NaN: its sum is 0, and 0 / 0 is NaN. With T_q > T_k under a causal mask the first T_q - T_k queries are such, and their row has to be
     zeros. Divide by 1 where the sum is 0."""

@@ -1,0 +1,142 @@
+"""The gates of `verify` that question an answer key: what would pass although it is wrong is found, and what is said to make no difference is tried."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from grader.call import calls_for
+from grader.evaluate import Evaluation
+from grader.failure import failure_of
+from grader.instructor import telling
+from grader.instructor.mutants import CAUGHT_BY, mutated
+from grader.key import Answer, AnswerKey
+from grader.problem import Case, Function, Module, ModuleInputs
+from grader.verdict import Outcome
+
+jax.config.update("jax_platforms", "cpu")
+
+
+def inputs(rng, rows=3, hidden=1, flag=True):
+    x, y = rng.standard_normal((2, rows, 2)).astype(np.float32)
+    return dict(x=x, y=y, mask=np.arange(rows) >= hidden, flag=flag)
+
+
+def right(x, y, mask, flag):
+    """Sums what is visible, of the squares or of the numbers themselves."""
+    return (jnp.where(mask[:, None], x * y, 0.0) if flag else x + jnp.where(mask[:, None], y, 0.0)).sum(0) ** 3
+
+
+def keyed(entry, function, allowed=1e-4):
+    """The calls of an entry, and a key as this function gives it."""
+    calls = calls_for([entry])
+    outcomes = evaluated(function, calls)
+    return calls, AnswerKey({call.id: Answer(outcomes[call.id], {leaf: allowed for leaf in outcomes[call.id].leaves}) for call in calls if call.check.kind != "traces"})
+
+
+def evaluated(function, calls) -> dict[int, Outcome]:
+    outcomes = {}
+    Evaluation(lambda name: function, lambda error: failure_of(error, ""), lambda call, outcome: outcomes.__setitem__(call.id, outcome)).run(calls)
+    return outcomes
+
+
+def faults(found) -> list[str]:
+    return [fault for fault in found if fault]
+
+
+def counted(function, **case) -> list[str]:
+    """What is said of the arguments of a case whose reference is the function."""
+    entry = Function("f", inputs, cases={"case": Case(under=("jit", "grad"), **case)})
+    calls, key = keyed(entry, function)
+    changed = telling.changed_calls(entry, calls)
+    return faults(telling.arguments_that_make_no_difference(entry, changed, evaluated(function, [other for *_, other in changed]), key))
+
+
+def test_where_each_argument_counts_there_is_no_fault():
+    """Arrays, a mask that hides something and a flag: a change of each shows in the values and in the gradient."""
+    assert counted(right) == []
+
+
+def test_a_mask_that_nobody_looks_at_is_found():
+    """A key that was computed without the mask says so for each transform."""
+    said = counted(lambda x, y, mask, flag: right(x, y, jnp.ones_like(mask), flag))
+    assert {fault.split(";")[0] for fault in said} == {f"f, case · {kind}: mask: {how} makes no difference, so who ignores it passes"
+                                                       for kind in ("jit", "grad") for how in ("flipped", "all True")}
+
+
+def test_a_mask_that_hides_nothing_is_found_unless_the_case_says_so():
+    """With no key hidden, who ignores the mask is right."""
+    assert any("mask: all True makes no difference" in fault for fault in counted(right, hidden=0))
+    assert counted(right, hidden=0, idle=("mask: all True",)) == []
+
+
+def test_an_input_that_is_dropped_is_found():
+    """An argument that the answer does not depend on has to be said to make no difference: everywhere, or under one transform."""
+    def dropped(x, y, mask, flag):
+        return right(x, jnp.ones_like(y), mask, flag)
+
+    assert len([fault for fault in counted(dropped) if "y: redrawn makes no difference" in fault]) == 2
+    assert counted(dropped, idle=("y",)) == []
+    assert [fault.split(":")[0] for fault in counted(dropped, idle=("y under grad",))] == ["f, case · jit"]
+
+
+def test_what_is_said_to_make_no_difference_is_tried():
+    """A case cannot excuse itself from an argument that counts."""
+    assert counted(right, idle=("flag",)) == ["f, case · jit: it says that flag makes no difference, and it does"]
+
+
+def test_a_flag_that_is_not_looked_at_is_found():
+    """A Python value has another one in its place."""
+    assert any("flag makes no difference" in fault for fault in counted(lambda x, y, mask, flag: right(x, y, mask, True)))
+
+
+def test_an_allowed_error_that_zeros_would_pass_is_found():
+    """An array of the key that is not zeros must not take zeros for right, nor its mean."""
+    calls, key = keyed(Function("f", inputs, cases={"case": Case(under=("jit",))}), right, allowed=1e6)
+    said = faults(telling.constants_that_pass(calls, key))
+    assert [fault.split(":")[1].strip() for fault in said] == [f"{what} in the place of the output would pass; 1e+06 is allowed" for what in ("zeros", "its mean")]
+    calls, key = keyed(Function("f", inputs, cases={"case": Case(under=("jit",))}), right)
+    assert faults(telling.constants_that_pass(calls, key)) == []
+
+
+def test_zeros_that_are_right_are_no_fault():
+    """Where the truth is exactly zeros, or one number, a constant passes because it is right."""
+    for constant in (0.0, 2.5):
+        calls, key = keyed(Function("f", inputs, cases={"case": Case(under=("jit",))}), lambda x, y, mask, flag: jnp.full((2,), constant))
+        assert faults(telling.constants_that_pass(calls, key)) == []
+
+
+def test_an_answer_that_would_pass_for_another_call_is_found():
+    """When the two draws of "again" have one answer, who keeps the first one passes."""
+    entry = Function("f", inputs, cases={"case": Case()})
+    assert faults(telling.answers_that_repeat(*keyed(entry, right))) == []
+    said = faults(telling.answers_that_repeat(*keyed(entry, lambda x, y, mask, flag: mask.sum())))
+    assert said == ["f, case · again: what the first call gives would pass for the second"]
+
+
+class Scaled(nnx.Module):
+    def __init__(self, width, *, rngs):
+        self.scale = nnx.Param(jnp.ones(width))
+
+    def __call__(self, x):
+        return x * self.scale[...]
+
+
+MODULE = Module("Scaled", lambda rng: ModuleInputs(init=dict(width=2), params={"scale": rng.standard_normal(2).astype(np.float32)},
+                                                   call=dict(x=rng.standard_normal((3, 2)).astype(np.float32))), cases={"case": Case()})
+
+
+@pytest.mark.parametrize("entry, implementation", [(Function("f", inputs, cases={"case": Case()}), right), (MODULE, Scaled)])
+@pytest.mark.parametrize("name", CAUGHT_BY)
+def test_each_automatic_mutant_is_caught(name, entry, implementation):
+    """Who keeps its first answer, answers in another dtype or keeps an array on the module passes none of the calls that are to catch it."""
+    calls, key = keyed(entry, implementation)
+    asked = telling.caught_by(name, calls, key)
+    mutant = mutated(name, {entry.name: implementation})[entry.name]
+    tried = [*telling.mutants_that_pass(name, asked, evaluated(mutant, asked), key)]
+    assert faults(tried) == [] and (tried or name == "adds_an_array")
+    the_same = [*telling.mutants_that_pass(name, asked, evaluated(implementation, asked), key)]
+    assert all(the_same)                        # the gate can fail
