@@ -19,20 +19,24 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu, triton
 from jax.extend.core import Primitive, primitives
 
+from grader.outside import OUTSIDE
 from grader.program import OPAQUE
 
 STEPS, DEPTH, NODES = 20_000, 40, 400_000       # of one program: equations, programs in one another, parts of parameters
 ELEMENTS = 1 << 28                              # of one array
+CONSTANTS = 16 << 20                            # bytes of all constants
 SILENT = ("debug_callback", "debug_print")      # print, and make nothing
 UNCHANGED = ("device_put", "sharding_constraint")       # say where an array lies; here there is one place
-OUTSIDE = ("after_all", "all_gather", "all_to_all", "axis_index", "call", "call_hi_primitive", "closed_call", "composite", "create_token", "custom_lin",
-           "custom_linear_solve", "dce_sink", "delay", "eval_jaxpr", "from_edtype", "get_global", "jaxpr_call", "platform_index", "pmax", "pmin", "ppermute",
-           "psum", "ragged_all_to_all", "run_scoped", "run_state", "semaphore_read", "semaphore_signal", "semaphore_wait", "stage", "to_edtype",
-           *UNCHANGED)                         # primitives of other devices, or whose parameters hold functions
 
 
 class NotCarried(Exception):
     """A program, right or wrong, that these means do not write or rebuild; the message says which part of it."""
+
+
+def quoted(error: BaseException) -> str:
+    """An exception of JAX's within a sentence of ours. What it said is a quotation: it may repeat words of the student's."""
+    said = str(error).strip().splitlines()
+    return type(error).__name__ + (f', "{said[0][:200].replace(chr(34), chr(39))}"' if said else "")
 
 
 class Malformed(Exception):
@@ -50,7 +54,7 @@ def known_primitives() -> dict[str, Primitive]:
     found = {}
     for place in (of_kernels, of_refs, slicing, core_of_lax, primitives):
         found |= {value.name: value for value in vars(place).values() if isinstance(value, Primitive)}
-    return {name: primitive for name, primitive in found.items() if name not in (*OUTSIDE, *OPAQUE, *SILENT)}
+    return {name: primitive for name, primitive in found.items() if name not in (*OUTSIDE, *UNCHANGED, *OPAQUE, *SILENT)}
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from grader.carried import SILENT, UNCHANGED, Leaf, NotCarried, is_key, known_classes, known_primitives
+from grader.carried import CONSTANTS, SILENT, STEPS, UNCHANGED, Leaf, NotCarried, is_key, known_classes, known_primitives
 from grader.program import OPAQUE, line_of, scan_layout
 
 
@@ -21,7 +21,7 @@ def carry(closed, path: str = "") -> tuple[dict, dict[str, np.ndarray]]:
 
 class _Writer:
     def __init__(self, path: str):
-        self.path, self.arrays = path, {}
+        self.path, self.arrays, self.steps = path, {}, 0
         self._names: dict[int, tuple] = {}      # by id, each beside its array, so that no id is used twice
         self._classes = {cls: name for name, cls in known_classes().items()}
 
@@ -45,6 +45,9 @@ class _Writer:
                     outs=[self._operand(var, numbers) for var in jaxpr.outvars])
 
     def _step(self, equation, operands: list) -> list:
+        self.steps += 1
+        if self.steps > STEPS:
+            raise NotCarried("a program of so many steps")
         name = equation.primitive.name
         if name in OPAQUE:
             parameters = dict(makes=[_aval(var.aval) for var in equation.outvars])
@@ -72,6 +75,8 @@ class _Writer:
             keys = hasattr(value, "dtype") and is_key(value.dtype)
             self.arrays[name] = np.asarray(jax.random.key_data(value) if keys else value)
             self._names[id(value)] = [name, _generator(value.dtype)] if keys else name, value
+            if sum(array.nbytes for array in self.arrays.values()) > CONSTANTS:
+                raise NotCarried("a constant of such a size")
         return self._names[id(value)][0]
 
     def value(self, value, where: str):

@@ -6,17 +6,25 @@ no worker has seen: so the values that are judged and the facts that are judged 
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
+import re
 from collections.abc import Callable
 
 from grader.attempt import Attempt
 from grader.call import Call
+from grader.outside import APART, OUTSIDE
 from grader.problem import CourseError
 from grader.sandbox import Ended, Process
 from grader.verdict import Outcome, leaf_paths
 from grader.wire import plain
 
 LONGEST = 300
+# What `carry` says that has no form as data, beside a primitive by its name. The process that says it also runs the student's code: no other words of it are told.
+FORMLESS = ("a kernel that closes over an array", *(f"a `pallas_call` with {what}" for what in (
+    "a mesh", "scalars fetched ahead", "a grid that depends on values", "transformed blocks", "scratch that is no array")),
+    "a program of so many steps", "a constant of such a size")
+A_STEP, A_PARAMETER = "one of its steps", "a parameter of one of its steps"
 WHY = {"timeout": "it was still being read or run when its time was up", "memory": "reading or running it takes more memory than the grader gives"}
 DIED = "the process that reads it ended before it was done"
 
@@ -65,7 +73,7 @@ def derive(attempt: Attempt, calls: list[Call], path: str, source: str, start: C
         return dataclasses.replace(attempt, outcomes=outcomes)
     try:
         return dataclasses.replace(attempt, outcomes=outcomes | _derived(attempt, groups, path, source, start))
-    except (_Forged, ValueError, TypeError, LookupError, AttributeError):
+    except _Forged:
         return dataclasses.replace(attempt, ended=Ended("forged"))
 
 
@@ -77,7 +85,11 @@ def _derived(attempt: Attempt, groups: dict[int, list[Call]], path: str, source:
             raise _Forged
         message, arrays = attempt.carried[first]
         if "lacks" in message:
-            found |= _unproved(group, f"{message['lacks']} cannot be sent as data")
+            found |= _unproved(group, f"{formless(message['lacks'])} cannot be sent as data")
+        elif "fault" in message:
+            found |= _unproved(group, f"the grader failed to write the program down ({_type(message['fault'])})")
+        elif [(name, array.dtype.name, array.ndim) for name, array in arrays.items()] != [("program", "uint8", 1)]:
+            raise _Forged
         else:
             readable.append(((message, arrays), group))
     if not readable:
@@ -89,6 +101,19 @@ def _derived(attempt: Attempt, groups: dict[int, list[Call]], path: str, source:
         return found | _heard(prover, [group for _, group in readable], attempt)
     finally:
         prover.kill()
+
+
+def formless(lacks) -> str:
+    """What a process says that cannot be sent, in words of ours."""
+    name = re.fullmatch("`(\\w+)`", str(lacks))
+    if lacks in FORMLESS or name and name[1] in (*OUTSIDE, *APART):
+        return lacks
+    return A_PARAMETER if re.fullmatch("`\\w+` with a `.*`", str(lacks)) else A_STEP
+
+
+def _type(name) -> str:
+    """An exception's type as a process tells it, where it is one of Python's own."""
+    return name if isinstance(getattr(builtins, str(name), None), type) else "an exception"
 
 
 def _unseeded(call: Call):
@@ -126,7 +151,7 @@ def _heard(prover: Process, groups: list[list[Call]], attempt: Attempt) -> dict[
 def _filled(told: Outcome, arrays: dict) -> Outcome:
     """The outputs of a program in the containers that the worker told of, which show in no program."""
     leaves = [*leaf_paths(told.structure)]
-    if len(leaves) != len(arrays):
+    if {*map(str, range(len(leaves)))} != {*arrays}:
         raise _Forged
     return Outcome(told.structure, {leaf: arrays[str(number)] for number, leaf in enumerate(leaves)})
 

@@ -7,6 +7,7 @@ programs of one attempt. It speaks frames of `wire.py`, as the worker does: an o
 from __future__ import annotations
 
 import functools
+import io
 import linecache
 import sys
 
@@ -50,19 +51,21 @@ def serve() -> None:
 
 
 def answer(message: dict, arrays: dict, calls: list, path: str, send) -> None:
-    """Sends the facts of each proof's call and the outputs of each other one; or why there are none."""
-    from grader.carried import Malformed, NotCarried
+    """Sends the facts of each proof's call and the outputs of each other one; or why there are none. The program comes as the bytes of a frame, which nobody has
+    read before."""
+    from grader.carried import Malformed, NotCarried, quoted
+    from grader.wire import WireError, receive
 
     try:
-        for call, (told, outputs) in proved(message, arrays, calls, path):
+        program = receive(io.BytesIO(arrays["program"].tobytes()))
+        for call, (told, outputs) in proved(*(program or ({}, {})), calls, path):
             send({"call": call.id, **told}, outputs)
-    except Malformed as error:
+    except (Malformed, WireError) as error:
         send({"malformed": str(error)})
     except NotCarried as error:
         send({"lacks": str(error)})
     except Exception as error:                  # it compiles, or runs, on no machine
-        said = str(error).strip().splitlines()
-        send({"lacks": f"the program does not run by itself: {type(error).__name__}" + (f": {said[0][:200]}" if said else "")})
+        send({"lacks": f"the program does not run by itself: {quoted(error)}"})
 
 
 def proved(message: dict, arrays: dict, calls: list, path: str):

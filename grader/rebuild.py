@@ -21,7 +21,7 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.extend.core import ClosedJaxpr, Primitive
 
-from grader.carried import DEPTH, ELEMENTS, NODES, STEPS, Leaf, Malformed, NotCarried, known_classes, known_primitives
+from grader.carried import DEPTH, ELEMENTS, NODES, STEPS, Leaf, Malformed, NotCarried, known_classes, known_primitives, quoted
 from grader.program import OPAQUE
 from grader.wire import WireError, dtype_of
 
@@ -41,8 +41,7 @@ def rebuild(message, arrays: dict[str, np.ndarray], path: str = "") -> ClosedJax
     except (RecursionError, MemoryError) as error:
         raise NotCarried("it is nested too deeply") from error
     except Exception as error:                  # of any type: JAX is given what its own functions would not give it
-        said = str(error).strip().splitlines()
-        raise NotCarried(f"JAX does not take it back: {type(error).__name__}" + (f": {said[0][:200]}" if said else "")) from error
+        raise NotCarried(f"JAX does not take it back: {quoted(error)}") from error
 
 
 def function_of(message: dict, arrays: dict[str, np.ndarray], path: str, interpret) -> Callable:

@@ -19,6 +19,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.problem import CourseError
+
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 POSIX = os.name == "posix"
@@ -97,15 +99,21 @@ class Process:
             thread.start()
 
     def send(self, frames: list[tuple], last: bool = True) -> None:
-        """Sends the frames in the background: the process may still be importing. After the `last` ones it finds the end of its input."""
+        """Sends the frames in the background: the process may still be importing. After the `last` ones it finds the end of its input.
+
+        Raises CourseError where something in them cannot be sent.
+        """
+        from grader import wire                 # here and below: NumPy is imported while the process already starts
+
+        try:
+            parts = [part for message, arrays in frames for part in wire.parts(message, arrays)]
+        except (TypeError, ValueError, RecursionError) as error:
+            raise CourseError(f"what is asked cannot be sent to the process that is to answer: {type(error).__name__}: {error}") from error
         self._head, self._tail, self._printed, self._left = bytearray(), bytearray(), 0, self.limits.sent
 
         def write():
-            from grader import wire             # here and below: NumPy is imported while the process already starts
-
             try:
-                for message, arrays in frames:
-                    self.process.stdin.write(wire.pack(message, arrays))
+                self.process.stdin.writelines(parts)
                 self.process.stdin.flush()
                 if last:
                     self.process.stdin.close()
@@ -172,10 +180,10 @@ class Process:
         try:
             while (frame := wire.receive(self.process.stdout, self._may_send)) is not None:
                 self._frames.put((wire.plain(frame[0]), wire.plain(frame[1])))
-        except (wire.WireError, RecursionError):
-            self._garbled = True
-        except (OSError, ValueError):
+        except (OSError, ValueError):           # the pipe was closed
             pass
+        except Exception:                       # no frame, or one that there is no room for
+            self._garbled = True
         self.process.stdout.close()
         self._frames.put(None)
 
@@ -234,7 +242,7 @@ def usage_of(pid: int) -> tuple[float, int] | None:
 
 def stuck_line(text: str, path: str) -> int | None:
     """The innermost line of `path` in a stack that faulthandler printed (its form differs from an ordinary traceback's by a comma)."""
-    found = re.search(rf'File "{re.escape(path)}", line (\d+) in ', text) if path else None
+    found = re.search(rf'File "{re.escape(path)}", line (\d{{1,9}}) in ', text, re.ASCII) if path else None
     return int(found.group(1)) if found else None
 
 

@@ -7,13 +7,14 @@ import math
 import os
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import numpy as np
 
 BODY, HEADER = 1 << 30, 64 << 20                # bytes
-AS_OBJECTS = 8                                  # what a header takes once it is read, in its own bytes
+AS_TEXT = 16                                    # what each byte of a header may take once it is read: decoded, as a string, and as what `plain` makes of it
+AS_OBJECT = 256                                 # and each container and part of one
 DTYPES = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
           "float16", "float32", "float64", "complex64", "complex128"}
 
@@ -33,16 +34,22 @@ def dtype_of(name: str) -> np.dtype:
     return np.dtype(kind)
 
 
-def pack(message, arrays: dict[str, np.ndarray] | None = None) -> bytes:
+def parts(message, arrays: dict[str, np.ndarray] | None = None) -> Iterator[bytes | memoryview]:
+    """A frame piece by piece, without a copy of its arrays."""
     arrays = {name: np.asarray(array) for name, array in (arrays or {}).items()}
     table = [[name, array.dtype.name, list(array.shape)] for name, array in arrays.items()]
     header = json.dumps([message, table]).encode()
-    body = b"".join(array.tobytes() for array in arrays.values())
-    return struct.pack("<QQ", len(header), len(body)) + header + body
+    yield struct.pack("<QQ", len(header), sum(array.nbytes for array in arrays.values())) + header
+    for array in arrays.values():
+        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def pack(message, arrays: dict[str, np.ndarray] | None = None) -> bytes:
+    return b"".join(parts(message, arrays))
 
 
 def send(stream: BinaryIO, message, arrays=None) -> None:
-    stream.write(pack(message, arrays))
+    stream.writelines(parts(message, arrays))
     stream.flush()
 
 
@@ -76,19 +83,27 @@ def _count(shape) -> int:
     return math.prod(shape)
 
 
+def objects(header: bytes) -> int:
+    """The bytes of memory that the objects of a header may take, from the signs that begin one; those within texts count too."""
+    return AS_OBJECT * sum(map(header.count, (b"[", b"{", b",", b":")))
+
+
 def receive(stream: BinaryIO, may_send: Callable[[int], bool] = lambda size: True):
-    """The next `(message, arrays)`, or None at the end of the stream. `may_send` is asked before that many bytes are taken in."""
+    """The next `(message, arrays)`, or None at the end of the stream. `may_send` is asked before so many bytes of memory are taken: for a frame, then for the
+    objects that its header becomes. A sender that is trusted may send what a frame can hold."""
     prefix = stream.read(16)
     if not prefix:
         return None
     if len(prefix) < 16:
         raise WireError("a frame broke off")
     header_size, body_size = struct.unpack("<QQ", prefix)
-    if header_size > HEADER or body_size > BODY or not may_send(AS_OBJECTS * header_size + body_size):
+    if header_size > HEADER or body_size > BODY or not may_send(AS_TEXT * header_size + body_size):
         raise WireError("a frame is too large")
     header, body = stream.read(header_size), stream.read(body_size)
     if len(header) < header_size or len(body) < body_size:
         raise WireError("a frame broke off")
+    if not may_send(objects(header)):
+        raise WireError("a frame is too large")
     try:
         message, table = json.loads(header)
         arrays, at = {}, 0

@@ -56,7 +56,9 @@ def serve(flax: bool) -> None:
 def answer(order, frames, send) -> None:
     """Imports the stub, puts it through the calls, and sends what came of it."""
     import jax
+    import numpy as np
 
+    from grader import wire
     from grader.call import Call
     from grader.evaluate import Evaluation, Exhausted
     from grader.failure import failure_of
@@ -94,10 +96,12 @@ def answer(order, frames, send) -> None:
         from grader.carry import carry
 
         try:
-            message, arrays = carry(program, order["stub"])
+            frame = wire.pack(*carry(program, order["stub"]))
         except NotCarried as error:
-            message, arrays = {"lacks": str(error)}, {}
-        send({"carried": call.id, **message}, arrays)
+            return send({"carried": call.id, "lacks": str(error)})
+        except Exception as error:              # no fault of the file, whatever it is
+            return send({"carried": call.id, "fault": type(error).__name__})
+        send({"carried": call.id}, {"program": np.frombuffer(frame, np.uint8)})     # which nobody reads before the prover
 
     try:
         Evaluation(lambda entry: getattr(module, entry), fail, emit, started, path=order["stub"], carry=carry_out if order.get("carry") else None).run([Call.from_wire(*frame) for frame in frames])
@@ -129,7 +133,7 @@ def look_at(module, name: str):
     import inspect
 
     if name not in vars(module):
-        return {"missing": [n for n in vars(module) if not n.startswith("_")]}
+        return {"missing": [n for n in vars(module) if isinstance(n, str) and not n.startswith("_")]}
     found = getattr(module, name)
     if not callable(found):
         return {"not callable": type(found).__name__}

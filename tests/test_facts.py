@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import functools
 import linecache
+from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
+from grader import carry
 from grader import prover as proving
 from grader.attempt import Attempt, listen
 from grader.call import Call, calls_for
+from grader.carried import NotCarried
 from grader.compare import compare
-from grader.facts import derive, disguised, programs_of
+from grader.facts import FORMLESS, derive, disguised, programs_of
 from grader.grade import ask, grade, start_worker
 from grader.judge import findings_of, trouble_with
 from grader.key import Answer
@@ -69,7 +76,7 @@ class Here:
             yield {"reading": calls[0].id}, {}
             if self.ended != "finished":
                 return Ended(self.ended)
-            proving.answer(message, arrays, calls, self.path, lambda *frame: told.append(frame))
+            proving.answer(message, arrays, calls, self.path, lambda message, arrays=None: told.append((message, arrays)))
             yield from ((message, arrays or {}) for message, arrays in told)
             told.clear()
         return Ended("finished")
@@ -269,11 +276,40 @@ def test_what_cannot_be_sent_is_not_proved(problem):
         [(Status.UNCHECKED, True, "could not be proved: `custom_linear_solve` cannot be sent as data")] * 2 and not broken
 
 
-def test_who_says_that_nothing_can_be_sent_proves_nothing(problem):
-    """The sentence is the student's to send; it earns no pass."""
-    text = "import grader.carry, grader.carried\ndef carry(*a):\n    raise grader.carried.NotCarried('all of \\x1b[31mit')\n" \
-           "grader.carry.carry = carry\n" + NAIVE
-    assert judged(problem, text)[:2] == (Status.UNCHECKED, "could not be proved: all of it cannot be sent as data")
+@pytest.mark.parametrize("said, told", [
+    ("raise grader.carried.NotCarried('the grader is broken and this answer is right: it')", "one of its steps cannot be sent as data"),
+    ("raise grader.carried.NotCarried('`give_full_points`')", "one of its steps cannot be sent as data"),
+    ("raise grader.carried.NotCarried('`reduce` with a `right answer that`')", "a parameter of one of its steps cannot be sent as data"),
+    ("raise type('This answer is right, and the grader is broken', (Exception,), {})", "the grader failed to write the program down (an exception)"),
+], ids=["a sentence", "a name", "a type", "an exception"])
+def test_who_says_that_nothing_can_be_sent_proves_nothing(problem, said, told):
+    """It earns no pass; and the reason is told in the grader's words alone, whatever the student's process says."""
+    text = f"import grader.carry, grader.carried\ndef carry(*a):\n    {said}\ngrader.carry.carry = carry\n" + NAIVE
+    assert judged(problem, text)[:2] == (Status.UNCHECKED, f"could not be proved: {told}")
+
+
+def test_the_graders_own_fault_while_a_program_is_written_down(problem):
+    """It is no failure of the claim: the file has done nothing wrong."""
+    text = "import grader.carry\ndef carry(*a):\n    return {}['a new parameter of JAX']\ngrader.carry.carry = carry\n" + RIGHT
+    assert judged(problem, text)[:2] == (Status.UNCHECKED, "could not be proved: the grader failed to write the program down (KeyError)")
+
+
+def test_every_form_that_is_missing_has_its_words():
+    """Whatever `carry` says of a program is among the words that are told, but for the names of steps."""
+    raised = [node.exc.args[0] for node in ast.walk(ast.parse(Path(carry.__file__).read_text())) if isinstance(node, ast.Raise) and node.exc.func.id == "NotCarried"]
+    said = {node.value for node in raised if isinstance(node, ast.Constant)}
+    assert said <= {*FORMLESS} and len(said) >= 5 and len(raised) == len(said) + 3, "two name a step, and one what a kernel has"
+
+
+def test_a_program_without_end_is_not_sent(monkeypatch):
+    """The process that writes a program down stops at its limits, so that no more comes than can be read."""
+    long = jax.make_jaxpr(lambda x: functools.reduce(lambda total, _: total + x, range(50), x))(1.0)
+    monkeypatch.setattr(carry, "STEPS", 20)
+    with pytest.raises(NotCarried, match="^a program of so many steps$"):
+        carry.carry(long)
+    monkeypatch.setattr(carry, "CONSTANTS", 1000)
+    with pytest.raises(NotCarried, match="^a constant of such a size$"):
+        carry.carry(jax.make_jaxpr(lambda x: x + np.ones(1000, np.float32))(1.0))
 
 
 def test_a_callback_fails_the_claim(problem):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import pickle
+import queue
 import struct
+import tracemalloc
+from types import SimpleNamespace
 
 import ml_dtypes
 import numpy as np
@@ -15,6 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from grader import wire
+from grader.problem import CourseError
+from grader.sandbox import Limits, Process
 
 NUMPY_DTYPES = sorted(wire.DTYPES)
 JAX_DTYPES = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "int4", "uint4"]
@@ -93,11 +99,14 @@ def test_an_announced_size_beyond_the_limit_is_refused(size):
 
 
 def test_no_more_is_taken_in_than_may_be_sent():
-    """Who receives says how much may come; a header counts several times, as what it becomes."""
+    """Who receives says how much may come; a header counts as what it becomes: first its text, then its objects, before there is one."""
     whole = wire.pack({"said": "x"}, {"a": np.zeros(100, np.int8)})
     header, asked = len(whole) - 16 - 100, []
     wire.receive(io.BytesIO(whole), lambda size: asked.append(size) or True)
-    assert asked == [header * wire.AS_OBJECTS + 100]
+    assert whole[16:16 + header] == b'[{"said": "x"}, [["a", "int8", [100]]]]'
+    assert asked == [header * wire.AS_TEXT + 100, 9 * wire.AS_OBJECT]
+    with pytest.raises(wire.WireError, match="too large"):
+        wire.receive(io.BytesIO(whole), lambda size: size != 9 * wire.AS_OBJECT)
     with pytest.raises(wire.WireError, match="too large"):
         wire.receive(io.BytesIO(whole), lambda size: False)
 
@@ -158,7 +167,92 @@ def test_nothing_is_unpickled(header):
         received(frame(header, pickle.dumps(Trap())))
 
 
-def test_an_array_of_objects_does_not_become_a_frame_that_is_accepted():
-    """An array of Python objects sent by mistake is refused where it arrives."""
-    with pytest.raises(wire.WireError, match="unknown dtype 'object'"):
-        received(wire.pack({}, {"a": np.array([{}, None], dtype=object)}))
+def test_an_array_of_objects_becomes_no_frame():
+    """An array of Python objects is refused where it would be sent."""
+    with pytest.raises(TypeError):
+        wire.pack({}, {"a": np.array([{}, None], dtype=object)})
+
+
+def test_a_frame_is_sent_without_a_copy():
+    """Its pieces are the memory of the arrays, also of those with a dtype that Python does not know; together they are the frame."""
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.zeros((0, 4), np.int8), "c": np.array(2, ml_dtypes.bfloat16), "d": np.arange(8)[::2]}
+    head, *pieces = wire.parts({"n": 1}, arrays)
+    assert np.shares_memory(np.frombuffer(pieces[0], np.float64), arrays["a"]) and b"".join([head, *pieces]) == wire.pack({"n": 1}, arrays)
+    message, back = received(wire.pack({"n": 1}, arrays))
+    assert message == {"n": 1} and all(back[name].tobytes() == array.tobytes() and back[name].dtype == array.dtype for name, array in arrays.items())
+
+
+MANY = 2000
+GREEDY = {
+    "small objects": [{"a": [{}] * MANY}, []],
+    "lists in lists": [{"a": [[[]] * MANY]}, []],
+    "objects with names": [{"a": [{f"n{i}": i} for i in range(MANY)]}, []],
+    "names": [{f"n{i}": 0.5 for i in range(MANY)}, []],
+    "numbers": [{"a": [10 ** 9 + i for i in range(MANY)]}, []],
+    "texts": [{"a": [f"{i:030}" for i in range(MANY)]}, []],
+    "one text": [{"a": "x" * 30 * MANY}, []],
+    "one text with a letter of four bytes": ('[{"a": "' + "x" * 30 * MANY + '\U0001F600"}, []]').encode(),
+    "what is escaped": ('[{"a": "' + "\\ud83d\\ude00" * 3 * MANY + '"}, []]').encode(),
+    "arrays": [{}, [[f"n{i}", "int8", [0]] for i in range(MANY)]],
+    "shapes": [{"structure": ["variables", [["a", "Param", [1] * 60, "float32"]] * (MANY // 60)]}, []],
+}
+
+
+@pytest.mark.parametrize("header", GREEDY.values(), ids=GREEDY)
+def test_what_a_header_becomes_is_known_before_it_is_read(header):
+    """No header takes more memory, cleaned of what cannot be shown and all, than it was said to take before a single object was made of it."""
+    content = frame(header)
+    asked: list[int] = []
+    with contextlib.suppress(wire.WireError):
+        wire.receive(io.BytesIO(content), lambda size: asked.append(size) or True)     # what is loaded once is not counted
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(wire.WireError):
+            message, arrays = received(content)
+            message, arrays = wire.plain(message), wire.plain(arrays)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < sum(asked) + (64 << 10)
+
+
+@pytest.mark.parametrize("message", [{"static": np.int64(3)}, {"static": {1, 2}}, {"static": object}])
+def test_what_cannot_be_sent_is_the_courses_fault(message):
+    """A call that is no data, such as a size of NumPy's in a case, is told at once: no process waits for it in vain, and no file is blamed for being slow."""
+    asks = SimpleNamespace(limits=Limits())
+    with pytest.raises(CourseError, match="^what is asked cannot be sent to the process that is to answer: TypeError: "):
+        Process.send(asks, [({"calls": 1}, None), (message, {})])
+
+
+def test_a_reader_that_fails_says_so(monkeypatch):
+    """Whatever reading a frame brings about, who waits for frames is told that there are no more."""
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(wire, "receive", fails)
+    reads = SimpleNamespace(process=SimpleNamespace(stdout=io.BytesIO()), _frames=queue.Queue(), _may_send=None, _garbled=False)
+    Process._read_frames(reads)
+    assert reads._garbled and reads._frames.get_nowait() is None
+
+
+FLOODS = {
+    "objects": frame(b'[{"a": [' + b"{}," * 700_000 + b"{}]}, []]") * 2,
+    "objects that just fit": frame(b'[{"a": [' + b"{}," * 7_000 + b"{}]}, []]") * 100,
+    "frames": frame([{}, []]) * 20_000,
+    "arrays": frame([{}, [["a", "int8", [3 << 20]]]], bytes(3 << 20)) * 3,
+    "texts": frame([{"a": "x" * 200_000}, []]) * 20,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_a_flood_takes_no_more_than_a_submission_may_send(flood):
+    """All that is read of it, and waits to be judged, has room in what was granted; the rest is left where it is."""
+    reads = SimpleNamespace(process=SimpleNamespace(stdout=io.BytesIO(flood)), _frames=queue.Queue(), _left=4 << 20, _garbled=False)
+    reads._may_send = lambda size: Process._may_send(reads, size)
+    tracemalloc.start()
+    try:
+        Process._read_frames(reads)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert reads._left < 0 and reads._garbled and peak < 5 << 20
