@@ -7,7 +7,7 @@ import re
 
 from grader.call import Call
 from grader.sandbox import Ended, Process
-from grader.verdict import MOST, Outcome, cut
+from grader.verdict import MOST, Outcome, word
 from grader.wire import plain
 
 
@@ -37,13 +37,13 @@ def listen(worker: Process, source: str, calls: list[Call], last: bool) -> Attem
         left -= 1
         try:
             if "started" in message:
-                stage = (cut(message["started"][0]), int(message["started"][1]))
+                stage = (word(message["started"][0]), int(message["started"][1]))
             elif "outcome" in message and message["outcome"] not in outcomes:
                 outcomes[message["outcome"]] = _outcome(asked[message["outcome"]], message, arrays)
             elif "carried" in message and message["carried"] not in carried:
                 carried[asked[message["carried"]].id] = message, arrays
             elif "found" in message and not messages:
-                messages["found"] = {cut(name): _found(found) for name, found in message["found"].items()}
+                messages["found"] = {word(name): _found(found) for name, found in message["found"].items()}
             elif "import failed" in message and not messages:
                 messages["import failed"] = Outcome(failure=Outcome.from_wire({"failure": message["import failed"]["failure"]}, {}).failure)
             elif message != {"done": True}:
@@ -56,20 +56,23 @@ def listen(worker: Process, source: str, calls: list[Call], last: bool) -> Attem
 
 
 def _outcome(call: Call, message, arrays) -> Outcome:
-    """What a call gave. Only a claim about a program is answered by facts, which may say that they are lacking."""
+    """What a call gave. A claim about a program is answered by facts, and by nothing else; that some are lacking is for others to say."""
     outcome = Outcome.from_wire(message, arrays)
-    if isinstance(outcome.structure, list) and outcome.structure[0] == "facts" and call.transform != "proof":
-        raise ValueError("facts of a call that asks for none")
+    kind, told = outcome.structure if isinstance(outcome.structure, list) else ("", None)
+    if not outcome.failure and (call.transform == "proof") != (kind == "facts") or kind == "facts" and "unproved" in told:
+        raise ValueError("facts of a call that asks for none, or none of one that does")
+    if kind == "variables" and call.transform not in ("parameters", "state") or kind == "change":
+        raise ValueError("what the call does not ask for")
     return outcome
 
 
 def _found(found: dict) -> dict:
     """What a worker says stands under a name, in the types that it has to have."""
     if "missing" in found:
-        return {"missing": [cut(name) for name in found["missing"][:MOST]]}
+        return {"missing": [word(name) for name in found["missing"][:MOST]]}
     if "not callable" in found:
-        return {"not callable": cut(found["not callable"])}
-    parameters = {"parameters": [(cut(name), cut(kind), bool(default)) for name, kind, default in found["parameters"][:MOST]]} if "parameters" in found else {}
+        return {"not callable": word(found["not callable"])}
+    parameters = {"parameters": [(word(name), word(kind), bool(default)) for name, kind, default in found["parameters"][:MOST]]} if "parameters" in found else {}
     return {"callable": bool(found["callable"]), **parameters}
 
 

@@ -23,7 +23,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from grader import transforms
 from grader.call import Call
 from grader.target import ModuleTarget, target_for
-from grader.verdict import Failure, Outcome, cut
+from grader.verdict import Failure, Outcome, cut, word
 
 
 LARGEST = 1 << 28               # bytes of one returned array
@@ -125,7 +125,7 @@ class Evaluation:
     def _variables(self, variables, initial=MappingProxyType({})) -> Outcome:
         """The table of variables; what is said of one whose value is there ends with True."""
         leaves = {name: np.asarray(value) for name, value in initial.items()}
-        return Outcome(["variables", [[name, kind, list(shape), dtype, *([True] if name in leaves else [])] for name, kind, shape, dtype in variables]], leaves)
+        return Outcome(["variables", [[cut(name), cut(kind), list(shape), dtype, *([True] if name in leaves else [])] for name, kind, shape, dtype in variables]], leaves)
 
     def _traced(self, transform: str, calls: list[Call], pool) -> Callable[[], None]:
         """Traces each distinct program of the calls, starts to compile them as one, and returns what runs and reports them."""
@@ -226,8 +226,8 @@ class Evaluation:
                 if call.steps:
                     module = target.loaded(params)
                 outputs = [step(module, part) for part in target.parts(arrays)]
-            reason = {"reason": _Reason(_change(*seen[:2]))} if len(seen) > 1 else {}
-            return describe({"output": target.told(outputs, module), "traces": jnp.int32(len(seen)), **reason})
+            changed = {"change": _change(*seen[:2])} if len(seen) > 1 else {}
+            return describe({"output": target.told(outputs, module), "traces": jnp.int32(len(seen)), **changed})
 
         def counted(params, arrays):
             nonlocal count
@@ -266,8 +266,8 @@ def _living_tracers() -> int:
     return sum(isinstance(item, Tracer) for item in get_objects())
 
 
-class _Reason(str):
-    """A sentence of the grader's own in an Outcome's structure."""
+class _Change(tuple):
+    """In an Outcome's structure: what a second trace found otherwise than the first, by name, with what it was and what it is."""
 
 
 def _facts_of(nnx, module) -> dict[str, str]:
@@ -283,12 +283,12 @@ def _facts_of(nnx, module) -> dict[str, str]:
     return facts
 
 
-def _change(first: dict[str, str], second: dict[str, str]) -> str:
+def _change(first: dict[str, str], second: dict[str, str]) -> _Change:
     for name in [*first, *second]:
-        one, other = first.get(name), second.get(name)
+        one, other = first.get(name, ""), second.get(name, "")
         if one != other:
-            return f"`{name}` is {other or 'gone'} in the second trace and was {one or 'not there'} in the first"
-    return ""
+            return _Change(map(cut, (name, one, other)))
+    return _Change(("", "", ""))
 
 
 def describe(value) -> Outcome:
@@ -298,8 +298,8 @@ def describe(value) -> Outcome:
     def visit(item, path):
         if isinstance(item, Tracer):
             return "tracer"
-        if type(item) is _Reason:
-            return str(item)
+        if type(item) is _Change:
+            return ["change", [*item]]
         if issubclass(type(item), jax.Array):   # whatever it says of itself
             leaves[path] = np.asarray(item)
             if leaves[path].nbytes > LARGEST:
@@ -310,11 +310,11 @@ def describe(value) -> Outcome:
         if isinstance(item, (np.ndarray, np.generic)):
             return "NumPy array"
         if isinstance(item, (bool, int, float, complex, str)):
-            return f"Python {type(item).__name__}"
+            return f"Python {word(type(item).__name__)}"
         if isinstance(item, (tuple, list)):
             return ["tuple" if isinstance(item, tuple) else "list", [visit(part, f"{path}[{i}]") for i, part in enumerate(item)]]
         if isinstance(item, dict):
             return ["dict", [[key, visit(part, f"{path}.{key}" if path else key)] for key, part in ((cut(key), part) for key, part in item.items())]]
-        return f"{cut(type(item).__module__)}.{cut(type(item).__qualname__)} object".removeprefix("builtins.")
+        return f"{word(str(type(item).__module__))}.{word(type(item).__qualname__)} object".removeprefix("builtins.")
 
     return Outcome(structure=visit(value, ""), leaves=leaves)

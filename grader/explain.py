@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from grader.call import Call
 from grader.compare import Mismatch
 from grader.sandbox import Ended
-from grader.verdict import Difference, Failure
+from grader.verdict import Difference, Failure, cut, named
 
 # Exception type -> (what the line does, what to do instead), for errors that need a translation.
 TRACER_ERRORS = {
@@ -37,7 +38,7 @@ TRACER_ERRORS = {
 }
 
 RETRACED = "What changes from call to call must be an array, not a Python value: a counter kept on the module or in a global forces a new trace."
-LONGEST = 400                                   # letters of what an exception says
+LONGEST, LONGEST_NAME = 400, 80                 # letters of what an exception says, and of a name or a shape in a list
 MOST_NAMES, MOST_ROWS = 12, 60                  # of what is listed
 
 
@@ -52,6 +53,7 @@ def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
             "Write with `jax.lax.dynamic_update_slice`, read a piece of fixed size with `jax.lax.dynamic_slice`, or take all of it under a mask."
     message = re.sub(r" \(/.*\)$", "", (failure.message.strip().splitlines() or [""])[0])     # a path on this machine says nothing
     message = message if len(message) <= LONGEST else message[:LONGEST] + " …"
+    said = f"{failure.type}: {message}"             # so that it stands as Python's word, not as ours
     if failure.type == "ParameterMismatch":
         return "its parameters are not those of the contract, so the case's values cannot be loaded", "Mend the parameters first."
     if failure.type == "SystemExit":
@@ -68,11 +70,11 @@ def explain_failure(failure: Failure, kind: str) -> tuple[str, str]:
         return f"{where} passes a list, dict or array where something hashable is needed (a static argument, a dict key)", \
             "Static arguments of `jax.jit` are numbers, strings, booleans or tuples of them."
     if failure.type == "TypeError" and kind == "grad" and "grad requires" in failure.message:
-        return f"the gradient cannot be taken: {message}", "Keep the computation in floating point from the inputs to the output."
+        return f"the gradient cannot be taken: {said}", "Keep the computation in floating point from the inputs to the output."
     if failure.type == "TypeError" and not failure.lines and ("argument" in failure.message):
-        return f"it cannot be called as the contract says: {message}", "Keep the names and the order of the arguments as the stub came with them."
+        return f"it cannot be called as the contract says: {said}", "Keep the names and the order of the arguments as the stub came with them."
     if failure.is_a("ModuleNotFoundError"):
-        return f"{where} imports something that is not installed here: {message}", "A stub may import the standard library, numpy, jax, flax, optax, einops and jaxtyping."
+        return f"{where} imports something that is not installed here: {said}", "A stub may import the standard library, numpy, jax, flax, optax, einops and jaxtyping."
     return f"{where} raises {failure.type}" + (f": {message}" if message else ""), ""
 
 
@@ -110,8 +112,8 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         if mismatch.expected:
             summary = f"{mismatch.expected.type} was expected; instead {summary}"
         return summary, "", advice
-    if mismatch.way == "structure" and kind == "traces" and (reason := _part(mismatch.came, "reason")):
-        return f"the step was traced again for inputs of the same shapes: {reason}", "", RETRACED
+    if mismatch.way == "structure" and kind == "traces" and (change := _part(mismatch.came, "change")) and change[0] == "change":
+        return f"the step was traced again for inputs of the same shapes{_changed(*change[1])}", "", RETRACED
     if mismatch.way == "structure":
         return (*_structure(mismatch, call), )
     subject = _subject(mismatch.leaf, kind)
@@ -170,9 +172,9 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
     came, expected = mismatch.came, mismatch.expected
     if call.module and (mine := {*_variable_names(came)}) != (right := {*_variable_names(expected)}):
         if mine - right:
-            return f"the module holds variables that the contract does not name: {', '.join(sorted(mine - right))}", "", \
+            return f"the module holds variables that the contract does not name: {_listed(sorted(mine - right))}", "", \
                 "Keep nothing on the module but what the contract names; `rngs` is used in `__init__` and not kept."
-        return f"after its calls the module lacks variables of the contract: {', '.join(sorted(right - mine))}", "", \
+        return f"after its calls the module lacks variables of the contract: {_listed(sorted(right - mine))}", "", \
             "A variable stays one: write its value with `self.name[...] = value`, never `self.name = value`."
     words = _words(came)
     if came == "None":
@@ -203,7 +205,7 @@ def _words(structure) -> str:
     if isinstance(structure, str):
         return {"array": "an array", "None": "None"}.get(structure, f"a {structure}")
     kind, parts = structure[0], structure[1]
-    names = ", ".join(name for name, _ in parts[:MOST_NAMES]) + ", …" * (len(parts) > MOST_NAMES) if kind == "dict" else ""
+    names = _listed([name for name, _ in parts]) if kind == "dict" else ""
     return f"a {kind} with {names}" if names else f"a {kind} of {len(parts)}"
 
 
@@ -215,21 +217,34 @@ def _advice_on_variables(expected, came) -> str:
     return "What counts is the name, kind, shape and dtype; initial values are free unless the contract gives them."
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(named, names[:MOST_NAMES])) + ", …" * (len(names) > MOST_NAMES)
+
+
+def _changed(name: str, before: str, now: str) -> str:
+    """What a second trace found otherwise, as the end of a sentence. The values are the file's own."""
+    def told(value: str, missing: str) -> str:
+        return f"`{cut(value.replace('`', chr(39)), 60)}`" if value else missing
+
+    return f": {told(name, '')} is {told(now, 'gone')} in the second trace and was {told(before, 'not there')} in the first" if name else ""
+
+
 def _variables(expected, came) -> str:
     """A readable difference between two lists of variables: `-` is missing, `+` is there and should not be, `!` differs."""
-    right, mine = ({name: (kind, tuple(shape), dtype) for name, kind, shape, dtype, *_ in variables} for variables in (expected, came))
-    width = max(map(len, [*right, *mine]), default=0)
+    right, mine = ({name: (cut(kind), tuple(shape), cut(dtype)) for name, kind, shape, dtype, *_ in variables} for variables in (expected, came))
+    width = min(max(map(len, [*right, *mine]), default=0), LONGEST_NAME)
 
     def told(variable):
         kind, shape, dtype = variable
-        return f"{kind} {shape}" + (f" {dtype}" if dtype != "float32" else "")
+        return cut(f"{kind} {shape}" + (f" {dtype}" if dtype != "float32" else ""), LONGEST_NAME)
 
     rows = []
     for name in sorted({*right, *mine}):
+        shown = f"{cut(name, LONGEST_NAME):<{width}}"
         if name not in mine:
-            rows.append(f"- {name:<{width}}  {told(right[name])} is missing")
+            rows.append(f"- {shown}  {told(right[name])} is missing")
         elif name not in right:
-            rows.append(f"+ {name:<{width}}  {told(mine[name])} is not in the contract")
+            rows.append(f"+ {shown}  {told(mine[name])} is not in the contract")
         elif right[name] != mine[name]:
-            rows.append(f"! {name:<{width}}  {told(mine[name])}, expected {told(right[name])}")
+            rows.append(f"! {shown}  {told(mine[name])}, expected {told(right[name])}")
     return "\n".join([*rows[:MOST_ROWS], *([f"… and {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else [])])

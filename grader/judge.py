@@ -14,7 +14,7 @@ from grader.key import Answer
 from grader.problem import TRANSFORMS, Entry, Problem, Relation
 from grader.proofs import Proof
 from grader.sandbox import Ended
-from grader.verdict import UNPROVED, Check, Difference, Finding, Outcome, Status
+from grader.verdict import UNPROVED, Check, Difference, Finding, Outcome, Status, cut
 
 
 def trouble_with(attempt: Attempt) -> Finding | None:
@@ -163,11 +163,16 @@ def _unproved(outcome: Outcome) -> str:
 
 def _line(told) -> tuple[tuple[int, str, str], ...]:
     """A line as a worker tells it, if it is one."""
-    return (tuple(told),) if isinstance(told, (list, tuple)) and [type(part) for part in told] == [int, str, str] else ()
+    return ((told[0], cut(told[1]), cut(told[2])),) if isinstance(told, (list, tuple)) and [type(part) for part in told] == [int, str, str] else ()
+
+
+def _output(outcome: Outcome) -> np.ndarray | None:
+    return next((outcome.leaves[leaf] for leaf in ("", "output") if leaf in outcome.leaves), None)
 
 
 def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, answer: Answer, returns: str, failed_before: bool) -> Finding:
-    """Judges a property on raw arrays: the unchanged call against the key, and against each changed one, since whatever never changes has the property."""
+    """Judges a property on raw arrays: the unchanged call against the key, and against each changed one, since whatever never changes has the property.
+    Shapes and dtypes come first: two that fit by broadcasting can make an array that fills a machine."""
     check, inputs = group[0].check, group[0].described()
     outcomes = [attempt.outcomes.get(call.id) for call in group]
     if any(outcome is None for outcome in outcomes):
@@ -182,17 +187,23 @@ def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, a
         summary, advice = explain_failure(failed, check.kind)
         summary = summary if base.failure else f"when something else is changed, {summary}"
         return Finding(check, Status.FAILED, summary, inputs=inputs, lines=failed.lines, advice=advice)
-    outputs = [next((outcome.leaves[leaf] for leaf in ("", "output") if leaf in outcome.leaves), None) for outcome in outcomes]
+    outputs = [*map(_output, outcomes)]
     missed = Status.UNCHECKED if failed_before else Status.FAILED           # what other checks have told need not be told again
     if any(output is None for output in outputs):
         return Finding(check, missed, "the calls of this property gave no array", inputs=inputs)
+    other_shape = Finding(check, missed, "the outputs of this property do not have the expected shape", inputs=inputs)
+    like = _output(answer.outcome)
+    if like is not None and (outputs[0].shape, outputs[0].dtype) != (like.shape, like.dtype):
+        return _unchanged_finding(group[0], base, answer, returns, failed_before)
+    if any((output.shape, output.dtype) != (outputs[0].shape, outputs[0].dtype) for output in outputs):
+        return other_shape
     rows = []
     try:
         for call, output in zip(group[1:], outputs[1:]):
             rows.append(np.atleast_1d(relation.broken(group[0].arrays, outputs[0], call.variant, call.arrays, output)))
         wrong = np.stack(rows)
     except (ValueError, IndexError, TypeError, MemoryError):    # an output of another shape
-        return Finding(check, missed, "the outputs of this property do not have the expected shape", inputs=inputs)
+        return other_shape
     if not wrong.any():
         return _unchanged_finding(group[0], base, answer, returns, failed_before)
     label = group[1 + int(np.argmax(wrong.reshape(len(wrong), -1).any(1)))].variant

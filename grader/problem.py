@@ -57,6 +57,7 @@ class ModuleInputs:
 @dataclass(frozen=True)
 class Relation:
     """A property that ties several calls together, such as causality, at the sizes of one of the entry's cases: nothing tells its calls from that case's.
+    All have inputs of the same shapes, and so outputs.
 
     `vary(rng, inputs)` yields `(label, changed inputs)`; `broken(arrays, output, label, changed arrays, changed output)` is a boolean array that is
     True where the property does not hold. `rule` is the sentence for the student.

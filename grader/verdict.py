@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ if TYPE_CHECKING:               # an untouched stub gets its verdict without Num
 
 
 LONGEST, MOST, DEEPEST = 4000, 20, 100           # characters of a text, lines of a traceback, containers in each other: what a process may say of an outcome
+AXES, LARGEST = 64, 1 << 40                     # of a shape that it tells
+SIMPLE = re.compile(r"array|None|tracer|NumPy array|Python \S+|\S+ object")         # what a structure without parts may be
 
 
 class Status(str, enum.Enum):
@@ -58,8 +61,8 @@ class Outcome:
     def from_wire(cls, message, arrays) -> Outcome:
         if "failure" in message:
             type_, bases, text, lines = message["failure"]
-            return cls(failure=Failure(cut(type_), tuple(map(cut, bases[:MOST])), cut(text, LONGEST),
-                                       tuple((int(number), cut(function), cut(source)) for number, function, source in lines[:MOST])))
+            return cls(failure=Failure(word(type_), tuple(map(word, bases[:MOST])), cut(_text(text), LONGEST),
+                                       tuple((_size(number), cut(_text(function)), cut(_text(source))) for number, function, source in lines[:MOST])))
         found = set()
         for path in leaf_paths(message["structure"]):
             if path not in arrays:                  # told at once: the paths together can be far longer than what was sent
@@ -75,9 +78,31 @@ def cut(text, longest: int = 200) -> str:
     return str(text)[:longest]
 
 
+def word(text) -> str:
+    """A name as a process tells it, in one word that nobody takes for a sentence."""
+    return re.sub(r"[^\w.<>-]+", "_", cut(_text(text)))
+
+
+def named(text: str) -> str:
+    """A name that a file chose, within a sentence: what is not one word is told as a quotation."""
+    return text if word(text) == text and len(text) <= 60 else f"`{' '.join(text.replace('`', chr(39)).split())[:60]}`"
+
+
+def _text(value) -> str:
+    if not isinstance(value, str):
+        raise ValueError("no text")
+    return value
+
+
+def _size(value) -> int:
+    if not _is_size(value):
+        raise ValueError("no such number")
+    return value
+
+
 def leaf_paths(structure, path: str = "", depth: int = 0) -> Iterator[str]:
     """The paths of the arrays in a structure, in its order; ValueError when it is none."""
-    if isinstance(structure, str) and len(structure) <= LONGEST:
+    if isinstance(structure, str) and len(structure) <= LONGEST and SIMPLE.fullmatch(structure):
         if structure == "array":
             yield path
         return
@@ -91,9 +116,12 @@ def leaf_paths(structure, path: str = "", depth: int = 0) -> Iterator[str]:
     if not isinstance(parts, (list, tuple)):
         raise ValueError("no parts")
     if kind == "variables":
-        if not all(len(part) in (4, 5) and all(_is_name(part[i]) for i in (0, 1, 3)) and all(isinstance(n, int) for n in part[2]) for part in parts):
+        if not all(len(part) in (4, 5) and all(_is_name(part[i]) for i in (0, 1, 3)) and len(part[2]) <= AXES and all(map(_is_size, part[2])) for part in parts):
             raise ValueError("no variables")
         yield from (part[0] for part in parts if len(part) == 5)
+    elif kind == "change":                          # of what a second trace found otherwise: its name, what it was, what it is
+        if len(parts) != 3 or not all(map(_is_name, parts)):
+            raise ValueError("no change")
     elif kind == "dict":
         for name, part in parts:
             if not _is_name(name):
@@ -110,10 +138,14 @@ def _is_name(name) -> bool:
     return isinstance(name, str) and len(name) <= LONGEST
 
 
+def _is_size(value) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST
+
+
 def _is_plain(value) -> bool:
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
-    return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else isinstance(value, (bool, int, float, str, type(None)))
+        return all(_is_name(key) and _is_plain(part) for key, part in value.items())
+    return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else isinstance(value, (bool, int, float, type(None))) or _is_name(value)
 
 
 @dataclass(frozen=True)
@@ -166,11 +198,12 @@ class Difference:
 
 
 UNPROVED = "could not be proved: "              # how a claim is told whose facts could not be derived
+UNJUDGED = "judging"                            # the kind of check that says that the grader itself failed
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check says: its status, and for a failure the rule, what came, and the next step."""
+    """What one check says: its status, and for a failure the rule, what came, and the next step. No text of it is longer than anybody reads."""
 
     check: Check
     status: Status
@@ -180,6 +213,11 @@ class Finding:
     difference: Difference | None = None
     lines: tuple[tuple[int, str, str], ...] = ()    # the student's own lines
     advice: str = ""
+
+    def __post_init__(self):
+        for name, longest in (("summary", LONGEST // 4), ("detail", 4 * LONGEST), ("advice", LONGEST // 4)):
+            if len(text := getattr(self, name)) > longest:
+                object.__setattr__(self, name, text[:longest] + " …")
 
     @property
     def unproved(self) -> bool:
@@ -216,6 +254,11 @@ class Verdict:
     prints: tuple[tuple[str, str], ...] = ()        # (where, text) of what the student's code printed
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether the grader failed on what came back: neither a pass nor a failure, and one for a person to look at."""
+        return bool(self.trouble and self.trouble.check.kind == UNJUDGED)
 
     @property
     def exit_code(self) -> int:

@@ -129,7 +129,7 @@ import torch_that_nobody_has
 def sdpa(q, k, v): return right(q, k, v)
 ''',
         "import",
-        "the file cannot be imported: line 3 imports something that is not installed here: No module named 'torch_that_nobody_has'",
+        "the file cannot be imported: line 3 imports something that is not installed here: ModuleNotFoundError: No module named 'torch_that_nobody_has'",
         "A stub may import the standard library, numpy, jax, flax, optax, einops and jaxtyping.",
         [(3, '<module>', 'import torch_that_nobody_has')]),
     Bad("an import of a name that is not there", r'''

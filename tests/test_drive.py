@@ -119,8 +119,8 @@ def test_one_token_steps_are_what_is_traced():
 
 
 @pytest.mark.parametrize("cls, reason", [
-    (CountsInPython, "`seen` is 1 in the second trace and was 0 in the first"),
-    (Grows, "`rows` is float32 (1, 2) in the second trace and was float32 (0, 2) in the first"),
+    (CountsInPython, "`seen` is `1` in the second trace and was `0` in the first"),
+    (Grows, "`rows` is `float32 (1, 2)` in the second trace and was `float32 (0, 2)` in the first"),
 ])
 def test_the_reason_of_a_second_trace_is_told(cls, reason):
     """A Python number that counts, or a buffer that grows, is another program at each step; the sentence says which it was."""

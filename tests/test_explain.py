@@ -103,15 +103,15 @@ SAID = [
      "line 9 passes a list, dict or array where something hashable is needed (a static argument, a dict key)",
      "Static arguments of `jax.jit` are numbers, strings, booleans or tuples of them."),
     (Failure("TypeError", (), "grad requires real-valued outputs, but got int32.", ()), "grad",
-     "the gradient cannot be taken: grad requires real-valued outputs, but got int32.",
+     "the gradient cannot be taken: TypeError: grad requires real-valued outputs, but got int32.",
      "Keep the computation in floating point from the inputs to the output."),
     (Failure("TypeError", (), "sdpa() got an unexpected keyword argument 'q'", ()), "eager",
-     "it cannot be called as the contract says: sdpa() got an unexpected keyword argument 'q'",
+     "it cannot be called as the contract says: TypeError: sdpa() got an unexpected keyword argument 'q'",
      "Keep the names and the order of the arguments as the stub came with them."),
     (Failure("TypeError", (), "f() missing 1 required argument: 'x'", LINES), "eager",
      "line 9 raises TypeError: f() missing 1 required argument: 'x'", ""),
     (Failure("ModuleNotFoundError", ("ImportError",), "No module named 'torch'", LINES), "import",
-     "line 9 imports something that is not installed here: No module named 'torch'",
+     "line 9 imports something that is not installed here: ModuleNotFoundError: No module named 'torch'",
      "A stub may import the standard library, numpy, jax, flax, optax, einops and jaxtyping."),
 ]
 
