@@ -197,7 +197,10 @@ def grade_command(options) -> int:
     for problem in problems:
         verdicts.append(verdict_on(problem, options.file, lambda problem: _spinner(problem, quiet)))
         if not options.json:
-            _show(verdicts[-1], console_for(), options, problem)
+            try:
+                _show(verdicts[-1], console_for(), options, problem)
+            except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+                raise CourseError(f"the verdict on {problem.number} cannot be shown: the grader failed on it ({type(error).__name__})") from error
     code = max((verdict.exit_code for verdict in verdicts), default=2)
     if options.json:
         from grader.report import machine

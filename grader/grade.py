@@ -13,7 +13,7 @@ from grader import state
 from grader.problem import CourseError, Problem
 from grader.sandbox import Child, Limits, Process
 from grader.stub import Stub, open_stub, shown_path
-from grader.verdict import Check, EntryVerdict, Finding, Status, Verdict
+from grader.verdict import UNJUDGED, Check, EntryVerdict, Finding, Status, Verdict
 
 if TYPE_CHECKING:
     from grader.answers import Known
@@ -30,7 +30,7 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
     the calls to make, by id; what the others would have said is told as not checked. `prover` starts the process that derives the facts about
     programs; without it the worker's own are taken.
 
-    Raises CourseError when the course, not the file, is at fault.
+    Raises CourseError when the course, not the file, is at fault; so is the grader where it fails on what comes back.
     """
     start = time.perf_counter()
     stub = stub or open_stub(problem, path)
@@ -39,6 +39,10 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
         return _run(problem, stub, worker, seed, mistakes, keep, only, progress, prover, known, start)
+    except (CourseError, OSError, ImportError):
+        raise
+    except Exception as error:
+        raise CourseError(f"what came back from {shown_path(problem, stub.path)} could not be checked: the grader failed on it ({failed_with(error)})") from error
     finally:
         if not keep:
             worker.kill()
@@ -134,6 +138,22 @@ def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistak
         candidates = [replace(known, outcomes=settled(entry, mine, known.outcomes)) for known in answers.mistakes() if known.entry == entry.name]
         known = diagnose(entry.name, settled(entry, mine, attempt.outcomes), answers.key.answers, candidates, broken)
     return EntryVerdict(entry.name, Status.FAILED, tuple(findings), known.name if known else "", known.sentence if known else "")
+
+
+def unjudged(problem: Problem, path: Path, error: Exception) -> Verdict:
+    """A verdict that says that the grader failed on what came back: nothing is known of the file, and a person has to look."""
+    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, path), Status.UNCHECKED, tuple(EntryVerdict(name, Status.UNCHECKED) for name in problem.names),
+                   Finding(Check("", UNJUDGED), Status.UNCHECKED, "it could not be checked: the grader failed on what came back from this file",
+                           advice="That says nothing about your answer. A person has to look at it; whoever runs the course has been told."), notes=(failed_with(error),))
+
+
+def failed_with(error: Exception) -> str:
+    """An exception of the grader's own, for whoever mends it."""
+    where = error.__traceback__
+    while where and where.tb_next:
+        where = where.tb_next
+    place = f" in {Path(where.tb_frame.f_code.co_filename).name}, line {where.tb_lineno}" if where else ""
+    return f"{type(error).__name__}{place}: {' '.join(str(error).split())[:200]}"
 
 
 def course_fault(problem: Problem, error: CourseError) -> Verdict:

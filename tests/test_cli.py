@@ -121,6 +121,22 @@ def test_several_problems_give_one_line_each_and_the_worst_exit_code(run, course
     assert "solutions/31_sdpa/reference.py is missing" in out
 
 
+def test_where_the_grader_itself_fails(run, course, monkeypatch):
+    """An exception of the grader's own while it judges, or while it shows, is a sentence and exit code 2, and no traceback; the stub is not blamed."""
+    def broken(*_, **__):
+        raise ZeroDivisionError("a fault of ours")
+
+    stub_of(course).write_text(RIGHT)
+    with monkeypatch.context() as patched:
+        patched.setattr("grader.judge.findings_of", broken)
+        code, out, err = run("31")
+    told = "! what came back from problems/31_sdpa/stub.py could not be checked: the grader failed on it (ZeroDivisionError in test_cli.py, line"
+    assert code == 2 and err == "" and told in " ".join(out.split()) and "a fault of ours" in out and "This is not your mistake: tell whoever runs the course." in out
+    monkeypatch.setattr("grader.report.terminal.show", broken)
+    code, _, err = run("31")
+    assert code == 2 and err == "grader: the verdict on 31 cannot be shown: the grader failed on it (ZeroDivisionError)\n"
+
+
 def test_json_holds_the_same_data(run, course):
     """--json prints one document with the exit code and each problem's verdict."""
     code, out, _ = run("31", "--json")

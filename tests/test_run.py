@@ -6,8 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -16,10 +18,12 @@ from rich.console import Console
 from grader.instructor.classroom import exam, run
 from grader.instructor.classroom import machine as as_json
 from grader.instructor.classroom.feedback import AT_FAULT, LATER
-from grader.instructor.classroom.gradebook import Circumstances, Record
-from grader.instructor.classroom.hands import Job
+from grader.instructor.classroom.gradebook import NAME, Circumstances, Gradebook, Record
+from grader.instructor.classroom.hands import Hands, Job
+from grader.instructor.classroom.points import Credit, credit
 from grader.problem import CourseError
 from grader.report import machine
+from grader.verdict import Verdict
 from tests import made_up
 from tests.conftest import PROBLEMS
 
@@ -44,6 +48,25 @@ class MadeUpHands:
 
     def close(self) -> None:
         pass
+
+
+class Judging(Hands):
+    """Grades as the real ones do, but for the room: what comes back is made up, and `broken` says whether the judge has a fault that some of it meets."""
+
+    cores, missing = 1, {}
+
+    def __init__(self, key: str, broken: bool):
+        self.under, self.broken, self.marker = Circumstances("", 1, exam.course_version()), broken, self
+        self.exams = {number: SimpleNamespace(problem=PROBLEMS[number], digest=key) for number in (31, 33)}
+        self.pool, self.server = ThreadPoolExecutor(1), SimpleNamespace(close=lambda: None)
+
+    def mark(self, exam, content: bytes) -> Verdict:
+        shown = (made_up.wrong if b"wrong" in content else made_up.passed)(exam.problem.number)
+        if self.broken and b"raises" in content:
+            raise ValueError("Exceeds the limit (4300 digits) for integer string conversion")
+        if self.broken and b"unshown" in content:
+            return replace(shown, prints=(("import", 7),))
+        return shown
 
 
 class Class:
@@ -135,6 +158,65 @@ def test_what_has_no_verdict_as_json(klass, capsys):
     assert told["faults"] == [dict(student="bela", problem=31, why="it changed while the class was graded")] and told["proposed"] == 0
     mark = told["students"][1]["problems"][0]
     assert (mark["status"], mark["flags"]) == (None, ["not graded yet"])
+
+
+# What the grader fails on.
+
+def test_a_file_that_the_grader_fails_on(klass, monkeypatch):
+    """Whatever judging one file brings about is that file's verdict: it could not be checked, its points are open, a person is told how the grader failed, and
+    the run goes on and ends as always, with other inputs for whoever hands in next."""
+    monkeypatch.setattr(run, "_hands", lambda *_: Judging(klass.key, broken=True))
+    for student, text in dict(ada="right", bela="raises", chidi="unshown", dalia="wrong").items():
+        klass.hand_in(student, 31, text)
+    assert klass.grade() == 0
+    with Gradebook(klass.results / NAME, write=False) as book:
+        assert book.setting("round") == "1"
+        grades = {grade.student: grade for grade in book.grades()}
+    assert {student: (grade.status.value, grade.unjudged) for student, grade in grades.items()} == {
+        "ada": ("passed", False), "bela": ("could not be checked", True), "chidi": ("could not be checked", True), "dalia": ("failed", False)}
+    assert credit(grades["bela"].verdict) == Credit(0.0, 1.0) and credit(grades["bela"].verdict).open
+    flags = "31: could not be checked: the grader failed on it; 33: nothing handed in"
+    assert [row["flags"] for row in klass.grades().values()] == ["33: nothing handed in", flags, flags, "33: nothing handed in"]
+    assert "2 files could not be checked, since the grader failed: the report says which and how; once it is mended, --regrade checks again\n" in klass.printed
+    assert "4 verdicts given" in klass.printed and "not graded" not in klass.printed
+    report = (klass.results / "report.html").read_text()
+    assert "could not be checked, since the grader failed on it" in report and "bela, 31: ValueError in test_run.py, line" in report and "Exceeds the limit" in report
+    page = klass.page("bela")
+    assert "? **It could not be checked: the grader failed on what came back from this file.**" in page and "A person has to look at it" in page
+    assert "Exceeds" not in page and "your mistake" not in page and "Exceeds" not in (klass.results / "feedback/bela.html").read_text()
+
+
+def test_once_the_grader_is_mended(klass, monkeypatch):
+    """--regrade also takes what it failed on, though no check has changed, on the inputs that it had; nothing changes until --accept, and then nothing is left to do."""
+    hands = Judging(klass.key, broken=True)
+    monkeypatch.setattr(run, "_hands", lambda *_: hands)
+    klass.hand_in("ada", 31)
+    klass.hand_in("bela", 31, "raises")
+    klass.grade()
+    assert "some verdicts were given by other checks" not in klass.printed
+    hands.broken, hands.pool = False, ThreadPoolExecutor(1)
+    assert klass.grade(regrade=True) == 0 and "graded again: 1 verdict; for 1 of them something would change" in klass.printed
+    assert klass.grade(accept=True) == 0 and klass.grades()["bela"]["31"] == "1" and "could not be checked" not in klass.printed
+    hands.pool = ThreadPoolExecutor(1)
+    klass.grade(regrade=True)
+    assert "there is nothing to grade again" in klass.printed
+
+
+def test_a_fault_of_the_machine_keeps_no_inputs_for_everybody(klass):
+    """A run that gave a verdict is followed by other inputs, whatever kept others from theirs; one that gave none is not."""
+    def fails(job: Job) -> None:
+        if job.wanted.student == "ada":
+            raise CourseError("the disk is full")
+
+    def rounds() -> str:
+        with Gradebook(klass.results / NAME, write=False) as book:
+            return book.setting("round", "0")
+
+    klass.meanwhile = fails
+    klass.hand_in("ada", 31)
+    assert klass.grade() == 2 and rounds() == "0"
+    klass.hand_in("bela", 31)
+    assert klass.grade() == 2 and rounds() == "1"
 
 
 # What is left of another run.

@@ -13,7 +13,7 @@ from pathlib import Path
 from grader.instructor.classroom.discreet import discreet, moved, shortened
 from grader.instructor.classroom.exports import write
 from grader.instructor.classroom.marks import Mark, Marks
-from grader.instructor.classroom.points import CLAIMS, VALUES, WHOLE, Grading, shown
+from grader.instructor.classroom.points import CLAIMS, VALUES, WHOLE, Grading, credit, shown
 from grader.instructor.classroom.sheet import sheet
 from grader.report import words
 from grader.report.markup import UNSHOWN, Markup, tag
@@ -58,11 +58,22 @@ def pages(row: Marks, grading: Grading, titles: Mapping[int, str], folders: Sequ
 
 
 def told(mark: Mark, folders: Sequence[str] = ()) -> Verdict:
-    """The verdict as its student may read it. What is wrong with the course may quote a solution, and is not told."""
-    verdict = mark.grade.verdict
+    """The verdict as its student may read it."""
+    return _told(mark.grade.verdict, mark.grade.place, folders)
+
+
+def _told(verdict: Verdict, place: str, folders: Sequence[str]) -> Verdict:
+    """What is wrong with the course may quote a solution, and is not told."""
     if verdict.status == Status.COURSE:
         verdict = replace(verdict, entries=(), trouble=Finding(Check("", "course"), Status.COURSE, AT_FAULT), prints=())
-    return replace(shortened(moved(discreet(verdict), mark.grade.place or f"problems/{verdict.name}/stub.py", folders)), notes=())
+    return replace(shortened(moved(discreet(verdict), place or f"problems/{verdict.name}/stub.py", folders)), notes=())
+
+
+def tried(verdict: Verdict) -> None:
+    """Makes of a verdict what its pages will say of it, and raises what that raises."""
+    shown = _told(verdict, "", ())
+    verdict_page(shown, styled=False)
+    said(Mark(verdict.number, 1.0, credit=credit(verdict)), shown)
 
 
 def _standing(mark: Mark) -> tuple[str, str, str]:
@@ -95,11 +106,11 @@ def _nothing(mark: Mark) -> str:
     return AT_FAULT if mark.ungraded else words.sentence(f"for this problem {MISSING}")
 
 
-def _noted(mark: Mark) -> str:
+def _noted(mark: Mark, verdict: Verdict) -> str:
     """What is said before a verdict that is not the last word."""
     if mark.ungraded:
         return LATER
-    return OPEN if mark.credit.open and not mark.override and mark.grade.status != Status.COURSE else ""
+    return OPEN if mark.credit.open and not mark.override and verdict.status != Status.COURSE and not verdict.unjudged else ""
 
 
 def evidence(mark: Mark) -> str:
@@ -133,7 +144,7 @@ def _section(mark: Mark, verdict: Verdict | None, title: str) -> Markup:
     by_hand = tag("p", prose(_by_hand(mark)), class_="note") if mark.override else ""
     if verdict is None:
         return tag("section", heading, by_hand, tag("p", _nothing(mark), class_="faint"), id=f"p{mark.problem}")
-    return tag("section", heading, by_hand, tag("p", noted, class_="note") if (noted := _noted(mark)) else "", verdict_page(verdict, styled=False),
+    return tag("section", heading, by_hand, tag("p", noted, class_="note") if (noted := _noted(mark, verdict)) else "", verdict_page(verdict, styled=False),
                tag("p", evidence(mark), class_="faint small"), id=f"p{mark.problem}")
 
 
@@ -163,7 +174,7 @@ def said(mark: Mark, verdict: Verdict | None) -> list[str]:
     parts = [f"> {spans(_by_hand(mark))}"] if mark.override else []
     if verdict is None:
         return parts + [_nothing(mark)]
-    parts += [f"> {noted}"] if (noted := _noted(mark)) else []
+    parts += [f"> {noted}"] if (noted := _noted(mark, verdict)) else []
     if verdict.status == Status.PASSED:
         what, how = words.passed(verdict)
         parts.append(f"{words.MARK[Status.PASSED]} **{plain(what)}**{plain(how)}")

@@ -109,6 +109,11 @@ class Grade:
         return json.loads(zlib.decompress(self.packed))
 
     @property
+    def unjudged(self) -> bool:
+        """Whether the grader failed on it."""
+        return self.status == Status.UNCHECKED and self.verdict.unjudged
+
+    @property
     def verdict(self) -> Verdict:
         """Made anew each time: ten thousand of them would fill the memory."""
         return machine.restored(self.data)
@@ -346,13 +351,14 @@ class Gradebook:
     # A mended check
 
     def outdated(self, key: Callable[[Grade], str | None], course: str) -> list[Grade]:
-        """The grades that were given under another answer key or course, and for which nothing is proposed yet under the present ones.
+        """The grades that were given under another answer key or course, or on which the grader failed, and for which nothing is proposed yet under the present ones.
 
         `key` gives the digest of a grade's key as it is now, for the seed that the grade was given under; None for what is not asked about.
         """
         proposed = {(row["attempt"], row["key"], row["course"]) for row in self._rows("SELECT attempt, key, course FROM verdicts WHERE standing = 'proposed'")}
         now = ((grade, key(grade)) for grade in self.grades() if grade.under.key)
-        return [grade for grade, digest in now if digest and (grade.under.key, grade.under.course) != (digest, course) and (grade.attempt, digest, course) not in proposed]
+        return [grade for grade, digest in now 
+                if digest and ((grade.under.key, grade.under.course) != (digest, course) or grade.unjudged) and (grade.attempt, digest, course) not in proposed]
 
     def withdraw(self, key: Callable[[Grade], str | None], course: str) -> int:
         """Forgets what was proposed under another answer key or course than the present ones, which are told as in `outdated`. Gives its number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import time
@@ -10,15 +11,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader.grade import unjudged
 from grader.instructor.classroom import cgroup
 from grader.instructor.classroom.compiled import compiled
 from grader.instructor.classroom.exam import Exam, course_version
+from grader.instructor.classroom.feedback import tried
 from grader.instructor.classroom.forkserver import ForkServer
 from grader.instructor.classroom.gradebook import Circumstances, Record, Wanted
-from grader.instructor.classroom.marker import Marker
+from grader.instructor.classroom.marker import CALLED, Marker
 from grader.instructor.classroom.walls import demand, survey
 from grader.problem import CourseError
 from grader.report import machine
+from grader.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,15 @@ class Hands:
         return self.pool.submit(self.grade, job, self.exams[job.wanted.problem])
 
     def grade(self, job: Job, exam: Exam) -> Record:
-        """The verdict on a job, as the gradebook keeps it."""
+        """The verdict on a job, as the gradebook keeps it. Whatever goes wrong while one file is judged is that file's verdict, and costs nobody else anything."""
         start = time.perf_counter()
-        verdict = self.marker.mark(exam, job.content)
-        return Record(job.wanted, machine.data(verdict), job.content, job.place,
+        try:
+            told = _told(self.marker.mark(exam, job.content))
+        except (CourseError, OSError):          # the course or the machine
+            raise
+        except Exception as error:
+            told = _told(unjudged(exam.problem, CALLED, error))
+        return Record(job.wanted, told, job.content, job.place,
                       replace(self.under, key=exam.digest, seconds=round(time.perf_counter() - start, 3)))
 
     def close(self) -> None:
@@ -84,11 +93,18 @@ def each_done(hands, jobs: Iterable[Job]) -> Iterator[tuple[Job, Record | Course
                     yield job, future.result()
                 except CourseError as error:
                     yield job, error
-                except Exception as error:      # whatever one file brings about costs no other student anything
+                except Exception as error:      # the machine's, where one file is under way: the others go on
                     yield job, CourseError(f"the grader failed on it: {type(error).__name__}: {str(error)[:200]}")
     finally:
         for future in under_way:
             future.cancel()
+
+
+def _told(verdict: Verdict) -> dict:
+    """A verdict to keep, once everything is made of it that will be shown: what cannot be shown fails here, where it is that file's."""
+    told = json.loads(json.dumps(machine.data(verdict), allow_nan=False))
+    tried(machine.restored(told))
+    return told
 
 
 def _version(package: str) -> str:

@@ -37,6 +37,7 @@ class Mark:
     names: tuple[Name, ...] = ()
     trouble: str = ""                           # what kept every check from running
     unread: bool = False                        # what arrived could not be read
+    unjudged: str = ""                          # how the grader failed on it
     ungraded: bool = False                      # what arrived last has no verdict yet
 
     @property
@@ -58,6 +59,8 @@ class Mark:
             told.append("could not be read")
         elif self.grade and self.grade.status == Status.COURSE:
             told.append("course at fault")
+        elif self.unjudged and not self.override:
+            told.append("could not be checked: the grader failed on it")
         elif self.credit.open and not self.override:
             told.append(f"not all could be checked (up to {shown(self.weight * self.credit.possible)})")
         return tuple(told)
@@ -118,7 +121,7 @@ def _mark(grade: Grade | None, override: Override | None, problem: int, grading:
     verdict = grade.verdict
     names = tuple(Name(entry.name, entry.status, entry.mistake, entry.sentence, words.title(entry.first) if entry.first else "") for entry in verdict.entries)
     return Mark(problem, weight, grade, credit(verdict, properties.get(problem, ()), grading.partial), override, names,
-                verdict.trouble.summary if verdict.trouble else "", is_unread(verdict))
+                verdict.trouble.summary if verdict.trouble else "", is_unread(verdict), "; ".join(verdict.notes) if verdict.unjudged else "")
 
 
 def _standing(book: Gradebook) -> dict[tuple[str, int], Override]:

@@ -2,7 +2,7 @@
 
 The container is bare: of the limits that a submission needs it may give few. Those that it cannot give are waived, and named to instructors alone. The
 exams and the results belong to root and no submission runs as root, so they are out of reach even where no other wall stands. The results are written
-once all that a submission started has ended. Where the course is at fault there are none: Gradescope then tells the instructor, and nobody gets a 0.
+once all that a submission started has ended. Where the course or the grader is at fault there are none: Gradescope then tells the instructor, and nobody gets a 0.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ def graded(autograder: Path) -> dict:
         book.arrived([submission])
         missing = _grade(submission, problems, about["course"], autograder, book)
         [row] = marks(book, grading, properties_of_all(problems))
+    for mark in row.by_problem.values():
+        if mark.unjudged:
+            raise CourseError(f"the grader failed on the answer to {mark.problem}: {mark.unjudged}")
     titles = {problem.number: problem.title for problem in problems}
     return results_of(row, grading, titles, missing, [str(autograder), str(ROOT), str(Path.home()), tempfile.gettempdir()])
 

@@ -160,7 +160,9 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         "not graded yet": [f"{row.student.student}, {mark.problem}" for row in marks for mark in row.by_problem.values() if mark.ungraded],
         "one file could not be read": [f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread],
         "not everything could be checked": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
-                                            for row, mark in pairs if mark.credit.open and not mark.override],
+                                            for row, mark in pairs if mark.credit.open and not mark.override and not mark.unjudged],
+        "could not be checked, since the grader failed on it": [f"{row.student.student}, {mark.problem}: {mark.unjudged}" for row, mark in pairs
+                                                                 if mark.unjudged and not mark.override],
         "a fact was taken on trust": [f"{row.student.student}, {mark.problem}: {', '.join(mark.grade.under.trusted)}" for row, mark in pairs if mark.grade.under.trusted],
         "points by hand": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.weight * mark.credit.share)}. "
                            f"{sentence(mark.override.reason)}" for row in marks for mark in row.by_problem.values() if mark.override],

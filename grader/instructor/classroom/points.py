@@ -11,7 +11,7 @@ What is held to be fair:
 - Claims, properties such as causality, and what is asked of the whole count only where every plain call (eager) of the name is right. A constant is causal,
   small and traced once: a wrong program earns nothing for that.
 - What could not be checked earns nothing yet. Where the student's own program is not the reason, the credit says how much it might be worth, and it is
-  flagged: an instructor has to look. The course's own fault is such a case.
+  flagged: an instructor has to look. The course's own fault is such a case, and so is a file that the grader fails on.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def credit(verdict: Verdict, properties: Container[tuple[str, str]] = (), partia
     """What a verdict is worth. `properties` are the (name, case) of those cases that are properties (`properties_of`)."""
     if verdict.status == Status.PASSED:
         return Credit(1.0, 1.0)
-    if verdict.status == Status.COURSE:
+    if verdict.status == Status.COURSE or verdict.unjudged:
         return Credit(0.0, 1.0)
     earned, possible = (_mean([_of_name(entry, properties, verdict, good) for entry in verdict.entries]) for good in (_passed, _open))
     if not _failed(verdict) and any(_unexplained(finding, entry, verdict) for entry in verdict.entries for finding in entry.findings):

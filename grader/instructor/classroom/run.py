@@ -54,6 +54,7 @@ class Tally:
     graded: int = 0
     kept: int = 0                               # verdicts of earlier runs
     unread: int = 0
+    unjudged: int = 0                           # verdicts that say that the grader failed on a file
     proposed: int = 0                           # verdicts that wait until they are accepted or discarded
     faults: list[tuple[Wanted, str]] = field(default_factory=list)     # what got no verdict, and why: graded by the next run
     missing: dict[str, str] = field(default_factory=dict)              # limits that were waived, with what was seen
@@ -93,13 +94,14 @@ def run_class(root: Path, orders: Orders, console) -> int:
         found, report = write_results(orders.out, weighed, book, grading, handed_in, inside, roster=roster,
                                       assignment=assignment, similar=orders.similar, ungraded=ungraded)
         tally.proposed = len(book.proposals())
-        stale = not orders.regrade and book.outdated(*_checks(orders.problems))
+        outdated = [] if orders.regrade else book.outdated(*_checks(orders.problems))
+        stale, tally.unjudged = any(not grade.unjudged for grade in outdated), sum(bool(mark.unjudged) for row in found for mark in row.by_problem.values())
     if orders.json:
         from grader.instructor.classroom.machine import class_report
 
         print(json.dumps(class_report(found, grading, report, tally), indent=1))
     else:
-        _tell(orders, handed_in, found, report, grading, tally, bool(stale), console)
+        _tell(orders, handed_in, found, report, grading, tally, stale, console)
     return 2 if tally.faults else 0
 
 
@@ -122,6 +124,8 @@ def _tell(orders: Orders, handed_in: Arrivals, found: list, report, grading, tal
         console.print(f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again")
     if tally.proposed and not orders.regrade:
         console.print(f"waiting for --accept or --discard: {count(tally.proposed, 'proposed verdict')}")
+    if tally.unjudged:
+        console.print(f"{count(tally.unjudged, 'file')} could not be checked, since the grader failed: the report says which and how; once it is mended, --regrade checks again")
     if stale:
         console.print("some verdicts were given by other checks than those of now; --regrade shows what would change")
     console.print(Text(f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each student in {orders.out / 'feedback'}"), soft_wrap=True)
@@ -180,7 +184,7 @@ def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], h
         tally.graded += book.record(record)
 
     _work(root, orders, book.seed, Counter(one.problem for one in missing), jobs(), write_down, tally, console)
-    if not tally.faults:
+    if tally.graded:                            # whatever kept others from their verdict: what was seen of these inputs helps nobody who hands in again
         book.next_round()
     left, known = [one for one in missing if not book.graded(one)], {wanted for wanted, _ in tally.faults}
     tally.faults += [(one, CHANGED) for one in left if one not in known]
