@@ -19,7 +19,7 @@ FOLDER = Path(__file__).with_name("hostile")
 HOSTILE = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
 RIGHT = b"import jax\ndef sdpa(q, k, v): return jax.nn.softmax(q @ k.T / q.shape[-1] ** 0.5) @ v\n"
 WAS_HERE = "attention-was-here"
-LIMITS = Limits(cpu=3, wall=8, output=8 << 20, memory=1 << 30, total=60, work=12)
+LIMITS = Limits(cpu=3, wall=8, output=8 << 20, memory=1 << 30, total=60, work=12, sent=64 << 20)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,13 @@ def exam(once):
     return exam_for(PROBLEMS[31], SEED)         # kept
 
 
+def children() -> list[tuple[int, str]]:
+    """What this process has started or inherited, dead or alive."""
+    return [(process.pid, process.name()) for process in psutil.Process().children(recursive=True)]
+
+
 @pytest.fixture(scope="module")
-def marker(tmp_path_factory):
+def marker(tmp_path_factory, adopting):
     """A marker with a gradebook nearby that nobody may see."""
     from grader.instructor.classroom.compiled import compiled
     from grader.instructor.classroom.forkserver import ForkServer
@@ -59,7 +64,7 @@ def traces() -> list[str]:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, marker, exam):
     """Its verdict is the expected one, nothing secret is in what it printed, nothing of it is left, and the next student's right answer passes."""
-    before = {process.pid for process in psutil.Process(marker.server.process.pid).children(recursive=True)}
+    before = children()
     verdict = marker.mark(exam, HOSTILE[name].read_bytes())
     line, printed = told(verdict), "\n".join(text for _, text in verdict.prints)
     assert any(expected in line for expected in expectations(HOSTILE[name])), f"{line}\n{printed}"
@@ -67,5 +72,5 @@ def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, mark
     for secret in ("LEAK", "CANARY", str(SEED)):
         assert secret not in printed
     assert traces() == []
-    assert {process.pid for process in psutil.Process(marker.server.process.pid).children(recursive=True) if process.status() != psutil.STATUS_ZOMBIE} <= before
+    assert children() == before
     assert told(marker.mark(exam, RIGHT)) == "passed"

@@ -10,6 +10,8 @@ import socket
 import stat
 import sys
 import textwrap
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,7 @@ from grader.choose import UsageError
 from grader.grade import ask
 from grader.instructor.classroom import cgroup, room, trial, walls
 from grader.instructor.classroom.forkserver import REUSED
+from grader.instructor.classroom.marker import LIMITS
 from grader.instructor.classroom.room import Bounds, Room, Walls
 from grader.problem import CourseError
 from grader.sandbox import KEPT_ENVIRONMENT, Process
@@ -367,6 +370,47 @@ def test_nothing_is_left_of_a_room(tmp_path):
         opened.close()
         opened.close()
         assert there() == before and (kind.namespaces or not scratch.exists())
+
+
+def adopted() -> dict[int, tuple[str, str]]:
+    """Name and status of this process's children, those that are dead included."""
+    return {process.pid: (process.name(), process.status()) for process in psutil.Process().children(recursive=True)}
+
+
+def test_a_class_leaves_nothing_to_the_machines_first_process(exam, kept, adopting):
+    """What is marked leaves neither a process nor a zombie behind, to whoever inherits them: whether it passes, forks as often as it can, or is stopped."""
+    from grader.instructor.classroom.forkserver import ForkServer
+    from grader.instructor.classroom.marker import Marker
+
+    before, server = {*adopted()}, ForkServer(flax=False)
+    try:
+        marker = Marker(server, walls.survey(server, [kept / "results"]), replace(LIMITS, wall=4))
+        inherited = {*adopted()}
+        for text in (RIGHT, classroom.HOSTILE["detached_child"], b"import time\ntime.sleep(1000)\n" + RIGHT):
+            marker.mark(exam, text)
+            assert {*adopted()} == inherited
+    finally:
+        server.close()
+    assert {*adopted()} == before
+
+
+def test_a_run_that_is_killed_leaves_what_the_kernel_lets_it(kept, adopting, tmp_path):
+    """After `kill -9` everything ends by itself. What is left to be reaped by the machine's first process is what the run itself had started, and nothing of what that started."""
+    classroom.put(tmp_path / "submissions", {"sleeps/31.py": classroom.HOSTILE["sleeps"]})
+    classroom.begun(tmp_path / "results")
+    before = {*adopted()}
+    run = classroom.start(ROOT, tmp_path / "mark", tmp_path / "submissions", "--out", tmp_path / "results", "--problems", "31")
+    deadline = time.monotonic() + 300
+    while run.poll() is None and time.monotonic() < deadline and not any("cat" == process.name() for process in psutil.Process(run.pid).children(recursive=True)):
+        time.sleep(0.05)
+    mine = [process.pid for process in psutil.Process(run.pid).children()]
+    run.kill()
+    run.communicate()
+    while (left := {pid: told for pid, told in adopted().items() if pid not in before}) and time.monotonic() < deadline:
+        if {status for _, status in left.values()} == {psutil.STATUS_ZOMBIE}:
+            break
+        time.sleep(0.1)
+    assert mine and {*left} <= {*mine} and {status for _, status in left.values()} <= {psutil.STATUS_ZOMBIE}
 
 
 def test_a_room_that_cannot_be_built_says_why(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """Sends an array with a thousand sizes of four thousand digits each, whose product takes a minute.
 
-Verdict: wrote something of its own into the channel|ended the Python process
+Verdict: wrote something of its own into the channel|ended the Python process|it gave back more than
 """
 
 import os

@@ -6,6 +6,7 @@ It holds no key, no seed and no student's work, since what is forked inherits it
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -16,10 +17,12 @@ import subprocess
 import sys
 import threading
 
+from grader.instructor.classroom.room import PATIENCE
 from grader.problem import CourseError
 from grader.sandbox import environment_for, usage_of
 
 LONGEST = 1 << 16
+ADOPT = 36                                      # prctl's PR_SET_CHILD_SUBREAPER
 # The C library keeps freed memory rather than giving it back: a worker lives for a second, and would only ask for it again.
 REUSED = dict(MALLOC_MMAP_THRESHOLD_=str(1 << 30), MALLOC_TRIM_THRESHOLD_=str(1 << 30), MALLOC_TOP_PAD_=str(16 << 20))
 
@@ -57,9 +60,13 @@ class ForkServer:
         return Forked(room, stdin, stdout, stderr, news)
 
     def close(self) -> None:
+        """The server ends once everything has that it forked, so that it leaves nothing to the machine's first process, which may reap nothing."""
         self._socket.close()
-        self.process.kill()
-        self.process.wait()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class Forked:
@@ -126,13 +133,16 @@ def main() -> None:
     import grader.settings
     import grader.worker  # noqa: F401
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)       # the kernel reaps its children, and those of them that it adopts
+    ctypes.CDLL(None).prctl(ADOPT, 1, 0, 0, 0)
     gc.collect()
     gc.freeze()                                 # what is never looked at again stays shared with every child
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, LONGEST, 64)
         if not message:
-            return
+            with contextlib.suppress(ChildProcessError):
+                os.wait()                       # until the last of them is gone
+            os._exit(0)
         if os.fork() == 0:
             with contextlib.suppress(BaseException):
                 _lead(control, json.loads(message), descriptors)

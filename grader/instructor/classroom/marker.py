@@ -15,7 +15,7 @@ from grader.stub import Stub, stub_of
 from grader.verdict import Verdict
 
 CALLED = Path("stub.py")                        # what every file is called where it is graded: its place is nobody's business
-LIMITS = Limits(cpu=10, wall=30, total=300, work=60, sent=512 << 20)
+LIMITS = Limits(cpu=10, wall=30, total=300, work=60, sent=64 << 20)
 
 
 class Marker:

@@ -30,6 +30,7 @@ OWNER = 0xB701                                  # ioctl NS_GET_USERNS: the user 
 NOBODY = 65534
 LIBRARIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SCRATCH = "/scratch"
+PATIENCE = 30                                   # seconds for the kernel to end what was killed
 FIRST_USER, USERS = 61184, 4000                 # ids that distributions leave free
 TAKEN = "/run/attention-users"                  # of which the byte at each id that a room has is locked
 _count = itertools.count()
@@ -106,13 +107,19 @@ class Room:
         self.spaces = [owner, *spaces, os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)]
 
     def empty(self) -> None:
-        """Ends everything in the room, which is gone then."""
+        """Ends everything in the room, which is gone then. bubblewrap, outside, ends by itself once it has reaped what was inside: killed before, it would leave a
+        zombie to the machine's first process, which may reap nothing."""
         if self.inner is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.inner, signal.SIGKILL)
         if self.holder is not None:
-            self.holder.kill()
-            self.holder.wait()
+            with contextlib.suppress(OSError):
+                self.holder.stdin.close()
+            try:
+                self.holder.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.holder.kill()
+                self.holder.wait()
         self.cgroup.kill()
         if self.user is not None:
             _end_all_of(self.user)
@@ -188,8 +195,9 @@ def seen(cache: Path | None) -> list[Path]:
 
 
 def bubblewrap(walls: Walls, bounds: Bounds, told: int) -> list[str]:
-    """The command that builds a room and tells its process to the descriptor `told`."""
-    command = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--new-session"]
+    """The command that builds a room and tells its process to the descriptor `told`. That process is the first in its namespace: bubblewrap's own, there, would
+    tell of its end before it has ended, and be left to whoever inherits it."""
+    command = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--new-session", "--as-pid-1"]
     command += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "room", "--cap-drop", "ALL", "--clearenv", "--info-fd", str(told)]
     command += ["--size", str(bounds.disk), "--tmpfs", SCRATCH]
     for path in seen(walls.cache):
