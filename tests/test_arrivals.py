@@ -560,6 +560,19 @@ def test_nobody_hands_in_for_another(folder):
     assert pieces_of(found["lovelaceada_12345"]) == {31: A31} and set(found) == {"lovelaceada_12345", "a_12345", "mallory_6"}
 
 
+def test_two_numbers_in_a_name_of_canvas_replace_no_other_file(folder):
+    """Who is called as another with that one's number is kept apart, since a file's name may begin with numbers too; where nobody else is meant, such a file is its owner's."""
+    mallorys = {"ada_12_666_70000_31.py": B31, "ada_12_666_70001_33.py": A33}
+    found = read(folder({"ada_12_50001_31.py": A31, **mallorys}))
+    assert {student: pieces_of(one) for student, one in found.items()} == {"ada_12": {31: A31}, "ada_12_666": {31: B31, 33: A33}}
+    assert found["ada_12"].ids == {"canvas_id": "12"} and found["ada_12_666"].ids == {} and not found["ada_12"].notes
+    assert found["ada_12_666"].notes[0] == "whose ada_12_666_70000_31.py is can be read in two ways, and somebody else has files under one of them: it is kept apart"
+    alone = read(folder({"ada_12_50001_2024_10_05_31.py": A31, "eve_13_50002_31_sdpa.py": B31, "eve_13_50003_33.py": A33}, "alone"))
+    assert {student: (one.ids["canvas_id"], pieces_of(one)) for student, one in alone.items()} == {"ada_12": ("12", {31: A31}), "eve_13": ("13", {31: B31, 33: A33})}
+    nameless = read(folder({"4711_50001_310_31.py": A31, "4711_50002_33.py": A33}, "nameless"))
+    assert {student: pieces_of(one) for student, one in nameless.items()} == {"4711": {31: A31, 33: A33}}
+
+
 def test_names_that_command(folder):
     """Names that command a terminal, are no UTF-8, or that no system takes as a file's, give keys that are safe, and stay apart."""
     where = folder({"eve\x1b[31m\n/31.py": A31, "con/31.py": A31, "-rf/31.py": A31, ("x" * 200) + "/31.py": A31, "ευα/31.py": A31, "<b>/31.py": A31})

@@ -19,6 +19,7 @@ import itertools
 import os
 import re
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,6 +36,7 @@ from grader.problem import Problem
 
 TYPED = "is a text or a link that was typed in: hand in a file"
 NOTHING = "there is no answer in it: hand in stub.py, or a zip of your problems folder"
+DOUBTFUL = "whose {} is can be read in two ways, and somebody else has files under one of them: it is kept apart"
 NOBODY = "does not say whose it is: name it after the student, such as ada_31.py"
 OF_A_COURSE = {"problems", "notebooks"}             # where one student's answer may stand twice
 DOWNLOADED = re.compile(r".*submissions.*|.+-\d+", re.IGNORECASE)      # what Canvas and Moodle call a download
@@ -267,15 +269,18 @@ def _download(path: Path, stack: contextlib.ExitStack) -> list[File] | None:
 
 
 def _of_a_download(entries: Iterable[tuple[Named, Path | File]], place: str) -> Iterator[_Handed]:
-    """The students of the download in a place, by name and id: one who takes another's id under an own name stays another."""
-    grouped: dict[str, list[tuple[Named, Path | File]]] = {}
+    """The students of the download in a place, by name and id: one who takes another's id under an own name stays another, and so does one who may."""
+    entries, grouped = list(entries), {}
+    count = Counter(name.student for name, _ in entries)
     for name, entry in entries:
+        if name.doubt and count[name.student] > 1:
+            name = replace(name, student=name.doubt, ids={})
         grouped.setdefault(name.student, []).append((name, entry))
     for student, of_student in grouped.items():
         first, notes, sources = of_student[0][0], [], []
         for name, entry in of_student:
             sources.append(_source(name, entry))
-            notes += ["late"] * name.late
+            notes += ["late"] * name.late + [DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))] * (name.student == name.doubt)
         packed = int(isinstance(of_student[0][1], File))
         yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)), packed)
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from grader.problem import Problem
 from grader.wire import plain
 
-# Canvas (lib/content_zipper.rb): sortable name in small letters, LATE, user id, attachment id, file name; `-1` where it was handed in before under that name.
-CANVAS = re.compile(r"(?:(?!LATE_)(?P<name>[^\s./\\-]+?)_)?(?P<late>LATE_)?(?P<user>\d+|anon_[0-9A-Za-z]+)_"
+# Canvas (lib/content_zipper.rb): sortable name in small letters, LATE, user id, attachment id, file name; `-1` where it was handed in before under that name. A name
+# is no number, and has none between two `_`; but one may end with `_` and a number, and a file's name begin with a number and `_`.
+CANVAS = re.compile(r"(?:(?!LATE_)(?!\d+_\d)(?P<name>[^\s./\\-]+?)_)?(?P<late>LATE_)?(?P<user>\d+|anon_[0-9A-Za-z]+)_"
                     r"(?:(?P<file>\d{3,})_(?P<rest>.+)|(?P<text>text|link)\.html)", re.DOTALL)
 VERSION = re.compile(r".+-(?P<version>\d+)(?:\.[A-Za-z][A-Za-z0-9]*)+", re.DOTALL)
 # Moodle (mod/assign/classes/downloader.php): full name, participant, plugin, and the file's name unless they are folders. No `_` is in the name.
@@ -36,6 +37,7 @@ class Named:
     order: tuple[float, ...] = ()
     late: bool = False
     text: bool = False                              # something that was typed in, or a link: no file
+    doubt: str = ""                                 # who else it may be from, where it can be read in two ways
 
 
 def named(text: str) -> Named | None:
@@ -49,7 +51,9 @@ def named(text: str) -> Named | None:
         version = VERSION.fullmatch(rest)
         order = (float(found["file"] or 0), float(version["version"] if version else 0))
         ids = {"canvas_id": user} if user.isdecimal() else {}
-        return Named(f"{name}_{user}" if name else user, name, rest, ids, order, bool(found["late"]), bool(found["text"]))
+        student = f"{name}_{user}" if name else user
+        doubt = f"{student}_{found['file']}" if name and not found["late"] and re.match(r"\d{3,}_.", rest) else ""
+        return Named(student, name, rest, ids, order, bool(found["late"]), bool(found["text"]), doubt)
     return None
 
 

@@ -1,12 +1,13 @@
-"""What a spreadsheet takes a cell for: text that begins like a formula is one, unless it is quoted."""
+"""What a spreadsheet takes a cell for: text that begins like a formula is one, unless it is quoted. Where a cell begins depends on the separator that it knows."""
 
 from __future__ import annotations
 
 import re
 
-FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
+BEGINS = r"""(?=["'\s]*[=+\-@\uff0b\uff0d\uff1d\uff20])"""
+FORMULA = re.compile(rf"^(?=[\t\r\n])|(?:^|(?<=[;,|\t\r\n])){BEGINS}")
 
 
 def harmless(text: str) -> str:
     """A cell that a spreadsheet takes for text, whatever stands in it."""
-    return f"'{text}" if FORMULA.match(text) else text
+    return FORMULA.sub("'", text)
