@@ -304,7 +304,19 @@ def test_variables_that_are_not_the_contracts():
         "! b.kernel  Param (3, 2) bfloat16, expected Param (2, 3)\n"
         "! c         Param () int32, expected Cache () int32\n"
         "- d         Param (1,) is missing",
-        "What counts is the name, kind and shape; initial values are free.")
+        "What counts is the name, kind, shape and dtype; initial values are free unless the contract gives them.")
+
+
+def test_an_array_beside_the_variables():
+    """A plain array on a module is told as what it is, with what to do in its place; an initial value that is another is told by its name."""
+    expected = variables(("q.kernel", "Param", [2, 2], "float32"))
+    came = variables(("q.kernel", "Param", [2, 2], "float32"), ("scale", "array", [], "float32"))
+    assert explained(expected, came, "parameters", module=True) == (
+        "the module does not hold the variables of the contract",
+        "+ scale     array () is not in the contract",
+        "An array that is an attribute is state, which `nnx.split` hands out: keep Python numbers (`math.sqrt(...)`), or compute it in `__call__`.")
+    given = [Outcome(["variables", [["log_alpha", "Param", [2], "float32", True]]], {"log_alpha": np.full(2, value, np.float32)}) for value in (0, 1)]
+    assert explained(*given, "parameters", module=True)[0] == "2 of 2 values of the initial `log_alpha` differ, by up to 1"
 
 
 def test_a_module_that_cannot_be_constructed():

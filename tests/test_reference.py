@@ -87,14 +87,14 @@ def test_at_least_sixteen_times_the_observed_error_is_allowed(computed):
     """For every call and array: 16 times the largest error of float32 at the inputs and near them, by an independent float64 answer."""
     calls, key, ran = computed
     places = [place for _, place in reference._plain_calls(calls)]
-    assert len(ran) == len(places) == (6 * (1 + 1 + DRAWS + 1) + 1) * (1 + NEIGHBOURS)
+    assert len(ran) == len(places) == (len(PROBLEMS[31].entries[0].cases) * (1 + 1 + DRAWS + 1) + 1) * (1 + NEIGHBOURS)
     observed: dict[tuple, float] = {}
     for (plain, outcome), (id, _, _) in zip(ran, places):
         for leaf, values in truth(plain).items():
             observed[id, leaf] = max(observed.get((id, leaf), 0.0), np.abs(outcome.leaves[leaf] - values).max())
     for (id, leaf), error in observed.items():
         assert key[id].allowed[leaf] >= 16 * error * (1 - 1e-6)
-    assert len(observed) == 6 * (1 + 1 + 1 + 3) + 2 and max(observed.values()) > 0
+    assert len(observed) == len(PROBLEMS[31].entries[0].cases) * (1 + 1 + 1 + 3) + 2 and max(observed.values()) > 0
 
 
 def test_evaluations_are_at_the_inputs_and_near_them(computed):
@@ -103,7 +103,8 @@ def test_evaluations_are_at_the_inputs_and_near_them(computed):
     for plain, (id, draw, neighbour) in reference._plain_calls(calls):
         own = {name: array if draw is None else array[draw] for name, array in calls[id].arrays.items()}
         for name, array in plain.arrays.items():
-            assert np.array_equal(array, own[name]) == (neighbour == 0)
+            if neighbour == 0 or array.size > 8:        # of a few numbers, none may have moved
+                assert np.array_equal(array, own[name]) == (neighbour == 0)
             assert (np.abs(array - own[name]) <= 2 * EPS * np.abs(own[name])).all()
 
 
@@ -185,8 +186,8 @@ def test_integers_are_exact():
 
 
 def test_a_failure_is_an_answer():
-    """Where the reference raises, the key expects that error."""
-    call, failed = Call(0, Check("f", "eager", "c")), Outcome(failure=Failure("ValueError", (), "no"))
+    """Where the case asks for an error and the reference raises it, the key expects that error."""
+    call, failed = Call(0, Check("f", "eager", "c"), raises="ValueError"), Outcome(failure=Failure("ValueError", (), "no"))
     assert _answer(call, [(None, 0, call, failed, failed)], None).outcome == failed
 
 

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-CASES = [(1, 1, 8, 4, 1.0), (1, 5, 8, 4, 1.0), (6, 3, 8, 4, 1.0), (6, 3, 8, 4, 12.0), (5, 5, 16, 16, 1.0), (17, 33, 16, 6, 1.0)]
+# Lengths, widths, and what is added to the scores of a row, or taken from them.
+CASES = [(1, 1, 8, 4, 0), (1, 5, 8, 4, 0), (6, 3, 8, 4, 0), (6, 3, 8, 4, 200), (5, 5, 16, 16, 0), (2, 3, 1, 1, 0), (17, 33, 16, 6, 0)]
 
 spec = importlib.util.spec_from_file_location("submission", os.environ["SUBMISSION"])
 submission = importlib.util.module_from_spec(spec)
@@ -36,10 +37,12 @@ def backward(q, k, v, cotangent):
 @pytest.mark.parametrize("transform", ["eager", "jit", "vmap", "grad"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_sdpa(case, transform):
-    t_q, t_k, d_k, d_v, gain = case
+    t_q, t_k, d_k, d_v, lift = case
     rng = np.random.default_rng(0)
     lead = (3,) if transform == "vmap" else ()
-    q, k, v = gain * rng.normal(size=(*lead, t_q, d_k)), gain * rng.normal(size=(*lead, t_k, d_k)), rng.normal(size=(*lead, t_k, d_v))
+    q, k, v = rng.normal(size=(*lead, t_q, d_k)), rng.normal(size=(*lead, t_k, d_k)), rng.normal(size=(*lead, t_k, d_v))
+    if lift:
+        q[..., 0], k[..., 0] = d_k ** 0.5 * (-1.0) ** np.arange(t_q), lift
     given = [jnp.asarray(a, jnp.float32) for a in (q, k, v)]
     if transform == "grad":
         cotangent = rng.normal(size=(t_q, d_v))
