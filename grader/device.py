@@ -11,7 +11,7 @@ from typing import Any
 from grader.problem import Problem
 from grader.sandbox import Child, Limits, Process
 
-PATIENT = Limits(cpu=600, wall=600, memory=64 << 30)
+PATIENT = Limits(cpu=600, idle=600, work=float("inf"), total=float("inf"), memory=64 << 30)
 HARDWARE = {"gpu": ("/dev", "nvidia[0-9]*"), "tpu": ("/dev", "accel*")}
 PLUGINS = {"gpu": ("jax_cuda12_plugin", "jax_cuda13_plugin"), "tpu": ("libtpu",)}
 EXTRAS = {"gpu": "cuda", "tpu": "tpu"}

@@ -37,17 +37,18 @@ class Evaluation:
     """One implementation under all its calls. `find(entry)` gives the function or class; `fail(error)` turns an exception into data.
 
     `left_over` tracers are what an earlier file leaked, in a worker that is used again.
-    `started(call_or_stage)` is told before student code runs, so that a hang is known by its place. `path` is the file whose lines count.
+    `started(stage, *ids)` is told before student code runs, so that a hang is known by its place. `path` is the file whose lines
+    count. `singly` no program is compiled together with another.
     With `carry(call, program)` nothing is measured here: each program that a proof is about is handed over once, with the first of its calls.
     """
 
     left_over = 0
 
     def __init__(self, find: Callable, fail: Callable[[BaseException], Failure], emit: Callable[[Call, Outcome], None],
-                 started: Callable[[str, int], None] = lambda stage, id: None, *, double: bool = False, path: str = "",
-                 carry: Callable[[Call, ClosedJaxpr], None] | None = None):
+                 started: Callable[..., None] = lambda stage, *ids: None, *, double: bool = False, path: str = "",
+                 carry: Callable[[Call, ClosedJaxpr], None] | None = None, singly: bool = False):
         self.find, self.fail, self.emit, self.started = find, fail, emit, started
-        self.double, self.path, self.carry = double, path, carry
+        self.double, self.path, self.carry, self.singly = double, path, carry, singly
         self.targets: dict = {}
         self.programs: dict = {}
         self.carried: set = set()
@@ -65,13 +66,16 @@ class Evaluation:
                 groups = {"eager": eager_calls, **groups}
             elif eager_calls:
                 self._attempt(eager_calls[0], self._eager)          # the smallest first: it finds most mistakes, and warms what tracing needs
-            pending = [self._traced(transform, groups.pop(transform), pool)
-                       for transform in ("eager", *transforms.TRACED) if transform in groups]
+            together = [(transform, groups.pop(transform)) for transform in ("eager", *transforms.TRACED) if transform in groups]
+            pending = [] if self.singly else [self._traced(transform, group, pool) for transform, group in together]
             if eagerly:
                 for call in eager_calls[1:]:
                     self._attempt(call, self._eager)
             for finish in pending:
                 finish()
+            for transform, group in together if self.singly else ():
+                for call in group:
+                    self._traced(transform, [call], pool)()
             for call in groups.pop("proof", []):
                 self._attempt(call, self._measured)
             for call in groups.pop("traces", []):
@@ -90,7 +94,7 @@ class Evaluation:
         except BaseException as error:      # sys.exit() in a stub is an outcome too
             outcome = Outcome(failure=self.fail(error))
         self.emit(call, outcome)
-        if outcome.failure and (outcome.failure.type == "RecursionError" or outcome.failure.out_of_memory):
+        if outcome.failure and outcome.failure.exhausting:
             raise Exhausted
 
     def _target(self, call: Call):
@@ -152,9 +156,7 @@ class Evaluation:
             for turn in range(max(map(len, members.values()), default=0)):
                 batch = {key: group[min(turn, len(group) - 1)] for key, group in members.items()}
                 leaves = [jax.tree.leaves(self._arguments(call)) for call in batch.values()]
-                self.started(transform, next(iter(batch.values())).id)
-                while not concurrent.futures.wait([compiled], timeout=1).done:
-                    self.started(transform, next(iter(batch.values())).id)      # a long compile is a sign of life, not a hang
+                self.started(transform, *(call.id for key, call in batch.items() if turn < len(members[key])))
                 try:
                     outputs = jax.block_until_ready(compiled.result()(leaves))
                 except Exception:           # one part is at fault: find out which, one by one

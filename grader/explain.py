@@ -82,7 +82,9 @@ def explain_ended(ended: Ended) -> tuple[str, str]:
     """A sentence about a worker that did not come back."""
     where = f"line {ended.line}" if ended.line else "it"
     if ended.how == "timeout":
-        return f"{where} was still running after {ended.detail} seconds without a result, and was stopped", "Look for a loop whose condition never becomes false, or for something that waits."
+        return f"{where} was still running after {ended.detail} without a result, and was stopped", "Look for a loop whose condition never becomes false, or for something that waits."
+    if ended.how == "starved":
+        return f"this machine had too little time for it: {ended.detail}", "This is no fault of the file. Run it again when less else is running."
     if ended.how == "memory":
         return f"{where} took more memory than the grader gives, and the process was ended", "Look for an array whose shape is a product of values, or a list that grows without end."
     if ended.how == "results":

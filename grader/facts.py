@@ -25,7 +25,8 @@ FORMLESS = ("a kernel that closes over an array", *(f"a `pallas_call` with {what
     "a mesh", "scalars fetched ahead", "a grid that depends on values", "transformed blocks", "scratch that is no array")),
     "a program of so many steps", "a constant of such a size")
 A_STEP, A_PARAMETER = "one of its steps", "a parameter of one of its steps"
-WHY = {"timeout": "it was still being read or run when its time was up", "memory": "reading or running it takes more memory than the grader gives"}
+TOO_LONG = {"timeout": "it was still being read or run when its time was up", "starved": "this machine had too little time for it"}
+WHY = TOO_LONG | {"memory": "reading or running it takes more memory than the grader gives"}
 DIED = "the process that reads it ended before it was done"
 
 
@@ -80,10 +81,11 @@ def derive(attempt: Attempt, calls: list[Call], path: str, source: str, start: C
 def _derived(attempt: Attempt, groups: dict[int, list[Call]], path: str, source: str, start) -> dict[int, Outcome]:
     found: dict[int, Outcome] = {}
     readable = []
-    for first, group in groups.items():
-        if first not in attempt.carried:
+    for group in groups.values():
+        carried = next((attempt.carried[call.id] for call in group if call.id in attempt.carried), None)     # not by the first, if that was stopped
+        if carried is None:
             raise _Forged
-        message, arrays = attempt.carried[first]
+        message, arrays = carried
         if "lacks" in message:
             found |= _unproved(group, f"{formless(message['lacks'])} cannot be sent as data")
         elif "fault" in message:

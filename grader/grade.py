@@ -38,7 +38,7 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
         return without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
-        return _run(problem, stub, worker, seed, mistakes, keep, only, progress, prover, known, start)
+        return _run(problem, stub, worker, limits, seed, mistakes, keep, only, progress, prover, known, start)
     except (CourseError, OSError, ImportError):
         raise
     except Exception as error:
@@ -59,55 +59,66 @@ def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdi
                    tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
 
 
-def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, prover, known, start: float) -> Verdict:
+def _run(problem: Problem, stub: Stub, worker: Process, limits: Limits, seed: int, want_mistakes: bool, keep: bool, only, progress, prover, known, start: float) -> Verdict:
     from grader.answers import Answers
     from grader.call import calls_for
     from grader.facts import disguised
 
     calls = calls_for(problem.entries, seed)
     asked = disguised(calls, calls_for(problem.entries, seed + 1)) if prover else calls
+    asked = [call for call in asked if only is None or call.id in only]
     cache = state.folder(problem.folder.parents[1], "xla", "reference" if keep else "student")
-    ask(worker, problem, stub, asked if only is None else [call for call in asked if call.id in only], cache=cache, last=not keep, carry=prover is not None)
+
+    def begin(worker: Process, calls: list, singly: bool = False) -> Process:
+        ask(worker, problem, stub, calls, cache=cache, last=not keep, carry=prover is not None, singly=singly)
+        return worker
+
+    def once_more(ids, left, singly):
+        return begin(start_worker(problem, left), [call for call in asked if call.id in ids], singly)
+
+    begin(worker, asked)
     with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
-        verdict = hear(worker, problem, stub, calls, answers, last=not keep, mistakes=want_mistakes, progress=progress, prover=prover)
+        verdict = hear(worker, problem, stub, calls, answers, last=not keep, mistakes=want_mistakes, progress=progress, prover=prover,
+                       once_more=None if keep or only is not None else once_more)
     state.prune(cache)
     return replace(verdict, notes=(*verdict.notes, *answers.notes), seconds=time.perf_counter() - start)
 
 
-def ask(worker: Process, problem: Problem, stub: Stub, calls: list, *, cache: Path | None, last: bool = True, writes: bool = True, carry: bool = False) -> None:
+def ask(worker: Process, problem: Problem, stub: Stub, calls: list, *, cache: Path | None, last: bool = True, writes: bool = True, carry: bool = False,
+        singly: bool = False) -> None:
     """Sends the stub and the calls to a worker, which may begin. It reads compiled programs from `cache`, and keeps new ones there if it `writes`.
 
-    With `carry` it sends the programs that proofs are about, and `hear` needs a prover to read them. The calls are then those that `facts.disguised` gives.
+    `singly` it compiles no call together with another. With `carry` it sends the programs that proofs are about, and `hear` needs a prover to read them. The calls are then those that `facts.disguised` gives.
     """
     worker.watched_file = str(stub.path)
     order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), writes=writes, memory=worker.limits.memory,
-                 carry=carry)
+                 carry=carry, singly=singly)
     worker.send([(order, None), *(call.to_wire() for call in calls)], last=last)
 
 
 def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *, last: bool = True, mistakes: bool = True,
-         progress: Callable[[str], None] = lambda text: None, prover: Callable[[], Process] | None = None) -> Verdict:
-    """The verdict on what the worker answers. `answers` is where the key comes from."""
-    from grader.attempt import listen
+         progress: Callable[[str], None] = lambda text: None, prover: Callable[[], Process] | None = None, once_more: Callable[..., Process] | None = None) -> Verdict:
+    """The verdict on what the worker answers, and on what another one does that `once_more` asks (see `attempt`). `answers` is where the key comes from."""
+    from grader.attempt import attempted
     from grader.facts import derive
     from grader.judge import import_trouble, trouble_with
 
     start = time.perf_counter()
-    attempt = listen(worker, stub.source, calls, last=last)
+    attempt = attempted(worker, stub.source, calls, last=last, once_more=once_more, progress=progress)
     if prover and "found" in attempt.messages:
         attempt = derive(attempt, calls, str(stub.path), stub.source, prover)
     trouble = trouble_with(attempt)
     if trouble:
-        entries = tuple(EntryVerdict(name, Status.FAILED) for name in problem.names)
+        entries = tuple(EntryVerdict(name, trouble.status) for name in problem.names)
     else:
         if not answers.key.answers:
             progress("computing the answer key (once)")
         answers.expected()
         entries = tuple(_entry_verdict(entry, problem, calls, attempt, answers, mistakes, progress) for entry in problem.entries)
         open = any(finding.status == Status.UNCHECKED and not finding.unproved for entry in entries for finding in entry.findings)
-        if not any(entry.first for entry in entries) and (attempt.ended.how != "finished" or open):
+        if not any(entry.first for entry in entries) and (attempt.ended.how not in ("finished", "starved") or attempt.ended.how == "finished" and open):
             trouble = import_trouble(None, attempt)
-    statuses = {Status.FAILED} if trouble else {entry.status for entry in entries}
+    statuses = {trouble.status} if trouble else {entry.status for entry in entries}
     status = Status.FAILED
     if len(statuses) == 1 or statuses == {Status.PASSED, Status.UNCHECKED}:
         status, = statuses - {Status.PASSED} or statuses

@@ -31,7 +31,7 @@ def import_trouble(outcome: Outcome | None, attempt: Attempt) -> Finding:
         ended = attempt.ended if attempt.ended.how != "finished" else Ended("forged")       # it said so itself: calls have no outcome
         summary, advice = explain_ended(ended)
         when = "while the file was imported" if "found" not in attempt.messages else "while it was called" if ended.how == "forged" else "between two calls"
-        return Finding(Check("", "import"), Status.FAILED, f"{when}, {summary}", lines=attempt.lines, advice=advice)
+        return Finding(Check("", "import"), _status(ended), f"{when}, {summary}", lines=attempt.lines, advice=advice)
     summary, advice = explain_failure(outcome.failure, "import")
     return Finding(Check("", "import"), Status.FAILED, f"the file cannot be imported: {summary}", lines=outcome.failure.lines, advice=advice)
 
@@ -124,11 +124,17 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
 
 
 def _no_outcome(check: Check, ids: set[int], attempt: Attempt, inputs: str) -> Finding:
-    """The run ended before these calls came back: those under way then are at fault, the others could not be checked."""
-    if attempt.ended.how != "finished" and attempt.stage and attempt.stage[1] in ids:
-        summary, advice = explain_ended(attempt.ended)
-        return Finding(check, Status.FAILED, summary, inputs=inputs, lines=attempt.lines, advice=advice)
+    """The run ended before these calls came back: those at which it was stopped are at fault, the others could not be checked."""
+    stop = next((attempt.stops[id] for id in sorted(ids) if id in attempt.stops and id not in attempt.outcomes), None)
+    if stop:
+        summary, advice = explain_ended(stop.ended)
+        return Finding(check, _status(stop.ended), summary, inputs=inputs, lines=stop.lines, advice=advice)
     return Finding(check, Status.UNCHECKED, "the run was cut short before this", inputs=inputs)
+
+
+def _status(ended: Ended) -> Status:
+    """A machine that was too busy is nobody's fault."""
+    return Status.UNCHECKED if ended.how == "starved" else Status.FAILED
 
 
 def _proof_finding(proof: Proof, group: list[Call], attempt: Attempt, failed_before: bool) -> Finding:

@@ -34,6 +34,7 @@ def serve() -> None:
     set_up_jax()
     from grader import lowering, measure, rebuild  # noqa: F401
     from grader.call import Call
+    from grader.compiling import tell_of_compiling
 
     order, _ = wire.receive(requests)
     frames = []
@@ -44,6 +45,7 @@ def serve() -> None:
     limit_this_process(order["memory"])
     lines = order["source"].splitlines(keepends=True)
     linecache.cache[order["path"]] = len(order["source"]), None, lines, order["path"]
+    tell_of_compiling(lambda: send({"compiling": True}))
     for message, arrays, calls in frames:
         send({"reading": calls[0].id})
         answer(message, arrays, calls, order["path"], send)

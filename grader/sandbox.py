@@ -1,4 +1,4 @@
-"""Starts a worker with limits of time, memory and output, and knows how it ended. What differs between systems is decided here alone.
+"""Starts a worker with limits of time, memory and output, and knows how it ended. What differs between systems is decided here and in `clock`.
 
 Linux bounds a worker's memory in the kernel (RLIMIT_DATA); elsewhere the parent watches it and ends it. A Python process
 that is stuck says where on SIGUSR1, which Windows does not have: there a hang is reported without its line.
@@ -16,34 +16,41 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader.clock import Clock, Usage, usage_of
 from grader.problem import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 POSIX = os.name == "posix"
+ONCE_MORE = 8.0                                 # seconds that a call has where another one was stopped already
 interrupted = threading.Event()                 # set by Ctrl-C, since its exception gets lost when it comes while Python imports a module
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`cpu` and `wall` seconds bound the time between two signs of life, `total` and `work` the time and the processor time of all of it; `memory` bytes come on
-    top of what JAX itself takes; `sent` bytes are what may come back."""
+    """`cpu` seconds of computing and `idle` ones of waiting for nothing that computes may pass between two signs of life, `work` of both in all. `total` seconds
+    are what a machine has to give it them; `memory` bytes come on top of what JAX itself takes; `sent` bytes are what may come back."""
 
-    cpu: float = 8.0
-    wall: float = 30.0
+    cpu: float = 30.0
+    idle: float = 40.0
     memory: int = 4 << 30
     output: int = 32 << 20
     sent: int = 1 << 30
-    total: float = float("inf")
-    work: float = float("inf")
+    work: float = 300.0
+    total: float = 1200.0
+
+    def left(self, clock: Clock) -> Limits:
+        """What one that takes over has, when another was stopped: the rest of everything, and little time for each call."""
+        return replace(self, cpu=min(self.cpu, ONCE_MORE), idle=min(self.idle, ONCE_MORE), work=self.work - clock.ran - clock.idle, total=self.total - clock.wall)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: finished, timeout, memory, flood, results, forged, exit or signal, with what is known of it."""
+    """How a process ended: finished, timeout, starved, memory, flood, results, forged, exit or signal, with what is known of it."""
 
     how: str
     detail: str = ""
@@ -66,8 +73,7 @@ class Child(subprocess.Popen):
         super().__init__([sys.executable, "-W", "ignore", "-m", module, *arguments], cwd=self.scratch.name, env=environment_for(platforms),
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own_group)
 
-    def usage(self) -> tuple[float, int] | None:
-        """Its seconds of processor time, and its bytes of memory."""
+    def usage(self) -> Usage | None:
         return usage_of(self.pid)
 
     def end(self) -> None:
@@ -94,6 +100,7 @@ class Process:
         self._frames: queue.Queue = queue.Queue()
         self._head, self._tail, self._printed = bytearray(), bytearray(), 0
         self._garbled, self._left = False, limits.sent
+        self.clock = Clock()
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read_frames, self._read_prints)]
         for thread in self._threads:
             thread.start()
@@ -110,6 +117,7 @@ class Process:
         except (TypeError, ValueError, RecursionError) as error:
             raise CourseError(f"what is asked cannot be sent to the process that is to answer: {type(error).__name__}: {error}") from error
         self._head, self._tail, self._printed, self._left = bytearray(), bytearray(), 0, self.limits.sent
+        self.clock = Clock()
 
         def write():
             try:
@@ -122,40 +130,52 @@ class Process:
 
         threading.Thread(target=write, daemon=True).start()
 
-    def frames(self, last: bool = True):
-        """Yields `(message, arrays)` until one of them is `done`; returns an Ended. After the `last` frames the process is ended."""
-        heard, cpu = time.monotonic(), None
-        begun = looked = heard
+    def frames(self, last: bool = True, waiting: Callable[[], None] = lambda: None):
+        """Yields `(message, arrays)` until one of them is `done`; returns an Ended. After the `last` frames the process is ended.
+
+        `waiting` is called again and again while nothing comes.
+        """
+        clock, heard = self.clock, False
         while True:
-            now = time.monotonic()
-            if now - looked > 1 and self.limits.work < float("inf"):
-                looked, usage = now, self.process.usage()
-                if usage and usage[0] > self.limits.work:
-                    return self._stop(Ended("timeout", f"{now - begun:.0f}", self._where()))
-            if now - begun > self.limits.total:
-                return self._stop(Ended("timeout", f"{self.limits.total:.0f}", self._where()))
             try:
                 frame = self._frames.get(timeout=0.05)
             except queue.Empty:
+                frame = ()
+            if clock.due:
+                usage = self.process.usage()
+                clock.look(usage)
+                if ended := self._over(usage, heard, quiet=frame == ()):
+                    return self._stop(ended)
+            if frame == ():
                 if interrupted.is_set():
                     raise KeyboardInterrupt from None
-                quiet = time.monotonic() - heard
-                usage = self.process.usage() if quiet > 0.3 else None
-                if usage and cpu is None:
-                    cpu = usage[0]
                 if self._printed > self.limits.output:
                     return self._stop(Ended("flood", f"{self._printed >> 20} MB"))
-                if usage and usage[1] > self.limits.memory + (1 << 30):
-                    return self._stop(Ended("memory"))
-                if quiet > self.limits.wall or (usage and usage[0] - cpu > self.limits.cpu):
-                    return self._stop(Ended("timeout", f"{quiet:.0f}", self._where()))
+                waiting()
                 continue
             if frame is None:
                 return self._stop(self._how_it_ended())
-            heard, cpu = time.monotonic(), None
+            heard = True
+            clock.sign()
             yield frame
             if frame[0].get("done"):
                 return self._stop(Ended("finished")) if last else Ended("finished")
+
+    def _over(self, usage: Usage | None, heard: bool, quiet: bool) -> Ended | None:
+        """How it ends, where a limit is passed. Until it is `heard` nothing of a student's runs, and what it does is the machine's affair."""
+        clock, limits = self.clock, self.limits
+        if usage and usage.memory > limits.memory + (1 << 30):
+            return Ended("memory")
+        spent = clock.ran + clock.idle
+        if heard and quiet and clock.ran_since > limits.cpu:
+            return Ended("timeout", f"{clock.ran_since:.0f} seconds of computing", self._where())
+        if heard and quiet and clock.idle_since > limits.idle:
+            return Ended("timeout", f"{clock.idle_since:.0f} seconds of waiting", self._where())
+        if heard and spent > limits.work:
+            return Ended("timeout", f"{spent:.0f} seconds in all", self._where())
+        if clock.wall > limits.total:
+            return Ended("starved", f"{clock.ran:.0f} seconds of processor time in {clock.wall:.0f}")
+        return None
 
     @property
     def prints(self) -> str:
@@ -227,17 +247,6 @@ class Process:
             out_of_memory = name == "SIGKILL" or "bad_alloc" in self.prints or "out of memory" in self.prints.lower()
             return Ended("memory" if out_of_memory else "signal", name, line)
         return Ended("exit", str(code), line)
-
-
-def usage_of(pid: int) -> tuple[float, int] | None:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        times = process.cpu_times()
-        return times.user + times.system, process.memory_info().rss
-    except psutil.Error:
-        return None
 
 
 def stuck_line(text: str, path: str) -> int | None:

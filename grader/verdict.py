@@ -43,6 +43,11 @@ class Failure:
     def out_of_memory(self) -> bool:
         return self.is_a("MemoryError") or "RESOURCE_EXHAUSTED" in self.message or "Out of memory" in self.message
 
+    @property
+    def exhausting(self) -> bool:
+        """Whether it took all the memory or stack that there is: what comes after it would only do so again."""
+        return self.type == "RecursionError" or self.out_of_memory
+
 
 @dataclass(frozen=True)
 class Outcome:

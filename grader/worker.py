@@ -34,6 +34,7 @@ def serve(flax: bool) -> None:
 
     on_request_tell_where()
 
+    from grader.compiling import tell_of_compiling
     from grader.settings import keep_compiled, set_up_jax
 
     set_up_jax()
@@ -48,6 +49,7 @@ def serve(flax: bool) -> None:
         if not limited:
             keep_compiled(order["cache"], order["writes"])
             limit_this_process(order["memory"])
+            tell_of_compiling(lambda: send({"compiling": True}), order["stub"])
             limited = True
         answer(order, calls, send)
         send({"done": True})
@@ -66,14 +68,14 @@ def answer(order, frames, send) -> None:
     def fail(error):
         return failure_of(error, order["stub"])
 
-    def started(stage, id):
+    def started(stage, *ids):
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except Exception:                   # whatever the student put there
                 pass
-        os.write(2, f"{MARK}{id}{MARK}".encode())
-        send({"started": [stage, id]})
+        os.write(2, f"{MARK}{ids[0]}{MARK}".encode())
+        send({"started": [stage, ids]})
 
     kept = dict(jax.config.values)
     started("import", -1)
@@ -104,7 +106,8 @@ def answer(order, frames, send) -> None:
         send({"carried": call.id}, {"program": np.frombuffer(frame, np.uint8)})     # which nobody reads before the prover
 
     try:
-        Evaluation(lambda entry: getattr(module, entry), fail, emit, started, path=order["stub"], carry=carry_out if order.get("carry") else None).run([Call.from_wire(*frame) for frame in frames])
+        Evaluation(lambda entry: getattr(module, entry), fail, emit, started, path=order["stub"], carry=carry_out if order.get("carry") else None,
+                   singly=order.get("singly", False)).run([Call.from_wire(*frame) for frame in frames])
     except Exhausted:
         pass                                    # the calls without an outcome are told as cut short
     started("end", -2)

@@ -123,10 +123,12 @@ def test_what_was_raised(failure, kind, summary, advice):
 
 
 ENDED = [
-    (Ended("timeout", "30", 9), "line 9 was still running after 30 seconds without a result, and was stopped",
+    (Ended("timeout", "30 seconds of computing", 9), "line 9 was still running after 30 seconds of computing without a result, and was stopped",
      "Look for a loop whose condition never becomes false, or for something that waits."),
-    (Ended("timeout", "30"), "it was still running after 30 seconds without a result, and was stopped",
+    (Ended("timeout", "40 seconds of waiting"), "it was still running after 40 seconds of waiting without a result, and was stopped",
      "Look for a loop whose condition never becomes false, or for something that waits."),
+    (Ended("starved", "12 seconds of processor time in 1200"), "this machine had too little time for it: 12 seconds of processor time in 1200",
+     "This is no fault of the file. Run it again when less else is running."),
     (Ended("memory"), "it took more memory than the grader gives, and the process was ended",
      "Look for an array whose shape is a product of values, or a list that grows without end."),
     (Ended("flood", "32 MB"), "it printed 32 MB and went on, and was stopped", "Look for a `print` in a loop that does not end."),

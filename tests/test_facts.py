@@ -40,7 +40,7 @@ ENTRIES = [Function("distances", inputs, cases={"short": Case(length=3, under=("
                     proofs=[Largest("nothing square", "Nothing of size T × T may exist.", ["long"], limit=lambda length: length ** 2)])]
 '''
 STUB = '"""The sum of x[i] - y[j] over j."""\n\n\ndef distances(x, y):\n    raise NotImplementedError\n'
-PATIENT = Limits(cpu=300, wall=600)            # no limit of time decides
+PATIENT = Limits(cpu=600, idle=600)            # no limit of time decides
 HEAD = "import sys\nimport jax, jax.numpy as jnp\nimport numpy as np\n"
 RIGHT = "def distances(x, y):\n    return len(y) * x - y.sum()\n"
 NAIVE = "def distances(x, y):\n    return (x[:, None] - y[None, :]).sum(1)\n"

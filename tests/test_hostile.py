@@ -19,7 +19,7 @@ FOLDER = Path(__file__).with_name("hostile")
 HOSTILE = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
 RIGHT = b"import jax\ndef sdpa(q, k, v): return jax.nn.softmax(q @ k.T / q.shape[-1] ** 0.5) @ v\n"
 WAS_HERE = "attention-was-here"
-LIMITS = Limits(cpu=3, wall=8, output=8 << 20, memory=1 << 30, total=60, work=12, sent=64 << 20)
+LIMITS = Limits(cpu=3, idle=4, output=8 << 20, memory=1 << 30, work=15, sent=64 << 20)
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def test_nothing_of_the_cell_runs_in_the_kernel(run, shell):
 
 def test_an_endless_loop_ends_with_a_verdict(run, monkeypatch):
     """A cell that never ends is stopped and told with its line; the shell computes on."""
-    monkeypatch.setattr(stages, "start_worker", functools.partial(stages.start_worker, limits=Limits(cpu=2, wall=6)))
+    monkeypatch.setattr(stages, "start_worker", functools.partial(stages.start_worker, limits=Limits(cpu=2, idle=6)))
     shown = run(f"%%grade 31\n{ENDLESS}")
     assert "was still running after" in shown.html and "Look for a loop" in shown.html
     assert run("1 + 1").errors == ""

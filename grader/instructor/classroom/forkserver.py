@@ -16,10 +16,12 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
+from grader.clock import Usage, usage_of
 from grader.instructor.classroom.room import PATIENCE
 from grader.problem import CourseError
-from grader.sandbox import environment_for, usage_of
+from grader.sandbox import environment_for
 
 LONGEST = 1 << 16
 ADOPT = 36                                      # prctl's PR_SET_CHILD_SUBREAPER
@@ -100,10 +102,10 @@ class Forked:
             raise subprocess.TimeoutExpired("a worker", timeout)
         return self.returncode
 
-    def usage(self) -> tuple[float, int] | None:
+    def usage(self) -> Usage | None:
         """Processor time of everything in the room, where a control group tells it, and the worker's own memory."""
         own = usage_of(self.pid)
-        return own and (max(own[0], self.room.cgroup.seconds()), own[1])
+        return own and replace(own, seconds=max(own.seconds, self.room.cgroup.seconds()))
 
     def end(self) -> None:
         """Ends it and everything that it started: the room is emptied."""

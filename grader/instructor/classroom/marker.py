@@ -15,7 +15,7 @@ from grader.stub import Stub, stub_of
 from grader.verdict import Verdict
 
 CALLED = Path("stub.py")                        # what every file is called where it is graded: its place is nobody's business
-LIMITS = Limits(cpu=10, wall=30, total=300, work=60, sent=64 << 20)
+LIMITS = Limits(sent=64 << 20)
 
 
 class Marker:
@@ -35,18 +35,25 @@ class Marker:
         return self._run(exam, stub)
 
     def _run(self, exam: Exam, stub: Stub) -> Verdict:
-        worker = self._in_a_room("work", exam.problem)
+        def begin(worker: Process, calls: list, singly: bool = False) -> Process:
+            ask(worker, exam.problem, stub, calls, cache=self.survey.walls.cache, writes=False, carry=exam.proves, singly=singly)
+            return worker
+
+        def once_more(ids, left, singly):
+            return begin(self._in_a_room("work", exam.problem, left), [call for call in exam.asked if call.id in ids], singly)
+
+        worker = self._in_a_room("work", exam.problem, self.limits)
         try:
-            ask(worker, exam.problem, stub, exam.asked, cache=self.survey.walls.cache, writes=False, carry=exam.proves)
-            return hear(worker, exam.problem, stub, exam.calls, exam.key, prover=(lambda: self._in_a_room("prove", exam.problem)) if exam.proves else None)
+            begin(worker, exam.asked)
+            return hear(worker, exam.problem, stub, exam.calls, exam.key, once_more=once_more,
+                        prover=(lambda: self._in_a_room("prove", exam.problem, self.limits)) if exam.proves else None)
         finally:
             worker.kill()
 
-    def _in_a_room(self, what: str, problem: Problem) -> Process:
+    def _in_a_room(self, what: str, problem: Problem, limits: Limits) -> Process:
         room = Room(self.survey.walls)
         try:
-            return Process(self.server.fork(room, order_for(room, what, flax=problem.needs_flax)), self.limits)
+            return Process(self.server.fork(room, order_for(room, what, flax=problem.needs_flax)), limits)
         except BaseException:
             room.close()
             raise
-

@@ -43,7 +43,7 @@ class Bounds:
     processes: int = 64 + 8 * (os.cpu_count() or 1)
     memory: int = 4 << 30
     disk: int = 256 << 20
-    cpu: int = 120
+    cpu: int = 600                              # beyond what `sandbox.Limits` gives: a process that this ends cannot say why
 
     @property
     def together(self) -> int:
