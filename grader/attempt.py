@@ -18,6 +18,7 @@ from grader.wire import plain
 
 WORKERS = 4                                     # at most, for one file
 ENDED = ("timeout", "memory", "signal", "exit")     # how a call ends its worker, and not the attempt
+CLOCK = ("timeout", "starved")
 OTHERS = ("starved", "flood", "results")        # how an attempt ends, in a call
 PATIENCE = 3.0                                  # seconds until it is told what is going on
 
@@ -44,6 +45,11 @@ class Attempt:
     prints: tuple[tuple[str, str], ...] = ()        # where, and what
     carried: dict[int, tuple[dict, dict]] = dataclasses.field(default_factory=dict)
     stops: dict[int, Stop] = dataclasses.field(default_factory=dict)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the clock kept some of it from coming back."""
+        return any(ended.how in CLOCK for ended in (self.ended, *(stop.ended for id, stop in self.stops.items() if id not in self.outcomes)))
 
 
 def attempted(worker: Process, source: str, calls: list[Call], *, last: bool = True, once_more: Callable[[list[int], Limits, bool], Process] | None = None,

@@ -78,6 +78,12 @@ def derive(attempt: Attempt, calls: list[Call], path: str, source: str, start: C
         return dataclasses.replace(attempt, ended=Ended("forged"))
 
 
+def too_long(attempt: Attempt) -> bool:
+    """Whether the clock kept some program from being read or run."""
+    structures = [outcome.structure for outcome in attempt.outcomes.values() if not outcome.failure]
+    return any(structure[1].get("unproved") in TOO_LONG.values() for structure in structures if isinstance(structure, list) and structure[0] == "facts")
+
+
 def _derived(attempt: Attempt, groups: dict[int, list[Call]], path: str, source: str, start) -> dict[int, Outcome]:
     found: dict[int, Outcome] = {}
     readable = []

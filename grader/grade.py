@@ -100,7 +100,7 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
          progress: Callable[[str], None] = lambda text: None, prover: Callable[[], Process] | None = None, once_more: Callable[..., Process] | None = None) -> Verdict:
     """The verdict on what the worker answers, and on what another one does that `once_more` asks (see `attempt`). `answers` is where the key comes from."""
     from grader.attempt import attempted
-    from grader.facts import derive
+    from grader.facts import derive, too_long
     from grader.judge import import_trouble, trouble_with
 
     start = time.perf_counter()
@@ -123,7 +123,7 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
     if len(statuses) == 1 or statuses == {Status.PASSED, Status.UNCHECKED}:
         status, = statuses - {Status.PASSED} or statuses
     return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), status, entries, trouble, attempt.prints,
-                   seconds=time.perf_counter() - start)
+                   seconds=time.perf_counter() - start, stopped=attempt.stopped or too_long(attempt))
 
 
 def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:

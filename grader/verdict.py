@@ -259,6 +259,7 @@ class Verdict:
     prints: tuple[tuple[str, str], ...] = ()        # (where, text) of what the student's code printed
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    stopped: bool = False                           # whether some of it was, by the clock; for who may try again, and not kept
 
     @property
     def unjudged(self) -> bool:

@@ -213,7 +213,7 @@ def test_a_place_is_told_before_each_eager_call_and_each_trace(calls):
         return x
 
     tried = [call for call in calls if call.transform in ("eager", "jit")]
-    evaluated(watched, tried, started=lambda stage, id: told.append((stage, id)))
+    evaluated(watched, tried, started=lambda stage, *ids: told.append((stage, ids[0])))
     places = [place for place, what in zip(told, told[1:]) if what == "call"]
     assert sorted(places) == sorted((call.transform, call.id) for call in tried)
 

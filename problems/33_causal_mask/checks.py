@@ -81,7 +81,7 @@ ENTRIES = [
         "large logits": Case(t_q=3, t_k=5, lift=200.0),
         "later keys score higher, by hundreds": Case(t_q=4, t_k=4, rise=150.0),
         "widths of one": Case(t_q=2, t_k=3, d_k=1, d_v=1),
-        "dozens of tokens": Case(t_q=9, t_k=33, d_k=16, d_v=6),
+        "dozens of tokens": Case(t_q=5, t_k=25, d_k=16, d_v=6),
     }, relations=[
         Relation(
             name="nothing later is seen",

@@ -5,5 +5,5 @@ from grader.problem import Case
 
 def cases(rng) -> dict[str, dict[str, Case]]:
     """More rungs for the ladder of each name."""
-    t_q, t_k, d_k, d_v = rng.integers([40, 70, 9, 3], [70, 140, 33, 9]).tolist()
+    t_q, t_k, d_k, d_v = rng.integers([7, 26, 9, 3], [9, 34, 33, 9]).tolist()
     return {"sdpa": {"sizes of this class": Case(t_q=t_q, t_k=t_k, d_k=d_k, d_v=d_v, under=("jit",))}}

@@ -5,6 +5,6 @@ from grader.problem import Case
 
 def cases(rng) -> dict[str, dict[str, Case]]:
     """More rungs for the ladder of each name."""
-    t_q, more, d_k, d_v = rng.integers([40, 7, 9, 3], [70, 60, 33, 9]).tolist()
+    t_q, more, d_k, d_v = rng.integers([6, 20, 9, 3], [9, 26, 33, 9]).tolist()
     return {"causal_mask": {"sizes of this class": Case(t_q=t_q, t_k=t_q + more)},
             "causal_sdpa": {"sizes of this class": Case(t_q=t_q, t_k=t_q + more, d_k=d_k, d_v=d_v, under=("jit",))}}

@@ -5,6 +5,6 @@ from grader.problem import Case
 
 def cases(rng) -> dict[str, dict[str, Case]]:
     """More rungs for the ladder of each name."""
-    groups, heads, width, length = rng.integers([2, 2, 3, 40], [5, 4, 8, 80]).tolist()
+    groups, heads, width, length = rng.integers([2, 2, 3, 8], [4, 3, 8, 12]).tolist()
     return {"GroupedQueryAttention": {"sizes of this class": Case(
         d_model=groups * heads * width, num_heads=groups * heads, num_kv_heads=heads, length=length, under=("jit",))}}

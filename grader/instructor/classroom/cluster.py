@@ -95,7 +95,8 @@ class Cluster:
             told = json.loads(there.result())
             under = Circumstances(**told["under"])
             self.missing |= told["missing"]
-            here.set_result(Record(job.wanted, told["verdict"], job.content, job.place, replace(under, seed=self.seed, waived=tuple(under.waived), trusted=tuple(under.trusted))))
+            here.set_result(Record(job.wanted, told["verdict"], job.content, job.place, replace(under, seed=self.seed, waived=tuple(under.waived), trusted=tuple(under.trusted)),
+                                   told["stopped"]))
         except (UsageError, CourseError) as error:
             here.set_exception(error)
         except BaseException as error:          # the scheduler is gone, or so many workers that Dask gave the job up
@@ -127,7 +128,7 @@ def grade_there(number: int, exam: bytes, content: bytes, asked: dict[str, str],
     except UsageError as error:
         raise UsageError(f"a worker of the cluster says: {error}") from error
     record = hands.grade(Job(Wanted("", number, ""), content, ""), _exam(number, exam))
-    return json.dumps(dict(verdict=record.verdict, under=asdict(record.under), missing=hands.missing))
+    return json.dumps(dict(verdict=record.verdict, under=asdict(record.under), missing=hands.missing, stopped=record.stopped))
 
 
 def _compare(found: dict[str, str], wanted: dict[str, str], who: str) -> None:

@@ -79,13 +79,14 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Record:
-    """One verdict to write down. `verdict` is its JSON (`machine.data`)."""
+    """One verdict to write down. `verdict` is its JSON (`machine.data`). One that was `stopped` by the clock may be another on a machine that does nothing else."""
 
     wanted: Wanted
     verdict: Mapping
     content: bytes = b""
     place: str = ""
     under: Circumstances = Circumstances()
+    stopped: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,26 +64,43 @@ class Hands:
         """The verdict on a job, as the gradebook keeps it. Whatever goes wrong while one file is judged is that file's verdict, and costs nobody else anything."""
         start = time.perf_counter()
         try:
-            told = _told(self.marker.mark(exam, job.content))
+            verdict = self.marker.mark(exam, job.content)
+            told = _told(verdict)
         except (CourseError, OSError):          # the course or the machine
             raise
         except Exception as error:
-            told = _told(unjudged(exam.problem, CALLED, error))
+            verdict = unjudged(exam.problem, CALLED, error)
+            told = _told(verdict)
         return Record(job.wanted, told, job.content, job.place,
-                      replace(self.under, key=exam.digest, seconds=round(time.perf_counter() - start, 3)))
+                      replace(self.under, key=exam.digest, seconds=round(time.perf_counter() - start, 3)), verdict.stopped)
 
     def close(self) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)
         self.server.close()
 
 
-def each_done(hands, jobs: Iterable[Job]) -> Iterator[tuple[Job, Record | CourseError]]:
-    """Hands out the jobs, few at a time so that no more than these are in memory, and gives what came of each, in the order in which they are done."""
+def each_done(hands, jobs: Iterable[Job], alone: Callable[[int], None] = lambda count: None) -> Iterator[tuple[Job, Record | CourseError]]:
+    """Hands out the jobs, few at a time so that no more than these are in memory, and gives what came of each, in the order in which they are done.
+
+    What was stopped by the clock is done once more at the end, one job after the other and beside no other, and only that counts; `alone` is told how many there are.
+    """
+    stopped: list[Job] = []
+    for job, came in _done(hands, jobs, 2 * hands.cores):
+        if isinstance(came, Record) and came.stopped:
+            stopped.append(job)
+        else:
+            yield job, came
+    if stopped:
+        alone(len(stopped))
+        yield from _done(hands, stopped, 1)
+
+
+def _done(hands, jobs: Iterable[Job], at_once: int) -> Iterator[tuple[Job, Record | CourseError]]:
     under_way: dict[Future, Job] = {}
     waiting = iter(jobs)
     try:
         while True:
-            while len(under_way) < 2 * hands.cores and (job := next(waiting, None)):
+            while len(under_way) < at_once and (job := next(waiting, None)):
                 under_way[hands.submit(job)] = job
             if not under_way:
                 return

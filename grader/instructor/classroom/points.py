@@ -59,7 +59,7 @@ def credit(verdict: Verdict, properties: Container[tuple[str, str]] = (), partia
     """What a verdict is worth. `properties` are the (name, case) of those cases that are properties (`properties_of`)."""
     if verdict.status == Status.PASSED:
         return Credit(1.0, 1.0)
-    if verdict.status == Status.COURSE or verdict.unjudged:
+    if verdict.status == Status.COURSE or verdict.unjudged or verdict.trouble and verdict.trouble.status == Status.UNCHECKED:
         return Credit(0.0, 1.0)
     earned, possible = (_mean([_of_name(entry, properties, verdict, good) for entry in verdict.entries]) for good in (_passed, _open))
     if not _failed(verdict) and any(_unexplained(finding, entry, verdict) for entry in verdict.entries for finding in entry.findings):

@@ -227,7 +227,7 @@ def _work(root: Path, orders: Orders, seed: int, wanted: Counter[int], jobs: Ite
         tally.missing = hands.missing
         try:
             progress.update(task, description="grading")
-            for job, came in each_done(hands, jobs):
+            for job, came in each_done(hands, jobs, lambda count: progress.update(task, description="grading alone what was stopped by the clock")):
                 if isinstance(came, CourseError):
                     tally.faults.append((job.wanted, str(came)))
                 else:
