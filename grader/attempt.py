@@ -64,9 +64,9 @@ def attempted(worker: Process, source: str, calls: list[Call], *, last: bool = T
     for _ in range(WORKERS - 1 if once_more else 0):
         limits, ids = worker.limits.left(worker.clock), [id for id in _ended_it(attempt) if id in by_id]
         left = [call for call in calls if call.id not in attempt.outcomes and not (call.id in attempt.stops and attempt.stops[call.id].sure)]
-        if not ids or not left or min(limits.work, limits.total) <= 0:
+        faults += [(by_id[ids[0]].check.entry, by_id[ids[0]].transform)] if ids else []
+        if not left or not faults or not ids and attempt.ended.how != "finished" or min(limits.work, limits.total) <= 0:
             break
-        faults.append((by_id[ids[0]].check.entry, by_id[ids[0]].transform))
         given_up = {entry for entry, _ in faults if len({fault for fault in faults if fault[0] == entry}) > 1}
         others = [call for call in left if (call.check.entry, call.transform) not in faults and call.check.entry not in given_up]
         worker = once_more([call.id for call in others or left], limits, not others)

@@ -35,7 +35,7 @@ def watched(monkeypatch):
         for passed, computed, waited, unused in [(0, 5, 7, 9), *looks]:         # before the first look it did something else
             now, ran, queued, spare = now + passed, ran + computed, queued + waited, spare + unused
             measured.look(Usage(ran, 0, {"1": queued} if queues else None))
-        return measured.ran, measured.idle
+        return round(measured.ran, 6), round(measured.idle, 6)
 
     return seen
 
@@ -126,7 +126,7 @@ def statuses(verdict) -> dict[Status, set[str]]:
 
 
 @pytest.mark.parametrize("ends, told", [
-    ("while True: pass", "line 4 was still running after N seconds of computing"),
+    ("sum(0 for _ in iter(int, 1))", "line 4 was still running after N seconds of computing"),
     ("import os; os._exit(3)", "ended the Python process (exit code 3)"),
     ("return right(q, k, v) + sdpa(q, k, v)", "calls itself without end"),
 ])
@@ -134,22 +134,21 @@ def test_one_call_that_ends_its_worker(attempt, ends, told):
     """It is told as what it is, and every other check is made, by another worker."""
     verdict = attempt(f"{TOP}def sdpa(q, k, v):\n    if not isinstance(q, jax.core.Tracer) and len(k) == 5 and len(q) == 1: {ends}\n    return right(q, k, v)\n", limits=SHORT, mistakes=False)
     found = statuses(verdict)
-    assert found.pop(Status.FAILED) >= {"eager · one query"} and {*found} == {Status.PASSED}
+    assert "eager · one query" in found[Status.FAILED] and all(what.endswith("one query") for status in found for what in found[status] if status != Status.PASSED)
     first = next(entry.first for entry in verdict.entries)
     assert all(part in first.summary for part in told.split("N"))
-    assert verdict.stopped is ends.startswith("while")
+    assert verdict.stopped is ends.startswith("sum")
 
 
 def test_one_call_that_hangs_where_many_run_together(attempt):
     """Compiled together, it cannot be told which of the calls hangs; then they are run one by one, and the one that does is told."""
     source = f"""{TOP}def sdpa(q, k, v):
-    if isinstance(q, jax.core.Tracer) and (len(q), len(k), q.shape[-1]) == (6, 3, 8):
+    if type(q).__name__ == "DynamicJaxprTracer" and (len(q), len(k)) == (5, 5):
         v = jax.lax.while_loop(lambda v: v.sum() < jnp.inf, lambda v: 0.1 - v, v)
     return right(q, k, v)
 """
     found = statuses(attempt(source, limits=SHORT, mistakes=False))
-    assert "eager · one key" in found[Status.PASSED] and "jit · one key" in found[Status.PASSED] and "jit · dozens of keys" in found[Status.PASSED]
-    assert "jit · unequal lengths" in found[Status.FAILED] and not found[Status.FAILED] & {"jit · one key", "jit · one query"}
+    assert found.pop(Status.FAILED) == {"jit · the same array as q, k and v"} and {*found} == {Status.PASSED}
 
 
 def test_a_file_that_always_hangs_is_given_up(attempt, monkeypatch):

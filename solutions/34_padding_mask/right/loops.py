@@ -1,5 +1,6 @@
 """Two Python loops, over the queries and the keys, with all sequences and heads at once in each step."""
 
+import jax
 import jax.numpy as jnp
 
 
@@ -21,13 +22,7 @@ def attend(q, k, v, num_heads, mask, seen):
     mask = jnp.ones((batch, length), bool) if mask is None else mask
     rows = []
     for i in range(length):
-        scores = [jnp.where(mask[:, j, None], (q[:, i] * k[:, j]).sum(-1) / q.shape[-1] ** 0.5, -jnp.inf) for j in seen(i)]
-        largest = scores[0]
-        for score in scores[1:]:
-            largest = jnp.maximum(largest, score)
-        largest = jnp.where(largest == -jnp.inf, 0.0, largest)
-        powers = [jnp.exp(score - largest) for score in scores]
-        total = sum(powers)
-        row = sum(power[..., None] * jnp.where(mask[:, j, None, None], v[:, j], 0.0) for j, power in zip(seen(i), powers))
-        rows.append(row / jnp.where(total == 0, 1.0, total)[..., None])
+        scores = jnp.stack([(q[:, i] * k[:, j]).sum(-1) / q.shape[-1] ** 0.5 for j in seen(i)], -1)
+        weights = jax.nn.softmax(scores, where=mask[:, None, : scores.shape[-1]])
+        rows.append(sum(weights[..., j, None] * v[:, j] for j in seen(i)))
     return jnp.stack(rows, 1).reshape(batch, length, width)
