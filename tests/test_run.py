@@ -29,19 +29,21 @@ from tests.conftest import PROBLEMS
 
 
 class MadeUpHands:
-    """Grades by what stands in the file: `wrong`, or else passed. `meanwhile` is called with each job and may do anything."""
+    """Grades by what stands in the file: `wrong`, or else passed; `slow` is stopped by the clock the first time. `meanwhile` is called with each job and may do anything."""
 
     cores, missing = 1, {}
 
     def __init__(self, meanwhile: Callable[[Job], object], key: str):
-        self.meanwhile, self.under = meanwhile, Circumstances(key, 1, exam.course_version())
+        self.meanwhile, self.under, self.seen = meanwhile, Circumstances(key, 1, exam.course_version()), []
 
     def submit(self, job: Job) -> Future:
         done: Future = Future()
         try:
             self.meanwhile(job)
-            shown = (made_up.wrong if b"wrong" in job.content else made_up.passed)(job.wanted.problem)
-            done.set_result(Record(job.wanted, machine.data(shown), job.content, job.place, self.under))
+            stopped = b"slow" in job.content and job not in self.seen
+            self.seen.append(job)
+            shown = (made_up.wrong if b"wrong" in job.content or stopped else made_up.passed)(job.wanted.problem)
+            done.set_result(Record(job.wanted, machine.data(shown), job.content, job.place, self.under, stopped))
         except CourseError as error:
             done.set_exception(error)
         return done
@@ -217,6 +219,20 @@ def test_a_fault_of_the_machine_keeps_no_inputs_for_everybody(klass):
     assert klass.grade() == 2 and rounds() == "0"
     klass.hand_in("bela", 31)
     assert klass.grade() == 2 and rounds() == "1"
+
+
+# What the clock stopped.
+
+def test_what_the_clock_stopped_is_graded_once_more(klass):
+    """It is tried again after all others, beside no other, and what came of it then is what counts."""
+    order = []
+    klass.meanwhile = lambda job: order.append(job.wanted.student)
+    for student, text in {"ada": "slow", "bela": "right", "chidi": "slow and wrong", "dalia": "right"}.items():
+        klass.hand_in(student, 31, text)
+    assert klass.grade() == 0 and order == ["ada", "bela", "chidi", "dalia", "ada", "chidi"]
+    grades = klass.grades()
+    assert [grades[student]["31"] for student in ("ada", "bela", "dalia")] == ["1", "1", "1"] and float(grades["chidi"]["31"]) < 1
+    assert "4 verdicts given" in klass.printed
 
 
 # What is left of another run.
