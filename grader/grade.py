@@ -38,7 +38,7 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
         return without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
-        return _run(problem, stub, worker, limits, seed, mistakes, keep, only, progress, prover, known, start)
+        return _run(problem, stub, worker, seed, mistakes, keep, only, progress, prover, known, start)
     except (CourseError, OSError, ImportError):
         raise
     except Exception as error:
@@ -59,7 +59,7 @@ def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdi
                    tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
 
 
-def _run(problem: Problem, stub: Stub, worker: Process, limits: Limits, seed: int, want_mistakes: bool, keep: bool, only, progress, prover, known, start: float) -> Verdict:
+def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, prover, known, start: float) -> Verdict:
     from grader.answers import Answers
     from grader.call import calls_for
     from grader.facts import disguised
@@ -74,7 +74,7 @@ def _run(problem: Problem, stub: Stub, worker: Process, limits: Limits, seed: in
         return worker
 
     def once_more(ids, left, singly):
-        return begin(start_worker(problem, left), [call for call in asked if call.id in ids], singly)
+        return begin(start_worker(problem, limits=left), [call for call in asked if call.id in ids], singly)
 
     begin(worker, asked)
     with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
