@@ -16,7 +16,7 @@ from grader.sandbox import Child, Limits, Process
 from grader.verdict import Outcome
 
 PATIENT = Limits(cpu=600, idle=600, work=float("inf"), total=float("inf"), memory=8 << 30)
-DECIDING = ("settings", "call", "transforms", "target", "drive", "evaluate", "measure", "program", "lowering", "proofs", "complaints", "reference", "compare", "key")
+DECIDING = ("settings", "call", "transforms", "target", "drive", "evaluate", "measure", "program", "flow", "work", "lowering", "proofs", "complaints", "reference", "compare", "key")
 
 
 class Answers:

@@ -12,10 +12,13 @@ import jax.export
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.sharding import AbstractDevice, AbstractMesh
 
+from grader.program import program, walk
+
 DEVICES = {"tpu": "TPU v5 lite", "gpu": "NVIDIA H100"}
 KERNELS = {"tpu": "tpu_custom_call", "gpu": "triton"}       # how a compiled kernel is called in what is lowered
 NO_KERNEL = "no kernel"
 LONGEST = 2000
+LONGEST_PROGRAM = 1000          # equations of a program that is compiled to see what memory it takes
 
 
 @contextlib.contextmanager
@@ -32,11 +35,15 @@ def setting(name: str, value):
         jax.config.update(name, kept)
 
 
-def memory(closed) -> dict:
-    """Bytes of temporaries of the compiled program, optimised as a user's is."""
+def memory(closed, *, length: int, limit: int) -> dict:
+    """Bytes of temporaries of the compiled program, optimised as a user's is, for inputs of a length. No bytes are no measurement."""
+    facts = dict(bytes=0, length=length, limit=limit)
+    if sum(1 for _ in walk(program(closed))) > LONGEST_PROGRAM:
+        return facts | dict(unproved="the program is too long to be compiled for it")
     with setting("jax_disable_most_optimizations", False):
         compiled = jax.jit(jaxpr_as_fun(closed)).lower(*closed.in_avals).compile()
-    return dict(bytes=int(compiled.memory_analysis().temp_size_in_bytes))
+    size = int(getattr(compiled.memory_analysis(), "temp_size_in_bytes", 0))
+    return facts | (dict(bytes=size) if size > 0 else dict(unproved="the compiler does not say how much memory it takes"))
 
 
 def lowering(function, arguments, platform: str) -> dict:

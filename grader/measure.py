@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from grader import lowering, program
+from grader import flow, lowering, program, work
 from grader.call import Call
+
+MEASURES = {"largest": program.largest, "equations": program.equations, "flops": work.flops, "precision": flow.precision, "kernel": work.kernel,
+            "copies": flow.copies}
 
 
 def of_program(closed, call: Call, path: str) -> dict:
@@ -12,7 +15,7 @@ def of_program(closed, call: Call, path: str) -> dict:
     of, part = call.measure["of"], program.program(closed)
     if of == "copies":
         options["names"] = call.names
-    facts = lowering.memory(closed) if of == "memory" else program.MEASURES[of](part, path, **options)
+    facts = lowering.memory(closed, **options) if of == "memory" else MEASURES[of](part, path, **options)
     return facts | {"opaque": program.opaque(part)}
 
 

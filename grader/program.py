@@ -23,9 +23,9 @@ OPAQUE = ("pure_callback", "io_callback", "ffi_call", "custom_call")        # wh
 EXPONENTIALS = ("exp", "exp2", "expm1", "logistic", "tanh", "erf", "pow", "log", "log1p")
 PRODUCTS = ("dot_general", "ragged_dot_general", "conv_general_dilated")
 SUMS = ("reduce_sum", "reduce_prod", "cumsum", "cumprod", "cumlogsumexp", "reduce_window_sum")
-EXTREMES = ("reduce_max", "reduce_min", "argmax", "argmin", "cummax", "reduce", "sort")
+OWN_FUNCTION = ("reduce", "reduce_window", "scatter")       # may hold a function of the student's own, for two numbers
 RUNNING = ("add", "add_any", "sub")             # in a loop, these make a running sum
-HALF = ("bfloat16", "float16")
+CALLS = ("jit", "pjit", "closed_call", "core_call", "call", "custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "remat", "remat2", "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def _parts(equation, outs: list[bool]) -> tuple[list[Part], list[bool]]:
         ins = [any(uses) for uses in zip(*(ins for _, ins in branches))]
         return [part for part, _ in branches], [True, *ins]
     inner = _inner(equation)
-    if len(inner) == 1 and aligned(equation, inner[0]):
+    if is_call(equation):
         part, ins = _needed(inner[0], outs)
         return [part], ins
-    times = math.prod(_grid(equation)) if name == "pallas_call" else 1
+    times = math.prod(grid_of(equation)) if name == "pallas_call" else 1
     return [_needed(jaxpr, [True] * len(_open(jaxpr).outvars), times)[0] for jaxpr in inner], [True] * len(equation.invars)
 
 
@@ -132,13 +132,14 @@ def _inner(equation) -> list:
     return found
 
 
-def aligned(equation, inner) -> bool:
-    """Whether the equation's inputs and outputs are those of the jaxpr inside, one by one."""
-    jaxpr = _open(inner)
-    return equation.primitive.name != "pallas_call" and len(jaxpr.invars) == len(equation.invars) and len(jaxpr.outvars) == len(equation.outvars)
+def is_call(equation) -> bool:
+    """Whether the equation runs the jaxpr inside on its own inputs, and gives its outputs. Others hold a jaxpr for purposes of their own: what looks like a call
+    there, as many values in and out, is none, and everything that goes in is needed."""
+    inner = _inner(equation) if equation.primitive.name in CALLS else []
+    return len(inner) == 1 and len(_open(inner[0]).invars) == len(equation.invars) and len(_open(inner[0]).outvars) == len(equation.outvars)
 
 
-def _grid(equation) -> list[int]:
+def grid_of(equation) -> list[int]:
     grid = getattr(equation.params.get("grid_mapping"), "grid", ())
     return [size for size in grid if isinstance(size, int)]
 
@@ -225,74 +226,12 @@ def largest(part: Part, path: str, *, limit: int) -> dict:
         if higher > rank:
             best, rank = found, higher
     shape, dtype, primitive, visit = best
-    return dict(elements=math.prod(shape), limit=limit, dtype=dtype, by=primitive, shape=list(shape)) | _place(visit)
+    return dict(elements=math.prod(shape), limit=limit, dtype=dtype, by=primitive, shape=list(shape)) | place(visit)
 
 
-def equations(part: Part, path: str) -> dict:
-    """How many equations the program has."""
-    return dict(count=sum(1 for _ in walk(part)))
-
-
-def flops(part: Part, path: str, *, limit: int = 0) -> dict:
-    """Multiplications and additions of all matrix products, loops counted as often as they run; `exact` is False where that depends on values."""
-    total, exact, most = 0, True, (-1, None)
-    for visit in walk(part, path):
-        if visit.step.name == "dot_general":
-            exact = exact and visit.times is not None
-            count = (visit.times or 1) * dot_flops(visit.step.equation)
-            total, most = total + count, max(most, (count, visit), key=lambda pair: pair[0])
-    return dict(flops=total, exact=exact, limit=limit) | _place(most[1])
-
-
-def dot_flops(equation) -> int:
-    (contracted, _), _ = equation.params["dimension_numbers"]
-    left = equation.invars[0].aval.shape
-    return 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
-
-
-def precision(part: Part, path: str) -> dict:
-    """The first step that scores, exponentiates or sums in half precision."""
-    for visit in walk(part, path):
-        name, out = visit.step.name, _dtype_out(visit.step.equation)
-        summing = name in RUNNING and not {*LOOPS, "kernel"}.isdisjoint(visit.inside)
-        if out in HALF and (name in PRODUCTS or name in EXPONENTIALS or name in SUMS or summing):
-            return dict(by=name, dtype=out) | _place(visit)
-    return dict(by="", dtype="") | _place(None)
-
-
-def kernel(part: Part, path: str, *, grid: int = 0) -> dict:
-    """How many pallas_calls run (-1: that depends on values), how many steps their grids have, whether one of them exponentiates, and the first piece
-    of the work outside of them."""
-    calls, works, outside, steps = 0, False, None, 0
-    for visit in walk(part, path):
-        name = visit.step.name
-        if "kernel" in visit.inside:
-            works = works or name in EXPONENTIALS
-        elif name == "pallas_call":
-            calls = calls + visit.times if visit.times is not None and calls >= 0 else -1
-            steps += math.prod(_grid(visit.step.equation))
-        elif outside is None and name in (*PRODUCTS, *EXPONENTIALS, *SUMS, *EXTREMES, *LOOPS):
-            outside = visit
-    return dict(calls=calls, steps=steps, grid=grid, works=works, outside=outside.step.name if outside else "") | _place(outside)
-
-
-def copies(part: Part, path: str, *, names: list[str], groups: list[list[str]], limit: int) -> dict:
-    """The first array made of whole groups of inputs, and of no input outside the groups, with more than `limit` elements for each group in it."""
-    everything = frozenset(name for group in groups for name in group)
-    found: list[tuple] = []
-
-    def look(equation, made, inside):
-        for var, sources in zip(equation.outvars, made):
-            held = [i for i, group in enumerate(groups) if sources >= {*group}]
-            if held and sources <= everything and hasattr(var.aval, "shape") and math.prod(var.aval.shape) > len(held) * limit:
-                found.append((equation, var, held))
-
-    trace_sources(part, [frozenset({name}) for name in names], look)
-    if not found:
-        return dict(by="", elements=0, limit=limit, shape=[]) | _place(None)
-    equation, var, held = found[0]
-    visit = next(visit for visit in walk(part, path) if visit.step.equation is equation)
-    return dict(by=visit.step.name, elements=math.prod(var.aval.shape), limit=len(held) * limit, shape=list(var.aval.shape)) | _place(visit)
+def equations(part: Part, path: str, *, length: int, limit: int) -> dict:
+    """How many equations the program has, for inputs of a length."""
+    return dict(count=sum(1 for _ in walk(part)), length=length, limit=limit)
 
 
 def opaque(part: Part) -> str:
@@ -316,58 +255,6 @@ def line_of_complaint(function, arguments, complaint: str, path: str) -> list | 
     return None
 
 
-MEASURES = {"largest": largest, "equations": equations, "flops": flops, "precision": precision, "kernel": kernel, "copies": copies}
-
-
-def _place(visit: Visit | None) -> dict:
+def place(visit: Visit | None) -> dict:
+    """Where a visit is, as a part of facts."""
     return dict(inside=list(visit.inside) if visit else [], line=list(visit.line) if visit and visit.line else None)
-
-
-def _dtype_out(equation) -> str:
-    return str(equation.outvars[0].aval.dtype) if equation.outvars and hasattr(equation.outvars[0].aval, "dtype") else ""
-
-
-# --- which inputs an array is made of
-
-
-def trace_sources(part: Part, sources: list[frozenset], look, inside: tuple[str, ...] = ()) -> list[frozenset]:
-    """Follows which inputs each array is made of; `look(equation, sources of its outputs, inside)` is told of every step."""
-    nothing = frozenset()
-    of = dict(zip(part.jaxpr.invars, sources))
-
-    def source(var):
-        return nothing if isinstance(var, Literal) else of.get(var, nothing)
-
-    for step in part.steps:
-        equation, ins = step.equation, [source(var) for var in step.equation.invars]
-        around = (*inside, step.name)
-        if step.name == "scan":
-            loop = scan_layout(equation)
-            outs = _through_loop(step.parts[0], ins, loop.consts, loop.carries, look, around)
-        elif step.name == "while":
-            test, body = step.parts
-            skipped, consts = equation.params["cond_nconsts"], equation.params["body_nconsts"]
-            outs = _through_loop(body, ins[skipped:], consts, len(equation.outvars), look, around)
-            trace_sources(test, [*ins[:skipped], *outs], look, around)
-        elif step.name == "cond":
-            branches = [trace_sources(branch, ins[1:], look, around) for branch in step.parts]
-            outs = [ins[0].union(*made) for made in zip(*branches)]
-        elif len(step.parts) == 1 and aligned(equation, step.parts[0].jaxpr):
-            outs = trace_sources(step.parts[0], ins, look, around)
-        else:
-            outs = [nothing.union(*ins)] * len(equation.outvars)
-        look(equation, outs, inside)
-        of.update(zip(equation.outvars, outs))
-    return [source(var) for var in part.jaxpr.outvars]
-
-
-def _through_loop(body: Part, ins: list[frozenset], consts: int, carries: int, look, inside) -> list[frozenset]:
-    """As often as it takes until what is carried is made of nothing new; told once."""
-    while True:
-        outs = trace_sources(body, ins, lambda *_: None, inside)
-        carried = [a | b for a, b in zip(ins[consts:consts + carries], outs)]
-        if carried == ins[consts:consts + carries]:
-            trace_sources(body, ins, look, inside)
-            return carried + outs[carries:]
-        ins = [*ins[:consts], *carried, *ins[consts + carries:]]
-

@@ -6,6 +6,7 @@ NumPy and JAX are not needed here: a claim is data, and judging it is arithmetic
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,43 +88,53 @@ class Largest(Proof):
 
 @dataclass(frozen=True)
 class Growth(Proof):
-    """As a length doubles from the first case to the second, what `of` counts (equations, flops or memory) grows at most as the length to the power `exponent`."""
+    """From each case to the next and longer one, what `of` counts (equations, flops or memory) grows at most as `length(**sizes)` to the power `exponent`,
+    and in each it is at most `limit(**sizes)`: what is padded at a short length would grow slowly from there."""
 
     of: str = "memory"
     exponent: float = 1.5
+    length: Callable[..., int] = None
+    limit: Callable[..., int] = None
 
     def measure(self, sizes):
-        return dict(of=self.of)
+        return dict(of=self.of, length=int(self.length(**sizes)), limit=int(self.limit(**sizes)))
 
     def judge(self, facts):
-        few, many = (self.amount(fact) for fact in facts)
-        if self.power(facts) <= self.exponent:
-            return None
-        if self.of == "equations":
-            told, advice = f"It has {few} equations, and {many} when the length is doubled.", "A Python loop is unrolled when it is traced. A `lax.scan` or `lax.fori_loop` is one equation."
-        else:
-            what = {"memory": "The compiled program takes", "flops": "Its matrix products take"}[self.of]
-            unit = {"memory": "bytes of temporary memory", "flops": "multiplications and additions"}[self.of]
-            told = f"{what} {few} {unit}, and {many} when the length is doubled: it grows as the length to the power {self.power(facts):.1f}."
-            advice = "What stays alive until the end counts in full: combine each piece with what came before, and let go of it."
-        return Broken(self.of, f"{self.rule} {told}", advice)
+        what, unit, _ = COUNTED[self.of]
+        for fact in facts:
+            if self.amount(fact) > fact["limit"]:
+                return Broken(self.of, f"{self.rule} At a length of {fact['length']} {what} {self.amount(fact)} {unit}; {fact['limit']} are enough.", COUNTED[self.of][2])
+        for few, many in itertools.pairwise(facts):
+            if self.power(few, many) > self.exponent:
+                grows = "" if self.of == "equations" else f": it grows as the length to the power {self.power(few, many):.1f}"
+                return Broken(self.of, f"{self.rule} At a length of {few['length']} {what} {self.amount(few)} {unit}, and {self.amount(many)} at {many['length']}{grows}.",
+                              COUNTED[self.of][2])
+        return None
 
     def amount(self, fact) -> int:
         return fact[{"equations": "count", "memory": "bytes", "flops": "flops"}[self.of]]
 
-    def power(self, facts) -> float:
-        few, many = (max(self.amount(fact), 1) for fact in facts)
-        return math.log2(many / few)
+    def power(self, few, many) -> float:
+        return math.log(max(self.amount(many), 1) / max(self.amount(few), 1), many["length"] / few["length"])
 
     def reported(self, facts):
         if self.of == "equations":
-            return f"{self.amount(facts[0])} equations at either length"
-        return f"{self.of} grows as the length to the power {self.power(facts):.2f}"
+            return f"{max(map(self.amount, facts))} equations at any length"
+        return f"{self.of} grows as the length to the power {max(self.power(few, many) for few, many in itertools.pairwise(facts)):.2f}"
+
+
+# What is counted: as the beginning and the end of a sentence, and what to do about too much of it.
+COUNTED = {
+    "equations": ("it has", "equations", "A Python loop is unrolled when it is traced. A `lax.scan` or `lax.fori_loop` is one equation."),
+    "memory": ("the compiled program takes", "bytes of temporary memory",
+               "What stays alive until the end counts in full: combine each piece with what came before, and let go of it."),
+    "flops": ("it takes", "arithmetic operations", "What is computed again at each step counts each time: keep it."),
+}
 
 
 @dataclass(frozen=True)
 class Flops(Proof):
-    """The matrix products take at most `limit(**sizes)` multiplications and additions. A loop whose length depends on values counts once."""
+    """It takes at most `limit(**sizes)` arithmetic operations, as often as the loops around them run. Where that depends on values nothing is proved."""
 
     limit: Callable[..., int] = None
 
@@ -134,10 +145,10 @@ class Flops(Proof):
         fact, = facts
         if fact["flops"] <= fact["limit"]:
             return None
-        return Broken("flops", f"{self.rule} The matrix products take {fact['flops']} multiplications and additions; {fact['limit']} are enough.", line=fact["line"])
+        return Broken("flops", f"{self.rule} It takes {fact['flops']} arithmetic operations; {fact['limit']} are enough.", line=fact["line"])
 
     def reported(self, facts):
-        return f"{facts[0]['flops']} multiplications and additions in matrix products" + ("" if facts[0].get("exact") else " or more")
+        return f"{facts[0]['flops']} arithmetic operations, of {facts[0]['limit']}"
 
 
 @dataclass(frozen=True)
@@ -160,7 +171,8 @@ class Copies(Proof):
 
 @dataclass(frozen=True)
 class Precision(Proof):
-    """With half-precision inputs, no product of matrices, exponential or running sum is in half precision."""
+    """With half-precision inputs, no product of matrices, exponential or running sum is in half precision, nor is a score rounded to it before it is
+    exponentiated, or a sum before it is added to."""
 
     def measure(self, sizes):
         return dict(of="precision")
@@ -169,6 +181,9 @@ class Precision(Proof):
         fact, = facts
         if not fact["by"]:
             return None
+        if fact["rounded"]:
+            return Broken(f"{fact['rounded']} {fact['dtype']}", f"{self.rule} `{fact['by']}` takes a {fact['rounded']} that was rounded to {fact['dtype']}{_inside(fact)}.",
+                          "What a loop carries, or a kernel keeps, from one block to the next stays in float32; only the output is cast, at the end.", fact["line"])
         return Broken(f"{fact['by']} {fact['dtype']}", f"{self.rule} `{fact['by']}` gives {fact['dtype']}{_inside(fact)}.",
                       "Ask for it: `preferred_element_type=jnp.float32` in a product, `.astype(jnp.float32)` before an exponential or a sum.", fact["line"])
 

@@ -103,7 +103,8 @@ def products(x):
     return (jnp.einsum("ij,kj->ik", x, x, preferred_element_type=jnp.float32), lax.conv_general_dilated(image, image[..., :2, :2], (1, 1), "SAME"),
             lax.dot_general(x, x, (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST),
             lax.dot(x, x.T, precision=lax.DotAlgorithmPreset.F32_F32_F32), jnp.linalg.norm(x), lax.reduce_window(x, -jnp.inf, lax.max, (2, 2), (1, 1), "SAME"),
-            lax.reduce(x, 1.0, lambda a, b: a * b + 1, (0,)))
+            lax.reduce(x, 1.0, lambda a, b: a * b + 1, (0,)), lax.reduce_window(x, 0.0, lambda a, b: b, (1, 1), (1, 1), "VALID"),
+            lax.reduce_window(x, 1.0, lambda a, b: a * b + 1, (2, 1), (1, 1), "VALID"))
 
 
 def kinds(x):

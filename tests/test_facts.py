@@ -138,7 +138,7 @@ def test_a_naive_program_fails_with_its_line(problem):
 
 
 LIARS = {
-    "measures that say little": "import grader.program as p\nfor name in p.MEASURES: p.MEASURES[name] = lambda *a, **o: dict(elements=1, limit=4096, by='', "
+    "measures that say little": "import grader.measure as m\nfor name in m.MEASURES: m.MEASURES[name] = lambda *a, **o: dict(elements=1, limit=4096, by='', "
                                 "dtype='', shape=[], inside=[], line=None, opaque='')\n" + NAIVE,
     "a measure that says little": "import grader.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=4096, by='', dtype='', shape=[], inside=[], "
                                   "line=None, opaque='')\n" + NAIVE,

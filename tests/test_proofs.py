@@ -24,7 +24,7 @@ def inputs(rng, length):
 
 
 SMALL = Largest("nothing large", "Nothing may be large.", ["long"], limit=lambda length: length ** 2)
-SLOW = Growth("it grows slowly", "It may not grow fast.", ["short", "long"], of="equations", exponent=0.0)
+SLOW = Growth("it grows slowly", "It may not grow fast.", ["short", "long"], of="equations", exponent=0.0, length=lambda length: length, limit=lambda length: 20)
 ENTRY = Function("sdpa", inputs, cases={"short": Case(length=4), "long": Case(length=8, under=("jit",))}, proofs=[SMALL, SLOW])
 CALLS = calls_for([ENTRY])
 PROVED = [call for call in CALLS if call.check.kind == "proof"]
@@ -34,9 +34,9 @@ def facts(**values) -> Outcome:
     return Outcome(["facts", dict(opaque="") | values])
 
 
-FINE = [facts(elements=8, limit=64, by="add", dtype="float32", shape=[8], inside=[], line=None), facts(count=9), facts(count=9)]
+FINE = [facts(elements=8, limit=64, by="add", dtype="float32", shape=[8], inside=[], line=None), facts(count=9, length=4, limit=20), facts(count=9, length=8, limit=20)]
 LARGE = facts(elements=64, limit=64, by="dot_general", dtype="float32", shape=[8, 8], inside=["jit", "scan"], line=[7, "sdpa", "x @ y"])
-UNROLLED = facts(count=17)
+UNROLLED = facts(count=17, length=8, limit=20)
 
 
 def judged(*outcomes):
@@ -50,7 +50,7 @@ def test_a_claim_is_measured_on_each_of_its_cases():
     """There is a call for each case that a claim names, with that case's inputs and what to measure of its program."""
     assert [(call.check.case, call.variant, len(call.arrays["x"])) for call in PROVED] == \
         [("nothing large", "long", 8), ("it grows slowly", "short", 4), ("it grows slowly", "long", 8)]
-    assert PROVED[0].measure == dict(of="largest", limit=64, under="jit") and PROVED[1].measure == dict(of="equations", under="jit")
+    assert PROVED[0].measure == dict(of="largest", limit=64, under="jit") and PROVED[1].measure == dict(of="equations", under="jit", length=4, limit=20)
 
 
 def test_the_program_that_is_measured_is_the_one_that_is_compared():
@@ -65,7 +65,7 @@ def test_claims_that_hold():
     """A claim that holds is a check that passed, and says what was found."""
     findings, broken = judged(*FINE)
     assert [(finding.status, finding.summary) for finding in findings] == \
-        [(Status.PASSED, "the largest array has 8 elements, of 64"), (Status.PASSED, "9 equations at either length")]
+        [(Status.PASSED, "the largest array has 8 elements, of 64"), (Status.PASSED, "9 equations at any length")]
     assert broken == {}
 
 
@@ -95,10 +95,12 @@ def test_a_run_that_was_cut_short():
 @pytest.mark.parametrize("proof, fact, sign, sentence", [
     (Largest("n", "R.", ["c"]), dict(elements=9, limit=9, by="a constant", dtype="bool", shape=[3, 3], inside=[], line=None), "a constant bool",
      "R. There is an array of shape (3, 3) and type bool, a constant."),
-    (Flops("n", "R.", ["c"]), dict(flops=11, limit=10, exact=True, line=None), "flops", "R. The matrix products take 11 multiplications and additions; 10 are enough."),
+    (Flops("n", "R.", ["c"]), dict(flops=11, limit=10, exact=True, line=None), "flops", "R. It takes 11 arithmetic operations; 10 are enough."),
     (Copies("n", "R.", ["c"]), dict(by="gather", elements=8, limit=4, shape=[2, 4], inside=["jit"], line=None), "picked",
      "R. `gather` makes an array of shape (2, 4) of them: 8 elements, where 4 are enough."),
-    (Precision("n", "R.", ["c"]), dict(by="exp", dtype="bfloat16", inside=["kernel"], line=None), "exp bfloat16", "R. `exp` gives bfloat16 inside `kernel`."),
+    (Precision("n", "R.", ["c"]), dict(by="exp", dtype="bfloat16", rounded="", inside=["kernel"], line=None), "exp bfloat16", "R. `exp` gives bfloat16 inside `kernel`."),
+    (Precision("n", "R.", ["c"]), dict(by="add", dtype="bfloat16", rounded="sum", inside=["scan"], line=None), "sum bfloat16",
+     "R. `add` takes a sum that was rounded to bfloat16 inside `scan`."),
     (Kernel("n", "R.", ["c"]), dict(calls=-1, works=True, outside="", line=None), "calls -1", "R. Here a `pallas_call` runs as often as values say."),
     (Lowers("n", "R.", ["c"]), dict(complaint="no kernel", line=None), "no kernel", "R. With `interpret=False` there is no kernel in what is lowered."),
     (Races("n", "R.", ["c"]), dict(race=False, complaint="it broke", line=None), "complaint", "R. TPU interpret mode says: it broke"),
@@ -110,16 +112,29 @@ def test_how_each_claim_is_broken(proof, fact, sign, sentence):
     assert (broken.sign, broken.sentence) == (sign, sentence)
 
 
+def grown(of: str, *amounts: int, limit: int = 10 ** 6, exponent: float = 0.5):
+    """What is said of a program that takes the first amount at a length of 512, and each next one at twice the length."""
+    name = {"equations": "count", "memory": "bytes", "flops": "flops"}[of]
+    found = Growth("g", "R.", ["a", "b"], of=of, exponent=exponent).broken([{name: amount, "length": 512 << turn, "limit": limit} for turn, amount in enumerate(amounts)])
+    return found and found.sentence
+
+
 @pytest.mark.parametrize("few, many, of, told", [
-    (10, 20, "equations", "R. It has 10 equations, and 20 when the length is doubled."),
-    (1000, 4000, "memory", "R. The compiled program takes 1000 bytes of temporary memory, and 4000 when the length is doubled: it grows as the length to the power 2.0."),
-    (1000, 4000, "flops", "R. Its matrix products take 1000 multiplications and additions, and 4000 when the length is doubled: it grows as the length to the power 2.0."),
+    (10, 20, "equations", "R. At a length of 512 it has 10 equations, and 20 at 1024."),
+    (1000, 4000, "memory", "R. At a length of 512 the compiled program takes 1000 bytes of temporary memory, and 4000 at 1024: it grows as the length to the power 2.0."),
+    (1000, 4000, "flops", "R. At a length of 512 it takes 1000 arithmetic operations, and 4000 at 1024: it grows as the length to the power 2.0."),
 ])
 def test_growth_says_what_grew(few, many, of, told):
     """The sentence names what was counted, so that it is clear which witness spoke."""
-    name = {"equations": "count", "memory": "bytes", "flops": "flops"}[of]
-    assert Growth("g", "R.", ["a", "b"], of=of, exponent=0.5).broken([{name: few}, {name: many}]).sentence == told
-    assert Growth("g", "R.", ["a", "b"], of=of, exponent=2.0).broken([{name: few}, {name: many}]) is None
+    assert grown(of, few, many) == told
+    assert grown(of, few, many, exponent=2.0) is None
+
+
+def test_growth_cannot_be_padded_away():
+    """Whoever pads the short lengths, so that what is longer seems to grow slowly, is above the limit there, or grows at a length far longer."""
+    assert grown("memory", 900, 1000, 1100) is None
+    assert grown("memory", 900, 1000, 1100, limit=950) == "R. At a length of 1024 the compiled program takes 1000 bytes of temporary memory; 950 are enough."
+    assert grown("equations", 30, 30, 40, exponent=0.0) == "R. At a length of 1024 it has 30 equations, and 40 at 2048."
 
 
 # --- facts as outcomes
@@ -160,8 +175,8 @@ def test_a_mistake_is_known_by_how_it_breaks_a_claim():
     """Another shape, line or count is the same mistake; another claim, or another way to break it, is another."""
     whole, unrolled = ("whole", [LARGE, *FINE[1:]]), ("unrolled", [FINE[0], FINE[1], UNROLLED])
     other = facts(elements=128, limit=64, by="dot_general", dtype="float32", shape=[8, 16], inside=[], line=None)
-    assert named([other, facts(count=30), facts(count=30)], unrolled, whole) == "whole"
-    assert named([FINE[0], facts(count=20), facts(count=50)], whole, unrolled) == "unrolled"
+    assert named([other, facts(count=30, length=4, limit=40), facts(count=30, length=8, limit=40)], unrolled, whole) == "whole"
+    assert named([FINE[0], facts(count=20, length=4, limit=60), facts(count=50, length=8, limit=60)], whole, unrolled) == "unrolled"
     mask = facts(elements=64, limit=64, by="lt", dtype="bool", shape=[8, 8], inside=[], line=None)
     assert named([mask, *FINE[1:]], whole, unrolled) is None
     assert named([LARGE, FINE[1], UNROLLED], whole, unrolled) is None

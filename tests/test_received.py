@@ -147,10 +147,10 @@ def known_parameters(every) -> dict:
 def evaluated(number: int, find, calls, **options):
     outcomes, log, place = {}, {}, [None]
 
-    def started(stage, id):
+    def started(stage, *ids):
         log.setdefault(place[0], []).extend(recorder.LOG)
         recorder.LOG.clear()
-        place[0] = id
+        place[0] = ids[0]
 
     recorder.LOG.clear()
     eagerly, double = options.pop("eagerly", True), options.get("double", False)

@@ -384,7 +384,7 @@ def test_a_class_leaves_nothing_to_the_machines_first_process(exam, kept, adopti
 
     before, server = {*adopted()}, ForkServer(flax=False)
     try:
-        marker = Marker(server, walls.survey(server, [kept / "results"]), replace(LIMITS, wall=4))
+        marker = Marker(server, walls.survey(server, [kept / "results"]), replace(LIMITS, idle=4))
         inherited = {*adopted()}
         for text in (RIGHT, classroom.HOSTILE["detached_child"], b"import time\ntime.sleep(1000)\n" + RIGHT):
             marker.mark(exam, text)

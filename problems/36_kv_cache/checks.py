@@ -48,8 +48,8 @@ ENTRIES = [
         "a batch by jax.vmap": Case(**WIDE, steps=(2, 1), batch=(3,), drive="jax.vmap", under=("eager",)),
         "two tokens, room for many": Case(d_model=8, num_heads=2, max_len=64, steps=(1, 1), under=("jit",)),
     }, given=("k_cache", "v_cache", "pos"), proofs=[
-        # Four projections of a token, its products with max_len keys and values, and as much again for other ways to write and to read.
+        # Four projections of a token, its products with max_len keys and values, a softmax, and as much again for other ways to write and to read.
         Flops("a step costs no more than its token", "A step projects its own token and attends from it, whatever the cache holds.", ["two tokens, room for many"],
-              limit=lambda d_model, max_len, steps, **_: 2 * len(steps) * (8 * d_model ** 2 + 4 * max_len * d_model)),
+              limit=lambda d_model, max_len, steps, **_: 2 * len(steps) * (8 * d_model ** 2 + 8 * max_len * d_model)),
     ]),
 ]
