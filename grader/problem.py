@@ -32,11 +32,12 @@ class Case:
 
     Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try, none for a case that only a proof is about.
     `raises` names the exception that the contract asks for. `idle` names what makes no difference here, which `verify` tries: an argument or a parameter
-    ("q"), that under one transform ("v under grad"), or one change of it ("mask: flipped").
+    ("q"), that under one transform ("v under grad"), or one change of it ("mask: flipped"). A case that only a class knows is `like` one that students
+    know: what is claimed of that one is claimed of it as well.
     """
 
-    def __init__(self, *, under: Sequence[str] = TRANSFORMS, raises: str = "", idle: Sequence[str] = (), **sizes: Any):
-        self.under, self.raises, self.idle = tuple(under), raises, tuple(idle)
+    def __init__(self, *, under: Sequence[str] = TRANSFORMS, raises: str = "", idle: Sequence[str] = (), like: str = "", **sizes: Any):
+        self.under, self.raises, self.idle, self.like = tuple(under), raises, tuple(idle), like
         self.sizes = sizes
 
 
@@ -262,6 +263,11 @@ def mistakes(path: Path) -> list[Mistake]:
     module = load(path, "mistakes")
     return [Mistake(name, make.is_mistake_of, " ".join((make.__doc__ or "").split()), make)
             for name, make in vars(module).items() if hasattr(make, "is_mistake_of")]
+
+
+def of_class(name: str) -> str:
+    """How a claim or a property is called where it is asked once more."""
+    return f"{name}, at sizes of this class"
 
 
 def course_root() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +15,7 @@ from grader import wire
 from grader.answers import Answers, Known, key_digest
 from grader.call import Call, calls_for
 from grader.facts import disguised
-from grader.instructor.classroom.gradebook import ROUNDS
-from grader.problem import Entry, Problem, load
+from grader.problem import Case, Entry, Problem, load, of_class
 from grader.sandbox import ROOT
 
 DISGUISE = 1 << 200                             # from the seed of the inputs that are judged to that of those that a submission sees in their place
@@ -51,12 +50,20 @@ def exam_for(problem: Problem, seed: int, progress: Callable[[str], None] = lamb
 
 
 def with_unseen(problem: Problem, seed: int) -> list[Entry]:
-    """The problem's names with the cases that students do not know: `solutions/NN_topic/unseen.py` draws their sizes, the same in each round."""
+    """The problem's names with the cases that students do not know, and the claims about them: `solutions/NN_topic/unseen.py` draws their sizes, new in each round."""
     path = problem.solutions / "unseen.py" if problem.solutions else None
     if path is None or not path.exists():
         return problem.entries
-    more = load(path, f"unseen_{problem.number}").cases(np.random.default_rng([seed // ROUNDS, problem.number]))
-    return [replace(entry, cases={**entry.cases, **more.get(entry.name, {})}) for entry in problem.entries]
+    more = load(path, f"unseen_{problem.number}").cases(np.random.default_rng([seed, problem.number]))
+    return [_with(entry, more.get(entry.name, {})) for entry in problem.entries]
+
+
+def _with(entry: Entry, more: Mapping[str, Case]) -> Entry:
+    """An entry with more cases, and with each claim and property once more where all the cases that it is about have one like them."""
+    alike = {case.like: name for name, case in more.items() if case.like}
+    again = [replace(proof, name=of_class(proof.name), cases=[alike[case] for case in proof.cases]) for proof in entry.proofs if alike.keys() >= {*proof.cases}]
+    asked = [replace(relation, name=of_class(relation.name), case=alike[relation.case]) for relation in entry.relations if relation.case in alike]
+    return replace(entry, cases={**entry.cases, **more}, proofs=[*entry.proofs, *again], relations=[*entry.relations, *asked])
 
 
 def course_version() -> str:
