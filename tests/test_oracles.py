@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from grader.problem import load
 from tests.conftest import PROBLEMS
+from tests.oracles.attention import attention, projected, pull_back, scores, weigh
 
 jax.config.update("jax_platforms", "cpu")
 EPS, MARGIN = float(np.finfo(np.float32).eps), 4
@@ -46,43 +47,24 @@ def draw(seed, *shapes, gain=1.0):
     return [(gain * rng.standard_normal(shape)).astype(np.float32) for shape in shapes]
 
 
-def weigh(q, k, causal=False, scale=None, per_step=0.0):
-    """The weights by their definition, one query at a time, and the largest score: a query weighs the keys that it sees by exp(score)."""
-    rows, largest = np.zeros((len(q), len(k))), 0.0
-    for i, query in enumerate(q.astype(np.float64)):
-        seen = max(0, len(k) - len(q) + i + 1) if causal else len(k)
-        products = np.array([sum(a * b for a, b in zip(query, key)) for key in k[:seen].astype(np.float64)])
-        scores = products * (scale or 1 / np.sqrt(len(query))) + per_step * np.abs(i - np.arange(seen))
-        if seen:
-            rows[i, :seen] = np.exp(scores - max(scores)) / sum(np.exp(scores - max(scores)))
-            largest = max(largest, np.abs(scores).max())
-    return rows, largest
+def largest(q, k, **options):
+    """The largest score in size, of all that some query sees."""
+    return max(np.abs(told).max(initial=0.0) for _, told in scores(q, k, **options))
 
 
-def attention(q, k, v, **options):
-    """The average of the values under those weights, nothing for a query that sees no key, and how far float32 may be from it."""
-    weights, largest = weigh(q, k, **options)
-    return weights @ v.astype(np.float64), MARGIN * EPS * (1 + largest) * np.abs(v).max()
+def within(q, k, v, **options):
+    """Attention by its definition, and how far float32 may be from it."""
+    return attention(q, k, v, **options), MARGIN * EPS * (1 + largest(q, k, **options)) * np.abs(v).max()
 
 
-def pull_back(weights, v, cotangent):
-    """From the gradient for the output to those for scores and values: when score i moves by 1, weight j moves by w_j (1_ij - w_i)."""
-    cotangent, v = cotangent.astype(np.float64), v.astype(np.float64)
-    scores = [(np.diag(row) - np.outer(row, row)) @ toward for row, toward in zip(weights, cotangent @ v.T)]
-    return np.array(scores), weights.T @ cotangent
-
-
-def heads(x, params, num_heads, group=1, causal=False):
-    """Multi-head attention by its definition, for one sequence: head n owns features n*H .. (n+1)*H, `group` heads share one of keys."""
+def within_heads(x, params, num_heads, group=1, **options):
+    """Multi-head attention of one sequence by its definition, and how far float32 may be from it."""
     q, k, v = (x.astype(np.float64) @ params[f"{name}.kernel"].astype(np.float64) for name in ("q_proj", "k_proj", "v_proj"))
-    width, joined, tolerance = x.shape[-1] // num_heads, [], 0.0
+    width, tolerance = x.shape[-1] // num_heads, 0.0
     for n in range(num_heads):
         own, read = (slice(m * width, (m + 1) * width) for m in (n, n // group))
-        output, allowed = attention(q[:, own], k[:, read], v[:, read], causal=causal)
-        joined.append(output)
-        tolerance = max(tolerance, allowed)
-    out = params["o_proj.kernel"].astype(np.float64)
-    return np.concatenate(joined, axis=1) @ out, tolerance * np.abs(out).sum(0).max()
+        tolerance = max(tolerance, within(q[:, own], k[:, read], v[:, read], **options)[1])
+    return projected(params, x, num_heads=num_heads, group=group, **options), tolerance * np.abs(params["o_proj.kernel"]).sum(0).max()
 
 
 def close(came, expected, tolerance, dtype=jnp.float32):
@@ -98,7 +80,7 @@ def close(came, expected, tolerance, dtype=jnp.float32):
 def test_sdpa_is_its_definition(seed, t_q, t_k, d_k, d_v, gain):
     """At every length and width, with scores from nothing to hundreds, problem 31 is the definition computed in float64."""
     (q, k), (v,) = draw(seed, (t_q, d_k), (t_k, d_k), gain=gain), draw(seed + 1, (t_k, d_v))
-    close(jax.jit(reference(31).sdpa)(q, k, v), *attention(q, k, v))
+    close(jax.jit(reference(31).sdpa)(q, k, v), *within(q, k, v))
 
 
 @pytest.mark.parametrize("t_q, t_k", [(1, 1), (1, 6), (5, 3), (4, 4)])
@@ -106,7 +88,7 @@ def test_sdpa_is_jaxs_own(t_q, t_k):
     """jax.nn.dot_product_attention, with one head and values as wide as keys, gives the same."""
     q, k, v = draw(0, (t_q, 8), (t_k, 8), (t_k, 8))
     theirs = library(q, k, v)
-    close(compiled(31, "sdpa")(q, k, v), theirs.astype(np.float64), attention(q, k, v)[1])
+    close(compiled(31, "sdpa")(q, k, v), theirs.astype(np.float64), within(q, k, v)[1])
 
 
 def test_sdpa_is_an_average_of_values():
@@ -151,7 +133,7 @@ def test_multi_head_attention_is_its_definition(seed, num_heads, width, length, 
     came = np.asarray(step(*nnx.split(module(32, "MultiHeadAttention", params, d_model, num_heads)), x)[0])
     assert came.shape == x.shape
     for place in np.ndindex(*batch):
-        close(came[place], *heads(x[place], params, num_heads))
+        close(came[place], *within_heads(x[place], params, num_heads))
 
 
 @pytest.mark.parametrize("num_heads, batch", [(1, ()), (3, (2,)), (4, (2, 3))])
@@ -191,7 +173,7 @@ def test_causal_sdpa_is_its_definition(seed, t_q, earlier, d_k, d_v, gain):
     """At every length, with fewer queries than keys and with one of each, problem 33 is the definition over the keys that a query sees."""
     t_k = t_q + earlier
     (q, k), (v,) = draw(seed, (t_q, d_k), (t_k, d_k), gain=gain), draw(seed + 1, (t_k, d_v))
-    close(jax.jit(reference(33).causal_sdpa)(q, k, v), *attention(q, k, v, causal=True))
+    close(jax.jit(reference(33).causal_sdpa)(q, k, v), *within(q, k, v, causal=True))
 
 
 @pytest.mark.parametrize("length", [1, 2, 6])
@@ -199,13 +181,13 @@ def test_causal_sdpa_is_jaxs_own_where_lengths_are_equal(length):
     """jax.nn.dot_product_attention aligns its causal mask at the start, so that it agrees where there are as many queries as keys."""
     q, k, v = draw(1, (length, 8), (length, 8), (length, 8))
     theirs = library(q, k, v, is_causal=True)
-    close(compiled(33, "causal_sdpa")(q, k, v), theirs.astype(np.float64), attention(q, k, v, causal=True)[1])
+    close(compiled(33, "causal_sdpa")(q, k, v), theirs.astype(np.float64), within(q, k, v, causal=True)[1])
 
 
 def test_causal_sdpa_is_jaxs_own_with_a_mask_at_any_lengths():
     """With the mask aligned at the end handed to it, the library agrees for fewer queries than keys as well, and not otherwise."""
     q, k, v = draw(2, (3, 8), (7, 8), (7, 8))
-    mine, tolerance = compiled(33, "causal_sdpa")(q, k, v), attention(q, k, v, causal=True)[1]
+    mine, tolerance = compiled(33, "causal_sdpa")(q, k, v), within(q, k, v, causal=True)[1]
     theirs, at_the_start = library(q, k, v, mask=np.tri(3, 7, 4, dtype=bool)[None]), library(q, k, v, is_causal=True)
     close(mine, theirs.astype(np.float64), tolerance)
     assert np.abs(mine - at_the_start).max() > 0.1
@@ -215,7 +197,7 @@ def test_a_row_of_causal_sdpa_is_attention_over_what_it_sees():
     """Problem 33 is problem 31 on a growing prefix, row by row."""
     q, k, v = draw(4, (4, 8), (6, 8), (6, 3))
     rows = np.concatenate([compiled(31, "sdpa")(q[i:i + 1], k[:i + 3], v[:i + 3]) for i in range(4)])
-    close(compiled(33, "causal_sdpa")(q, k, v), rows.astype(np.float64), attention(q, k, v, causal=True)[1])
+    close(compiled(33, "causal_sdpa")(q, k, v), rows.astype(np.float64), within(q, k, v, causal=True)[1])
 
 
 # 36
@@ -249,7 +231,7 @@ def test_cached_attention_is_causal_attention_in_any_chunks(seed, sizes, length,
             held[:so_far] = x[:so_far].astype(np.float64) @ kernel
             close(cache, held.reshape(max_len, num_heads, -1), MARGIN * EPS * (np.abs(x) @ np.abs(kernel)).max())
             assert not cache[so_far:].any()
-    close(np.concatenate(outputs), *heads(x, params, num_heads, causal=True))
+    close(np.concatenate(outputs), *within_heads(x, params, num_heads, causal=True))
 
 
 def test_each_sequence_of_a_batch_has_its_own_caches():
@@ -261,7 +243,7 @@ def test_each_sequence_of_a_batch_has_its_own_caches():
     output, after = jax.vmap(functools.partial(step, graph))(together, np.stack([sequence[-2:] for sequence in x]))
     assert after["pos"][...].tolist() == [3, 5]
     for came, sequence in zip(np.asarray(output), x):
-        expected, tolerance = heads(sequence, params, 2, causal=True)
+        expected, tolerance = within_heads(sequence, params, 2, causal=True)
         close(came, expected[-2:], tolerance)
 
 
@@ -282,7 +264,7 @@ def test_grouped_query_attention_is_its_definition(seed, sizes, length, batch, g
     came = np.asarray(came)
     assert came.shape == x.shape
     for place in np.ndindex(*batch):
-        close(came[place], *heads(x[place], params, num_heads, num_heads // num_kv_heads))
+        close(came[place], *within_heads(x[place], params, num_heads, num_heads // num_kv_heads))
 
 
 def test_with_a_key_head_for_each_query_head_it_is_problem_32():
@@ -320,14 +302,14 @@ def test_biased_attention_is_its_definition(seed, t_q, t_k, widths, batch, gain)
     came = np.asarray(compiled(38, "biased_attention")(q, k, v))
     assert came.shape == (*batch, t_q, d_v)
     for place in np.ndindex(*batch):
-        close(came[place], *attention(q[place], k[place], v[place], scale=1.0, per_step=1.0))
+        close(came[place], *within(q[place], k[place], v[place], scale=1.0, per_step=1.0))
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_biased_attention_keeps_half_precision(dtype):
     """The output has the dtype of the inputs, and is right to a few of its digits."""
     q, k, v = (array.astype(dtype) for array in draw(11, (4, 5), (6, 5), (6, 3)))
-    close(compiled(38, "biased_attention")(q, k, v), attention(q, k, v, scale=1.0, per_step=1.0)[0], *coarse(v))
+    close(compiled(38, "biased_attention")(q, k, v), attention(q, k, v, scale=1.0, per_step=1.0), *coarse(v))
 
 
 def coarse(v):
@@ -367,7 +349,7 @@ def test_decaying_attention_is_its_definition(seed, length, num_heads, batch, ca
     assert came.shape == q.shape
     for *place, n in np.ndindex(*batch, num_heads):
         own = (*place, slice(None), n)
-        close(came[own], *attention(q[own], k[own], v[own], causal=causal, per_step=-alpha[n]))
+        close(came[own], *within(q[own], k[own], v[own], causal=causal, per_step=-alpha[n]))
 
 
 @given(SEEDS, st.sampled_from([1, 2, 6]), st.booleans(), st.sampled_from([-3.0, 0.0, 3.0]))
@@ -381,10 +363,11 @@ def test_the_gradient_for_log_alpha_is_its_formula(seed, length, causal, rate):
     distance, expected, size = abs(np.arange(length)[:, None] - np.arange(length)), np.zeros(3), 0.0
     for place, n in np.ndindex(2, 3):
         own = (place, slice(None), n)
-        weights, largest = weigh(q[own], k[own], causal=causal, per_step=-alpha[n])
+        options = dict(causal=causal, per_step=-alpha[n])
+        weights = weigh(q[own], k[own], **options)
         moves = pull_back(weights, v[own], cotangent[own])[0] * -alpha[n] * distance
         expected[n] += moves.sum()
-        size = max(size, (1 + largest) * (weights * alpha[n] * distance * (np.abs(cotangent[own]) @ np.abs(v[own]).T).max()).sum())
+        size = max(size, (1 + largest(q[own], k[own], **options)) * (weights * alpha[n] * distance * (np.abs(cotangent[own]) @ np.abs(v[own]).T).max()).sum())
     close(came, expected, MARGIN * EPS * size)
 
 
@@ -429,7 +412,7 @@ def test_blockwise_attention_is_its_definition(seed, t_q, t_k, block_size, causa
     d_k, d_v = widths
     (q, k), (v,) = draw(seed, (t_q, d_k), (t_k, d_k), gain=gain), draw(seed + 1, (t_k, d_v))
     came = np.asarray(blockwise(q, k, v, block_size, causal))
-    close(came, *attention(q, k, v, causal=causal))
+    close(came, *within(q, k, v, causal=causal))
     assert not causal or not came[:max(0, t_q - t_k)].any()
 
 
@@ -441,10 +424,10 @@ def test_the_gradient_of_blockwise_attention_is_that_of_dense_attention(seed, t_
     """For q, k and v it is what the whole matrix of weights gives, finite and zero for a query without a key."""
     (q, k), (v, cotangent) = draw(seed, (t_q, 4), (t_k, 4), gain=gain), draw(seed + 1, (t_k, 3), (t_q, 3))
     came = [np.asarray(gradient) for gradient in gradients_of_blockwise(q, k, v, cotangent, block_size, causal)]
-    weights, largest = weigh(q, k, causal)
+    weights = weigh(q, k, causal=causal)
     scores, values = pull_back(weights, v, cotangent)
     # Each is a sum over as many terms as there are queries or keys, of which none is larger than this.
-    term = MARGIN * EPS * (1 + largest) * np.abs(cotangent).sum(1).max()
+    term = MARGIN * EPS * (1 + largest(q, k, causal=causal)) * np.abs(cotangent).sum(1).max()
     close(came[0], scores @ k / 2, term * np.abs(v).max() * np.abs(k).max())
     close(came[1], scores.T @ q / 2, term * np.abs(v).max() * np.abs(q).max() * t_q)
     close(came[2], values, term * t_q)
@@ -461,7 +444,7 @@ def gradients_of_blockwise(q, k, v, cotangent, block_size, causal):
 def test_blockwise_attention_keeps_what_it_sums_in_float32(t_q, t_k, block_size, causal, gain):
     """With bfloat16 in and out it loses no digits of large scores, nor of a sum over hundreds of keys that weigh much the same."""
     q, k, v = half(12, (t_q, 8), (t_k, 8), (t_k, 4), gain)
-    close(blockwise(q, k, v, block_size, causal), attention(q, k, v, causal=causal)[0], *coarse(v))
+    close(blockwise(q, k, v, block_size, causal), attention(q, k, v, causal=causal), *coarse(v))
 
 
 # 40
@@ -472,7 +455,7 @@ def tiled(*arrays, **options):
 
 
 def each_head(q, k, v, causal):
-    outputs, tolerances = zip(*(attention(*head, causal=causal) for head in zip(q, k, v)))
+    outputs, tolerances = zip(*(within(*head, causal=causal) for head in zip(q, k, v)))
     return np.array(outputs), max(tolerances)
 
 
@@ -501,7 +484,7 @@ def test_tiled_blockwise_and_dense_attention_agree(t_q, t_k, causal):
     for other in others:
         theirs = np.asarray(jax.vmap(jax.vmap(other))(q, k, v))
         for place in np.ndindex(2, 3):
-            expected, tolerance = attention(q[place], k[place], v[place], causal=causal)
+            expected, tolerance = within(q[place], k[place], v[place], causal=causal)
             close(came[place], theirs[place].astype(np.float64), tolerance)
             close(theirs[place], expected, tolerance)
 
@@ -521,7 +504,7 @@ def test_tiled_attention_keeps_what_it_sums_in_float32(t_q, t_k, block_k, causal
 def test_error_scale_is_that_of_the_scores(seed, t_q, t_k, d_k, gain):
     """For 31, 33, 39 and 40 it is (1 + max |score|) max |v|, over all scores, hidden or not."""
     (q, k), (v,) = draw(seed, (t_q, d_k), (t_k, d_k), gain=gain), draw(seed + 1, (t_k, 3))
-    expected = attention(q, k, v)[1] / (MARGIN * EPS)
+    expected = within(q, k, v)[1] / (MARGIN * EPS)
     for number, options in {31: {}, 33: {}, 39: dict(block_size=2, causal=True), 40: dict(block_q=2, causal=True)}.items():
         scale = reference(number).error_scale(**{name: a.astype(np.float64) for name, a in dict(q=q, k=k, v=v).items()}, **options)
         assert scale == pytest.approx(expected, rel=1e-9)
