@@ -67,14 +67,13 @@ def not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
 
 def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Attempt, answers: Mapping[int, Answer]) -> tuple[list[Finding], dict[int, bool]]:
     """A Finding for each check in the order of causes, and the ids of the calls that differ from the key."""
-    relations: dict[str, Relation] = {relation.name: relation for relation in entry.relations}
-    proofs = {proof.name: proof for proof in entry.proofs}
+    relations, proofs = entry.properties, entry.claims
     findings: list[Finding] = []
     broken: dict[int, bool] = {}
     for call in calls:
         if call.check.kind == "proof":
-            if call.variant == proofs[call.check.case].cases[0]:
-                group = [c for c in calls if c.check == call.check]
+            group = [c for c in calls if c.check == call.check]
+            if call is group[0]:
                 finding = _proof_finding(proofs[call.check.case], group, attempt, any(f.status == Status.FAILED for f in findings))
                 findings.append(finding)
                 if finding.status == Status.FAILED:

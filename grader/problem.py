@@ -85,6 +85,15 @@ class Entry:
     idle: Sequence[str] = ()                        # arguments that make no difference in any case, such as the size of a block
     given: Sequence[str] = ()                       # of a Module: the variables whose initial values the contract gives
 
+    @property
+    def claims(self) -> dict[str, Proof]:
+        """The claims about its programs by name, also by the one that they have at the sizes of a class."""
+        return {name: proof for proof in self.proofs for name in (proof.name, of_class(proof.name))}
+
+    @property
+    def properties(self) -> dict[str, Relation]:
+        return {name: relation for relation in self.relations for name in (relation.name, of_class(relation.name))}
+
 
 class Function(Entry):
     """A plain function; `inputs` returns its arguments by name. What is not an array is static under `jit`."""

@@ -251,12 +251,12 @@ class Races(Proof):
 def settle(entry, calls, outcomes) -> dict[str, tuple[list[int], str]]:
     """What the outcomes say of each proof of an entry: the ids of its calls, and the sign of how it is broken, "" where it holds."""
     found = {}
-    for proof in entry.proofs:
-        group = [call.id for call in calls if (call.check.entry, call.check.kind, call.check.case) == (entry.name, "proof", proof.name)]
+    for name, proof in entry.claims.items():
+        group = [call.id for call in calls if (call.check.entry, call.check.kind, call.check.case) == (entry.name, "proof", name)]
         facts = [outcomes[id].structure[1] for id in group if id in outcomes and not outcomes[id].failure]
         if group and len(facts) == len(group):
             broken = proof.broken(facts)
-            found[proof.name] = group, broken.sign if broken else ""
+            found[name] = group, broken.sign if broken else ""
     return found
 
 

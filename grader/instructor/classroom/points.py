@@ -24,7 +24,7 @@ from pathlib import Path
 
 from grader import state
 from grader.choose import UsageError
-from grader.problem import TRANSFORMS, Problem, of_class
+from grader.problem import TRANSFORMS, Problem
 from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
 NAME = "grading.toml"
@@ -71,7 +71,7 @@ def credit(verdict: Verdict, properties: Container[tuple[str, str]] = (), partia
 
 def properties_of(problem: Problem) -> frozenset[tuple[str, str]]:
     """The cases of a problem that are properties of several calls, such as causality."""
-    return frozenset((entry.name, name) for entry in problem.entries for relation in entry.relations for name in (relation.name, of_class(relation.name)))
+    return frozenset((entry.name, name) for entry in problem.entries for name in entry.properties)
 
 
 def _of_name(entry: EntryVerdict, properties: Container, verdict: Verdict, good: Callable[[Finding, EntryVerdict, Verdict], bool]) -> float:
