@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from grader.answers import Known
 from grader.attempt import Attempt
 from grader.call import calls_for
-from grader.instructor.classroom.exam import with_unseen
+from grader.facts import disguised
+from grader.instructor.classroom.exam import DISGUISE, Exam, packed, unpacked, with_unseen
 from grader.instructor.classroom.points import properties_of
 from grader.judge import findings_of
+from grader.key import AnswerKey
 from grader.problem import of_class
 from grader.proofs import Lowers, settle
 from grader.sandbox import Ended
@@ -52,6 +55,16 @@ def test_claims_and_properties_hold_there_too(number, name):
     new = {part.name for part in (*asked.proofs, *asked.relations)} - {part.name for part in (*known.proofs, *known.relations)}
     assert new == {of_class(part) for part in again}
     assert {case for entry, case in properties_of(PROBLEMS[number]) if entry == name} >= {relation.name for relation in asked.relations}
+
+
+@pytest.mark.parametrize("number", PROBLEMS)
+def test_whoever_gets_other_inputs_has_a_prover(number):
+    """Where a claim or a property is asked, a worker meets other inputs than those that are judged, and a prover has to run its program on these; also after the way to a
+    worker elsewhere."""
+    entries = with_unseen(PROBLEMS[number], SEED)
+    calls = calls_for(entries, SEED)
+    exam = Exam(PROBLEMS[number], calls, disguised(calls, calls_for(entries, SEED + DISGUISE)), Known(AnswerKey({}, [])), "")
+    assert exam.proves == unpacked(PROBLEMS[number], packed(exam)).proves == any(entry.proofs or entry.relations for entry in entries)
 
 
 def test_they_are_judged_by_the_claims_that_students_know():

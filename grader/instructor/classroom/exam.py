@@ -33,8 +33,8 @@ class Exam:
 
     @property
     def proves(self) -> bool:
-        """Whether a claim about the program is among what is asked."""
-        return any(call.transform == "proof" for call in self.calls)
+        """Whether a submission gets other inputs somewhere than those that are judged, so that a prover has to run its program on these."""
+        return any(asked is not call for call, asked in zip(self.calls, self.asked))
 
 
 def exam_for(problem: Problem, seed: int, progress: Callable[[str], None] = lambda text: None) -> Exam:
