@@ -62,7 +62,7 @@ def attempted(worker: Process, source: str, calls: list[Call], *, last: bool = T
     attempt = listen(worker, source, calls, last, progress)
     by_id, faults = {call.id: call for call in calls}, []
     for _ in range(WORKERS - 1 if once_more else 0):
-        limits, ids = worker.limits.left(worker.clock), [id for id in _ended_it(attempt) if id in by_id]
+        limits, ids = worker.limits.left(worker.clock, worker.granted), [id for id in _ended_it(attempt) if id in by_id]
         left = [call for call in calls if call.id not in attempt.outcomes and not (call.id in attempt.stops and attempt.stops[call.id].sure)]
         faults += [(by_id[ids[0]].check.entry, by_id[ids[0]].transform)] if ids else []
         if not left or not faults or not ids and attempt.ended.how != "finished" or min(limits.work, limits.total) <= 0:

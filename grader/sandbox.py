@@ -43,9 +43,9 @@ class Limits:
     work: float = 300.0
     total: float = 1200.0
 
-    def left(self, clock: Clock) -> Limits:
+    def left(self, clock: Clock, granted: int) -> Limits:
         """What one that takes over has, when another was stopped: the rest of everything, and little time for each call."""
-        return replace(self, cpu=min(self.cpu, ONCE_MORE), idle=min(self.idle, ONCE_MORE), work=self.work - clock.ran - clock.idle, total=self.total - clock.wall)
+        return replace(self, cpu=min(self.cpu, ONCE_MORE), idle=min(self.idle, ONCE_MORE), work=self.work - clock.ran - clock.idle, total=self.total - clock.wall, sent=granted)
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,11 @@ class Process:
             self._garbled = True
         self.process.stdout.close()
         self._frames.put(None)
+
+    @property
+    def granted(self) -> int:
+        """How many bytes may still come back."""
+        return max(self._left, 0)
 
     def _may_send(self, size: int) -> bool:
         self._left -= size

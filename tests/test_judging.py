@@ -21,7 +21,7 @@ from grader.key import Answer
 from grader.problem import Case, Function, Module, ModuleInputs, Relation
 from grader.proofs import Flops, Growth, Largest
 from grader.report import machine
-from grader.sandbox import Ended, stuck_line
+from grader.sandbox import Ended, Limits, stuck_line
 from grader.verdict import LONGEST, Check, EntryVerdict, Finding, Outcome, Status, Verdict, word
 
 
@@ -45,7 +45,7 @@ ENTRIES = [
     Function("double", inputs, {"short": Case(length=3), "long": Case(length=8)},
              relations=[Relation("nothing later is seen", "A later row changes no earlier one.", changed, earlier_rows_changed, "long")],
              proofs=[Largest("small", "Nothing is large.", ["long"], limit=lambda length: length ** 2), Flops("few", "Few operations.", ["long"], limit=lambda length: length),
-                     Growth("linear", "It grows slowly.", ["short", "long"])]),
+                     Growth("linear", "It grows slowly.", ["short", "long"], length=lambda length: length, limit=lambda length: 1 << 20)]),
     Module("Net", module_inputs, {"steps": Case(length=3), "more steps": Case(length=4)}),
 ]
 PROBLEM = SimpleNamespace(returns={}, signatures={"double": ["x"], "Net": ["rngs"]}, keyword_only={})
@@ -73,12 +73,12 @@ ANSWERS = {call.id: Answer(outcome, {}) for call in CALLS if (outcome := expecte
 class Sent:
     """A worker that has sent some frames and ended."""
 
-    prints, killed = "", False
+    prints, killed, limits = "", False, Limits()
 
     def __init__(self, frames):
         self.sent = frames
 
-    def frames(self, last):
+    def frames(self, last, waiting):
         for message, arrays in self.sent:
             try:
                 frame = wire.receive(io.BytesIO(wire.pack(message, arrays)))
@@ -119,7 +119,7 @@ STRUCTURES = st.recursive(st.sampled_from(["array", "None", "tracer", "NumPy arr
     st.tuples(st.just("variables"), st.lists(st.tuples(NAMES, NAMES, st.lists(NUMBERS, max_size=3), NAMES).map(list), max_size=3)).map(list),
     st.tuples(st.just("change"), st.lists(st.one_of(NAMES, NUMBERS), min_size=2, max_size=3)).map(list),
     st.tuples(st.just("facts"), st.dictionaries(st.sampled_from(
-        ["elements", "limit", "by", "dtype", "shape", "inside", "line", "opaque", "flops", "bytes", "count", "exact", "unproved"]), ANYTHING)).map(list)), max_leaves=6)
+        ["elements", "limit", "by", "dtype", "shape", "inside", "line", "opaque", "flops", "bytes", "count", "length", "unproved"]), ANYTHING)).map(list)), max_leaves=6)
 ARRAYS = st.dictionaries(NAMES, st.tuples(st.sampled_from(["float32", "int32", "bool", "bfloat16"]), st.lists(st.integers(0, 4), max_size=3)), max_size=3).map(
     lambda told: {name: np.zeros(shape, wire.dtype_of(dtype)) for name, (dtype, shape) in told.items()})
 FAILURES = st.tuples(st.one_of(NAMES, ANYTHING), st.lists(NAMES, max_size=2), st.one_of(st.text(max_size=20), ANYTHING),
@@ -239,3 +239,9 @@ def test_a_word_is_one_word(text):
     """Whatever a process calls something, it is told in one word of bounded length; a name stays what it is."""
     assert len(word(text)) <= 200 and not set(word(text)) & set(" \n`,;:!?'\"") and word(word(text)) == word(text)
     assert [word(name) for name in ("Param", "stub.Liar", "f.<locals>.g", "_x1")] == ["Param", "stub.Liar", "f.<locals>.g", "_x1"]
+
+
+def test_who_takes_over_has_what_is_left():
+    """Several workers for one file may send, together, what one may."""
+    left = Limits(sent=100).left(SimpleNamespace(ran=1.0, idle=2.0, wall=5.0), 30)
+    assert left.sent == 30 and left.work == Limits().work - 3 and left.total == Limits().total - 5
