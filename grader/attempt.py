@@ -140,24 +140,24 @@ class _GoingOn:
     """Tells what a worker is at, when that takes long: each thing once."""
 
     def __init__(self, calls: dict[int, Call], progress: Callable[[str], None]):
-        self.calls, self.progress, self.said = calls, progress, ""
+        self.calls, self.progress, self.said = calls, progress, set()
         self.began(None)
 
     def began(self, stage: tuple[str, tuple[int, ...]] | None) -> None:
-        self.stage, self.since, self.compiling = stage, time.monotonic(), False
+        self.stage, self.since, self.compiled = stage, time.monotonic(), 0.0
 
     def compiles(self) -> None:
-        self.compiling = True
+        self.compiled = time.monotonic()
 
     def tell(self) -> None:
         if not self.stage or time.monotonic() - self.since < PATIENCE:
             return
         ids = [id for id in self.stage[1] if id in self.calls]
         what = f"‘{self.calls[ids[-1]].check.case}’ ({self.calls[ids[-1]].check.kind})" if ids else "the file"
-        doing = "compiling" if self.compiling else "running" if ids else "importing"
+        doing = "compiling" if time.monotonic() - self.compiled < PATIENCE else "running" if ids else "importing"
         text = f"{doing} {what}, which takes long"
-        if text != self.said:
-            self.said = text
+        if text not in self.said:
+            self.said.add(text)
             self.progress(text)
 
 

@@ -194,6 +194,6 @@ def test_a_right_answer_on_a_busy_machine(attempt):
 def test_who_waits_is_told_what_is_going_on(attempt):
     """What takes long is named, once: which call, and whether it runs or is compiled."""
     told = []
-    source = TOP + "import time\ndef sdpa(q, k, v):\n    if len(q) == 1 and len(k) == 5 and not isinstance(q, jax.core.Tracer): time.sleep(4)\n    return right(q, k, v)\n"
+    source = TOP + "import time\ndef sdpa(q, k, v):\n    if len(q) == 1 and len(k) == 5 and not isinstance(q, jax.core.Tracer): time.sleep(8)\n    return right(q, k, v)\n"
     assert attempt(source, mistakes=False, progress=told.append).status == Status.PASSED
     assert "running ‘one query’ (eager), which takes long" in told and len(told) == len({*told})
