@@ -35,7 +35,7 @@ class Limits:
     """`cpu` seconds of computing and `idle` ones of waiting for nothing that computes may pass between two signs of life, `work` of both in all. `total` seconds
     are what a machine has to give it them; `memory` bytes come on top of what JAX itself takes; `sent` bytes are what may come back."""
 
-    cpu: float = 30.0
+    cpu: float = 20.0
     idle: float = 40.0
     memory: int = 4 << 30
     output: int = 32 << 20
