@@ -20,7 +20,7 @@ import jsonschema
 import pytest
 
 from grader.cli import STOPPED, main
-from grader.instructor.classroom import machine
+from grader.instructor.classroom import machine, walls
 from grader.instructor.classroom.gradebook import NAME, Gradebook
 from grader.instructor.soak import expectations, told
 from grader.problem import mistakes
@@ -446,7 +446,8 @@ def test_without_bubblewrap(one, tmp_path, mark):
     (tmp_path / "bin").mkdir()
     words, path = (one, "--out", tmp_path / "results", "--problems", "31"), dict(PATH=str(tmp_path / "bin"))
     printed, said = classroom.run(ROOT, mark, *words, code=2, **path)
-    assert printed == "" and said == LACKING
+    shut = walls.closed(None)                   # Python may stand in root's own home, where no other user can run it
+    assert printed == "" and (f"a user of its own cannot read what is in {shut}" in said if shut else said == LACKING)
     missing = [line.split(":")[0].strip() for line in said.splitlines() if line.startswith("  ")]
     report = json.loads(classroom.run(ROOT, mark, *words, "--json", *(word for name in missing for word in ("--without", name)), **path)[0])
     assert {row["student"]: row["status"] for row in classroom.rows(report)} == {"ada": "passed", "loop": "failed", "reads": "failed"} and report["waived"] == sorted(missing)

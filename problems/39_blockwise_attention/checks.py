@@ -31,7 +31,7 @@ ENTRIES = [
         "a last block that is not full": Case(t_q=3, t_k=7, block_size=3),
         "a block longer than the sequence": Case(t_q=3, t_k=4, block_size=11, causal=False),
         "large logits": Case(t_q=4, t_k=6, block_size=3, lift=200.0),
-        "scores that rise and fall by hundreds, pair by pair": Case(t_q=4, t_k=6, block_size=1, swing=150.0),
+        "scores that rise and fall by hundreds, pair by pair": Case(t_q=4, t_k=6, block_size=1, swing=150.0, under=("eager", "jit", "vmap")),
         "every axis of length one": Case(t_q=1, t_k=1, block_size=1, d_k=1, d_v=1, idle=("q", "k", "v under grad")),
         "causal, fewer queries than keys": Case(t_q=3, t_k=8, block_size=3, causal=True),
         "causal, later keys score higher, by hundreds": Case(t_q=4, t_k=4, block_size=2, causal=True, rise=150.0),
