@@ -12,8 +12,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
+from grader import wire
 from grader.attempt import Attempt
 from grader.call import Call, calls_for
 from grader.carry import carry
@@ -72,7 +74,7 @@ def findings(path: Path, proved: bool):
     module, outcomes, carried = import_stub(str(path), source), {}, {}
 
     def carry_out(call, program):
-        carried[call.id] = carry(program, str(path))
+        carried[call.id] = {"carried": call.id}, {"program": np.frombuffer(wire.pack(*carry(program, str(path))), np.uint8)}
 
     Evaluation(lambda name: getattr(module, name), lambda error: failure_of(error, str(path)), lambda call, outcome: outcomes.update({call.id: outcome}),
                path=str(path), carry=carry_out if proved else None).run(calls)

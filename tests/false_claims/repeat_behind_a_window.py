@@ -1,7 +1,7 @@
 """Keys and values are repeated for the query heads, behind a window of one number that gives back the number.
 
 Problem: 37
-Fails: keys and values are not copied: makes an array of shape (2, 7, 17, 4, 3, 5) of them
+Fails: keys and values are not copied: makes an array of shape (2, 7, 11, 4, 3, 5) of them
 """
 
 import jax
