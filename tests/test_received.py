@@ -235,7 +235,7 @@ def test_a_students_file_receives_the_same_in_a_worker(number, tmp_path):
 SHOWN = "\nimport atexit, sys\natexit.register(lambda: sys.stderr.write('\\n'.join(dict.fromkeys(LOG))))\n"
 
 
-@pytest.mark.parametrize("number, case, kind", [(34, "holes", "eager"), (34, "several heads, and no mask given", "grad"), (34, "large logits", "grad"), (34, "as many sequences as places", "vmap"), (35, "large logits", "jit"),
+@pytest.mark.parametrize("number, case, kind", [(34, "holes", "eager"), (34, "several heads, and no mask given", "grad"), (34, "large logits, those of padded keys hundreds above the others", "grad"), (34, "as many sequences as places", "vmap"), (35, "large logits", "jit"),
                                                 (36, "in chunks", "eager"), (36, "in steps of jax.jit, the state passed along", "eager"), (40, "one block", "jit")])
 def test_debug_makes_the_same_call(number, case, kind, tmp_path):
     """The script that `debug` writes passes the case's arguments as a verdict does."""
