@@ -88,7 +88,7 @@ def snippet(call, path: Path, number: int) -> str:
     arguments = ", ".join(f"{n}={v}" if call.by_name or n in call.keyword_only else v for n, v in given.items())
     names = ", ".join(call.arrays)
     if call.module:
-        init = ", ".join(f"{n}={v!r}" for n, v in call.init.items())
+        init = ", ".join(f"{n}={v!r}" if call.by_name else repr(v) for n, v in call.init.items())
         lines.append(f"module = stub.{name}({init}, rngs=nnx.Rngs(0))")
         for path_, array in call.params.items():
             lines.append(f"module.{path_}[...] = {_values(array)}")

@@ -990,16 +990,16 @@ def test_the_whole_text_of_a_verdict_reads_well(source, text, attempt, ahead):
 @pytest.mark.parametrize("there, told", [
     ('raise ValueError("no such length")', "ValueError: no such length"), ("return None", "the calls of this property gave no array")], ids=["raises", "nothing"])
 def test_what_fails_only_at_the_size_of_a_property_is_told_as_such(attempt, there, told):
-    """No case of 40 has 32 queries: the property is what fails, and nobody is accused of forgery."""
+    """What fails only where a later block holds NaN fails in the property, and nobody is accused of forgery."""
     reference = (PROBLEMS[40].solutions / "reference.py").read_text(encoding="utf-8")
     verdict = attempt(f"""{reference}
 right = tiled_attention
 
 
-def tiled_attention(q, *arguments, **options):
-    if q.shape[1] == 32:
+def tiled_attention(q, k, v, **options):
+    if type(k).__name__ == "ArrayImpl" and bool(jax.numpy.isnan(k).any()):
         {there}
-    return right(q, *arguments, **options)
+    return right(q, k, v, **options)
 """, 40, mistakes=False)
     [entry] = verdict.entries
     assert verdict.trouble is None and entry.first.check.case in {relation.name for relation in PROBLEMS[40].entries[0].relations}

@@ -193,7 +193,7 @@ def test_once_more_grades_nothing_and_changes_nothing(again):
     """The second run of the same command gives no verdict, and every file is what it was, to the byte."""
     before = content(again / "results")
     printed, said = grade(again, "--roster", again / "roster.csv", "--similar")
-    assert printed.startswith("0 verdicts given, 83 kept from earlier runs\n") and said == ""
+    assert printed.startswith("0 verdicts given, 86 kept from earlier runs\n") and said == ""
     assert content(again / "results") == before
 
 
@@ -247,7 +247,7 @@ def test_a_mended_check_shows_what_would_change_and_changes_nothing_by_itself(co
     """--regrade grades again on the same inputs and tells whose grade would change; none does until --accept. --discard forgets it."""
     checks = course / "problems/31_sdpa/checks.py"
     mended = checks.read_text()
-    checks.write_text(mended.replace('        "large logits": Case(t_q=6, t_k=3, gain=12.0),\n', ""))
+    checks.write_text(mended.replace('        "large logits": Case(t_q=6, t_k=3, lift=200.0),\n', ""))
     folder = tmp_path / "small"
     for name in ("overflowing_softmax", "forgot_the_scale"):
         classroom.put(folder / "submissions", {f"{name}/31.py": classroom.wrong(31, name)})

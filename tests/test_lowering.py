@@ -140,7 +140,7 @@ def grown(function, exponent=1.5):
     facts = []
     for length in (256, 512):
         closed = jax.jit(function).trace(*(jax.ShapeDtypeStruct((length, 8), jnp.float32),) * 2).jaxpr
-        facts.append(lowering.memory(closed))
+        facts.append(lowering.memory(closed, length=length, limit=1 << 30))
     return Growth("g", "It grows with the length.", ["a", "b"], of="memory", exponent=exponent).broken(facts)
 
 

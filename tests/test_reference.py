@@ -204,7 +204,7 @@ def test_neighbours_are_one_rounding_away(dtype, step):
 
 # What solutions may import
 
-ALLOWED = {"jax", "numpy", "flax", "einops", "math", "functools", "contextlib", "grader", "optax"}
+ALLOWED = {"ml_dtypes", "jax", "numpy", "flax", "einops", "math", "functools", "contextlib", "grader", "optax"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "solutions").rglob("*.py")),
