@@ -925,6 +925,7 @@ def sdpa(q, k, v):
  unequal lengths                       ✗      ✗      ✗      ✗
  large logits                          ✗      ✗      ✗      ✗
  the same array as q, k and v          ✗      ✗      ✗      ✗
+ widths of one                         ✗      ✗      ✗      ✗
  dozens of keys                        ✗      ✗      ✗      ✗
  ? traced once   ? no leaked tracers   ? same answer again
 
@@ -955,6 +956,7 @@ def sdpa(q, k, v):
  unequal lengths                       ✓      ✗      ✗      ✗
  large logits                          ✓      ✗      ✗      ✗
  the same array as q, k and v          ✓      ✗      ✗      ✗
+ widths of one                         ✓      ✗      ✗      ✗
  dozens of keys                        ✓      ✗      ✗      ✗
  ? traced once   ? no leaked tracers   ✓ same answer again
 
@@ -989,18 +991,18 @@ def test_the_whole_text_of_a_verdict_reads_well(source, text, attempt, ahead):
 
 @pytest.mark.parametrize("there, told", [
     ('raise ValueError("no such length")', "ValueError: no such length"), ("return None", "the calls of this property gave no array")], ids=["raises", "nothing"])
-def test_what_fails_only_at_the_size_of_a_property_is_told_as_such(attempt, there, told):
-    """What fails only where a later block holds NaN fails in the property, and nobody is accused of forgery."""
-    reference = (PROBLEMS[40].solutions / "reference.py").read_text(encoding="utf-8")
+def test_what_fails_only_in_a_property_is_told_as_such(attempt, there, told):
+    """What fails only where a later key is changed to a huge one fails in the property, and nobody is accused of forgery."""
+    reference = (PROBLEMS[33].solutions / "reference.py").read_text(encoding="utf-8")
     verdict = attempt(f"""{reference}
-right = tiled_attention
+right = causal_sdpa
 
 
-def tiled_attention(q, k, v, **options):
-    if type(k).__name__ == "ArrayImpl" and bool(jax.numpy.isnan(k).any()):
+def causal_sdpa(q, k, v):
+    if type(k).__name__ == "ArrayImpl" and abs(k).max() > 1e30:
         {there}
-    return right(q, k, v, **options)
-""", 40, mistakes=False)
-    [entry] = verdict.entries
-    assert verdict.trouble is None and entry.first.check.case in {relation.name for relation in PROBLEMS[40].entries[0].relations}
+    return right(q, k, v)
+""", 33, mistakes=False)
+    _, entry = verdict.entries
+    assert verdict.trouble is None and entry.first.check.case == "nothing later is seen"
     assert told in entry.first.summary

@@ -168,7 +168,7 @@ def test_the_roster_is_filled(graded):
     rows = list(csv.reader(io.StringIO((graded / "results/canvas.csv").read_text())))
     assert rows[0][:5] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     column = len(rows[0]) - 1
-    assert {row[1]: row[column] for row in rows[2:]} == {"1004": "50", "1013": "36", "4711": ""}
+    assert {row[1]: row[column] for row in rows[2:]} == {"1004": "50", "1013": "37.5", "4711": ""}
     grades = list(csv.DictReader(io.StringIO((graded / "results/grades.csv").read_text("utf-8-sig"))))
     assert [row["flags"] for row in grades if row["name"] == "Lovelace, Ada"] == ["nothing arrived"]
     page = (graded / "results/report.html").read_text()
@@ -280,8 +280,8 @@ def test_a_mended_check_shows_what_would_change_and_changes_nothing_by_itself(co
 
 PROPOSED = """graded again: 3 verdicts; for 2 of them something would change
 student              problem  status           points       mistake
-forgot_the_scale     31       failed           0.16 → 0.27  forgot the scale
-overflowing_softmax  31       passed → failed  1 → 0.72     none → overflowing softmax
+forgot_the_scale     31       failed           0.24 → 0.21  forgot the scale
+overflowing_softmax  31       passed → failed  1 → 0.75     none → overflowing softmax
 """
 
 

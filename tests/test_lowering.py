@@ -168,7 +168,7 @@ def test_memory_that_grows_as_the_square_is_told():
     closed = jax.jit(in_quarters).trace(*(jax.ShapeDtypeStruct((256, 8), jnp.float32),) * 2).jaxpr
     assert Largest("n", "No.", ["c"], limit=lambda: 256 * 256).broken([largest(program(closed), "", limit=256 * 256)]) is None
     for function in (in_quarters, whole):
-        assert grown(function).sentence.startswith("It grows with the length. The compiled program takes ")
+        assert grown(function).sentence.startswith("It grows with the length. At a length of 256 the compiled program takes ")
 
 
 def test_memory_that_grows_with_the_length_is_right():
