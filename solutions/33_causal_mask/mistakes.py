@@ -239,13 +239,6 @@ def one_maximum_for_all_rows(ref, q, k, v):
 
 
 @mistake("causal_sdpa")
-def hidden_by_a_small_number(ref, q, k, v):
-    """A number such as -100 stands in the place of each hidden score. Scores that count may be lower than that, and then the hidden key wins. Only -inf
-    is below every score."""
-    return jax.nn.softmax(jnp.where(_mask(q, k), _scores(q, k), -100.0), axis=-1) @ v
-
-
-@mistake("causal_sdpa")
 def hidden_after_the_exponential(ref, q, k, v):
     """The values are right and the gradient is NaN: the scores are hidden after exp, where a large hidden score has become inf already. `jnp.where`
     drops it, but its gradient is 0 * inf. Hide the scores before exp."""
