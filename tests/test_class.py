@@ -289,11 +289,11 @@ overflowing_softmax  31       passed → failed  1 → 0.75     none → overflo
 
 @pytest.fixture
 def small(tmp_path) -> Path:
-    """A class of twelve, most of whom keep a core for a while, and not graded yet."""
+    """A class of twelve that is not graded yet."""
     folder = tmp_path / "small"
     names = [known.name for known in mistakes(PROBLEMS[31].solutions / "mistakes.py")][:6]
     classroom.put(folder / "submissions", {f"{name}/31.py": classroom.wrong(31, name) for name in names})
-    classroom.put(folder / "submissions", {f"right_{style}/31.py": answer for style, answer in classroom.right(31).items()})
+    classroom.put(folder / "submissions", {f"right_{style}/31.py": answer for style, answer in classroom.right(31).items() if style != "loops"})       # which keeps a core for long
     classroom.put(folder / "submissions", {"hostile_detached_child/31.py": classroom.HOSTILE["detached_child"]})
     classroom.begun(folder / "results")
     return folder
@@ -329,10 +329,9 @@ def test_kill_at_any_moment_and_go_on(small):
         while classroom.processes(small / "mark") and time.monotonic() < deadline:
             time.sleep(0.1)
         assert classroom.processes(small / "mark") == {}
-    printed, _ = classroom.run(ROOT, small / "mark", *asked(small), "--json")
-    report = json.loads(printed)
-    assert classroom.unlike(classroom.rows(report), classroom.expected_of(small)) == [] and report["kept"] == kept and report["graded"] == 12 - kept
-    assert classroom.recorded(small) == 12
+    report = json.loads(classroom.run(ROOT, small / "mark", *asked(small), "--json")[0])
+    assert classroom.unlike(classroom.rows(report), classroom.expected_of(small)) == []
+    assert (report["kept"], report["graded"]) == (kept, 12 - kept) and classroom.recorded(small) == 12
     gone(small, pids)
 
 
@@ -348,7 +347,8 @@ def test_ctrl_c(small):
     kept = classroom.recorded(small)
     assert 2 <= kept < 12
     report = json.loads(classroom.run(ROOT, small / "mark", *asked(small), "--json")[0])
-    assert classroom.unlike(classroom.rows(report), classroom.expected_of(small)) == [] and (report["kept"], report["graded"]) == (kept, 12 - kept)
+    assert classroom.unlike(classroom.rows(report), classroom.expected_of(small)) == []
+    assert (report["kept"], report["graded"]) == (kept, 12 - kept)
     gone(small, [run.pid])
 
 
