@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -58,13 +59,15 @@ def interruptible():
         return
     before = signal.signal(signal.SIGINT, _interrupt)
     try:
-        yield
+        with warnings.catch_warnings():
+            yield
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def _interrupt(number, frame):
     sandbox.interrupted.set()
+    warnings.simplefilter("ignore", ResourceWarning)        # it may come between opening a file and the `with` that closes it
     raise KeyboardInterrupt
 
 
