@@ -87,9 +87,9 @@ def test_nothing_is_imported_until_the_extension_is_loaded():
 def test_a_right_answer_passes(run, course):
     """A cell with a right answer passes, is remembered as passed, and the next problem is named."""
     shown = run(f"%%grade 31\n{RIGHT}")
-    assert "31 · Scaled dot-product attention passed</strong>: 27 checks in " in shown.html
+    assert "31 · Scaled dot-product attention passed</strong>: 31 checks in " in shown.html
     assert "32 · Multi-head attention as an NNX module" in shown.html and "hint" not in shown.html.split("</style>")[1]
-    assert shown.text.startswith("✓ 31 · Scaled dot-product attention passed: 27 checks in ")
+    assert shown.text.startswith("✓ 31 · Scaled dot-product attention passed: 31 checks in ")
     assert '"passed"' in (course / ".grader/progress/31_sdpa.json").read_text()
     assert stub_of(course).read_text(encoding="utf-8") == RIGHT
 
