@@ -162,10 +162,10 @@ class _GoingOn:
 
 
 def _outcome(call: Call, message, arrays) -> Outcome:
-    """What a call gave. A claim about a program is answered by facts, and by nothing else; that some are lacking is for others to say."""
+    """What a call gave. A claim about a program is answered by facts, and by nothing else."""
     outcome = Outcome.from_wire(message, arrays)
-    kind, told = outcome.structure if isinstance(outcome.structure, list) else ("", None)
-    if not outcome.failure and (call.transform == "proof") != (kind == "facts") or kind == "facts" and "unproved" in told:
+    kind = outcome.structure[0] if isinstance(outcome.structure, list) else ""
+    if not outcome.failure and (call.transform == "proof") != (kind == "facts"):
         raise ValueError("facts of a call that asks for none, or none of one that does")
     if kind == "variables" and call.transform not in ("parameters", "state") or kind == "change":
         raise ValueError("what the call does not ask for")

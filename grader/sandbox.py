@@ -239,7 +239,7 @@ class Process:
 
     def _how_it_ended(self) -> Ended:
         try:
-            code = self.process.wait(0.5 if self._garbled else 5)
+            code = self.process.wait(0.5 if self._garbled else 30)     # what had taken gigabytes is not gone in a moment
         except subprocess.TimeoutExpired:
             code = None
         if self._left < 0:

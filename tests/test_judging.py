@@ -172,6 +172,13 @@ def test_a_structure_that_is_none_is_a_forgery(structure):
     assert attempt.ended.how == "forged" and finding.summary.endswith("it wrote something of its own into the channel that carries the outcomes")
 
 
+def test_what_a_worker_could_not_measure_is_told():
+    """A program that is too long to be compiled, say. It is neither a pass nor a forgery."""
+    call = next(call for call in CALLS if call.transform == "proof")
+    attempt, findings = verdict([({"outcome": call.id, "structure": ["facts", {"unproved": "the program is too long"}]}, {})])
+    assert attempt.ended.how == "finished" and "could not be proved: the program is too long" in {finding.summary for finding in findings}
+
+
 def test_a_line_without_end_is_no_line():
     """A number of five thousand digits, or one in other digits than ours, is not read."""
     def stack(number: str) -> str:

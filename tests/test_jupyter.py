@@ -114,7 +114,7 @@ def test_a_right_answer_passes_in_a_line(grade):
     table = box.locator("table")
     assert not table.is_visible()
     box.locator("summary", has_text="every check").click()
-    assert table.is_visible() and table.locator("td [aria-label=passed]").count() == 24
+    assert table.is_visible() and table.locator("td [aria-label=passed]").count() == 28
 
 
 def test_a_named_mistake_is_shown_with_three_heatmaps(grade):

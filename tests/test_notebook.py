@@ -129,18 +129,18 @@ def test_an_interrupt_stops_the_grading_in_a_line(run, monkeypatch):
     """Interrupting the kernel leaves one line and no process, and the next cell is graded as ever."""
     workers, grade = [], stages.grade
 
-    def interrupted(problem, file, worker, progress):
+    def interrupted(problem, stub, worker, progress):
         frames = worker.frames
 
-        def interrupting(last):
-            heard = frames(last)
+        def interrupting(*asked):
+            heard = frames(*asked)
             yield next(heard)                   # it is under way
             threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
             return (yield from heard)
 
         workers.append(worker)
         worker.frames = interrupting
-        return grade(problem, file, worker=worker, progress=progress)
+        return grade(problem, stub=stub, worker=worker, progress=progress)
 
     before = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:

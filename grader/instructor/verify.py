@@ -34,7 +34,7 @@ STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "a
 INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
 AT_ONCE = min(4, os.cpu_count() or 2)
-MOST_USES = 50                                      # of one worker, whose memory grows with what it has compiled
+FULL = 1 << 30                                      # bytes of a worker whose memory has grown with what it compiled, and that is used no more
 
 # How a mistake or a reference is put in the stub's place.
 STAND_IN = """from pathlib import Path
@@ -70,20 +70,20 @@ class Workers:
     def _one(self, problem: Problem):
         """A worker for a while: one that waits, or a new one."""
         try:
-            worker, used = self.idle.get_nowait()
+            worker = self.idle.get_nowait()
         except queue.Empty:
-            worker, used = start_worker(problem), 0
+            worker = start_worker(problem)
         try:
             yield worker
         finally:
-            if worker.process.poll() is None and used < MOST_USES:
-                self.idle.put((worker, used + 1))
+            if worker.process.poll() is None and (usage := worker.process.usage()) and usage.memory < FULL:
+                self.idle.put(worker)
             else:
                 worker.kill()
 
     def close(self) -> None:
         while not self.idle.empty():
-            self.idle.get_nowait()[0].kill()
+            self.idle.get_nowait().kill()
 
 
 @dataclass
@@ -152,7 +152,7 @@ def verify(root: Path, problems: list[Problem], console) -> int:
         mark = Text("✗", style="bold red") if proof.faults else Text("✓", style="green")
         table.add_row(proof.problem.name, *map(str, (proof.checks, proof.cases, proof.right, proof.mistakes, proof.caught, proof.named, proof.tried)), mark)
     console.print(table)
-    faults += [f"{proof.problem.name}: {fault}" for proof in proofs for fault in sorted(proof.faults)]
+    faults += [f"{proof.problem.name}: {fault}" for proof in proofs for fault in sorted({*proof.faults})]      # one that every gate meets is one
     for fault in faults:
         console.print(Text.assemble(("✗ ", "bold red"), fault), soft_wrap=True)
     console.print("every problem holds together" if not faults else f"{len(faults)} fault{'s' if len(faults) > 1 else ''}")
