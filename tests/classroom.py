@@ -30,7 +30,7 @@ from tests.test_arrivals import mode, notebook, overlapping, tarred, zipped
 EXPECTED = Path(__file__).with_suffix(".csv")
 FIELDS = ("student", "problem", "status", "mistake", "unread")
 HOSTILE = {path.stem: path.read_bytes() for path in sorted(Path(__file__).with_name("hostile").glob("*.py"))}
-SLOW = {"fork_bomb", "sleeps", "ignores_signals", "loops_in_a_handler", "huge_frame", "memory_flood_by_children", "thread_bomb", "long_names", "loops_in_xla"}     # each keeps a core for long
+SLOW = {"fork_bomb", "sleeps", "ignores_signals", "loops_in_a_handler", "huge_frame", "memory_flood", "memory_flood_by_children", "thread_bomb", "long_names", "loops_in_xla"}     # each keeps a core for long
 
 # Of the longer problems a sample, since their keys and their checks take longer.
 SAMPLE = {33: ("mask_aligned_at_the_start", "mask_without_the_token_itself", "mask_with_one_key_too_many")}
