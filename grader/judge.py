@@ -9,10 +9,11 @@ import numpy as np
 from grader.attempt import Attempt
 from grader.call import Call
 from grader.compare import compare
-from grader.explain import explain_ended, explain_failure, explain_mismatch
+from grader.explain import explain_ended, explain_mismatch
 from grader.key import Answer
 from grader.problem import TRANSFORMS, Entry, Problem, Relation
 from grader.proofs import Proof
+from grader.raised import explain_failure
 from grader.sandbox import Ended
 from grader.verdict import UNPROVED, Check, Difference, Finding, Outcome, Status, cut
 

@@ -9,7 +9,8 @@ import pytest
 
 from grader.call import Call
 from grader.compare import compare
-from grader.explain import TRACER_ERRORS, explain_ended, explain_failure, explain_mismatch
+from grader.explain import explain_ended, explain_mismatch
+from grader.raised import TRACER_ERRORS, explain_failure
 from grader.sandbox import Ended
 from grader.verdict import Check, Failure, Outcome
 
