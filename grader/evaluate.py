@@ -117,7 +117,9 @@ class Evaluation:
                 {name: placed(array if draw is None else array[draw]) for name, array in call.arrays.items()})
 
     def _eager(self, call: Call) -> Outcome:
-        return describe(self._target(call)(*self._arguments(call)))
+        value = self._target(call)(*self._arguments(call))
+        # What follows from no array is a constant, and a NumPy array as good a one as any.
+        return describe(value if call.arrays else jax.tree.map(lambda leaf: jnp.asarray(leaf) if type(leaf) is np.ndarray else leaf, value))
 
     def _parameters(self, call: Call) -> Outcome:
         target = self._target(call)

@@ -14,6 +14,7 @@ from grader.sandbox import Ended
 from grader.verdict import Difference, cut, named
 
 RETRACED = "What changes from call to call must be an array, not a Python value: a counter kept on the module or in a global forces a new trace."
+LIST = "Return one array: `jnp.array` makes one of nested lists, `jnp.stack` of arrays. What is not the output is not returned."
 LONGEST_NAME = 80                               # letters of a name or a shape in a list
 MOST_NAMES, MOST_ROWS = 12, 60                  # of what is listed
 
@@ -48,8 +49,8 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
     if mismatch.way == "failure":
         if mismatch.expected and (not mismatch.came or mismatch.came.type == "ParameterMismatch"):
             return f"{mismatch.expected.type} was expected, and nothing was raised", "", f"The contract asks for `raise {mismatch.expected.type}(...)` here."
-        summary, advice = explain_failure(mismatch.came, kind)
-        if call.by_name and not mismatch.came.lines:
+        summary, advice = explain_failure(mismatch.came, kind, call.static)
+        if call.by_name and not mismatch.came.lines and "in_axes" in mismatch.came.message:
             advice = advice or "This case passes its arguments by name, as a caller may. A bare `jax.vmap(..., in_axes=(...))` takes them by position only: call it inside a `def`."
         if mismatch.expected:
             summary = f"{mismatch.expected.type} was expected; instead {summary}"
@@ -129,7 +130,7 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
     if isinstance(came, str) and came.startswith("Python"):
         return f"it returns {words}; expected a jax.Array", "", "A sum or `float(...)` too many? Keep the arrays."
     if isinstance(came, list) and expected == "array":
-        return f"it returns {words}; expected one array", "", "Return the output alone."
+        return f"it returns {words}; expected one array", "", LIST if came[0] == "list" else "Return the output alone."
     return f"it returns {words}; expected {_words(expected)}", "", ""
 
 

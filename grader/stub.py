@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import codecs
 import io
+import re
 import time
 import tokenize
 import warnings
@@ -62,6 +63,10 @@ def stub_of(problem: Problem, path: Path, content: bytes) -> Stub:
     except SyntaxError as error:
         if error.lineno is None:                # NUL bytes have none, in the newer versions of Python
             return Stub(path, content, source, _trouble(f"{shown} is not Python: {error.msg}", "Nothing was run."))
+        if conflict := re.search(r"^<{7} .*$", source, re.MULTILINE):
+            at = source.count("\n", 0, conflict.start()) + 1
+            return Stub(path, content, source, _trouble(f"line {at} is the mark of a merge conflict", "Git left both versions in the file. Keep one, and "
+                                                        "delete the lines that begin with `<<<<<<<`, `=======` and `>>>>>>>`.", ((at, "", conflict[0]),)))
         line = (error.lineno, "", (error.text or "").rstrip("\n"))
         return Stub(path, content, source, _trouble(f"line {error.lineno} is not Python: {error.msg}", "Python cannot read the file past this line; nothing was run.", (line,)))
     except (ValueError, RecursionError, MemoryError) as error:

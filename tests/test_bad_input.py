@@ -592,6 +592,8 @@ FILES = [
     Bad("an encoding that nobody knows", "# -*- coding: klingon -*-\n", "import",
         "stub.py is not text in UTF-8, and its first lines name no other encoding",
         "Save it as UTF-8, or write `# -*- coding: latin-1 -*-` (or what it is) into its first line."),
+    Bad("a merge that was left", "import jax\n<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n", "import", "line 2 is the mark of a merge conflict",
+        "Git left both versions in the file. Keep one, and delete the lines that begin with `<<<<<<<`, `=======` and `>>>>>>>`.", [(2, "", "<<<<<<< HEAD")]),
     Bad("brackets in brackets without end", "x = " + "(" * 5000 + ")" * 5000, "import", "line 1 is not Python: too many nested parentheses",
         "Python cannot read the file past this line; nothing was run.", [(1, "", "x = " + "(" * 5000 + ")" * 5000)]),
 ]
@@ -648,6 +650,12 @@ def test_a_stub_that_still_raises_not_implemented_is_not_written(attempt):
     assert (verdict.status, place(finding.check)) == (Status.NOT_WRITTEN, "eager · one key")
     assert finding.summary == "line 4 raises NotImplementedError: not written yet"
     assert list(finding.lines) == [(4, "sdpa", "raise NotImplementedError('soon')")]
+
+
+def test_what_jax_has_not_implemented_is_no_unwritten_stub(attempt):
+    """A NotImplementedError that JAX raises is an error of the line that asked for it."""
+    finding = first(attempt(TOP + "def sdpa(q, k, v):\n    return q.view(-1, 2)\n", mistakes=False))
+    assert (finding.status, finding.summary) == (Status.FAILED, "line 4 calls `view` with a shape, as PyTorch does")
 
 
 # What is right, however odd, passes

@@ -230,6 +230,15 @@ def test_equal_arrays_are_one_object():
     assert seen == [True, False]
 
 
+def test_a_constant_may_be_a_numpy_array():
+    """What follows from no array is as good in NumPy, in JAX's precision, as it is under `jit`; what follows from arrays has to be JAX's."""
+    made = Function("mask", lambda rng, N: dict(N=N), {"three": Case(N=3)})
+    outcomes = evaluated(np.eye, calls_for([made])).values()
+    assert [(outcome.structure, outcome.leaves[""].dtype) for outcome in outcomes] == [("array", np.float32)] * 2
+    [outcome] = evaluated(lambda x, y, power: np.asarray(x), calls_for([entry("eager", one=dict())])).values()
+    assert outcome.structure == "NumPy array"
+
+
 def test_static_arguments_stay_python_values():
     """Under every transform what is no array comes as the Python value that it is, by position or by name."""
     def typed(x, y, power):

@@ -179,6 +179,24 @@ def test_what_a_worker_could_not_measure_is_told():
     assert attempt.ended.how == "finished" and "could not be proved: the program is too long" in {finding.summary for finding in findings}
 
 
+def sent(call: Call, structure, **leaves) -> tuple[dict, dict]:
+    return {"outcome": call.id, "structure": structure}, leaves
+
+
+def test_how_often_it_is_traced_is_told_whatever_the_values_are():
+    """Beside a wrong value "traced once" says how often, and nothing of the value; alone, the value is told too."""
+    eager, traces = (next(call for call in CALLS if call.module and call.transform == kind) for kind in ("eager", "traces"))
+    structure, wrong = ["dict", [["output", "array"], ["traces", "array"]]], np.full_like(expected(traces).leaves["output"], 9)
+
+    def told(*frames) -> dict[str, tuple[Status, str]]:
+        return {finding.check.kind: (finding.status, finding.summary) for finding in verdict(list(frames))[1] if finding.check.entry == eager.check.entry}
+
+    off = {"outcome": eager.id, "structure": "array"}, {"": np.full_like(expected(eager).leaves[""], 9)}
+    assert told(off, sent(traces, structure, output=wrong, traces=np.int32(1)))["traces"] == (Status.PASSED, "")
+    assert told(off, sent(traces, structure, output=wrong, traces=np.int32(2)))["traces"][1].startswith("the body was traced 2 times")
+    assert told(sent(traces, structure, output=wrong, traces=np.int32(1)))["traces"][0] == Status.FAILED
+
+
 def test_a_line_without_end_is_no_line():
     """A number of five thousand digits, or one in other digits than ours, is not read."""
     def stack(number: str) -> str:

@@ -310,6 +310,18 @@ def test_a_number_where_nan_is_expected():
     assert picture.error_map(difference(np.array([[np.nan, 1.0]]), np.array([[1.0, 1.0]]))) == ["N·"]
 
 
+def test_as_many_digits_as_tell_the_values_apart():
+    """A wrong value and what was expected are never printed alike, in half precision neither; of right ones no more is shown for it."""
+    right, mine = np.array([[1.0, 2.0, 12345.0]]), np.array([[1.0000001, 2.00004, 12345.5]])
+    apart = Difference("", right, mine, np.array([[False, True, True]]), 1.0, 1e-6)
+    assert picture.values(apart)[:2] == (["  1.00000   2.00000 1.234e+04"], ["  1.00000   2.00004 1.235e+04"])
+    half = difference(np.array([[0.1]], np.float16), np.array([[0.10004]], np.float16))
+    expected, came, _ = picture.values(half)
+    assert expected != came
+    assert picture.pair(np.float32(0.5), np.float32(0.25)) == ("0.500", "0.250")
+    assert picture.pair(np.float32(1.0), np.float32(1.0)) == ("1.000", "1.000")
+
+
 def test_errors_within_what_is_allowed_are_dots():
     """Only values that are too far off are marked, whatever their errors are."""
     right, mine = np.zeros((1, 3)), np.array([[0.5, 1.0, 0.0]])

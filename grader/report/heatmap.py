@@ -92,7 +92,7 @@ def _errors(plane: Plane) -> list[list[Cell]]:
         if error is None:
             return Cell(ERRORS[-2], "✗", f"{place}: wrong")
         value, told = float(error[i, j]), picture.number(error[i, j])
-        values = f"expected {picture.number(plane.expected[i, j])}, yours {picture.number(plane.came[i, j])}"
+        values = "expected {}, yours {}".format(*picture.pair(plane.expected[i, j], plane.came[i, j]))
         return Cell(_shade(ERRORS, value, 0, largest) if np.isfinite(value) else SPECIAL, told, f"{place}: {values}")
 
     return _cells(plane, cell)
@@ -122,8 +122,9 @@ def _first(plane: Plane) -> str:
     if _numbers_fit(plane):
         return ""
     i, j = np.argwhere(plane.wrong)[0]
-    expected = "" if plane.expected is None else f"expected {picture.number(plane.expected[i, j])}, "
-    return f". {_place(plane, i, j).capitalize()}: {expected}yours {picture.number(plane.came[i, j])}"
+    came = plane.came[i, j]
+    told = f"yours {picture.number(came)}" if plane.expected is None else "expected {}, yours {}".format(*picture.pair(plane.expected[i, j], came))
+    return f". {_place(plane, i, j).capitalize()}: {told}"
 
 
 def _blocks(plane: Plane) -> str:

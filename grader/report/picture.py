@@ -10,6 +10,7 @@ from grader.verdict import Difference, Plane, Told
 
 SHADES = "·░▒▓█"
 MOST_ROWS, MOST_COLUMNS = 16, 60
+DIGITS, MOST_DIGITS = 3, 10                     # after the point
 MOST = 20                                       # rows and columns of a Plane; of a larger array each stands for a block
 
 
@@ -83,7 +84,9 @@ def values(difference: Difference, rows: int = 4, columns: int = 4) -> tuple[lis
     window = np.s_[top:top + rows, left:left + columns]
     cut = [f"rows {top}–{min(top + rows, wrong.shape[0]) - 1} of {wrong.shape[0]}"] if wrong.shape[0] > rows else []
     cut += [f"columns {left}–{min(left + columns, wrong.shape[1]) - 1} of {wrong.shape[1]}"] if wrong.shape[1] > columns else []
-    return _grid(expected[window]), _grid(came[window]), ", ".join([place] * bool(place) + cut)
+    pairs = zip(expected[window][wrong[window]], came[window][wrong[window]])
+    digits = max((telling(one, other) for one, other in pairs), default=DIGITS)
+    return _grid(expected[window], digits), _grid(came[window], digits), ", ".join([place] * bool(place) + cut)
 
 
 def errors(difference: Difference) -> np.ndarray:
@@ -113,13 +116,26 @@ def _ranges(noun: str, found: np.ndarray, total: int) -> str:
     return f"{noun}{'s' if len(found) > 1 else ''} {told} of {total}"
 
 
-def _grid(array: np.ndarray) -> list[str]:
-    cells = [[number(value) for value in row] for row in array]
+def _grid(array: np.ndarray, digits: int) -> list[str]:
+    cells = [[number(value, digits) for value in row] for row in array]
     width = max((len(cell) for row in cells for cell in row), default=1)
     return [" ".join(cell.rjust(width) for cell in row) for row in cells]
 
 
-def number(value) -> str:
+def telling(one, other) -> int:
+    """How many digits tell two values apart that are not the same; the fewest that are shown, where nothing does."""
+    if one == other or one != one and other != other:
+        return DIGITS
+    return next((digits for digits in range(DIGITS, MOST_DIGITS) if number(one, digits) != number(other, digits)), MOST_DIGITS)
+
+
+def pair(one, other) -> tuple[str, str]:
+    """Two values with as many digits as tell them apart."""
+    digits = telling(one, other)
+    return number(one, digits), number(other, digits)
+
+
+def number(value, digits: int = DIGITS) -> str:
     """A value as a few characters."""
     if value.dtype.kind == "b":
         return str(bool(value))
@@ -128,4 +144,4 @@ def number(value) -> str:
     plain = float(value)
     if not np.isfinite(plain):
         return {"inf": "inf", "-inf": "-inf"}.get(str(plain), "NaN")
-    return f"{plain:.3f}" if plain == 0 or 1e-3 <= abs(plain) < 1e4 else f"{plain:.1e}"
+    return f"{plain:.{digits}f}" if plain == 0 or 1e-3 <= abs(plain) < 1e4 else f"{plain:.{digits - 2}e}"

@@ -123,8 +123,8 @@ def softmax_over_queries(Ref):
 
 @mistake
 def softmax_over_heads(Ref):
-    """The softmax runs over the heads, so that the heads compete for each token. `axis=1` of scores (B, N, T, T) is the head axis, and
-    `axis=0` is without a batch; count from the end, `axis=-1`."""
+    """The softmax runs over the heads, so that the heads compete for each token. It belongs along the keys, wherever your scores have
+    them: in scores (..., N, T, T) they are the last axis, `axis=-1`, and the heads are `axis=-3`."""
     class Wrong(Ref):
         def attend(self, q, k, v):
             return jax.nn.softmax(self.scores(q, k), axis=-3) @ v
