@@ -106,7 +106,7 @@ class Answers:
         if ended.how != "finished":
             said = (self._process.prints.strip().splitlines() or ["it said nothing"])[-1]
             if said.startswith(OURS):
-                raise CourseError(f"{self.problem.name}: {said.removeprefix(OURS)}")
+                raise CourseError(f"{'' if self.problem.name in said else f'{self.problem.name}: '}{said.removeprefix(OURS)}")
             raise CourseError(f"the reference of {self.problem.name} did not finish ({ended.how} {ended.detail}): {said}")
 
 

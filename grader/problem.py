@@ -105,22 +105,28 @@ class Module(Entry):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people really give: its runnable form and the sentence that names it."""
+    """A wrong answer that people really give, in one of its forms: what runs, and the sentence that names it. The first form has an empty name."""
 
     name: str
     entry: str | None
     sentence: str
     make: Callable
+    form: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.name} {self.form}".rstrip()
 
 
-def mistake(target):
+def mistake(target=None, **forms):
     """Marks a function of a `mistakes.py` as a mistake; its docstring is the sentence that the student reads.
 
     For a Function the mistake is called as `wrong(ref, *arguments)`; for a Module as `wrong(Ref)` and returns a class.
-    With several names in a problem, say which one: `@mistake("causal_mask")`.
+    With several names in a problem, say which one: `@mistake("causal_mask")`. One that people make in several forms has a keyword-only
+    argument, whose default is the first of them: `@mistake(number=(-10.0, -1000.0))` for one that is written `wrong(Ref, *, number=-100.0)`.
     """
     def mark(make, entry=None):
-        make.is_mistake_of = entry
+        make.is_mistake_of, make.forms = entry, forms
         return make
 
     return mark(target) if callable(target) else functools.partial(mark, entry=target)
@@ -268,10 +274,15 @@ def load(path: Path, name: str):
 
 
 def mistakes(path: Path) -> list[Mistake]:
-    """The bank of mistakes in one `mistakes.py`, in the order in which it lists them."""
-    module = load(path, "mistakes")
-    return [Mistake(name, make.is_mistake_of, " ".join((make.__doc__ or "").split()), make)
-            for name, make in vars(module).items() if hasattr(make, "is_mistake_of")]
+    """The bank of mistakes in one `mistakes.py`, in the order in which it lists them, each followed by its other forms."""
+    found = []
+    for name, make in vars(load(path, "mistakes")).items():
+        if hasattr(make, "is_mistake_of"):
+            sentence = " ".join((make.__doc__ or "").split())
+            found.append(Mistake(name, make.is_mistake_of, sentence, make))
+            found += [Mistake(name, make.is_mistake_of, sentence, functools.partial(make, **{argument: value}), f"{argument}={value}")
+                      for argument, values in make.forms.items() for value in values]
+    return found
 
 
 def of_class(name: str) -> str:

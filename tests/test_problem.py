@@ -212,6 +212,16 @@ def test_a_marked_function_is_still_the_function():
     assert mistake(wrong) is wrong and mistake("name")(wrong) is wrong and wrong.is_mistake_of == "name"
 
 
+def test_a_mistake_of_several_forms_is_listed_once_for_each(tmp_path):
+    """Each form is made with its own value, has an id of its own, and has the name and the sentence of the first."""
+    path = tmp_path / "mistakes.py"
+    path.write_text('from grader.problem import mistake\n@mistake("f", number=(-10.0, -1000.0))\ndef small(ref, x, *, number=-100.0):\n    """Too small."""\n    return ref(x) + number\n')
+    bank = mistakes(path)
+    assert [(known.id, known.name, known.entry, known.sentence) for known in bank] == [
+        ("small", "small", "f", "Too small."), ("small number=-10.0", "small", "f", "Too small."), ("small number=-1000.0", "small", "f", "Too small.")]
+    assert [known.make(float, 1.0) for known in bank] == [-99.0, -9.0, -999.0]
+
+
 def test_the_content_of_a_key_is_checks_stub_reference_and_mistakes(track):
     """A key follows from these files, those of them that exist, and from no lesson, hint or student's file."""
     found = track(checks="", readme="", hints="")

@@ -10,12 +10,12 @@ from grader.reference import wrong_answer
 
 
 def names(root: Path, number: int, mistake: str) -> dict:
-    """What a stub would define: the reference's names, one of them wrong in the way of `mistake` ("" for none)."""
+    """What a stub would define: the reference's names, one of them wrong in the way of the mistake with that id ("" for none)."""
     problem = next(p for p in discover(root) if p.number == number)
     reference = course.load(problem.solutions / "reference.py", "reference")
     found = {entry.name: getattr(reference, entry.name) for entry in problem.entries}
     for known in course.mistakes(problem.solutions / "mistakes.py") if mistake else ():
-        if known.name == mistake:
+        if known.id == mistake:
             entry = next(e for e in problem.entries if e.name == (known.entry or problem.entries[0].name))
             found[entry.name] = wrong_answer(known, found[entry.name], isinstance(entry, Function))
     return found

@@ -197,8 +197,8 @@ def _trials(proof: Proof):
     for known in bank:
         proof.mistakes += 1
         trials.append(lambda known=known: _caught(proof, known))
-    sentences = Counter(known.sentence for known in bank)
-    trials.append(lambda: [f"mistake {known.name} has no sentence" for known in bank if not known.sentence]
+    sentences = Counter(known.sentence for known in bank if not known.form)
+    trials.append(lambda: [f"mistake {known.name} has no sentence" for known in bank if not known.sentence and not known.form]
                   + [f"{count} mistakes say: {sentence}" for sentence, count in sentences.items() if count > 1 and sentence])
     return trials
 
@@ -261,13 +261,13 @@ def _caught(proof: Proof, known) -> list[str]:
     """A mistake is graded on the calls that tell it; under the other names stands the reference, which is graded by itself."""
     entry = known.entry or proof.problem.entries[0].name
     telling = {id for other in proof.key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes}
-    verdict = _graded(proof, _stand_in(proof.problem, known.name), telling)
+    verdict = _graded(proof, _stand_in(proof.problem, known.id), telling)
     if verdict.status == Status.PASSED:
-        return [f"mistake {known.name} is not caught"]
+        return [f"mistake {known.id} is not caught"]
     proof.caught += 1
     named = next((e.mistake for e in verdict.entries if e.name == entry), "")
     if named != known.name:
-        return [f"mistake {known.name} is named {named or 'nothing'}: {_told(verdict)}"]
+        return [f"mistake {known.id} is named {named or 'nothing'}: {_told(verdict)}"]
     proof.named += 1
     return []
 

@@ -21,6 +21,20 @@ def divided_by_the_width(ref, q, k, v):
 
 
 @mistake
+def root_without_brackets(ref, q, k, v):
+    """The scores are divided by 2 d_k. `d_k ** 1/2` is not the root: Python raises to the power first and divides by 2 afterwards, and so
+    `scores / d_k ** 1/2` divides by d_k and by 2. Write `d_k ** 0.5`."""
+    return ref(q / (2 * q.shape[-1] ** 0.5), k, v)
+
+
+@mistake
+def half_of_the_width(ref, q, k, v):
+    """The scores are divided by d_k / 2. In brackets `(d_k ** 1/2)` is d_k to the power 1, and half of that: the root is `d_k ** 0.5`
+    or `math.sqrt(d_k)`."""
+    return ref(q * 2 / q.shape[-1] ** 0.5, k, v)
+
+
+@mistake
 def multiplied_by_the_scale(ref, q, k, v):
     """The scores are multiplied by sqrt(d_k) instead of divided. `* d ** 0.5` and `* d ** -0.5` differ by one sign."""
     return ref(q * q.shape[-1], k, v)
@@ -88,3 +102,28 @@ def gradient_stopped_at_the_weights(ref, q, k, v):
     subtracted, where it changes nothing, and not around the weights."""
     scores = q @ k.T / q.shape[-1] ** 0.5
     return jax.lax.stop_gradient(jax.nn.softmax(scores, axis=-1)) @ v
+
+
+@mistake
+def reshaped_for_a_transpose(ref, q, k, v):
+    """The keys are reshaped where they have to be transposed. `k.reshape(d_k, T_k)` has the shape of `k.T` and keeps the order of the numbers,
+    so a column of it is no key: write `k.T`."""
+    return jax.nn.softmax(q @ k.reshape(k.shape[::-1]) / q.shape[-1] ** 0.5, axis=-1) @ v
+
+
+@mistake
+def one_maximum_for_all_rows(ref, q, k, v):
+    """The largest of all scores is taken off, instead of the largest of each row. A row whose own scores lie far below it has only zeros left to
+    divide by: `scores.max(axis=-1, keepdims=True)`."""
+    scores = q @ k.T / q.shape[-1] ** 0.5
+    powers = jnp.exp(scores - scores.max())
+    return powers / powers.sum(-1, keepdims=True) @ v
+
+
+@mistake
+def sums_without_their_axis(ref, q, k, v):
+    """The sum of each row has lost its axis: `powers.sum(-1)` has the shape (T_q,), which lies along the keys when it divides. Keep the axis:
+    `powers.sum(-1, keepdims=True)`."""
+    scores = q @ k.T / q.shape[-1] ** 0.5
+    powers = jnp.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1) @ v

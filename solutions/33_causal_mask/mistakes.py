@@ -51,6 +51,13 @@ def mask_that_is_true_where_hidden(ref, t_q, t_k):
 
 
 @mistake("causal_mask")
+def mask_with_the_diagonal_of_the_array(ref, t_q, t_k):
+    """The diagonal of the array is True as well (`| jnp.eye(t_q, t_k)`), so that no row is empty. Query i is token i + t_k - t_q, and its own key
+    is seen already; what `eye` adds are keys of other tokens."""
+    return ref(t_q, t_k) | jnp.eye(t_q, t_k, dtype=bool)
+
+
+@mistake("causal_mask")
 def mask_of_the_future(ref, t_q, t_k):
     """The mask is the upper triangle, `triu`: each query sees itself and what comes later. Rows are queries and columns are keys, so what comes
     before stands on the left, in the lower triangle."""
@@ -207,11 +214,18 @@ def added_a_large_number(ref, q, k, v):
     return jax.nn.softmax(_scores(q, k) + jnp.where(_mask(q, k), 0.0, -1e9), axis=-1) @ v
 
 
-@mistake("causal_sdpa")
-def not_negative_enough(ref, q, k, v):
+@mistake("causal_sdpa", number=(-10.0, -1000.0))
+def not_negative_enough(ref, q, k, v, *, number=-100.0):
     """The hidden scores become a number that is not negative enough, such as -100. Beside visible scores of -400 a hidden key then takes
     all the weight. Use -inf, or at least a number that no score reaches."""
-    return jax.nn.softmax(jnp.where(_mask(q, k), _scores(q, k), -100.0), axis=-1) @ v
+    return jax.nn.softmax(jnp.where(_mask(q, k), _scores(q, k), number), axis=-1) @ v
+
+
+@mistake("causal_sdpa", number=(-10.0, -1000.0))
+def added_a_small_number(ref, q, k, v, *, number=-100.0):
+    """A number such as -100 is added to the hidden scores. A hidden key that scores some hundreds higher than the visible ones comes through:
+    it is only less likely. Put -inf in place of the score."""
+    return jax.nn.softmax(_scores(q, k) + jnp.where(_mask(q, k), 0.0, number), axis=-1) @ v
 
 
 @mistake("causal_sdpa")

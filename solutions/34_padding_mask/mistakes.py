@@ -134,8 +134,9 @@ def _most_negative(scores, visible):
     return _with(jnp.finfo(scores.dtype).min)(scores, visible)
 
 
-def _added(scores, visible):
-    return jax.nn.softmax(scores + jnp.where(visible, 0.0, -1e9), axis=-1)
+def _added(number):
+    """The softmax of the scores with `number` added to each hidden one."""
+    return lambda scores, visible: jax.nn.softmax(scores + jnp.where(visible, 0.0, number), axis=-1)
 
 
 def _multiplied(scores, visible):
@@ -240,11 +241,20 @@ def mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
     return _attend(q, k, v, num_heads, _keys(mask, k), _most_negative)
 
 
-@mistake("bidirectional_attention")
-def hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None):
+@mistake("bidirectional_attention", number=(-10.0, -1000.0), zeroed=(False,))
+def hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
     """A number such as -100 stands in the place of each padded score. Scores of real keys may be lower than that, and then the padding wins. Only -inf is
     below every score."""
-    return _zero_dead_rows(_keys(mask, k), q, num_heads, _attend(q, k, v, num_heads, _keys(mask, k), _with(-100.0)))
+    output = _attend(q, k, v, num_heads, _keys(mask, k), _with(number))
+    return _zero_dead_rows(_keys(mask, k), q, num_heads, output) if zeroed else output
+
+
+@mistake("bidirectional_attention", number=(-10.0, -1000.0), zeroed=(False,))
+def added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
+    """A number such as -100 is added to the scores of padded keys. A padded key that scores some hundreds higher than the real ones comes
+    through: it is only less likely. Put -inf in place of the score."""
+    output = _attend(q, k, v, num_heads, _keys(mask, k), _added(number))
+    return _zero_dead_rows(_keys(mask, k), q, num_heads, output) if zeroed else output
 
 
 @mistake("bidirectional_attention")
@@ -268,7 +278,7 @@ def added_a_large_number(ref, q, k, v, num_heads, mask=None):
     """Two things, from adding -1e9 to the scores of padded keys. A sequence of length 0 gives the mean of its padding. And a padded key
     whose score is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the score, and zeros where there is no
     key."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), _added)
+    return _attend(q, k, v, num_heads, _keys(mask, k), _added(-1e9))
 
 
 @mistake("bidirectional_attention")
@@ -276,7 +286,7 @@ def added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None):
     """-1e9 is added to the scores of padded keys. It is right for ordinary numbers, but what is added to leaves its trace: a padded key
     whose score is larger comes through, and one whose score is inf stays inf. Replace the score: `jnp.where(mask, scores, ...)`."""
     visible = _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _added))
+    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _added(-1e9)))
 
 
 @mistake("bidirectional_attention")
@@ -498,12 +508,30 @@ def causal_mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
     return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _most_negative)
 
 
-@mistake("causal_attention")
-def causal_hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None):
+@mistake("causal_attention", number=(-10.0, -1000.0), zeroed=(False,))
+def causal_hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
     """A number such as -100 stands in the place of each hidden score, padded or later. Scores that count may be lower than that, and then what is hidden
     wins. Only -inf is below every score."""
     visible = _past(q) & _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _with(-100.0)))
+    output = _attend(q, k, v, num_heads, visible, _with(number))
+    return _zero_dead_rows(visible, q, num_heads, output) if zeroed else output
+
+
+@mistake("causal_attention", number=(-10.0, -1000.0), zeroed=(False,))
+def causal_added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
+    """A number such as -100 is added to the hidden scores, padded or later. A hidden key that scores some hundreds higher than the visible ones
+    comes through: it is only less likely. Put -inf in place of the score."""
+    visible = _past(q) & _keys(mask, k)
+    output = _attend(q, k, v, num_heads, visible, _added(number))
+    return _zero_dead_rows(visible, q, num_heads, output) if zeroed else output
+
+
+@mistake("causal_attention")
+def causal_only_with_a_mask(ref, q, k, v, num_heads, mask=None):
+    """Without a mask it is not causal: the causal mask is made where the padding mask is, and skipped with it. `None` means that every token is real;
+    later tokens are hidden all the same."""
+    visible = _keys(mask, k) if mask is None else _past(q) & _keys(mask, k)
+    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible))
 
 
 @mistake("causal_attention")
@@ -560,7 +588,7 @@ def added_both_masks(ref, q, k, v, num_heads, mask=None):
 def causal_added_a_large_number(ref, q, k, v, num_heads, mask=None):
     """Two things, from adding -1e9 to the hidden scores. A query before the first real token gets the mean of all values. And a hidden
     score that is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the score, and zeros where there is no key."""
-    return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _added)
+    return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _added(-1e9))
 
 
 @mistake("causal_attention")
@@ -568,7 +596,7 @@ def causal_added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None):
     """-1e9 is added to the hidden scores, and rows without a key are zeros. It is right for ordinary numbers, but a padded or later key
     whose score is larger comes through. Replace the score, so that nothing is left of it."""
     visible = _past(q) & _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _added))
+    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _added(-1e9)))
 
 
 @mistake("causal_attention")

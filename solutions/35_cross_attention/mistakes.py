@@ -479,15 +479,54 @@ def mean_where_nothing_is_visible(Ref):
     return Wrong
 
 
-@mistake
-def hidden_by_a_small_number(Ref):
+@mistake(number=(-10.0, -1000.0), zeroed=(False,))
+def hidden_by_a_small_number(Ref, *, number=-100.0, zeroed=True):
     """A number such as -100 stands in the place of each masked score. Scores of visible tokens may be lower than that, and then what is masked wins. Only
     -inf is below every score."""
     class Wrong(Ref):
         def weights(self, scores, visible):
             if visible is None:
                 return super().weights(scores, visible)
-            return jnp.where(visible.any(-1, keepdims=True), jax.nn.softmax(jnp.where(visible, scores, -100.0), axis=-1), 0.0)
+            weights = jax.nn.softmax(jnp.where(visible, scores, number), axis=-1)
+            return jnp.where(visible.any(-1, keepdims=True), weights, 0.0) if zeroed else weights
+
+    return Wrong
+
+
+@mistake(number=(-10.0, -1000.0), zeroed=(False,))
+def added_a_small_number(Ref, *, number=-100.0, zeroed=True):
+    """A number such as -100 is added to the masked scores. A masked token that scores some hundreds higher than the visible ones comes through:
+    it is only less likely. Put -inf in place of the score."""
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            if visible is None:
+                return super().weights(scores, visible)
+            weights = jax.nn.softmax(scores + jnp.where(visible, 0.0, number), axis=-1)
+            return jnp.where(visible.any(-1, keepdims=True), weights, 0.0) if zeroed else weights
+
+    return Wrong
+
+
+@mistake
+def one_row_decides_for_all(Ref):
+    """Whether any token is visible is asked of the whole mask at once, `mask.any()`, and not of each context. One context can be empty beside another
+    that is not, and its queries then get NaN: `mask.any(axis=-1)`."""
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            if visible is None:
+                return super().weights(scores, visible)
+            return jnp.where(visible.any(), jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1), 0.0)
+
+    return Wrong
+
+
+@mistake
+def masked_tokens_on_the_diagonal_seen(Ref):
+    """Each query sees the token of its own number, masked or not (`mask | jnp.eye(...)`). No order ties queries to the context's tokens, and a query with no
+    token to attend to gets zeros, not another's value."""
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            return super().weights(scores, None if visible is None else visible | jnp.eye(*scores.shape[-2:], dtype=bool))
 
     return Wrong
 

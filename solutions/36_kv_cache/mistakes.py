@@ -170,6 +170,34 @@ def cache_read_before_it_is_written(Ref):
 
 
 @mistake
+def rolling_cache(Ref):
+    """The caches roll: old rows move up and the new ones are written at the end, so that the last slots are the used ones. The outputs can be right like
+    this, but the contract keeps token t in slot t, where the position says, and every step copies the whole cache."""
+    class Wrong(Ref):
+        def write(self, k, v, start):
+            for cache, new in ((self.k_cache, k), (self.v_cache, v)):
+                cache[...] = jnp.concatenate([cache[...][len(new):], new])
+
+        def visible(self, queries, slots, start):
+            slot, last = jnp.arange(slots), slots - queries + jnp.arange(queries)[:, None]
+            return (slot <= last) & (slot >= slots - queries - start)
+
+    return Wrong
+
+
+@mistake
+def jit_that_forgets(Ref):
+    """`@jax.jit` on the method works on a copy of the module: what it writes into the caches is gone when it returns, and the next call finds zeros.
+    `nnx.jit` hands the changes back; better, leave `jit` to the caller."""
+    class Wrong(Ref):
+        @jax.jit
+        def __call__(self, x):
+            return super(Wrong, self).__call__(x)
+
+    return Wrong
+
+
+@mistake
 def cached_before_the_split(Ref):
     """The caches hold keys and values before they are split into heads, `(max_len, d_model)`. The numbers are the same; the contract's
     shape is `(max_len, num_heads, head_dim)`, by which others find the heads: split first, then write."""

@@ -79,6 +79,19 @@ def nothing_is_rescaled(ref, q, k, v, block_size, causal=False):
     return _attend(q, k, v, block_size, causal, fold=fold)
 
 
+@mistake(guarded=(False,))
+def rescaled_the_other_way(ref, q, k, v, block_size, causal=False, *, guarded=True):
+    """The old sum and the old output are multiplied by exp(new maximum - old maximum), which is the inverse of what they need. When the maximum grows,
+    what was relative to the old one becomes smaller: the factor is exp(old maximum - new maximum)."""
+    def fold(state, scores, values):
+        top, total, out = state
+        top_now = jnp.maximum(top, scores.max(-1, keepdims=True))
+        grow, powers = jnp.exp(_base(top_now) - (_base(top) if guarded else top)), jnp.exp(scores - _base(top_now))
+        return top_now, total * grow + powers.sum(-1, keepdims=True), out * grow + powers @ values
+
+    return _attend(q, k, v, block_size, causal, fold=fold)
+
+
 @mistake
 def output_not_rescaled(ref, q, k, v, block_size, causal=False):
     """The sum is rescaled when the running maximum moves, and the unfinished output is not. Numerator and denominator must be relative to

@@ -53,8 +53,8 @@ def _right(exam: Exam) -> Iterator[bytes]:
 
 def _wrong(root: Path, exam: Exam) -> Iterator[bytes]:
     bank = state.digest(course.read(exam.problem.solutions / "mistakes.py"))
-    for known in exam.key.mistakes():
-        yield STAND_IN.format(root=str(root), number=exam.problem.number, mistake=known.name).encode() + f"# {bank}\n".encode()
+    for name in dict.fromkeys(known.name for known in exam.key.mistakes()):
+        yield STAND_IN.format(root=str(root), number=exam.problem.number, mistake=name).encode() + f"# {bank}\n".encode()
 
 
 def _shape_of(exam: Exam, texts: list[bytes]) -> str:
