@@ -31,7 +31,7 @@ from grader.instructor.classroom.files import File, Refused, hidden, ignored, in
 from grader.instructor.classroom.gradebook import Student
 from grader.instructor.classroom.naming import Named, Topics, apart, named, safe
 from grader.instructor.classroom.pieces import Course, Work
-from grader.instructor.classroom.submission import Submission
+from grader.instructor.classroom.submission import EMPTY_HANDED, Piece, Submission
 from grader.problem import Problem
 
 TYPED = "is a text or a link that was typed in: hand in a file"
@@ -118,7 +118,7 @@ class _Handed:
     sources: tuple[Callable[[contextlib.ExitStack], list[File]], ...]
     origin: str                                     # the entry itself, which tells two of the same student apart: it is the same whatever lies beside it
     notes: tuple[str, ...] = ()
-    packed: int = 0                                 # how many archives its files lie in
+    packed: int = 0                                 # how many archives of the student's its files lie in
 
 
 # Who: the entries of the folder.
@@ -281,8 +281,7 @@ def _of_a_download(entries: Iterable[tuple[Named, Path | File]], place: str) -> 
         for name, entry in of_student:
             sources.append(_source(name, entry))
             notes += ["late"] * name.late + [DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))] * (name.student == name.doubt)
-        packed = int(isinstance(of_student[0][1], File))
-        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)), packed)
+        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)))
 
 
 def _source(name: Named, entry: Path | File) -> Callable[[contextlib.ExitStack], list[File]]:
@@ -383,12 +382,14 @@ def _read(handed: _Handed, bare: Submission, work: Work) -> Submission:
             try:
                 work.take(source(stack), handed.packed)
             except Refused as refusal:
-                work.files.append(refused((handed.origin,), str(refusal)))
+                work.add(refused((handed.origin,), str(refusal)))
         pieces = {problem.number: piece for problem in work.course.problems if (piece := work.piece(problem))}
-        notes = (*handed.notes, *work.notes, *work.unclaimed())
-    troubles = [f"{file.place} {file.trouble}" for file in work.files if file.trouble]
+        notes, lost = (*handed.notes, *work.notes, *work.unclaimed()), work.lost()
+    troubles = [*dict.fromkeys([*(f"{file.place} {file.trouble}" for file in work.files if file.trouble), *lost])]
     if pieces:
-        return replace(bare, pieces=pieces, notes=tuple(dict.fromkeys((*notes, *troubles[:3]))))
+        unread = {problem.number: Piece(problem.number, "", trouble=lost[0]) for problem in work.course.asked or work.course.problems if lost}
+        return replace(bare, pieces=unread | pieces, notes=tuple(dict.fromkeys((*notes, *troubles[:3]))),
+                       told={number: tuple(dict.fromkeys(said)) for number, said in work.told.items()})
     there = [file.place for file in work.files][:3]
-    return replace(bare, trouble=troubles[0] if troubles else NOTHING + (f" (there is only {', '.join(there)})" if there else ""),
-                   notes=tuple(dict.fromkeys((*handed.notes, *troubles[1:4]))))
+    nothing = NOTHING + f" (there is only {', '.join(there)})" if there else EMPTY_HANDED
+    return replace(bare, trouble=troubles[0] if troubles else nothing, notes=tuple(dict.fromkeys((*handed.notes, *troubles[1:4]))))
