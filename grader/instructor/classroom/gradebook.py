@@ -16,13 +16,13 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
 from grader.choose import UsageError
-from grader.instructor.classroom.submission import Piece, Submission
+from grader.instructor.classroom.submission import EMPTY_HANDED, Piece, Submission
 from grader.report import machine
 from grader.verdict import Status, Verdict
 
@@ -33,7 +33,8 @@ ROUNDS = 1 << 16                                # at most, in a class's life
 PATIENCE = 60.0                                 # seconds to wait for a reader that is in the way
 SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE students (student TEXT PRIMARY KEY, name TEXT NOT NULL, ids TEXT NOT NULL, trouble TEXT NOT NULL, notes TEXT NOT NULL) STRICT;
+CREATE TABLE students (student TEXT PRIMARY KEY, name TEXT NOT NULL, ids TEXT NOT NULL, trouble TEXT NOT NULL, notes TEXT NOT NULL,
+    told TEXT NOT NULL DEFAULT '{}') STRICT;
 CREATE TABLE contents (digest TEXT PRIMARY KEY, packed BLOB NOT NULL) STRICT;
 CREATE TABLE attempts (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, problem INTEGER NOT NULL,
     digest TEXT NOT NULL REFERENCES contents, place TEXT NOT NULL, turn INTEGER NOT NULL, UNIQUE (student, problem, digest)) STRICT;
@@ -47,6 +48,7 @@ CREATE INDEX of_attempt ON verdicts (attempt);
 CREATE TABLE overrides (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, problem INTEGER NOT NULL,
     points REAL, reason TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL, attempt INTEGER REFERENCES attempts, weight REAL) STRICT;
 """
+ADDED = (("overrides", "weight", "REAL"), ("students", "told", "TEXT NOT NULL DEFAULT '{}'"))      # since version 1
 GRADE = """SELECT a.student, a.problem, a.digest, a.place, a.id AS attempt,
     (SELECT count(*) FROM attempts b WHERE b.student = a.student AND b.problem = a.problem) AS attempts, v.*
     FROM attempts a JOIN verdicts v ON v.attempt = a.id AND v.standing = ?"""
@@ -127,6 +129,12 @@ class Student:
     ids: Mapping[str, str]
     trouble: str
     notes: tuple[str, ...]
+    told: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def unread(self) -> bool:
+        """Whether something arrived of which nothing could be read: an empty folder is nothing."""
+        return self.trouble not in ("", EMPTY_HANDED)
 
 
 @dataclass(frozen=True)
@@ -204,8 +212,10 @@ class Gradebook:
                 run("INSERT INTO settings VALUES ('secret', ?)", [str(secrets.randbits(128))])
         elif (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
-        elif "weight" not in {column["name"] for column in run("PRAGMA table_info(overrides)")}:
-            run("ALTER TABLE overrides ADD COLUMN weight REAL")
+        else:
+            for table, name, kind in ADDED:
+                if name not in {column["name"] for column in run(f"PRAGMA table_info({table})")}:
+                    run(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
     def close(self) -> None:
         self._opened.close()
@@ -284,11 +294,12 @@ class Gradebook:
         """Notes who handed in, and what is wrong with it. Who was there before stays."""
         with self._transaction() as run:
             for s in submissions:
-                run("INSERT INTO students VALUES (?, ?, ?, ?, ?) ON CONFLICT (student) DO UPDATE SET name = excluded.name, ids = excluded.ids, trouble = excluded.trouble,"
-                    " notes = excluded.notes", [s.student, _text(s.name), _json(dict(s.ids)), _text(s.trouble), _json(list(s.notes))])
+                run("INSERT INTO students VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (student) DO UPDATE SET name = excluded.name, ids = excluded.ids, trouble = excluded.trouble,"
+                    " notes = excluded.notes, told = excluded.told",
+                    [s.student, _text(s.name), _json(dict(s.ids)), _text(s.trouble), _json(list(s.notes)), _json({number: list(said) for number, said in s.told.items()})])
 
     def students(self) -> list[Student]:
-        return [Student(row["student"], row["name"], json.loads(row["ids"]), row["trouble"], tuple(json.loads(row["notes"])))
+        return [Student(row["student"], row["name"], json.loads(row["ids"]), row["trouble"], tuple(json.loads(row["notes"])), _said(row))
                 for row in self._rows("SELECT * FROM students ORDER BY student")]
 
     def graded(self, wanted: Wanted) -> bool:
@@ -324,7 +335,7 @@ class Gradebook:
             if found and not proposed:
                 return False
             if not found:
-                run("INSERT OR IGNORE INTO students VALUES (?, '', '{}', '', '[]')", [student])
+                run("INSERT OR IGNORE INTO students (student, name, ids, trouble, notes) VALUES (?, '', '{}', '', '[]')", [student])
                 run("INSERT OR IGNORE INTO contents VALUES (?, ?)", [digest, zlib.compress(record.content)])
                 run("INSERT INTO attempts (student, problem, digest, place, turn) VALUES (?, ?, ?, ?, (SELECT coalesce(max(turn), 0) + 1 FROM attempts))",
                     [student, problem, digest, _text(record.place)])
@@ -419,6 +430,11 @@ def _grade(row: sqlite3.Row) -> Grade:
                           tuple(json.loads(row["trusted"])), row["seconds"], row["graded_at"])
     return Grade(row["student"], row["problem"], row["digest"], row["place"], row["attempt"], row["attempts"], Status(row["status"]),
                  tuple(json.loads(row["mistakes"])), under, row["packed"])
+
+
+def _said(row: sqlite3.Row) -> dict[int, tuple[str, ...]]:
+    told = json.loads(row["told"]) if "told" in row.keys() else {}         # in a gradebook of earlier that is only read there is none
+    return {int(number): tuple(said) for number, said in told.items()}
 
 
 def _now() -> str:

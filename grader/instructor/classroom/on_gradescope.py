@@ -125,7 +125,7 @@ def results_of(row: Marks, grading: Grading, titles: Mapping[int, str], missing:
     """The marks in Gradescope's form. Only the test for instructors, which is hidden from students, tells of limits and of what else to look at."""
     tests = [_test(mark, titles[mark.problem], folders) for mark in row.by_problem.values()]
     notes = [f"graded without the limit {name!r}: {WALLS[name]}; but here {seen}" for name, seen in missing.items()]
-    notes += [*row.flags, *row.student.notes]
+    notes += dict.fromkeys((*row.flags, *row.student.notes))
     for_instructors = dict(name=FOR_INSTRUCTORS, output="\n".join(notes) or "Every limit was in place, and there is nothing to look at.", output_format="text",
                            visibility="hidden", status="passed")
     output = _html([plain(words.sentence(row.student.trouble)) if row.student.trouble else "", how(grading)])

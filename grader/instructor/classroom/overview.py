@@ -59,7 +59,7 @@ class Report:
 
     students: int
     handed_in: int
-    totals: tuple[float, ...]                   # of those who handed in
+    totals: tuple[float, ...]                   # of those who handed in what has points
     solved: int                                 # who passed every problem that counts
     problems: tuple[ProblemReport, ...]
     teach: tuple[Misconception, ...]            # over all problems, the most common first
@@ -80,11 +80,11 @@ def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Ma
 def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched | None = None, pairs: Sequence[Pair] = (), similar: str = "similar.html",
            warnings: Sequence[str] = ()) -> Report:
     """What the marks say, and a roster beside them. `similar` is the page that shows the pairs."""
-    there = [row for row in marks if row.student.trouble or any(mark.grade or mark.ungraded for mark in row.by_problem.values())]
+    there = [row for row in marks if row.handed_in]
     graded = [row for row in there if any(mark.grade for mark in row.by_problem.values())]
     problems = tuple(_of_problem(number, titles.get(number, ""), [(row.student.student, row.by_problem[number]) for row in there]) for number in (marks[0].by_problem if marks else ()))
     circumstances = [mark.grade.under for row in there for mark in row.by_problem.values() if mark.grade and mark.grade.under.key]
-    return Report(len(marks) + len(roster.missing if roster else ()), len(there), tuple(row.total for row in graded), sum(_solved(row) for row in graded), problems,
+    return Report(len(marks) + len(roster.missing if roster else ()), len(there), tuple(row.total for row in graded if not row.blank), sum(_solved(row) for row in graded), problems,
                   _over_all(problems), tuple(_to_look_at(marks, roster)), tuple(sorted({limit for under in circumstances for limit in under.waived})),
                   tuple(_mixed(there)), tuple(pairs), similar, tuple(warnings))
 
@@ -95,7 +95,7 @@ def _solved(row: Marks) -> bool:
 
 def _end(mark: Mark) -> str:
     if mark.grade is None:
-        return "unwritten" if mark.ungraded else "missing"
+        return "unwritten" if mark.ungraded or mark.unread else "missing"
     if mark.grade.status == Status.PASSED:
         return "passed"
     if mark.grade.mistakes:
@@ -119,10 +119,10 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
 
 def _why(mark: Mark) -> str:
     """What a failure without a known mistake is grouped by."""
+    if mark.unread and not mark.ungraded:
+        return "could not be read"
     if mark.grade is None:
         return "not graded yet"
-    if mark.unread:
-        return "could not be read"
     if mark.grade.status != Status.FAILED:
         return mark.grade.status.value
     if mark.trouble:
@@ -156,7 +156,8 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         "could be more than one on the roster": roster.ambiguous if roster else [],
         "no longer among the submissions, and graded as before": dict.fromkeys(row.student.student for row, _ in pairs if row.gone and row.student.student not in replaced),
         "handed in under another name since, which alone counts": [f"{student}: now {' and '.join(now)}" for student, now in replaced.items()],
-        "nothing of it could be read": [f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.trouble],
+        "handed in a folder with nothing in it": [row.student.student for row in marks if row.student.trouble and not row.student.unread],
+        "nothing of it could be read": [f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.unread],
         "not graded yet": [f"{row.student.student}, {mark.problem}" for row in marks for mark in row.by_problem.values() if mark.ungraded],
         "one file could not be read": [f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread],
         "not everything could be checked": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
