@@ -830,9 +830,36 @@ def test_one_students_folder_is_no_class(folder, content):
 
 def test_a_file_in_the_place_of_the_folder(folder):
     """So is a file."""
-    where = folder({"submissions.zip": b""}) / "submissions.zip"
-    with pytest.raises(UsageError, match="is a file: name the folder of submissions that it lies in"):
-        arrivals(where, ALL)
+    where = folder({"submissions.csv": b"", "submissions.zip": b"PK", "ada.zip": zipped({"problems/31_sdpa/stub.py": A31}), "none.zip": zipped({".DS_Store": b""})})
+    for name, sentence in {"submissions.csv": "WHERE is a file: name the folder of submissions that it lies in, or the download as a zip",
+                           "submissions.zip": "WHERE is damaged and cannot be unpacked: unpack it yourself, and name the folder", "none.zip": "there is no submission in WHERE",
+                           "ada.zip": "WHERE holds one student's files (problems): name the folder that it lies in"}.items():
+        with pytest.raises(UsageError) as told:
+            arrivals(where / name, ALL)
+        assert str(told.value) == sentence.replace("WHERE", str(where / name))
+
+
+FOLDERS = {"ada/31_sdpa/stub.py": A31, "bob.zip": zipped({"31.py": A31}), "carl_31.py": A31, "carl_33.py": A33, "dan/.git/HEAD": b"", "dan/31.py": A31, "dan/env/33.py": A33, "eve/31.py": b""}
+BY_CANVAS = {"ada_5_600_31.py": A31, "bob_6_601_work.zip": zipped({"inner.zip": zipped({"31.py": A31})}), "eve_LATE_7_602_31.py": A31}
+BY_MOODLE = {"Ada L_1_assignsubmission_file_/31.py": A31, "Bob_2_assignsubmission_file_/work.zip": zipped({"inner.zip": zipped({"31.py": A31})}), "Eve_3_assignsubmission_file_/31.py": b""}
+
+
+@pytest.mark.parametrize("content", [FOLDERS, BY_CANVAS, BY_MOODLE])
+@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("around", ["", "hw31/"])
+def test_packing_changes_nothing(folder, content, pack, around):
+    """A class is read the same unpacked, as one archive that is the argument, and, of a download, as an archive in a folder: who, what counts, and what is told."""
+    packed = pack({f"{around}{path}": data for path, data in content.items()})
+    name = "submissions.zip" if pack is zipped else "submissions.tar.gz"
+    where = folder({name: packed}, "packed")
+    unpacked, argument = read(folder(content)), read(where / name)
+
+    def told(found):
+        return {student: (one.name, one.ids, pieces_of(one), bool(one.trouble), [*one.told], [note for note in one.notes if "31" not in note]) for student, one in found.items()}
+
+    assert told(argument) == told(unpacked) and any(content for one in argument.values() for content in pieces_of(one).values())
+    if content is not FOLDERS:
+        assert told(read(where)) == told(unpacked)
 
 
 def test_a_nameless_file_hides_nobody(folder):

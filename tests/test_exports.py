@@ -190,10 +190,15 @@ def test_files_are_written_whole(book, tmp_path, monkeypatch):
 
 
 def test_what_to_know_before_an_import(book, tmp_path):
-    """Grades on another scale than the roster's are written, and told."""
-    roster = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"})])
-    told = export(tmp_path, marks(book, GRADING, {}), Grading(GRADING.weights, maximum=10), "Attention", roster)
-    assert told == ["Canvas grades this assignment out of 100 points, and the totals here are out of 10: set `maximum = 100` in grading.toml, or give it 10 points in Canvas"]
+    """Grades on another scale than the roster's are not written, nor left from an earlier run, unless they are asked for on the roster's."""
+    roster, tens = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"})]), Grading(GRADING.weights, maximum=10)
+    assert export(tmp_path, marks(book, tens, {}), tens, "Attention", roster, scaled=True) == [
+        "canvas.csv is out of 100 points, as Canvas counts this assignment; in all other files the totals are out of 10"]
+    assert [row[-1] for row in rows((tmp_path / "canvas.csv").read_text("utf-8"))] == ["Attention (88)", "100", "44.5", "", "7"]
+    assert [row[-2] for row in rows((tmp_path / "grades.csv").read_text("utf-8"))] == ["total", "4.45", "", "", ""]
+    told = export(tmp_path, marks(book, tens, {}), tens, "Attention", roster)
+    assert told[0].startswith("canvas.csv is not written: Canvas counts this assignment out of 100 points, and the totals here are out of 10: --scale writes them out of 100, ")
+    assert "canvas.csv of an earlier run is taken away" in told[1] and not (tmp_path / "canvas.csv").exists()
 
 
 def test_no_import_of_an_earlier_run_is_left(book, tmp_path):

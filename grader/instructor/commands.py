@@ -40,11 +40,12 @@ def add_to(command: Callable) -> None:
                       "sandbox of its own, on inputs drawn from a secret seed. RESULTS gets the gradebook, grades.csv, a page of feedback for each student and report.html.\n"
                       "Stopped at any moment, the same command goes on where it was. Needs Linux, bubblewrap, and the extra class: pip install -e '.[class]'.",
                       epilog=f"example: {COMMAND} class submissions --out results --problems 31-35 --roster canvas-gradebook.csv")
-    grading.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="the folder of submissions; it is only read")
+    grading.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="the folder of submissions, or the download as a zip; it is only read")
     grading.add_argument("--out", type=Path, required=True, metavar="RESULTS", help="a new folder, or that of an earlier run")
     grading.add_argument("--problems", nargs="+", default=["all"], metavar="N", help="31, 31-33 or all (the default)")
     grading.add_argument("--roster", type=Path, metavar="CSV", help="the export of Canvas's gradebook, Moodle's worksheet or GitHub Classroom's roster: it is filled, and who is missing is listed")
-    grading.add_argument("--assignment", metavar="NAME", help="what the roster calls the column to fill")
+    grading.add_argument("--assignment", metavar="NAME", help="what the roster calls the column to fill, such as 'Attention (1234)'")
+    grading.add_argument("--scale", action="store_true", help="fill the roster out of the points that its system counts the assignment out of, where the totals are out of others")
     grading.add_argument("--similar", action="store_true", help="also report pairs of suspiciously similar answers")
     change = grading.add_mutually_exclusive_group()
     change.add_argument("--regrade", action="store_true", help="grade again what was graded by other checks than now, and show whose grade would change; none changes")
@@ -121,7 +122,7 @@ def _class(options) -> int:
 
     everything = every_problem()
     orders = Orders(options.submissions, options.out, select(options.problems, everything), everything, options.without, options.roster, options.regrade, options.accept,
-                    options.discard, options.similar, options.assignment or "", options.cores, options.dask, options.json)
+                    options.discard, options.similar, options.assignment or "", options.scale, options.cores, options.dask, options.json)
     return run_class(course_root(), orders, console_for(stderr=options.json))
 
 

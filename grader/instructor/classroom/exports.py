@@ -21,12 +21,15 @@ CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 MOODLE = ("Identifier", "Full name", "Grade", "Last modified (grade)")
 
 
-def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> list[str]:
-    """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the column of the total is called in Canvas."""
-    made = files(marks, grading, assignment, roster)
+def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None, scaled: bool = False) -> list[str]:
+    """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the column of the total is called in Canvas.
+
+    Totals out of another number than the system counts out of would be other grades there: they are written only if they are `scaled`.
+    """
+    made = files(marks, grading, assignment, roster, scaled)
     for name, text in made.items():
         write(out / name, text)
-    told = roster.refused(_totals(_graded(marks)), assignment, grading.maximum) if roster else [*_left_out(_graded(marks))]
+    told = roster.told(assignment, grading.maximum, scaled) if roster else [*_left_out(_graded(marks))]
     for path in (out / name for name in IMPORTS if name not in made):
         if path.exists():
             path.unlink()
@@ -34,7 +37,7 @@ def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str,
     return told
 
 
-def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None) -> dict[str, str]:
+def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None, scaled: bool = False) -> dict[str, str]:
     """The text of each file by its name. Without a roster, Canvas's and Moodle's are made where the names of the download told their numbers.
 
     Who has nothing that is graded, or something that could not be read, is in no import: there stays what was there, and no 0 is made of it.
@@ -42,7 +45,10 @@ def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Mat
     found = {"grades.csv": grades_csv(marks, grading, roster)}
     graded = _graded(marks)
     if roster is not None:
-        found[f"{roster.system}.csv"] = roster.filled(_totals(graded), assignment, grading.maximum)
+        factor = roster.scale(assignment, grading.maximum)
+        if factor is not None and (scaled or factor == 1.0):
+            totals = {student: total * factor for student, total in _totals(graded).items()}
+            found[f"{roster.system}.csv"] = roster.filled(totals, assignment, grading.maximum)
         return found
     if any(map(_canvas_id, graded)):
         found["canvas.csv"] = _canvas_csv(_one_for_each(graded, _canvas_id), grading, assignment)

@@ -25,7 +25,7 @@ SHOWN = 20                                      # changes that the terminal list
 
 
 def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: Grading, handed_in: Arrivals, place: Path, *, roster: Roster | None = None,
-                  assignment: str = ASSIGNMENT, similar: bool = False, ungraded: Collection[tuple[str, int]] = ()) -> tuple[list[Marks], overview.Report]:
+                  assignment: str = ASSIGNMENT, scaled: bool = False, similar: bool = False, ungraded: Collection[tuple[str, int]] = ()) -> tuple[list[Marks], overview.Report]:
     """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page tells; `ungraded` as in `marks`.
 
     Raises:
@@ -37,7 +37,7 @@ def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: 
     titles = {problem.number: problem.title for problem in problems}
     matched = roster.matched(people, [row.student for row in found if row.gone]) if roster else None
     pairs = _similar(out, handed_in, problems) if similar else ()
-    warnings = export(out, found, grading, assignment, matched)
+    warnings = export(out, found, grading, assignment, matched, scaled)
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
     (out / "feedback").mkdir(exist_ok=True)
     write_feedback(out / "feedback", found, grading, titles, folders)
