@@ -59,7 +59,7 @@ def add_to(command: Callable) -> None:
     by_hand = command("override", _override, "for instructors: give a student points by hand, with a reason",
                       epilog=f'example: {COMMAND} override results ada 33 0.5 --reason "right idea, transposed at the end"')
     by_hand.add_argument("out", type=Path, metavar="RESULTS", help="the results of a class run")
-    by_hand.add_argument("student", metavar="STUDENT", help="as grades.csv has it")
+    by_hand.add_argument("student", metavar="STUDENT", help="the key in grades.csv, or a login, a number or a name, also of who is only on the roster")
     by_hand.add_argument("problem", type=int, metavar="N")
     by_hand.add_argument("points", metavar="POINTS", help="out of the problem's weight; `none` takes an earlier override back")
     by_hand.add_argument("--reason", required=True, help="what the student reads, and whoever hears a complaint")

@@ -399,8 +399,11 @@ class Gradebook:
 
     # Points by hand
 
-    def override(self, student: str, problem: int, points: float | None, reason: str, who: str, weight: float | None = None) -> None:
-        """Gives points by hand, of `weight` if it is known, or takes an earlier override back (`points=None`). Nothing but another override undoes it."""
+    def override(self, student: str, problem: int, points: float | None, reason: str, who: str, weight: float | None = None, new: Student | None = None) -> None:
+        """Gives points by hand, of `weight` if it is known, or takes an earlier override back (`points=None`). Nothing but another override undoes it.
+
+        `new` says who that is who handed in nothing yet.
+        """
         if points is not None and not (math.isfinite(points) and points >= 0):
             raise UsageError(f"{points} are no points: give a number from 0 up")
         if points is not None and weight is not None and points > weight:
@@ -408,17 +411,24 @@ class Gradebook:
         if not reason.strip():
             raise UsageError("an override needs its reason: the student reads it, and so does whoever hears a complaint")
         with self._transaction() as run:
+            if new:
+                run("INSERT OR IGNORE INTO students (student, name, ids, trouble, notes) VALUES (?, ?, ?, '', '[]')", [new.student, _text(new.name), _json(dict(new.ids))])
             if not run("SELECT 1 FROM students WHERE student = ?", [student]).fetchone():
-                raise UsageError(f"there is no student {student!r} in {self.path.name}{self._near(student)}")
+                raise UsageError(f"there is no student {student!r} in {self.path.name}")
             run("INSERT INTO overrides (student, problem, points, reason, who, at, weight, attempt) VALUES (?, ?, ?, ?, ?, ?, ?,"
                 " (SELECT id FROM attempts WHERE student = ? AND problem = ? ORDER BY turn DESC LIMIT 1))",
                 [student, problem, points, _text(reason.strip()), _text(who), _now(), weight, student, problem])
 
-    def _near(self, student: str) -> str:
-        import difflib
+    def waiting(self) -> list[Student]:
+        """Who has points by hand, and never handed anything in."""
+        return [one for one in self.students() if not (one.trouble or one.notes)
+                and self._rows("SELECT 1 FROM overrides WHERE student = ?", [one.student]) and not self._rows("SELECT 1 FROM attempts WHERE student = ?", [one.student])]
 
-        near = difflib.get_close_matches(student, [row["student"] for row in self._rows("SELECT student FROM students")], 3)
-        return f"; did you mean {' or '.join(near)}?" if near else ""
+    def give(self, old: str, new: str) -> None:
+        """Makes the points by hand of one who never handed in another's, who is the same student."""
+        with self._transaction() as run:
+            run("UPDATE overrides SET student = ? WHERE student = ?", [new, old])
+            run("DELETE FROM students WHERE student = ?", [old])
 
     def overrides(self) -> list[Override]:
         """Every override that was ever made, the oldest first: of each student and problem the last one holds."""

@@ -92,6 +92,11 @@ class Marks:
         return any(mark.grade or mark.override for mark in self.by_problem.values())
 
     @property
+    def ever(self) -> bool:
+        """Whether anything arrived at any time: who was given points by hand may have handed in nothing."""
+        return bool(self.student.trouble or self.student.notes) or any(mark.grade for mark in self.by_problem.values())
+
+    @property
     def handed_in(self) -> bool:
         """Whether anything arrived that may be an answer."""
         return self.student.unread or any(mark.grade or mark.ungraded for mark in self.by_problem.values())

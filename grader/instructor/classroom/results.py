@@ -14,6 +14,7 @@ from grader.instructor.classroom.exports import export, write
 from grader.instructor.classroom.feedback import write_feedback
 from grader.instructor.classroom.gradebook import Gradebook
 from grader.instructor.classroom.marks import Change, Marks, marks
+from grader.instructor.classroom.people import keep, meant, settle
 from grader.instructor.classroom.points import Grading, properties_of, shown
 from grader.instructor.classroom.roster import Roster
 from grader.instructor.classroom.similar import Pair
@@ -32,10 +33,15 @@ def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: 
         OSError: one cannot be written; the others are whole, and so is the gradebook.
     """
     people = handed_in.people()
+    if roster:
+        keep(book, roster)
+    settle(book, people)
     here = {one.student for one in people}
-    found = [replace(row, gone=row.student.student not in here) for row in marks(book, grading, properties_of_all(problems), ungraded)]
+    found = marks(book, grading, properties_of_all(problems), ungraded)
+    away = [row.student for row in found if row.student.student not in here]
+    found = [replace(row, gone=row.student in away and row.ever) for row in found]
     titles = {problem.number: problem.title for problem in problems}
-    matched = roster.matched(people, [row.student for row in found if row.gone]) if roster else None
+    matched = roster.matched(people, away) if roster else None
     pairs = _similar(out, handed_in, problems) if similar else ()
     warnings = export(out, found, grading, assignment, matched, scaled)
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
@@ -91,7 +97,7 @@ def _change(old: str, new: str) -> str:
 
 
 def override(out: Path, problems: list[Problem], student: str, number: int, points: float | None, reason: str, console) -> int:
-    """Gives points by hand; returns 0. The files follow with the next run, which knows the roster."""
+    """Gives points by hand to whom `student` names; returns 0. The files follow with the next run, which knows the roster."""
     import getpass
 
     from grader.instructor.classroom.gradebook import NAME
@@ -103,8 +109,9 @@ def override(out: Path, problems: list[Problem], student: str, number: int, poin
         grading = read_grading(out / "grading.toml", [], problems)
         if number not in grading.weights:
             raise UsageError(f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}")
-        weight = grading.weights[number]
-        book.override(student, number, points, reason, getpass.getuser(), weight)
+        weight, one = grading.weights[number], meant(book, student)
+        book.override(one.student, number, points, reason, getpass.getuser(), weight, new=one)
     told = "the points follow from the checks again" if points is None else f"{shown(points)} of {shown(weight)} point{'' if weight == 1 else 's'} by hand"
-    console.print(f"{student}, problem {number}: {told}. The same class command as before writes grades and feedback anew", markup=False, soft_wrap=True)
+    whom = one.student if student == one.student else f"{one.name or student} ({one.student})"
+    console.print(f"{whom}, problem {number}: {told}. The same class command as before writes grades and feedback anew", markup=False, soft_wrap=True)
     return 0

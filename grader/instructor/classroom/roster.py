@@ -111,7 +111,7 @@ class Roster:
         if self.system == "github" and "repository" in ids:
             return tuple(sorted({at for user in _users(ids, begun) for at in by_user.get(user, ())}))
         texts = {text for text in (ids.get("github"), ids.get("email"), submission.name, submission.student) if text}
-        for index, keys in ((by_login, {text.casefold() for text in texts}), (by_name, {key for text in texts for key in _names(text)})):
+        for index, keys in ((by_login, {text.casefold() for text in texts}), (by_name, {key for text in texts for key in name_keys(text)})):
             if candidates := sorted({at for key in keys for at in index.get(key, ())}):
                 return tuple(candidates)
         return ()
@@ -388,11 +388,21 @@ def _by_login(row: Row) -> set[str]:
 
 
 def _by_name(row: Row) -> set[str]:
-    last, comma, first = row.name.partition(",")
-    return _names(f"{first} {last}" if comma else row.name) | _names(row.name)
+    return full_name_keys(row.name)
 
 
-def _names(text: str) -> set[str]:
+def full_name_keys(name: str) -> set[str]:
+    """The keys of a name, which may have the last name first."""
+    return name_keys(first_last(name)) | name_keys(name)
+
+
+def first_last(name: str) -> str:
+    """`Lovelace, Ada` as `Ada Lovelace`."""
+    last, comma, first = name.partition(",")
+    return f"{first.strip()} {last.strip()}".strip() if comma else name
+
+
+def name_keys(text: str) -> set[str]:
     """A name without accents and case: its words in order of the alphabet, and as they come without blanks between, as Canvas has it."""
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold().translate(TRANSLITERATED))
     words = re.findall(r"[^\W_]+", "".join(letter for letter in plain if not unicodedata.combining(letter)))
