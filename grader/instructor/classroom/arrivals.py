@@ -54,8 +54,7 @@ def arrivals(folder: Path, problems: list[Problem], asked: Sequence[Problem] = (
     _check(folder, entries, course)
     stack = contextlib.ExitStack()
     try:
-        whole = entries == [folder] and _download(folder, stack) is None
-        handed = list(_packed(folder, course, notes, stack) if whole else _handed_in(folder, entries, course.topics, notes, stack))
+        handed = list(_packed(folder, course, notes, stack) if entries == [folder] else _handed_in(folder, entries, course.topics, notes, stack))
         return Arrivals(handed, course, tuple(notes), stack)
     except BaseException:
         stack.close()
@@ -221,12 +220,14 @@ def _handed_in(folder: Path, entries: list[Path], topics: Topics, notes: list[st
 
 
 def _packed(path: Path, course: Course, notes: list[str], stack: contextlib.ExitStack) -> Iterator[_Handed]:
-    """What each student handed in whose folder or file lies in an archive without a download's names.
+    """What each student handed in whose folder or file lies in an archive.
 
     Raises:
         UsageError: it cannot be read, or is one student's.
     """
     groups = _tops(path, stack)
+    by_name = [(name, file) for top in [*groups] if (name := named(top)) for file in groups.pop(top)]
+    yield from _of_a_download(by_name, "a download")
     of_problems = {"problems", *(problem.name for problem in course.problems)}
     loose = {top: course.topics.owner(top.rpartition(".")[0]) for top, files in groups.items() if top.lower().endswith((".py", ".ipynb")) and files[0].parts == (top,)}
     if own := next((top for top in groups if top in of_problems or top in loose and not loose[top]), ""):
@@ -256,15 +257,16 @@ def _tops(path: Path, stack: contextlib.ExitStack) -> dict[str, list[File]]:
         raise UsageError(f"{path} {str(refusal).partition(':')[0]}: unpack it yourself, and name the folder") from refusal
     while True:
         groups: dict[str, list[File]] = {}
-        for file in (file for file in files if not ignored(file.parts[0])):
-            groups.setdefault(file.parts[0], []).append(file)
-        inner = [replace(file, parts=file.parts[1:]) for of_top in groups.values() for file in of_top if file.parts[1:]]
-        inside = {file.parts[0] for file in inner if not ignored(file.parts[0]) and file.parts[1:]}
+        for file in files:
+            if not ignored(file.parts[0]):
+                groups.setdefault(file.parts[0], []).append(file)
         if not groups:
             raise UsageError(f"there is no submission in {path}")
-        if len(groups) > 1 or len(inside) < 2 or any(file.parts[0] == ".git" for file in inner):
+        files = [replace(file, parts=file.parts[1:]) for of_top in groups.values() for file in of_top if file.parts[1:]]
+        theirs = {file.parts[0] for file in files if not ignored(file.parts[0]) and (file.parts[1:] or named(file.parts[0]))}
+        around = len(groups) == 1 and not any(map(named, groups)) and (len(theirs) > 1 or any(map(named, theirs)))
+        if not around or any(file.parts[0] == ".git" for file in files):
             return groups
-        files = inner
 
 
 def _these(files: list[File], stack: contextlib.ExitStack) -> list[File]:
