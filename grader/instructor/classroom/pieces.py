@@ -163,15 +163,11 @@ class Work:
 
     def _unread(self, problem: Problem, refusals: list[tuple[File, Refused]], untouched: tuple | None) -> Piece | None:
         """What there is for a problem that nobody answered in a file that can be read."""
-        trouble = next((f"{file.place} {refusal}" for file, refusal in refusals if not isinstance(refusal, Nothing)), "")
-        trouble = trouble or next(iter(self.lost()), "") * bool(untouched)
-        if not trouble and untouched:
-            return self._piece(problem, *untouched[:2])
-        if not trouble and refusals:
-            trouble = f"{refusals[0][0].place} {refusals[0][1]}"
-        if not trouble:
-            return None
-        return Piece(problem.number, (refusals[0] if refusals else untouched)[0].place, trouble=trouble)
+        told = [(file, f"{file.place} {refusal}") for file, refusal in refusals if not untouched or not isinstance(refusal, Nothing)]
+        told += [(untouched[0], line) for line in self.lost()] if untouched else []
+        if told:
+            return Piece(problem.number, told[0][0].place, trouble=told[0][1])
+        return self._piece(problem, *untouched[:2]) if untouched else None
 
     def _piece(self, problem: Problem, file: File, content: bytes) -> Piece:
         return Piece(problem.number, file.place, content, when=file.date)
