@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grader import sandbox
+from grader import sandbox, state
 from grader.choose import UsageError, console_for, every_problem, one_problem, select
 from grader.problem import CourseError, Problem, course_root, read
 from grader.report.words import COMMAND
@@ -147,7 +147,7 @@ def _parsers():
     hint.add_argument("problem")
     hint.add_argument("--all", action="store_true", help="show every hint that was shown before, and the next")
 
-    lesson = command("lesson", lesson_command, "the lesson, in the terminal")
+    lesson = command("lesson", lesson_command, "the lesson, in the terminal's pager")
     lesson.add_argument("problem")
 
     reset = command("reset", reset_command, "put the stub back, and keep a copy of what was there")
@@ -175,19 +175,18 @@ def overview(arguments: list[str], parser) -> int:
     """The track at a glance."""
     if arguments:
         parser.error(f"{' '.join(arguments)} needs a problem's number: `{COMMAND} 31 {arguments[0]}`")
-    from grader.progress import where_it_stands
+    from grader.progress import next_step, where_it_stands
     from grader.report import terminal
 
-    problems = every_problem()
-    rows, first_open, under_way = [], None, False
-    for problem in problems:
+    parts, unsolved = {}, []
+    for problem in every_problem():
         told, style = where_it_stands(problem)
-        rows.append((problem.number, problem.title, told, style))
-        if told != "passed" and (first_open is None or not under_way and told != "not started"):
-            first_open, under_way = problem, told != "not started"
-    upcoming = (f"problem {first_open.number}: {COMMAND} lesson {first_open.number}, then fill in {first_open.stub.relative_to(course_root()).as_posix()}"
-                if first_open else "every problem here is solved")
-    terminal.overview(rows, console_for(), upcoming)
+        parts.setdefault(problem.part, []).append((problem.number, problem.title, told, style))
+        if told != "passed":
+            unsolved.append((problem, told))
+    under_way = [(problem, told) for problem, told in unsolved if told != "not started"]
+    upcoming = next_step(*(under_way or unsolved)[0]) if unsolved else "every problem here is solved"
+    terminal.overview(parts, console_for(), upcoming)
     return 0
 
 
@@ -306,9 +305,7 @@ def hint_command(options) -> int:
 def lesson_command(options) -> int:
     from grader.pages import show_lesson
 
-    problem, console = one_problem(options.problem), console_for()
-    with console.pager(styles=True) if console.is_terminal and sys.stdin.isatty() else contextlib.nullcontext():
-        show_lesson(problem, console)
+    show_lesson(one_problem(options.problem), console_for())
     return 0
 
 
@@ -316,7 +313,9 @@ def reset_command(options) -> int:
     from grader.stub import replace_stub, shown_path
 
     problem = one_problem(options.problem)
-    shown, pristine = shown_path(problem, problem.stub), read(problem.pristine)
+    shown, pristine, root = shown_path(problem, problem.stub), read(problem.pristine), problem.folder.parents[1]
+    if state.recall(root, problem.name).get("hints") and state.remember(root, problem.name, hints=0):
+        print("the hints begin again at the first")
     if problem.stub.exists() and problem.stub.read_bytes() == pristine:
         print(f"{shown} is as it came; nothing to put back")
         return 0

@@ -173,6 +173,15 @@ class Problem:
         return heading.group(1).strip() if heading else self.slug.replace("_", " ")
 
     @functools.cached_property
+    def part(self) -> str:
+        """The part of the track that it belongs to, as `checks.py` declares it: `PART = "The core"`."""
+        try:
+            declared = re.search(r'^PART = "(.+)"', (self.folder / "checks.py").read_text(encoding="utf-8"), re.MULTILINE)
+        except OSError:
+            return ""
+        return declared[1] if declared else ""
+
+    @functools.cached_property
     def hints(self) -> list[str]:
         """The sections of `hints.md`, from a nudge to nearly the answer."""
         try:

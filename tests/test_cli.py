@@ -75,7 +75,7 @@ def test_help_teaches_every_command():
 def test_the_track_at_a_glance_follows_a_stub_through_its_states(run, course):
     """A problem is not started, changed, passed, passed but changed since, and failing, as its stub goes through these."""
     def state():
-        return run()[1].splitlines()[1].split("  ")[-1].strip()
+        return run()[1].splitlines()[2].split("  ")[-1].strip()
 
     stub = stub_of(course)
     assert state() == "not started"
@@ -92,10 +92,27 @@ def test_the_track_at_a_glance_follows_a_stub_through_its_states(run, course):
 
 
 def test_the_next_step_is_the_problem_under_way(run, course):
-    """What is failing or changed goes before what is not started."""
-    assert "next: problem 31:" in run()[1]
-    stub_of(course, 33).write_text("def causal_mask(t_q, t_k):\n    return None\n")
-    assert "next: problem 33:" in run()[1]
+    """What is failing or changed goes before what is not started, and the advice is what helps there; a command is whole on its line."""
+    def step():
+        return run()[1].partition("next: ")[2].splitlines()
+
+    assert step() == ["problem 31: python -m grader lesson 31", " then  fill in problems/31_sdpa/stub.py"]
+    stub = stub_of(course, 33)
+    stub.write_text("def causal_mask(t_q, t_k):\n    return None\n")
+    assert step() == ["grade 33 again: python -m grader 33"]
+    assert run("33", "-q")[0] == 1
+    assert step() == ["grade 33 again: python -m grader 33   or   python -m grader hint 33"]
+    stub.unlink()
+    assert step() == ["put the stub of 33 back: python -m grader reset 33"]
+
+
+def test_the_track_is_shown_in_its_parts(run, course):
+    """Each problem stands under the part that its checks declare, in the order of the numbers; without one it stands alone."""
+    for number, part in ((32, "Another"), (33, "")):
+        checks = stub_of(course, number).with_name("checks.py")
+        checks.write_text(checks.read_text().replace('PART = "The core"', f'PART = "{part}"'))
+    told = [line.split("  ")[0].strip() or line.strip() for line in run()[1].splitlines()]
+    assert told.index("The core") < told.index("31") < told.index("34") < told.index("40") < told.index("Another") < told.index("32") < told.index("33")
 
 
 def test_a_pass_is_one_calm_line_and_what_comes_next(run, course):
@@ -178,7 +195,7 @@ def test_hints_come_one_at_a_time(run, course):
 def test_lesson_is_printed(run):
     """lesson prints the page."""
     code, out, _ = run("lesson", "31")
-    assert code == 0 and "Why it matters" in out and "Further reading" in out
+    assert code == 0 and "Why it matters" in out and "Further reading" in out and "√d_k" in out
 
 
 def test_reset_puts_the_stub_back_and_keeps_a_copy(run, course):
@@ -192,6 +209,13 @@ def test_reset_puts_the_stub_back_and_keeps_a_copy(run, course):
     kept = next((course / ".grader/kept/31_sdpa").iterdir())
     assert kept.read_text() == RIGHT
     assert out.splitlines() == [f"what was there is kept as .grader/kept/31_sdpa/{kept.name}", "problems/31_sdpa/stub.py is as it came"]
+
+
+def test_reset_begins_again_with_the_first_hint(run, course):
+    """Who starts anew is not told the last hint first, whether or not there was anything to put back."""
+    assert [run("hint", "31")[1].splitlines()[0] for _ in range(2)] == ["hint 1 of 4", "hint 2 of 4"]
+    assert run("reset", "31")[1].splitlines() == ["the hints begin again at the first", "problems/31_sdpa/stub.py is as it came; nothing to put back"]
+    assert run("hint", "31")[1].startswith("hint 1 of 4") and run("reset", "32")[1].count("\n") == 1
 
 
 def test_reset_leaves_the_stub_when_it_cannot_keep_a_copy(run, course, monkeypatch):

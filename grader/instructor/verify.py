@@ -220,6 +220,8 @@ def _parts(proof: Proof) -> list[str]:
         return [*faults, ".stub.py, the copy of the stub that `reset` puts back, is missing"]
     if problem.stub.exists() and problem.stub.read_bytes() != problem.pristine.read_bytes():
         faults.append("stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other")
+    if not problem.part:
+        faults.append('checks.py declares no PART, the part of the track that it belongs to: PART = "The core"')
     if len(problem.hints) < NEEDED_HINTS:
         faults.append(f"hints.md has {len(problem.hints)} hints; at least {NEEDED_HINTS} are needed")
     faults += [f"hint {i + 1} is empty" for i, hint in enumerate(problem.hints) if not hint]

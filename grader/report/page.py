@@ -185,17 +185,6 @@ def _markdown(text: str) -> Markup:
     """Markdown as HTML. `$...$` is left for whoever shows it: JupyterLab typesets it, Colab shows it as it is written."""
     from markdown_it import MarkdownIt
 
-    renderer = MarkdownIt("commonmark", {"html": False})
-    renderer.inline.ruler.before("escape", "math", _math)
-    return Markup(renderer.render(text))
+    from grader.report.markdown import with_formulas
 
-
-def _math(state, silent: bool) -> bool:
-    """A rule for markdown-it: what stands between dollars is no Markdown."""
-    found = re.compile(r"\$[^$\n]+\$").match(state.src, state.pos)
-    if not found:
-        return False
-    if not silent:
-        state.pending += found[0]
-    state.pos = found.end()
-    return True
+    return Markup(with_formulas(MarkdownIt("commonmark", {"html": False})).render(text))

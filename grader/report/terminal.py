@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group
 from rich.padding import Padding
@@ -30,8 +30,12 @@ def trimmed(console: Console):
     """Prints what the block prints without the blanks with which rich fills lines up to the width."""
     with console.capture() as captured:
         yield
-    console.file.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+    console.file.write(without_padding(captured.get()))
     console.file.flush()
+
+
+def without_padding(text: str) -> str:
+    return "".join(line.rstrip() + "\n" for line in text.splitlines())
 
 
 def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str) -> None:
@@ -186,13 +190,16 @@ def _line(*parts: tuple[str, str]) -> Text:
     return Text.assemble(*parts)
 
 
-def overview(rows: Sequence[tuple[int, str, str, str]], console: Console, upcoming: str) -> None:
-    """The track at a glance: number, title, state and style for each problem."""
+def overview(parts: Mapping[str, Sequence[tuple[int, str, str, str]]], console: Console, upcoming: str) -> None:
+    """The track at a glance, part by part: number, title, state and style for each problem."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("", "problem", "state"):
         table.add_column(column)
-    for number, title, state, style in rows:
-        table.add_row(Text(str(number), style="bold"), Text(title), Text(state, style=style))
+    for part, rows in parts.items():
+        if part:
+            table.add_row("", Text(part, style="bold cyan"), "")
+        for number, title, state, style in rows:
+            table.add_row(Text(str(number), style="bold"), Text(title), Text(state, style=style))
     with trimmed(console):
         console.print(table)
         console.print(_next(upcoming))
