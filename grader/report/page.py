@@ -80,7 +80,8 @@ def _entry(entry: EntryVerdict, verdict: Verdict) -> Markup:
     if told:
         return _line(entry.status, tag("strong", tag("code", entry.name)), f" {told}")
     panel = tag("div", tag("p", tag("strong", words.spoken(entry.mistake))), tag("p", prose(entry.sentence)), class_="gv-panel") if entry.mistake else ""
-    return join(_table(entry) if words.has_table(entry) else "", _failure(entry.first, verdict), panel)
+    legend = words.legend([entry])
+    return join(_table(entry) if words.has_table(entry) else "", tag("p", legend, class_="gv-dim") if legend else "", _failure(entry.first, verdict), panel)
 
 
 def _table(entry: EntryVerdict) -> Markup:
@@ -106,7 +107,7 @@ def _mark(status: Status) -> Markup:
 
 
 def _failure(finding: Finding, verdict: Verdict) -> Markup:
-    parts = [_line(Status.FAILED, tag("strong", words.title(finding)), "  ", tag("span", finding.inputs, class_="gv-inputs")),
+    parts = [_line(Status.FAILED, tag("strong", words.title(finding, verdict)), "  ", tag("span", finding.inputs, class_="gv-inputs")),
              _paragraph(words.sentence(finding.summary))]
     if finding.detail:
         parts.append(tag("pre", finding.detail))
