@@ -110,6 +110,7 @@ def _parsers():
     parser = argparse.ArgumentParser(prog=COMMAND, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      description=f"""Grades the attention track.
 
+  {COMMAND} demo       what a verdict says, and where to begin
   {COMMAND}            the track at a glance, and what to do next
   {COMMAND} 31         the verdict on problem 31 (also 31-33, 31,33 or all)
   {COMMAND} watch      grade again at each save, from the first unsolved problem on
@@ -130,6 +131,8 @@ def _parsers():
     amount = grade.add_mutually_exclusive_group()
     amount.add_argument("-v", "--verbose", action="store_true", help="show every check and everything that was printed")
     amount.add_argument("-q", "--quiet", action="store_true", help="one line for each problem")
+
+    command("demo", demo_command, "what a verdict says: a wrong attempt, the same mended, and where to go next")
 
     watch = command("watch", watch_command, "grade again at each save",
                     "Grades again at each save, with a worker that has JAX imported already. Without a number it stays on the first\n"
@@ -281,6 +284,12 @@ def _show(verdict: Verdict, console, options, problem: Problem) -> None:
 def after(problem: Problem) -> Problem | None:
     """The problem that comes next."""
     return next((p for p in every_problem() if p.number > problem.number), None)
+
+
+def demo_command(options) -> int:
+    from grader.demo import demo
+
+    return demo(every_problem(), lambda problem, path: verdict_on(problem, path, lambda problem: _spinner(problem, False)), console_for())
 
 
 def watch_command(options) -> int:

@@ -160,6 +160,15 @@ class Problem:
         return self.folder / "answers.npz"
 
     @property
+    def attempt(self) -> Path:
+        """A typical wrong attempt, where the problem has one to show what a verdict says; `mended` is the same without its mistake."""
+        return self.folder / "attempt.py"
+
+    @property
+    def mended(self) -> Path:
+        return self.folder / "mended.py"
+
+    @property
     def lesson(self) -> Path:
         return self.folder / "README.md"
 

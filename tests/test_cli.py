@@ -56,7 +56,7 @@ def test_an_unknown_command_names_the_commands(run):
     """A word that is no command is answered with those that are."""
     code, _, err = run("grad")
     assert code == 2
-    assert "there is no command 'grad'; try one of grade, watch, debug, hint, lesson, reset, device, verify, new, publish, release, class, override, gradescope, bench" in err
+    assert "there is no command 'grad'; try one of grade, demo, watch, debug, hint, lesson, reset, device, verify, new, publish, release, class, override, gradescope, bench" in err
 
 
 def test_file_wants_one_problem(run):
@@ -68,7 +68,7 @@ def test_file_wants_one_problem(run):
 def test_help_teaches_every_command():
     """--help shows the usual uses, every command and the exit codes."""
     shown = subprocess.run([sys.executable, "-m", "grader", "--help"], capture_output=True, text=True).stdout
-    for word in ("python -m grader 31 ", "python -m grader watch", "hint", "lesson", "reset", "debug", "verify", "new", "bench", "exit codes:"):
+    for word in ("python -m grader demo", "python -m grader 31 ", "python -m grader watch", "hint", "lesson", "reset", "debug", "verify", "new", "bench", "exit codes:"):
         assert word in shown
 
 
@@ -136,6 +136,28 @@ def test_several_problems_give_one_line_each_and_the_worst_exit_code(run, course
     code, out, _ = run("31,32", "-q")
     assert code == 2
     assert "solutions/31_sdpa/reference.py is missing" in out
+
+
+def test_demo_shows_a_wrong_attempt_and_the_same_mended(run, course):
+    """The attempt's verdict names the mistake, the mended line follows and passes, and then the way to a first verdict of one's own; all of it is as meant: 0.
+    Nothing is remembered of either."""
+    code, out, err = run("demo")
+    assert code == 0, err
+    places = [out.index(text) for text in (
+        "An attempt at 31", "    scores = q @ k.T\n", "✗ one query · eager", "forgot the scale", "Mended", "  -     scores = q @ k.T\n",
+        "  +     scores = q @ k.T / q.shape[-1] ** 0.5\n", "✓ 31 · Scaled dot-product attention passed", "next: ", "python -m grader lesson 31\n",
+        "fill in problems/31_sdpa/stub.py\n", "python -m grader 31\n")]
+    assert places == sorted(places) and "debug" not in out and "not started" in run()[1].splitlines()[2]
+
+
+def test_a_demo_that_does_not_show_what_it_should_is_the_courses_fault(run, course):
+    """An attempt that passes, or none, is told in a sentence, with exit code 2."""
+    folder = stub_of(course).parent
+    (folder / "attempt.py").write_text((folder / "mended.py").read_text())
+    code, _, err = run("demo")
+    assert code == 2 and err == "grader: problems/31_sdpa/attempt.py is to be seen failed, and is passed\n"
+    (folder / "mended.py").unlink()
+    assert run("demo")[::2] == (2, "grader: no problem here has an attempt to show\n")
 
 
 def test_where_the_grader_itself_fails(run, course, monkeypatch):

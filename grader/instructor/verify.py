@@ -30,7 +30,7 @@ from grader.problem import CourseError, Problem
 from grader.stub import open_stub
 from grader.verdict import Outcome, Status
 
-STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py"}
+STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py", "mended.py"}
 INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
 AT_ONCE = min(4, os.cpu_count() or 2)

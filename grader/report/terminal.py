@@ -22,10 +22,15 @@ KEPT = "\ue000"                                 # a space within a command, at w
 STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.NOT_WRITTEN: "dim", Status.UNCHECKED: "yellow", Status.COURSE: "bold yellow"}
 
 
-def show(verdict: Verdict, console: Console, *, verbose: bool = False, upcoming: str = "") -> None:
-    """Prints a verdict. `upcoming` is the line that says what to try after a pass."""
+def show(verdict: Verdict, console: Console, *, verbose: bool = False, upcoming: str = "", steps: bool = True) -> None:
+    """Prints a verdict. `upcoming` is the line that says what to try after a pass; without `steps` nothing is said of what to try after a failure."""
     with trimmed(console):
-        _render(verdict, console, verbose, upcoming)
+        _render(verdict, console, verbose, upcoming, steps)
+
+
+def record(verdict: Verdict, console: Console) -> None:
+    """Prints a verdict to a console that records, which nothing can be trimmed for."""
+    _render(verdict, console, False, "", True)
 
 
 @contextlib.contextmanager
@@ -41,7 +46,7 @@ def without_padding(text: str) -> str:
     return "".join(line.rstrip() + "\n" for line in text.replace(KEPT, " ").splitlines())
 
 
-def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str) -> None:
+def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str, steps: bool) -> None:
     if verdict.status == Status.PASSED and not verbose:
         what, how = words.passed(verdict)
         console.print(_line(_marked(Status.PASSED), (what, "bold"), (how, "")))
@@ -67,9 +72,9 @@ def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str) ->
             console.print(_reason(entry, verdict))
         if len(failing) > 1:
             console.print(Padding(Group(*(_line(_marked(Status.FAILED), (entry.name, "bold"), (f"   {words.reason(entry)}", "")) for entry in failing)), (1, 0, 0, 1)))
-        if failing:
-            steps = [f"{COMMAND} hint {verdict.number}", *filter(None, (words.debugging(verdict, entry) for entry in failing))]
-            console.print(_next(("   or   " if len(verdict.entries) == 1 else "\nor    ").join(steps)))
+        if failing and steps:
+            commands = [f"{COMMAND} hint {verdict.number}", *filter(None, (words.debugging(verdict, entry) for entry in failing))]
+            console.print(_next(("   or   " if len(verdict.entries) == 1 else "\nor    ").join(commands)))
     if verdict.status == Status.PASSED and upcoming:
         console.print(_next(upcoming))
 
