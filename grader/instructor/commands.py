@@ -25,6 +25,7 @@ def add_to(command: Callable) -> None:
                       epilog=f"example: {COMMAND} publish --notebooks --site public")
     publish.add_argument("--notebooks", action="store_true", help="write the students' notebooks into notebooks/")
     publish.add_argument("--check", action="store_true", help="say which notebooks do not match their lesson, stub or hints; nothing is run or written")
+    publish.add_argument("--picture", action="store_true", help="draw the verdict that README.md begins with anew")
     publish.add_argument("--site", type=Path, metavar="OUT", help="build the site into this folder, which is emptied when an earlier build wrote it")
     publish.add_argument("--html", type=Path, metavar="OUT", help="write each lesson as one HTML file that needs no other, for a learning-management system")
     publish.add_argument("--solutions", action="store_true", help="the site as the instructors' edition: with references, mistakes and other styles")
@@ -92,15 +93,21 @@ def _publish(options) -> int:
     if options.solutions and not options.site:
         raise UsageError("--solutions is an edition of the site: add --site OUT")
     problems, root = every_problem(), course_root()
-    if options.check and (options.notebooks or options.site or options.html):
+    if options.check and (options.notebooks or options.picture or options.site or options.html):
         raise UsageError("--check makes nothing: leave it out, or leave out what is to be made")
     if options.check:
         need("publish", "jupytext", "nbformat")
         faults = stale(root, problems)
         print("\n".join([*faults, f"{COMMAND} publish --notebooks makes them anew"]) if faults else "every notebook matches its lesson, stub and hints")
         return 2 if faults else 0
+    if options.picture:
+        from grader.instructor.readme import draw
+
+        draw(root, problems, console_for())
     if not (options.notebooks or options.site or options.html):
-        raise UsageError("say what to make: --notebooks, --site OUT or --html OUT")
+        if options.picture:
+            return 0
+        raise UsageError("say what to make: --notebooks, --picture, --site OUT or --html OUT")
     return publish(root, problems, console_for(), into_notebooks=options.notebooks, site=options.site, html=options.html, solutions=options.solutions)
 
 
