@@ -79,7 +79,7 @@ def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes
     begin(worker, asked)
     with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
         verdict = hear(worker, problem, stub, calls, answers, last=not keep, mistakes=want_mistakes, progress=progress, prover=prover,
-                       once_more=None if keep or only is not None else once_more)
+                       once_more=None if keep or only is not None else once_more, whole=only is None)
     state.prune(cache)
     return replace(verdict, notes=(*verdict.notes, *answers.notes), seconds=time.perf_counter() - start)
 
@@ -97,8 +97,10 @@ def ask(worker: Process, problem: Problem, stub: Stub, calls: list, *, cache: Pa
 
 
 def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *, last: bool = True, mistakes: bool = True,
-         progress: Callable[[str], None] = lambda text: None, prover: Callable[[], Process] | None = None, once_more: Callable[..., Process] | None = None) -> Verdict:
-    """The verdict on what the worker answers, and on what another one does that `once_more` asks (see `attempt`). `answers` is where the key comes from."""
+         progress: Callable[[str], None] = lambda text: None, prover: Callable[[], Process] | None = None, once_more: Callable[..., Process] | None = None,
+         whole: bool = True) -> Verdict:
+    """The verdict on what the worker answers, and on what another one does that `once_more` asks (see `attempt`). `answers` is where the key comes from;
+    the `whole` of the calls was asked, unless some were left out on purpose."""
     from grader.attempt import attempted
     from grader.facts import derive, too_long
     from grader.judge import import_trouble, trouble_with
@@ -116,7 +118,7 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
         answers.expected()
         entries = tuple(_entry_verdict(entry, problem, calls, attempt, answers, mistakes, progress) for entry in problem.entries)
         open = any(finding.status == Status.UNCHECKED and not finding.unproved for entry in entries for finding in entry.findings)
-        if not any(entry.first for entry in entries) and (attempt.ended.how not in ("finished", "starved") or attempt.ended.how == "finished" and open):
+        if not any(entry.first for entry in entries) and (attempt.ended.how not in ("finished", "starved") or attempt.ended.how == "finished" and open and whole):
             trouble = import_trouble(None, attempt)
     statuses = {trouble.status} if trouble else {entry.status for entry in entries}
     status = Status.FAILED

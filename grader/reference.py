@@ -8,7 +8,9 @@ The allowed error is 16 times the largest distance between the two, since one fl
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from grader.call import DRAWS, Call, is_float
 from grader.compare import agree
 from grader.key import Answer
-from grader.problem import CourseError, Function, discover, load, mistakes
+from grader.problem import CourseError, Function, Mistake, discover, load, mistakes
 from grader.proofs import settle
 from grader.verdict import Check, Failure, Outcome
 
@@ -202,21 +204,43 @@ def _count(**counts) -> Outcome:
 
 
 def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
-    """Yields each mistake with its outcomes: of structure and values, then of the proofs, then of every other check, until they tell it from the reference."""
+    """Each mistake with its outcomes: of structure and values, then of the proofs, then of every other check, until they tell it from the reference and from
+    every other mistake, where anything does."""
     reference = load(problem.solutions / "reference.py", "reference")
     entries = {entry.name: entry for entry in problem.entries}
+    bank = []
     for known in mistakes(problem.solutions / "mistakes.py"):
         name = known.entry or problem.entries[0].name
-        known = dataclasses.replace(known, entry=name)
         wrong = wrong_answer(known, getattr(reference, name), isinstance(entries[name], Function))
-        mine = [call for call in calls if call.check.entry == name]
-        outcomes: dict[int, Outcome] = {}
-        for kinds in STAGES:
-            stage = [call for call in mine if call.id not in outcomes and (kinds is None or call.check.kind in kinds)]
-            outcomes |= _run(lambda entry, wrong=wrong: wrong, stage, eagerly=True)
-            if _unlike(entries[name], mine, outcomes, key):
-                break
-        yield known, outcomes
+        bank.append(_Known(dataclasses.replace(known, entry=name), wrong, [call for call in calls if call.check.entry == name]))
+    for one in bank:
+        while one.stages and not _unlike(entries[one.known.entry], one.calls, one.outcomes, key):
+            one.go_on()
+    while alike := {id(mine): mine for one, other in itertools.combinations(bank, 2) if one.is_like(other, key) for mine in (one, other) if mine.stages}:
+        for one in alike.values():
+            one.go_on()
+    return [(one.known, one.outcomes) for one in bank]
+
+
+@dataclasses.dataclass
+class _Known:
+    """A mistake, what stands in the reference's place, and what it gives so far."""
+
+    known: Mistake
+    wrong: Callable
+    calls: list[Call]
+    stages: list = dataclasses.field(default_factory=lambda: [*STAGES])
+    outcomes: dict[int, Outcome] = dataclasses.field(default_factory=dict)
+
+    def go_on(self) -> None:
+        kinds = self.stages.pop(0)
+        stage = [call for call in self.calls if call.id not in self.outcomes and (kinds is None or call.check.kind in kinds)]
+        self.outcomes |= _run(lambda entry: self.wrong, stage, eagerly=True)
+
+    def is_like(self, other: _Known, key: dict[int, Answer]) -> bool:
+        """Whether nothing that is known of both tells them apart, and they are not two forms of one."""
+        return self.known.entry == other.known.entry and self.known.name != other.known.name and all(
+            agree(self.outcomes[id], other.outcomes[id], key[id].allowed if id in key else {}) for id in self.outcomes.keys() & other.outcomes.keys())
 
 
 def _unlike(entry, calls: list[Call], outcomes: dict[int, Outcome], key: dict[int, Answer]) -> bool:

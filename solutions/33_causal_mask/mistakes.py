@@ -214,14 +214,14 @@ def added_a_large_number(ref, q, k, v):
     return jax.nn.softmax(_scores(q, k) + jnp.where(_mask(q, k), 0.0, -1e9), axis=-1) @ v
 
 
-@mistake("causal_sdpa", number=(-10.0, -1000.0))
+@mistake("causal_sdpa", number=(-10.0,))
 def not_negative_enough(ref, q, k, v, *, number=-100.0):
     """The hidden scores become a number that is not negative enough, such as -100. Beside visible scores of -400 a hidden key then takes
     all the weight. Use -inf, or at least a number that no score reaches."""
     return jax.nn.softmax(jnp.where(_mask(q, k), _scores(q, k), number), axis=-1) @ v
 
 
-@mistake("causal_sdpa", number=(-10.0, -1000.0))
+@mistake("causal_sdpa", number=(-10.0,))
 def added_a_small_number(ref, q, k, v, *, number=-100.0):
     """A number such as -100 is added to the hidden scores. A hidden key that scores some hundreds higher than the visible ones comes through:
     it is only less likely. Put -inf in place of the score."""
