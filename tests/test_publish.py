@@ -33,7 +33,7 @@ More prose.
 ## The formula
 $x$
 
-```python alt="A dot."
+```python caption="A dot alone." alt="A dot."
 import matplotlib.pyplot as plt
 
 plt.plot([1], [1], "o")
@@ -272,7 +272,7 @@ def test_a_course_without_a_repository_says_which_setting_is_missing(small):
 
 @pytest.mark.parametrize("change, told", [
     (("2\n```", "3\n```"), "README.md line 7: the cell prints\n2\nbut the lesson shows\n3"),
-    ((' alt="A dot."', ""), "README.md line 19: the cell draws 1 figures; a cell that draws one says what it shows"),
+    ((' caption="A dot alone." alt="A dot."', ""), "README.md line 19: the cell draws 1 figures; a cell that draws one says what it shows"),
     (("x = 2", "x = 1/0"), "README.md line 7 (cell-3, line 1): `x = 1/0` fails: ZeroDivisionError"),
     (("```python alt", "```text alt"), "README.md has no figure")], ids=["output", "no description", "error", "no figure"])
 def test_verify_reads_the_proofs_of_a_lesson(small, change, told):

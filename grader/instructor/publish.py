@@ -18,7 +18,7 @@ from grader.problem import CourseError, Problem
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-SITE_NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton", "sphinx_design", "filelock")
+SITE_NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton", "sphinx_design", "pygraphviz", "filelock")
 Executed = dict[Problem, "NotebookNode"]
 
 

@@ -68,12 +68,14 @@ def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -
     for name in PAGES:
         text = (HERE / "pages" / f"{name}.md").read_text(encoding="utf-8")
         pages[f"{name}.md"] = example.put_into(text, problems).encode()
-    parts = {"The track": [f"notebooks/{problem.name}" for problem in problems], "The course": list(PAGES)}
+    contents = {part: [f"notebooks/{problem.name}" for problem in members] for part, members in track.parts_of(problems).items()}
+    contents["The course"] = list(PAGES)
     if solutions:
         written = {f"solutions/{problem.name}": edition.page(problem) for problem in problems if problem.solutions}
         pages |= {f"{name}.md": text.encode() for name, text in written.items()}
-        parts["Instructors' edition"] = list(written)
-    pages["index.md"] = track.home((HERE / "pages/home.md").read_text(encoding="utf-8"), executed, parts).encode()
+        contents["Instructors' edition"] = list(written)
+    text = example.put_into((HERE / "pages/home.md").read_text(encoding="utf-8"), problems)
+    pages["index.md"] = track.home(text, problems, contents).encode()
     return pages
 
 
