@@ -13,12 +13,12 @@ from html import escape
 from grader.problem import Problem
 
 INCH = 72                               # Graphviz counts in points and inches; a point is drawn as a pixel
+STRAIGHT = 10                           # what columns weigh against short arrows
 
 
 @dataclass(frozen=True)
 class Form:
-    """How large things are, in pixels: `most` boxes of a width stand in a row; a line of a title has so many letters and takes so much height.
-    `straight` weighs columns against short arrows."""
+    """How large things are, in pixels: `most` boxes of a width stand in a row; a line of a title has so many letters and takes so much height."""
 
     name: str
     most: int
@@ -26,10 +26,9 @@ class Form:
     letters: int
     line: int
     gap: tuple[int, int]
-    straight: int
 
 
-FORMS = Form("wide", 4, 174, 20, 16, (16, 34), 0), Form("narrow", 2, 128, 16, 14, (10, 26), 100)
+FORMS = Form("wide", 3, 178, 20, 16, (18, 34)), Form("narrow", 2, 118, 15, 14, (8, 26))
 
 
 def drawn(problems: Sequence[Problem], before: Mapping[int, list[int]], label: str) -> str:
@@ -87,7 +86,7 @@ def _placed(numbers: list[int], before: Mapping[int, list[int]], form: Form, tal
             above = upper[min(column, len(upper) - 1)]
             if not graph.has_edge(above, number):
                 graph.add_edge(above, number, style="invis")
-            graph.get_edge(above, number).attr["weight"] = form.straight
+            graph.get_edge(above, number).attr["weight"] = STRAIGHT
     graph.layout("dot")
     return graph
 

@@ -25,8 +25,9 @@ class Formulas(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         for found in list(self.document.findall(lambda node: isinstance(node, MATH))):
-            kind = Told if isinstance(found, nodes.math) else ToldBlock
-            found.parent.replace(found, kind("", found.deepcopy(), told=formula.in_a_line(found.astext())))
+            told = (Told if isinstance(found, nodes.math) else ToldBlock)(told=formula.in_a_line(found.astext()))
+            found.parent.replace(found, told)
+            told += found
 
 
 def readable(node: nodes.Node) -> str:
