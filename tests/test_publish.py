@@ -277,7 +277,7 @@ def test_a_course_without_a_repository_says_which_setting_is_missing(small):
     (("```python caption", "```text caption"), "README.md has no figure"),
     ((' caption="A dot alone."', ""), "README.md line 19: the figure has no caption"),
     (("x = 2", "x = 2  # " + "x" * 90), "README.md line 7: 99 columns; a page has room for 96"),
-    (("2\n```", "2\n```\n\n```text\n" + "x" * 77 + "\n```"), "README.md line 14: 77 columns; a page has room for 76")],
+    (("2\n```", "2\n```\n\n```text\n" + "x" * 77 + "\n```"), "README.md line 15: 77 columns; a page has room for 76")],
     ids=["output", "no description", "error", "no figure", "no caption", "wide code", "wide picture"])
 def test_verify_reads_the_proofs_of_a_lesson(small, change, told):
     """A cell that prints something else, fails, or draws what nobody describes is a fault with its line; so is a line that leaves the column."""
