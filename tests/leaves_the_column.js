@@ -2,7 +2,7 @@
 () => {
   const column = document.querySelector("article") ?? document.querySelector("main"), told = [];
   const { left, right } = column.getBoundingClientRect();
-  const skipped = "svg *, mjx-assistive-mml, mjx-assistive-mml *, .visually-hidden, .sd-stretched-link, .headerlink";
+  const skipped = "svg *, mjx-assistive-mml, mjx-assistive-mml *, .visually-hidden, .sd-stretched-link, .headerlink, pre span";      // blanks at the end of a wrapped line hang
   const says = (fault, element) => told.push(`${fault}: ${element.tagName} ${element.className.baseVal ?? element.className}: ${(element.textContent ?? "").trim().slice(0, 60)}`);
   for (const unfolded of column.querySelectorAll("details")) unfolded.open = true;
   for (const element of column.querySelectorAll("*")) {
