@@ -49,6 +49,14 @@ def test_links_lead_somewhere(path):
         assert (path.parent / target).exists(), target
 
 
+def test_an_arxiv_number_is_a_link():
+    """In every lesson, and in the pages of the site."""
+    for path in (*(problem.lesson for problem in PROBLEMS.values()), *(ROOT / "grader/instructor/site/pages").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        numbers = re.findall(r"(?i)arxiv:\s*(\d{4}\.\d{4,5})", text)
+        assert sorted(re.findall(r"\[arXiv:(\d{4}\.\d{4,5})\]\(https://arxiv\.org/abs/\1\)", text)) == sorted(numbers), path
+
+
 def test_every_command_of_the_readme_exists():
     """What stands as `python -m grader ...` in README is understood by the command line."""
     parser, commands = cli._parsers()

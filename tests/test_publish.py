@@ -33,7 +33,7 @@ More prose.
 ## The formula
 $x$
 
-```python alt="A dot."
+```python caption="A dot alone." alt="A dot."
 import matplotlib.pyplot as plt
 
 plt.plot([1], [1], "o")
@@ -272,11 +272,15 @@ def test_a_course_without_a_repository_says_which_setting_is_missing(small):
 
 @pytest.mark.parametrize("change, told", [
     (("2\n```", "3\n```"), "README.md line 7: the cell prints\n2\nbut the lesson shows\n3"),
-    ((' alt="A dot."', ""), "README.md line 19: the cell draws 1 figures; a cell that draws one says what it shows"),
+    ((' caption="A dot alone." alt="A dot."', ""), "README.md line 19: the cell draws 1 figures; a cell that draws one says what it shows"),
     (("x = 2", "x = 1/0"), "README.md line 7 (cell-3, line 1): `x = 1/0` fails: ZeroDivisionError"),
-    (("```python alt", "```text alt"), "README.md has no figure")], ids=["output", "no description", "error", "no figure"])
+    (("```python caption", "```text caption"), "README.md has no figure"),
+    ((' caption="A dot alone."', ""), "README.md line 19: the figure has no caption"),
+    (("x = 2", "x = 2  # " + "x" * 90), "README.md line 7: 99 columns; a page has room for 96"),
+    (("2\n```", "2\n```\n\n```text\n" + "x" * 77 + "\n```"), "README.md line 15: 77 columns; a page has room for 76")],
+    ids=["output", "no description", "error", "no figure", "no caption", "wide code", "wide picture"])
 def test_verify_reads_the_proofs_of_a_lesson(small, change, told):
-    """A cell that prints something else, fails, or draws what nobody describes is a fault with its line."""
+    """A cell that prints something else, fails, or draws what nobody describes is a fault with its line; so is a line that leaves the column."""
     (small / "problems/31_sdpa/README.md").write_text(LESSON.replace(*change), encoding="utf-8")
     faults = proofread.faults_of(discover(small)[0])
     assert [fault for fault in faults if told in fault], faults

@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 
+from grader.instructor.lesson import HEADINGS, cells_of
 from grader.instructor.notebooks import compose, repository_of, sources
 from grader.instructor.site import edition
 from tests.browser import browser, serious  # noqa: F401
@@ -22,6 +24,7 @@ LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
 PAGES = ["index.html", *LESSONS, "how_the_grader_decides.html", "glossary.html", "instructors.html", "search.html", "genindex.html"]
 FINITE = "document.getAnimations().filter(a => a.effect.getTiming().iterations !== Infinity)"
 PHONE, DESKTOP = dict(width=390, height=844), dict(width=1300, height=900)
+WIDTHS = (390, 1280, 1920)
 
 
 def publish(*arguments):
@@ -211,8 +214,119 @@ def test_a_single_file_needs_no_other_and_no_network(browser, built):  # noqa: F
         page.wait_for_selector("mjx-container svg")
         assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.alt.length > 40)") and page.locator("img").count()
         assert "$$" not in page.locator("body").inner_text()
-        assert page.locator("details").count() == len(problem.hints)
+        assert page.locator("details:not(.drawn-by, nav details)").count() == len(problem.hints)
         assert complaints == [], problem.name
+    context.close()
+
+
+LEAVES = (Path(__file__).with_name("leaves_the_column.js")).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_leaves_the_column(opened, width):
+    """At no width is a formula, a line of code or a picture cut or to be scrolled; on a phone none is too small to be read."""
+    found = {name: told for name in PAGES if name != "genindex.html" and (told := opened(name, dict(width=width, height=900)).evaluate(LEAVES))}
+    assert not found, json.dumps(found, indent=1)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_leaves_the_column_of_a_single_file(browser, built, width):  # noqa: F811
+    page, found = browser.new_page(viewport=dict(width=width, height=900)), {}
+    for problem in PROBLEMS.values():
+        page.goto((built / "html" / f"{problem.name}.html").as_uri())
+        page.wait_for_selector("mjx-container svg")
+        page.evaluate("MathJax.startup.promise.then(() => null)")
+        if told := page.evaluate(LEAVES):
+            found[problem.name] = told
+    page.close()
+    assert not found, json.dumps(found, indent=1)
+
+
+def test_what_leaves_the_column_is_found(browser):  # noqa: F811
+    """The test above can fail: a line that scrolls, a picture that is too wide, letters that are too small."""
+    page = browser.new_page(viewport=dict(width=390, height=900))
+    for fault in ("<pre style='overflow-x: auto'>" + "x" * 200 + "</pre>", "<img width=900 height=9>", "<pre style='font-size: 5px'>x</pre>",
+                  "<mjx-container><svg width='90ex' style='width: 100px'></svg></mjx-container>"):
+        page.set_content(f"<main style='overflow: hidden'>{fault}</main>")
+        assert page.evaluate(LEAVES), fault
+    page.set_content("<main><p>x</p><pre>x</pre></main>")
+    assert page.evaluate(LEAVES) == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", (390, 1280))
+def test_the_map_can_be_read(opened, width):
+    """Every problem has a box on it, its words stand within the box, and are at least 10 pixels tall."""
+    page = opened("index.html", dict(width=width, height=900))
+    boxes = page.locator(".track-map:visible a").evaluate_all("""boxes => boxes.map(box => {
+        const frame = box.querySelector("rect").getBoundingClientRect(), words = [...box.querySelectorAll("text")].map(text => text.getBoundingClientRect());
+        return [box.getAttribute("href"), Math.min(...words.map(word => word.height)),
+                words.every(word => word.left >= frame.left && word.right <= frame.right && word.top >= frame.top && word.bottom <= frame.bottom)]; })""")
+    assert [name for name, *_ in boxes] == LESSONS
+    assert all(height >= 10 and within for _, height, within in boxes), boxes
+
+
+def test_the_home_page_shows_a_verdict(opened):
+    page = opened("index.html")
+    assert page.locator(".gv .gv-panel").count() == 1 and "forgot the scale" in page.locator(".gv").inner_text()
+
+
+def test_a_term_shows_its_meaning(opened):
+    """Each link to the glossary carries the meaning, without TeX, and shows it when it is pointed at or focused."""
+    for name in LESSONS:
+        page = opened(name)
+        terms = page.locator("a.to-term")
+        meanings = terms.evaluate_all("terms => terms.map(term => term.dataset.meaning)")
+        assert all(len(meaning) > 20 and not re.search(r"[$\\]", meaning) for meaning in meanings), name
+    shown = "term => getComputedStyle(term, '::after').content"
+    term = terms.nth(1)
+    assert term.evaluate(shown) == "none"
+    term.hover()
+    assert meanings[1][:20] in term.evaluate(shown)
+    page.mouse.move(0, 0)
+    terms.nth(0).focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert meanings[0][:20] in terms.nth(0).evaluate(shown)
+
+
+def test_a_figure_stands_before_its_code(opened):
+    """Each figure has a caption, and the code that draws it is folded under it; on a dark page it is dark."""
+    for number, name in zip(PROBLEMS, LESSONS):
+        page = opened(name, scheme="dark")
+        figures = sum(cell.alt != "" for cell in cells_of(PROBLEMS[number].lesson))
+        told = page.locator(".cell_output figure").evaluate_all("""figures => figures.map(figure => {
+            const code = figure.closest(".cell").querySelector("details.drawn-by");
+            return [figure.querySelector("figcaption").innerText.length > 20, code.open, !!(figure.compareDocumentPosition(code) & Node.DOCUMENT_POSITION_FOLLOWING),
+                    code.innerText.length, getComputedStyle(figure.querySelector("img")).filter]; })""")
+        assert len(told) == figures and all(caption and not unfolded and after and "invert(1)" in look for caption, unfolded, after, _, look in told), (name, told)
+
+
+def test_the_search_shows_no_markup(opened):
+    """Excerpts have formulas in Unicode and a blank after each title; the index has no word of TeX."""
+    page = opened("search.html?q=softmax")
+    page.wait_for_selector("#search-results p.context")
+    page.wait_for_function("document.querySelectorAll('#search-results p.context').length >= 5")
+    told = page.locator("#search-results p.context").all_inner_texts()
+    assert not [excerpt for excerpt in told if re.search(r"\\[a-z(\[]|\$|¶|#", excerpt) or re.search("|".join(f"{heading}[A-Z]" for heading in HEADINGS), excerpt)]
+    assert any("√" in excerpt or "ᵢ" in excerpt for excerpt in told), told
+    assert page.evaluate("Search._index.terms.frac ?? Search._index.terms.mathrm ?? null") is None
+
+
+def test_a_single_file_leads_to_the_others(browser, built):  # noqa: F811
+    """It has a dark page for those who want one, contents that lead to its sections, and links to the other files."""
+    context = browser.new_context(offline=True, color_scheme="dark")
+    page = context.new_page()
+    page.goto((built / "html" / f"{PROBLEMS[32].name}.html").as_uri())
+    light = "element => { const [r, g, b] = getComputedStyle(element).{}.match(/[\\d.]+/g).map(Number); return (r + g + b) / 3; }"
+    assert page.locator("body").evaluate(light.replace("{}", "backgroundColor")) < 60 < 180 < page.locator("main p").first.evaluate(light.replace("{}", "color"))
+    places, *_ = page.locator("nav details").evaluate_all("lists => lists.map(list => [...list.querySelectorAll('a')].map(link => link.getAttribute('href')))")
+    assert len(places) >= len(HEADINGS) and page.evaluate("places => places.every(place => document.getElementById(decodeURI(place.slice(1))))", places)
+    page.locator("nav a.before").click()
+    assert page.url.endswith(f"{PROBLEMS[31].name}.html") and page.locator("nav a.before").count() == 0
+    page.locator("nav summary").nth(1).click()
+    page.locator(f"nav a[href='{PROBLEMS[40].name}.html']").click()
+    assert "Tiled attention" in page.title()
     context.close()
 
 

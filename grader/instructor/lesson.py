@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Cell:
-    """A piece of a lesson: prose, or code with the output that the lesson shows below it (or None) and the description of its figure (or none).
+    """A piece of a lesson: prose, or code with the output that the lesson shows below it (or None), and the description of its figure and its caption (or none).
 
     `line` is where it starts in the lesson.
     """
@@ -26,6 +27,7 @@ class Cell:
     code: bool = False
     shown: str | None = None
     alt: str = ""
+    caption: str = ""
 
 
 def cells_of(lesson: Path) -> list[Cell]:
@@ -39,11 +41,11 @@ def cells_of(lesson: Path) -> list[Cell]:
         at = max(text.find(source, at), at)
         line = text[:at].count("\n") + 1
         if found.cell_type == "code":
-            cells.append(Cell(source, line, code=True, alt=found.metadata.get("alt", "")))
+            cells.append(Cell(source, line, code=True, alt=found.metadata.get("alt", ""), caption=found.metadata.get("caption", "")))
         else:
             shown = SHOWN.match(source) if cells and cells[-1].code else None
             if shown:
-                cells[-1] = Cell(cells[-1].source, cells[-1].line, True, shown[1], cells[-1].alt)
+                cells[-1] = dataclasses.replace(cells[-1], shown=shown[1])
                 line, source = line + shown[0].count("\n"), source[shown.end():]
             for part in SECTION.split(source):
                 if part.strip():

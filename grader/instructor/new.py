@@ -86,7 +86,7 @@ def scaffold(root: Path, number: int, topic: str, console) -> int:
     words = dict(number=number, name=topic, title=topic.replace("_", " ").capitalize())
     lesson = f"# {number} · {words['title']}\n\n" + "\n".join(f"## {heading}\nTODO\n" for heading in HEADINGS)
     lesson = lesson.replace("## A worked example\nTODO\n", "## A worked example\nTODO\n\n```python\nprint(1 + 1)\n```\n\n```text\n2\n```\n")
-    lesson = lesson.replace("## A picture\nTODO\n", "## A picture\nTODO\n\n```python alt=\"TODO: what the figure shows, for those who cannot see it.\"\n"
+    lesson = lesson.replace("## A picture\nTODO\n", "## A picture\nTODO\n\n```python caption=\"TODO: what to look at\" alt=\"TODO: what the figure shows, for those who cannot see it.\"\n"
                             "import matplotlib.pyplot as plt\n\nplt.plot([1, 2, 4])\nplt.xlabel(\"TODO\")\nplt.show()\n```\n")
     files = {
         f"problems/{folder}/README.md": lesson,

@@ -70,7 +70,7 @@ def compose(problem: Problem, repository: str) -> NotebookNode:
         if not cell.code:
             made.append(v4.new_markdown_cell(cell.source))
         else:
-            described = {"alt": cell.alt, "mystnb": {"image": {"alt": cell.alt}}} if cell.alt else {}
+            described = {"alt": cell.alt, "caption": cell.caption, "mystnb": {"image": {"alt": cell.alt}, "figure": {"caption": cell.caption}}} if cell.alt else {}
             made.append(v4.new_code_cell(cell.source, metadata=described))
     turn = [v4.new_markdown_cell(YOUR_TURN.format(name=problem.name)),
             v4.new_code_cell(f"%%grade {problem.number}\n{problem.pristine.read_text(encoding='utf-8').rstrip()}", metadata={"tags": [NOT_RUN]}),

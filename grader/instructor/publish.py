@@ -18,7 +18,7 @@ from grader.problem import CourseError, Problem
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-SITE_NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton", "sphinx_design", "filelock")
+SITE_NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton", "sphinx_design", "pygraphviz", "filelock")
 Executed = dict[Problem, "NotebookNode"]
 
 
@@ -76,7 +76,7 @@ def _publish(root: Path, problems: list[Problem], console, progress, into_notebo
 
         steps = progress.add_task("writing single files", total=len(executed))
         for problem, notebook in executed.items():
-            export(problem, notebook, html)
+            export(problem, notebook, html, list(executed))
             progress.update(steps, advance=1)
         console.print(f"{html} holds {len(executed)} files that need no other", soft_wrap=True)
     return 0

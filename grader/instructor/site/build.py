@@ -22,6 +22,7 @@ from grader.instructor.lesson import cells_of
 from grader.instructor.notebooks import ANSI
 from grader.instructor.site import place, track
 from grader.problem import CourseError, Problem
+from grader.report import formula
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -68,12 +69,14 @@ def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -
     for name in PAGES:
         text = (HERE / "pages" / f"{name}.md").read_text(encoding="utf-8")
         pages[f"{name}.md"] = example.put_into(text, problems).encode()
-    parts = {"The track": [f"notebooks/{problem.name}" for problem in problems], "The course": list(PAGES)}
+    contents = {part: [f"notebooks/{problem.name}" for problem in members] for part, members in track.parts_of(problems).items()}
+    contents["The course"] = list(PAGES)
     if solutions:
         written = {f"solutions/{problem.name}": edition.page(problem) for problem in problems if problem.solutions}
         pages |= {f"{name}.md": text.encode() for name, text in written.items()}
-        parts["Instructors' edition"] = list(written)
-    pages["index.md"] = track.home((HERE / "pages/home.md").read_text(encoding="utf-8"), executed, parts).encode()
+        contents["Instructors' edition"] = list(written)
+    text = example.put_into((HERE / "pages/home.md").read_text(encoding="utf-8"), problems)
+    pages["index.md"] = track.home(text, problems, contents).encode()
     return pages
 
 
@@ -91,9 +94,9 @@ def _sync(folder: Path, wanted: dict[str, bytes]) -> None:
 
 
 def _sphinx(root: Path, work: Path, source: Path, built: Path, edition: str) -> None:
-    """Runs Sphinx in a process of its own; a warning is a fault of a page. After a run that was cut short it begins anew."""
-    whole = work / "whole"
-    if not whole.exists():
+    """Runs Sphinx in a process of its own; a warning is a fault of a page. After a run that was cut short, or by other code, it begins anew."""
+    whole, maker = work / "whole", _maker()
+    if not whole.exists() or whole.read_text(encoding="utf-8") != maker:
         for left in (built, work / "doctrees"):
             shutil.rmtree(left, ignore_errors=True)
     whole.unlink(missing_ok=True)
@@ -103,7 +106,13 @@ def _sphinx(root: Path, work: Path, source: Path, built: Path, edition: str) -> 
     if done.returncode:
         told = ANSI.sub("", done.stderr).strip().replace(str(source) + "/", "")
         raise CourseError("the site has faults:\n" + PLACE.sub(lambda found: _in_lesson(root, source, found), told))
-    whole.touch()
+    whole.write_text(maker, encoding="utf-8")
+
+
+def _maker() -> str:
+    """Names the code that makes pages: Sphinx looks for changes in what it reads, not in its extensions."""
+    made_by = [path for path in sorted(HERE.rglob("*")) if path.suffix in (".py", ".css", ".js")] + [Path(formula.__file__)]
+    return state.digest(b"".join(path.read_bytes() for path in made_by))
 
 
 def _in_lesson(root: Path, source: Path, found: re.Match) -> str:

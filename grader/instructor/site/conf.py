@@ -9,7 +9,7 @@ from grader.problem import course_root
 project = "The attention track"
 author = "The attention track authors"
 html_show_copyright = False
-extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design", "grader.instructor.site.links"]
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design", "grader.instructor.site.figures", "grader.instructor.site.links", "grader.instructor.site.searched"]
 exclude_patterns = ["_build"]
 
 nb_execution_mode = "off"                           # the notebooks come executed
@@ -31,4 +31,5 @@ html_theme_options = dict(
 html_sourcelink_suffix = ""                         # the copy to download is the notebook itself
 html_static_path = ["static", str(Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax/tex-svg.js")]
 html_css_files = ["track.css"]
+html_js_files = [("search.js", dict(defer="defer"))]
 mathjax_path = "tex-svg.js"                         # one file, fonts included: formulas need no network

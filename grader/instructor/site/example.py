@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from grader.problem import Problem
 
 MARK = "<!-- an example verdict -->"
@@ -12,8 +14,12 @@ def put_into(text: str, problems: list[Problem]) -> str:
     tried = next((problem for problem in problems if (problem.folder / "attempt.py").exists()), None)
     if MARK not in text or tried is None:
         return text
+    return text.replace(MARK, f"````{{raw}} html\n{_verdict(tried)}\n````")
+
+
+@functools.cache
+def _verdict(problem: Problem) -> str:
     from grader.grade import grade
     from grader.report import page
 
-    verdict = grade(tried, tried.folder / "attempt.py")
-    return text.replace(MARK, f"````{{raw}} html\n{page.verdict_page(verdict)}\n````")
+    return page.verdict_page(grade(problem, problem.folder / "attempt.py"))

@@ -1,4 +1,4 @@
-"""A Sphinx extension: on each page, the first use of a glossary's term leads to its entry, and "problem 33" to that problem's page.
+"""A Sphinx extension: on each page, the first use of a glossary's term leads to its entry and shows it when pointed at, and "problem 33" leads to that problem's page.
 
 So lessons stay plain Markdown, and no lesson lists its terms.
 """
@@ -11,9 +11,16 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from grader.instructor.site.searched import readable
+
 GLOSSARY = "glossary"
+LONGEST = 300                           # characters of a meaning
 PROBLEM = re.compile(r"\b[Pp]roblems? (\d\d+)\b")
 CLOSED = (nodes.title, nodes.reference, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.term, nodes.caption, pending_xref)
+
+
+class Term(nodes.reference):
+    """A link that carries the meaning of what it stands on."""
 
 
 class Links(SphinxPostTransform):
@@ -39,9 +46,11 @@ class Links(SphinxPostTransform):
         """By each spelling of a term the anchor of its entry, and whether it is code: a letter, or a name with a dot. Words are in lower case."""
         glossary = self.env.get_doctree(GLOSSARY) if GLOSSARY in self.env.found_docs else nodes.Element()
         found = {}
+        self._meanings = {}
         for entry in glossary.findall(nodes.definition_list_item):
             letter = any(isinstance(parent, nodes.section) and "letters" in parent["ids"] for parent in _parents(entry))
             spellings = [child for child in entry.children if isinstance(child, nodes.term)]
+            self._meanings[spellings[0]["ids"][0]] = _meaning(entry)
             for told in (spelling.astext() for spelling in spellings):
                 is_code = letter or "." in told
                 found[told if is_code else told.lower()] = spellings[0]["ids"][0], is_code
@@ -70,7 +79,25 @@ class Links(SphinxPostTransform):
 
     def _reference(self, page: str, anchor: str, kind: str, shown: nodes.Node) -> nodes.reference:
         uri = self.app.builder.get_relative_uri(self.env.docname, page) + (f"#{anchor}" if anchor else "")
+        if kind == "term":
+            return Term("", "", shown, internal=True, refuri=uri, classes=["to-term"], meaning=self._meanings[anchor])
         return nodes.reference("", "", shown, internal=True, refuri=uri, classes=[f"to-{kind}"])
+
+
+def _meaning(entry: nodes.definition_list_item) -> str:
+    """The first sentences of an entry, its formulas in Unicode."""
+    [definition] = [child for child in entry.children if isinstance(child, nodes.definition)]
+    told = ""
+    for sentence in re.split(r"(?<=[.!?]) ", " ".join(readable(definition.children[0]).split())):
+        if told and len(told) + len(sentence) > LONGEST:
+            break
+        told += (" " if told else "") + sentence
+    return told
+
+
+def _open_term(translator, node: Term) -> None:
+    translator.visit_reference(node)
+    translator.body[-1] = translator.body[-1].replace("<a ", f'<a data-meaning="{translator.attval(node["meaning"])}" ', 1)
 
 
 def _is_closed(node: nodes.Node) -> bool:
@@ -85,5 +112,6 @@ def _parents(node: nodes.Node):
 
 
 def setup(app) -> dict:
+    app.add_node(Term, html=(_open_term, lambda translator, node: translator.depart_reference(node)))
     app.add_post_transform(Links)
     return dict(parallel_read_safe=True, parallel_write_safe=True)
