@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
 NAME = "grading.toml"
 VALUES, CLAIMS, WHOLE = 6, 3, 1
+WORTH = {"values": VALUES, "claims": CLAIMS, "whole": WHOLE}
 MOST = 0.99                                     # of what did not pass
 FIRST = """# How verdicts become points. Change it and run the same command again: nothing has to be graded anew.
 
@@ -44,11 +45,29 @@ maximum = 100
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of what a problem asks for: how many checks it has, how many passed, how many of these count, and what all of them are worth of the whole problem."""
+
+    name: str
+    kind: str                                   # one of WORTH, or `all` of a name that passed, or `none` of one that is not written
+    checks: int
+    passed: int
+    counted: int
+    worth: float
+
+    @property
+    def earned(self) -> float:
+        return self.worth * self.counted / self.checks if self.checks else 0.0
+
+
+@dataclass(frozen=True)
 class Credit:
-    """What a verdict earns, from 0 to 1, and what it might earn once everything is checked that could not be."""
+    """What a verdict earns, from 0 to 1, and what it might earn once everything is checked that could not be. `parts` are what the share is the sum of, before
+    it is rounded; none where all is earned or nothing."""
 
     share: float = 0.0
     possible: float = 0.0
+    parts: tuple[Part, ...] = field(default=(), compare=False)
 
     @property
     def open(self) -> bool:
@@ -61,12 +80,14 @@ def credit(verdict: Verdict, properties: Container[tuple[str, str]] = (), partia
         return Credit(1.0, 1.0)
     if verdict.status == Status.COURSE or verdict.unjudged or verdict.trouble and verdict.trouble.status == Status.UNCHECKED:
         return Credit(0.0, 1.0)
-    earned, possible = (_mean([_of_name(entry, properties, verdict, good) for entry in verdict.entries]) for good in (_passed, _open))
+    earned, possible = ([part for entry in verdict.entries for part in _parts(entry, properties, verdict, good)] for good in (_passed, _open))
     if not _failed(verdict) and any(_unexplained(finding, entry, verdict) for entry in verdict.entries for finding in entry.findings):
-        possible = 1.0                          # nothing is wrong that is known
+        most = 1.0                              # nothing is wrong that is known
     else:
-        possible = _hundredths(possible)
-    return Credit(_hundredths(earned), possible) if partial else Credit(0.0, math.floor(possible))
+        most = _hundredths(sum(part.earned for part in possible))
+    if not partial:
+        return Credit(0.0, math.floor(most))
+    return Credit(_hundredths(sum(part.earned for part in earned)), most, tuple(earned) if any(entry.findings for entry in verdict.entries) else ())
 
 
 def properties_of(problem: Problem) -> frozenset[tuple[str, str]]:
@@ -74,21 +95,26 @@ def properties_of(problem: Problem) -> frozenset[tuple[str, str]]:
     return frozenset((entry.name, name) for entry in problem.entries for name in entry.properties)
 
 
-def _of_name(entry: EntryVerdict, properties: Container, verdict: Verdict, good: Callable[[Finding, EntryVerdict, Verdict], bool]) -> float:
+def _parts(entry: EntryVerdict, properties: Container, verdict: Verdict, good: Callable[[Finding, EntryVerdict, Verdict], bool]) -> list[Part]:
+    """The parts of one name, whose worths add up to what the name is worth."""
+    whole = 1 / len(verdict.entries)
+    checks = len(entry.findings)
     if entry.status in (Status.PASSED, Status.NOT_WRITTEN):
-        return float(entry.status == Status.PASSED)
+        passed = entry.status == Status.PASSED
+        return [Part(entry.name, "all" if passed else "none", max(checks, 1), checks * passed, max(checks, 1) * passed, whole)]
 
     def is_property(finding: Finding) -> bool:
         return (entry.name, finding.check.case) in properties
 
     ok = {id(finding): good(finding, entry, verdict) for finding in entry.findings}
     right = all(ok[id(f)] for f in entry.findings if f.check.kind == "eager" and not is_property(f))
-    parts: dict[int, list[bool]] = {}
+    by_kind: dict[str, list[Finding]] = {}
     for finding in entry.findings:
-        value = finding.check.kind in TRANSFORMS
-        part = VALUES if value else CLAIMS if finding.check.kind == "proof" else WHOLE
-        parts.setdefault(part, []).append(ok[id(finding)] and (right or value and not is_property(finding)))
-    return sum(part * _mean(checks) for part, checks in parts.items()) / sum(parts) if parts else 0.0
+        by_kind.setdefault("values" if finding.check.kind in TRANSFORMS else "claims" if finding.check.kind == "proof" else "whole", []).append(finding)
+    weighed = sum(WORTH[kind] for kind in by_kind)
+    return [Part(entry.name, kind, len(found), sum(ok[id(f)] for f in found),
+                 sum(ok[id(f)] and (right or kind == "values" and not is_property(f)) for f in found), whole * WORTH[kind] / weighed)
+            for kind, found in sorted(by_kind.items(), key=lambda item: -WORTH[item[0]])]
 
 
 def _passed(finding: Finding, entry: EntryVerdict, verdict: Verdict) -> bool:
@@ -109,10 +135,6 @@ def _unexplained(finding: Finding, entry: EntryVerdict, verdict: Verdict) -> boo
 
 def _failed(verdict: Verdict) -> bool:
     return bool(verdict.trouble) or any(f.status in (Status.FAILED, Status.NOT_WRITTEN) for entry in verdict.entries for f in entry.findings)
-
-
-def _mean(values: Sequence) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 def _hundredths(share: float) -> float:

@@ -40,7 +40,7 @@ def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: 
     warnings = export(out, found, grading, assignment, matched)
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
     (out / "feedback").mkdir(exist_ok=True)
-    write_feedback(out / "feedback", found, grading, titles, folders)
+    write_feedback(out / "feedback", found, grading, titles, folders, book.content)
     told = dict(roster=matched, pairs=pairs, warnings=warnings)
     overview.write_report(out, found, grading, titles, **told)
     return found, overview.report(found, titles, **told)
