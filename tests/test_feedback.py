@@ -346,8 +346,8 @@ A problem that passed has all of its points. Otherwise each name that it asks fo
 ✓ passed, ✗ failed, ? could not be checked, ○ not written, – does not apply
 """
     shown = " ".join("".join(Tags(html).texts).split())
-    for sentence in ("Feedback for Ada", "0.171 is rounded to 0.17. The problem is worth 1 point: 0.17 × 1 = 0.17.", "the code that was graded (1 line) def f(): ...",
-                     "✓ passed ✗ failed ? could not be checked ○ not written – does not apply", "0.17 × 100 / 4 = 4.25.", "4.25 of 100 points", "12 of 18 values of the output differ, by up to 1 (allowed: 1e-06).", "where: rows 1–2 of 3, every column. Row 1, column 0: yours",
+    for sentence in ("Feedback for Ada", "0.171 is rounded to 0.17. The problem is worth 1 point: 0.17 × 1 = 0.17.", "the code that was graded (1 line)def f(): ...",
+                     "✓ passed✗ failed? could not be checked○ not written– does not apply", "0.17 × 100 / 4 = 4.25.", "4.25 of 100 points", "12 of 18 values of the output differ, by up to 1 (allowed: 1e-06).", "where: rows 1–2 of 3, every column. Row 1, column 0: yours",
                      "forgot the scale", "run python -m grader debug 31 in a terminal", "For this problem nothing was handed in."):
         assert sentence in shown
 
