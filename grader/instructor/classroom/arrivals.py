@@ -31,7 +31,7 @@ from grader.instructor.classroom.files import File, Refused, hidden, ignored, in
 from grader.instructor.classroom.gradebook import Student
 from grader.instructor.classroom.naming import Named, Topics, apart, named, safe
 from grader.instructor.classroom.pieces import Course, Work
-from grader.instructor.classroom.submission import Submission
+from grader.instructor.classroom.submission import LATE, Submission
 from grader.problem import Problem
 
 TYPED = "is a text or a link that was typed in: hand in a file"
@@ -280,7 +280,7 @@ def _of_a_download(entries: Iterable[tuple[Named, Path | File]], place: str) -> 
         first, notes, sources = of_student[0][0], [], []
         for name, entry in of_student:
             sources.append(_source(name, entry))
-            notes += ["late"] * name.late + [DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))] * (name.student == name.doubt)
+            notes += [LATE] * name.late + [DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))] * (name.student == name.doubt)
         packed = int(isinstance(of_student[0][1], File))
         yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)), packed)
 

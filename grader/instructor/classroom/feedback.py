@@ -126,7 +126,15 @@ def how(grading: Grading) -> str:
 
 def _by_hand(mark: Mark) -> str:
     """What is said of points that were given by hand."""
-    return f"{shown(mark.points)} points by hand, instead of {shown(mark.weight * mark.credit.share)} by checks: {words.sentence(mark.override.reason)}"
+    return f"{shown(mark.points)} points by hand, instead of {shown(mark.by_checks)} by checks: {words.sentence(mark.override.reason)}"
+
+
+def _late(mark: Mark) -> str:
+    """What is said of late work, down to its points. Points by hand are as they were given."""
+    told = words.sentence(mark.late.told)
+    if not mark.late.cost or mark.override:
+        return told
+    return f"{told} {shown(mark.by_checks)} × {reckoning.thousandths(1 - mark.late.cost)} = {shown(mark.points)} of {reckoning.worth(mark.weight)}."
 
 
 def _nothing(mark: Mark) -> str:
@@ -146,7 +154,8 @@ def evidence(mark: Mark) -> str:
     graded, under = mark.grade, mark.grade.under
     nth = f", version {graded.attempts} of yours" if graded.attempts > 1 else ""
     versions = [f"course {under.course}"] * bool(under.course) + [f"jax {under.jax}"] * bool(under.jax)
-    return f"graded {under.graded_at[:10]}{nth}: {graded.place or 'stub.py'}, SHA-256 {graded.digest[:16]}…" + (f"; {', '.join(versions)}" if versions else "")
+    came = f"{mark.came}; " if mark.came else ""
+    return f"{came}graded {under.graded_at[:10]}{nth}: {graded.place or 'stub.py'}, SHA-256 {graded.digest[:16]}…" + (f"; {', '.join(versions)}" if versions else "")
 
 
 # HTML
@@ -172,9 +181,10 @@ def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles:
 def _section(mark: Mark, verdict: Verdict | None, title: str, text: str) -> Markup:
     heading = tag("h2", tag("span", f"{mark.problem} · {title}"), tag("span", _in_points(mark), class_="points"), class_="head")
     by_hand = tag("p", prose(_by_hand(mark)), class_="note") if mark.override else ""
+    late = tag("p", prose(_late(mark)), class_="note") if mark.late else ""
     if verdict is None:
         return tag("section", heading, by_hand, tag("p", _nothing(mark), class_="faint"), id=f"p{mark.problem}")
-    return tag("section", heading, by_hand, tag("p", noted, class_="note") if (noted := _noted(mark, verdict)) else "", verdict_page(verdict, styled=False),
+    return tag("section", heading, by_hand, late, tag("p", noted, class_="note") if (noted := _noted(mark, verdict)) else "", verdict_page(verdict, styled=False),
                _reckoned(mark), _folded_code(text), tag("p", evidence(mark), class_="faint small"), id=f"p{mark.problem}")
 
 
@@ -223,6 +233,7 @@ def _chapter(mark: Mark, verdict: Verdict | None, title: str, text: str) -> list
 def said(mark: Mark, verdict: Verdict | None) -> list[str]:
     """What is said of one problem below its heading, as paragraphs of Markdown."""
     parts = [f"> {spans(_by_hand(mark))}"] if mark.override else []
+    parts += [f"> {spans(_late(mark))}"] if mark.late else []
     if verdict is None:
         return parts + [_nothing(mark)]
     parts += [f"> {noted}"] if (noted := _noted(mark, verdict)) else []

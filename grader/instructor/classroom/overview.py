@@ -14,6 +14,7 @@ from grader.instructor.classroom.points import Grading, shown
 from grader.instructor.classroom.roster import Matched
 from grader.instructor.classroom.sheet import sheet
 from grader.instructor.classroom.similar import Pair
+from grader.instructor.classroom.submission import LATE
 from grader.report.markup import Markup, join, tag
 from grader.report.page import prose
 from grader.report.terminal import trimmed
@@ -164,11 +165,17 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         "could not be checked, since the grader failed on it": [f"{row.student.student}, {mark.problem}: {mark.unjudged}" for row, mark in pairs
                                                                  if mark.unjudged and not mark.override],
         "a fact was taken on trust": [f"{row.student.student}, {mark.problem}: {', '.join(mark.grade.under.trusted)}" for row, mark in pairs if mark.grade.under.trusted],
-        "points by hand": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.weight * mark.credit.share)}. "
+        "late": [f"{row.student.student}, {mark.problem}: {sentence(mark.late.told)}" for row, mark in pairs if mark.late],
+        "points by hand": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.by_checks)}. "
                            f"{sentence(mark.override.reason)}" for row in marks for mark in row.by_problem.values() if mark.override],
-        "a note on what arrived": [f"{row.student.student}: {'; '.join(row.student.notes)}" for row in marks if row.student.notes],
+        "a note on what arrived": [f"{row.student.student}: {'; '.join(notes)}" for row in marks if (notes := _notes(row))],
     }
     return ((what, whom) for what, listed in found.items() if (whom := tuple(map(str, listed))))
+
+
+def _notes(row: Marks) -> list[str]:
+    """The notes but that on what is late, where that is told of each problem."""
+    return [note for note in row.student.notes if note != LATE or not any(mark.late for mark in row.by_problem.values())]
 
 
 def _mixed(marks: Sequence[Marks]) -> Iterable[str]:

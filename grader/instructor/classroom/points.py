@@ -19,11 +19,13 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from grader import state
 from grader.choose import UsageError
+from grader.instructor.classroom.late import Policy
 from grader.problem import TRANSFORMS, Problem
 from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
@@ -38,6 +40,17 @@ partial = true
 
 # The total of a student is scaled to this number.
 maximum = 100
+
+# Late work. Take the `#` away for what is to hold. Days are counted from `due`, by Moodle's dates or Git's; without `due`, as Canvas or Moodle says.
+# [late]
+# due = 2025-03-01T23:59:00+01:00
+# grace = 30                # minutes that cost nothing
+# per_day = 10              # per cent of a problem's points, for each day begun
+# most = 50                 # per cent at most
+# [late.extensions]         # days more, by name, login or number
+# ada = 3
+# [late.days]               # days late, where you know it better: Canvas does not say how late something is
+# bela = 2
 
 # What each problem is worth beside the others, as points in grades.csv. 0: it is graded, and does not count.
 [weights]
@@ -151,6 +164,7 @@ class Grading:
     weights: Mapping[int, float] = field(default_factory=dict)
     partial: bool = True
     maximum: float = 100.0
+    late: Policy = Policy()
 
     def total(self, points: Mapping[int, float]) -> float:
         weights = sum(self.weights.values())
@@ -187,7 +201,7 @@ def read_grading(path: Path, problems: Iterable[Problem], known: Iterable[Proble
     for problem in new:
         text = _with(text, problem) or _refused(path, f"says nothing of problem {problem.number}; add a line `{_line(problem)}` below [weights]")
     _write(path, text)
-    return Grading({**grading.weights, **{problem.number: 1.0 for problem in new}}, grading.partial, grading.maximum)
+    return replace(grading, weights={**grading.weights, **{problem.number: 1.0 for problem in new}})
 
 
 def _line(problem: Problem) -> str:
@@ -218,9 +232,9 @@ def _parsed(path: Path, text: str) -> dict:
 
 
 def _checked(path: Path, found: dict, known: set[int]) -> Grading:
-    unknown = sorted({*found} - {"partial", "maximum", "weights"})
+    unknown = sorted({*found} - {"partial", "maximum", "weights", "late"})
     if unknown:
-        _refused(path, f"says `{unknown[0]}`, which means nothing here; there are partial, maximum and [weights]")
+        _refused(path, f"says `{unknown[0]}`, which means nothing here; there are partial, maximum, [late] and [weights]")
     partial, maximum, weights = found.get("partial", True), found.get("maximum", 100), found.get("weights", {})
     if not isinstance(partial, bool):
         _refused(path, "says partial = something that is neither true nor false")
@@ -233,7 +247,29 @@ def _checked(path: Path, found: dict, known: set[int]) -> Grading:
             _refused(path, f"gives a weight to {name!r}, which is no problem of this course; there are {', '.join(map(str, sorted(known)))}")
         if not _is_number(weight) or weight < 0:
             _refused(path, f"gives problem {name} a weight that is no number from 0 up")
-    return Grading({int(name): float(weight) for name, weight in weights.items()}, partial, float(maximum))
+    return Grading({int(name): float(weight) for name, weight in weights.items()}, partial, float(maximum),
+                   _late(path, found.get("late", {})))
+
+
+def _late(path: Path, found: object) -> Policy:
+    if not isinstance(found, dict):
+        _refused(path, "has late as something else than a table; write [late] and below it `due`, `grace`, `per_day` and `most`")
+    unknown = sorted({*found} - {"due", "grace", "per_day", "most", "extensions", "days"})
+    if unknown:
+        _refused(path, f"says `{unknown[0]}` below [late], which means nothing there; there are due, grace, per_day, most, extensions and days")
+    due = found.get("due")
+    if due is not None and not isinstance(due, datetime):
+        _refused(path, "has a `due` that is no date with a time; write it like 2025-03-01T23:59:00+01:00, without quotes")
+    numbers = {name: found.get(name, usual) for name, usual in (("grace", 0), ("per_day", 0), ("most", 100))}
+    for name, number in numbers.items():
+        if not _is_number(number) or number < 0 or name != "grace" and number > 100:
+            _refused(path, f"has a `{name}` below [late] that is no number from 0 {'up' if name == 'grace' else 'to 100'}")
+    for name in ("extensions", "days"):
+        table = found.get(name, {})
+        if not isinstance(table, dict) or not all(_is_number(days) and 0 <= days < 10_000 for days in table.values()):
+            _refused(path, f"has [late.{name}] that gives somebody something else than a number of days, such as `ada = 3`")
+    return Policy(due.astimezone() if due and due.tzinfo is None else due, timedelta(minutes=numbers["grace"]), numbers["per_day"] / 100,
+                  numbers["most"] / 100, found.get("extensions", {}), found.get("days", {}))
 
 
 def _is_number(value) -> bool:

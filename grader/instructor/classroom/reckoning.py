@@ -44,7 +44,7 @@ def _sentences(mark: Mark, parts: tuple[Part, ...], whole: float):
     if share == MOST < whole:
         yield CAPPED
     rounded = f"{thousandths(whole)} is rounded to {shown(share)}. " if thousandths(whole) != shown(share) else ""
-    product = f"{shown(share)} × {shown(mark.weight)} = {shown(share * mark.weight)}"
+    product = f"{shown(share)} × {shown(mark.weight)} = {shown(mark.by_checks)}"
     yield f"{rounded}The problem is worth {worth(mark.weight)}: {product}."
 
 

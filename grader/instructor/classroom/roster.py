@@ -18,6 +18,7 @@ from pathlib import Path
 from grader.choose import UsageError
 from grader.instructor.classroom.files import shown
 from grader.instructor.classroom.gradebook import Student
+from grader.instructor.classroom.late import Came, of_moodle
 from grader.instructor.classroom.points import shown as points_shown
 from grader.instructor.classroom.spreadsheet import harmless
 from grader.instructor.classroom.submission import Submission
@@ -38,6 +39,13 @@ class Row:
     name: str
     ids: Mapping[str, str]
     at: int
+    came: Came | None = None                        # when the submission came, where the export says it
+
+    @property
+    def called(self) -> str:
+        """The name as people say it, the first name first."""
+        last, comma, first = self.name.partition(",")
+        return f"{first.strip()} {last.strip()}" if comma and first.strip() else self.name
 
 
 @dataclass(frozen=True)
@@ -275,7 +283,8 @@ def _of_worksheet(header, table) -> Iterator[Row]:
     for at, cells in enumerate(table):
         number = re.search(r"(\d+)$", cell(cells, "Identifier"))
         if number:
-            yield Row(cell(cells, "Full name"), _given(moodle_id=number[1]) | _moodle_ids(cell, cells), at)
+            yield Row(cell(cells, "Full name"), _given(moodle_id=number[1]) | _moodle_ids(cell, cells), at,
+                      of_moodle(cell(cells, "Status"), cell(cells, "Last modified (submission)")))
 
 
 def _of_participants(header, table) -> Iterator[Row]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LATE = "late"                                   # the note of what a download calls late
+
 
 @dataclass(frozen=True)
 class Piece:
