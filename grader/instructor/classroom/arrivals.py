@@ -105,7 +105,7 @@ class Arrivals(Sequence[Submission]):
 
     def people(self) -> list[Submission]:
         """Who handed in, without what: enough to look them up on a roster."""
-        return [Submission(one.student, one.name, one.ids) for one in self._handed]
+        return [Submission(one.student, one.name, one.ids, file=one.file) for one in self._handed]
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ class _Handed:
     sources: tuple[Callable[[contextlib.ExitStack], list[File]], ...]
     origin: str                                     # the entry itself, which tells two of the same student apart: it is the same whatever lies beside it
     notes: tuple[str, ...] = ()
+    file: str = ""                                  # Canvas's number of the last one
     packed: int = 0                                 # how many archives its files lie in
 
 
@@ -282,7 +283,8 @@ def _of_a_download(entries: Iterable[tuple[Named, Path | File]], place: str) -> 
             sources.append(_source(name, entry))
             notes += [LATE] * name.late + [DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))] * (name.student == name.doubt)
         packed = int(isinstance(of_student[0][1], File))
-        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)), packed)
+        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)),
+                      max(of_student, key=lambda one: one[0].order)[0].file, packed)
 
 
 def _source(name: Named, entry: Path | File) -> Callable[[contextlib.ExitStack], list[File]]:

@@ -10,6 +10,7 @@ from grader.instructor.classroom.gradebook import Grade, Gradebook, Override, St
 from grader.instructor.classroom.late import Came, Lateness, lateness
 from grader.instructor.classroom.points import Credit, Grading, credit, shown
 from grader.instructor.classroom.roster import Row
+from grader.instructor.classroom.submission import Submission
 from grader.instructor.classroom.unread import is_unread
 from grader.report import words
 from grader.verdict import Status
@@ -119,13 +120,15 @@ def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: C
         of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
         mine = {problem: replace(_mark(grades.get(which), overrides.get(which), problem, grading, properties), ungraded=which in ungraded) for problem, which in of.items()}
         row = on_roster.get(student.student)
-        mine = {problem: _dated(mark, came, grading, names_of(student, row)) for problem, mark in mine.items()}
+        called = names_of(student, row)
+        called |= {name.casefold() for group, names in grading.groups.items() if group.casefold() in called for name in names}
+        mine = {problem: _dated(mark, came, grading, called) for problem, mark in mine.items()}
         student = replace(student, name=row.called) if row and row.name else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
     return found
 
 
-def names_of(student: Student, row: Row | None = None) -> set[str]:
+def names_of(student: Student | Submission, row: Row | None = None) -> set[str]:
     """What a student may be called by in small letters: the key, names, logins and numbers, by the download and by the roster."""
     told = [student.student, student.name, *student.ids.values(), *((row.name, row.called, *row.ids.values()) if row else ())]
     return {name.casefold() for name in told if name}

@@ -52,6 +52,10 @@ maximum = 100
 # [late.days]               # days late, where you know it better: Canvas does not say how late something is
 # bela = 2
 
+# Groups: one submission, and its grade for each of several students, by name, login or number.
+# [groups]
+# team_a = ["ada", "bela"]
+
 # What each problem is worth beside the others, as points in grades.csv. 0: it is graded, and does not count.
 [weights]
 """
@@ -165,6 +169,7 @@ class Grading:
     partial: bool = True
     maximum: float = 100.0
     late: Policy = Policy()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def total(self, points: Mapping[int, float]) -> float:
         weights = sum(self.weights.values())
@@ -232,9 +237,9 @@ def _parsed(path: Path, text: str) -> dict:
 
 
 def _checked(path: Path, found: dict, known: set[int]) -> Grading:
-    unknown = sorted({*found} - {"partial", "maximum", "weights", "late"})
+    unknown = sorted({*found} - {"partial", "maximum", "weights", "late", "groups"})
     if unknown:
-        _refused(path, f"says `{unknown[0]}`, which means nothing here; there are partial, maximum, [late] and [weights]")
+        _refused(path, f"says `{unknown[0]}`, which means nothing here; there are partial, maximum, [late], [groups] and [weights]")
     partial, maximum, weights = found.get("partial", True), found.get("maximum", 100), found.get("weights", {})
     if not isinstance(partial, bool):
         _refused(path, "says partial = something that is neither true nor false")
@@ -248,7 +253,13 @@ def _checked(path: Path, found: dict, known: set[int]) -> Grading:
         if not _is_number(weight) or weight < 0:
             _refused(path, f"gives problem {name} a weight that is no number from 0 up")
     return Grading({int(name): float(weight) for name, weight in weights.items()}, partial, float(maximum),
-                   _late(path, found.get("late", {})))
+                   _late(path, found.get("late", {})), _groups(path, found.get("groups", {})))
+
+
+def _groups(path: Path, found: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(found, dict) or not all(isinstance(names, list) and names and all(isinstance(name, str) and name.strip() for name in names) for names in found.values()):
+        _refused(path, 'has [groups] that are no lists of names; write below it one line for each group, such as team_a = ["ada", "bela"]')
+    return {group: tuple(names) for group, names in found.items()}
 
 
 def _late(path: Path, found: object) -> Policy:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.choose import UsageError
-from grader.instructor.classroom import overview
+from grader.instructor.classroom import groups, overview
 from grader.instructor.classroom.arrivals import Arrivals
 from grader.instructor.classroom.exports import export, write
 from grader.instructor.classroom.feedback import write_feedback
 from grader.instructor.classroom.gradebook import Gradebook, Wanted
 from grader.instructor.classroom.marks import Change, Marks, marks, names_of
 from grader.instructor.classroom.points import Grading, properties_of, shown
+from grader.instructor.classroom.returns import comment, write_returns
 from grader.instructor.classroom.roster import Roster, Row
 from grader.instructor.classroom.similar import Pair
 from grader.problem import Problem, course_root
@@ -33,17 +34,21 @@ def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: 
     """
     people = handed_in.people()
     here = {one.student for one in people}
-    matched = roster.matched(people, [student for student in book.students() if student.student not in here]) if roster else None
+    matched = roster.matched(groups.spread(people, grading.groups), [student for student in book.students() if student.student not in here]) if roster else None
     rows = matched.rows if matched else {}
     book.note({Wanted(grade.student, grade.problem, grade.digest): row.came for grade in book.grades()
                if grade.student in here and (row := rows.get(grade.student)) and row.came})
     found = [replace(row, gone=row.student.student not in here) for row in marks(book, grading, properties_of_all(problems), ungraded, rows)]
+    unmet = [*_unmet(grading, found, rows), *groups.unmet(found, grading.groups)]
+    found = groups.shared(found, grading.groups, rows)
     titles = {problem.number: problem.title for problem in problems}
     pairs = _similar(out, handed_in, problems) if similar else ()
-    warnings = [*export(out, found, grading, assignment, matched), *_unmet(grading, found, rows)]
+    comments = {row.student.student: comment(row, grading, titles) for row in found}
+    warnings = [*export(out, found, grading, assignment, matched, comments), *unmet]
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
     (out / "feedback").mkdir(exist_ok=True)
     write_feedback(out / "feedback", found, grading, titles, folders, book.content)
+    write_returns(out, found, people, rows)
     told = dict(roster=matched, pairs=pairs, warnings=warnings)
     overview.write_report(out, found, grading, titles, **told)
     return found, overview.report(found, titles, **told)

@@ -32,3 +32,4 @@ class Submission:
     pieces: Mapping[int, Piece] = field(default_factory=dict)
     trouble: str = ""
     notes: tuple[str, ...] = ()
+    file: str = ""                              # Canvas's number of the last file, to which feedback is attached
