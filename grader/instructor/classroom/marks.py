@@ -131,7 +131,7 @@ def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: C
 def names_of(student: Student | Submission, row: Row | None = None) -> set[str]:
     """What a student may be called by in small letters: the key, names, logins and numbers, by the download and by the roster."""
     told = [student.student, student.name, *student.ids.values(), *((row.name, row.called, *row.ids.values()) if row else ())]
-    return {name.casefold() for name in told if name}
+    return {part.casefold() for name in told for part in (name, name.partition("@")[0]) if part}
 
 
 def _dated(mark: Mark, came: Mapping[Wanted, Came], grading: Grading, called: Collection[str]) -> Mark:
