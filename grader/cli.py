@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grader import sandbox
+from grader import sandbox, state
 from grader.choose import UsageError, console_for, every_problem, one_problem, select
 from grader.problem import CourseError, Problem, course_root, read
 from grader.report.words import COMMAND
@@ -110,6 +110,7 @@ def _parsers():
     parser = argparse.ArgumentParser(prog=COMMAND, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      description=f"""Grades the attention track.
 
+  {COMMAND} demo       what a verdict says, and where to begin
   {COMMAND}            the track at a glance, and what to do next
   {COMMAND} 31         the verdict on problem 31 (also 31-33, 31,33 or all)
   {COMMAND} watch      grade again at each save, from the first unsolved problem on
@@ -131,6 +132,8 @@ def _parsers():
     amount.add_argument("-v", "--verbose", action="store_true", help="show every check and everything that was printed")
     amount.add_argument("-q", "--quiet", action="store_true", help="one line for each problem")
 
+    command("demo", demo_command, "what a verdict says: a wrong attempt, the same mended, and where to go next")
+
     watch = command("watch", watch_command, "grade again at each save",
                     "Grades again at each save, with a worker that has JAX imported already. Without a number it stays on the first\n"
                     "unsolved problem and moves on when that passes. Keys: h hint, l lesson, r run again, q quit.")
@@ -147,7 +150,7 @@ def _parsers():
     hint.add_argument("problem")
     hint.add_argument("--all", action="store_true", help="show every hint that was shown before, and the next")
 
-    lesson = command("lesson", lesson_command, "the lesson, in the terminal")
+    lesson = command("lesson", lesson_command, "the lesson, in the terminal's pager")
     lesson.add_argument("problem")
 
     reset = command("reset", reset_command, "put the stub back, and keep a copy of what was there")
@@ -175,19 +178,18 @@ def overview(arguments: list[str], parser) -> int:
     """The track at a glance."""
     if arguments:
         parser.error(f"{' '.join(arguments)} needs a problem's number: `{COMMAND} 31 {arguments[0]}`")
-    from grader.progress import where_it_stands
+    from grader.progress import next_step, where_it_stands
     from grader.report import terminal
 
-    problems = every_problem()
-    rows, first_open, under_way = [], None, False
-    for problem in problems:
+    parts, unsolved = {}, []
+    for problem in every_problem():
         told, style = where_it_stands(problem)
-        rows.append((problem.number, problem.title, told, style))
-        if told != "passed" and (first_open is None or not under_way and told != "not started"):
-            first_open, under_way = problem, told != "not started"
-    upcoming = (f"problem {first_open.number}: {COMMAND} lesson {first_open.number}, then fill in {first_open.stub.relative_to(course_root()).as_posix()}"
-                if first_open else "every problem here is solved")
-    terminal.overview(rows, console_for(), upcoming)
+        parts.setdefault(problem.part, []).append((problem.number, problem.title, told, style))
+        if told != "passed":
+            unsolved.append((problem, told))
+    under_way = [(problem, told) for problem, told in unsolved if told != "not started"]
+    upcoming = next_step(*(under_way or unsolved)[0]) if unsolved else "every problem here is solved"
+    terminal.overview(parts, console_for(), upcoming)
     return 0
 
 
@@ -284,6 +286,12 @@ def after(problem: Problem) -> Problem | None:
     return next((p for p in every_problem() if p.number > problem.number), None)
 
 
+def demo_command(options) -> int:
+    from grader.demo import demo
+
+    return demo(every_problem(), lambda problem, path: verdict_on(problem, path, lambda problem: _spinner(problem, False)), console_for())
+
+
 def watch_command(options) -> int:
     from grader.watch import watch
 
@@ -306,9 +314,7 @@ def hint_command(options) -> int:
 def lesson_command(options) -> int:
     from grader.pages import show_lesson
 
-    problem, console = one_problem(options.problem), console_for()
-    with console.pager(styles=True) if console.is_terminal and sys.stdin.isatty() else contextlib.nullcontext():
-        show_lesson(problem, console)
+    show_lesson(one_problem(options.problem), console_for())
     return 0
 
 
@@ -316,7 +322,9 @@ def reset_command(options) -> int:
     from grader.stub import replace_stub, shown_path
 
     problem = one_problem(options.problem)
-    shown, pristine = shown_path(problem, problem.stub), read(problem.pristine)
+    shown, pristine, root = shown_path(problem, problem.stub), read(problem.pristine), problem.folder.parents[1]
+    if state.recall(root, problem.name).get("hints") and state.remember(root, problem.name, hints=0):
+        print("the hints begin again at the first")
     if problem.stub.exists() and problem.stub.read_bytes() == pristine:
         print(f"{shown} is as it came; nothing to put back")
         return 0

@@ -6,6 +6,7 @@ The case is written out as a script that needs only JAX and the student's file, 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ def debug(problem: Problem, case: str | None, file: Path | None, console) -> int
     state.write(script, snippet(call, stub.path.resolve(), problem.number).encode())
     several = f"{call.check.entry} · " if len(problem.names) > 1 else ""
     console.print(f"{several}{call.check.case} · {call.check.kind}   {call.described()}", style="bold", markup=False)
-    console.print(f"the same in any Python: python {_near(script)}\n", style="dim", markup=False)
+    console.print(f"the same in any Python:\npython {shlex.quote(_near(script))}\n", style="dim", markup=False, soft_wrap=True)       # whole, to be copied
     try:
         return 1 if subprocess.run([sys.executable, str(script)], env=os.environ | {"JAX_PLATFORMS": "cpu"}).returncode else 0
     except KeyboardInterrupt:

@@ -160,6 +160,15 @@ class Problem:
         return self.folder / "answers.npz"
 
     @property
+    def attempt(self) -> Path:
+        """A typical wrong attempt, where the problem has one to show what a verdict says; `mended` is the same without its mistake."""
+        return self.folder / "attempt.py"
+
+    @property
+    def mended(self) -> Path:
+        return self.folder / "mended.py"
+
+    @property
     def lesson(self) -> Path:
         return self.folder / "README.md"
 
@@ -171,6 +180,15 @@ class Problem:
             return self.slug.replace("_", " ")
         heading = re.search(r"^# +(?:\d+ *· *)?(.+)$", text, re.MULTILINE)
         return heading.group(1).strip() if heading else self.slug.replace("_", " ")
+
+    @functools.cached_property
+    def part(self) -> str:
+        """The part of the track that it belongs to, as `checks.py` declares it: `PART = "The core"`."""
+        try:
+            declared = re.search(r'^PART = "(.+)"', (self.folder / "checks.py").read_text(encoding="utf-8"), re.MULTILINE)
+        except OSError:
+            return ""
+        return declared[1] if declared else ""
 
     @functools.cached_property
     def hints(self) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from grader import state
 from grader.problem import Problem
-from grader.stub import open_stub
+from grader.stub import open_stub, shown_path
+from grader.report.words import COMMAND
 from grader.verdict import Status, Verdict
 
 
@@ -23,6 +24,18 @@ def where_it_stands(problem: Problem) -> tuple[str, str]:
     if kept.get("passed"):
         return "passed, but changed since", "yellow"
     return "changed, not graded yet" if kept.get("digest") is None else "failing, changed since", "yellow"
+
+
+def next_step(problem: Problem, told: str) -> str:
+    """What to do about a problem that stands as `where_it_stands` told."""
+    number, stub = problem.number, shown_path(problem, problem.stub)
+    if told == "not started":
+        return f"problem {number}: {COMMAND} lesson {number}\nthen  fill in {stub}"
+    if told == "the stub is missing":
+        return f"put the stub of {number} back: {COMMAND} reset {number}"
+    if told == "not written yet":
+        return f"fill in the TODO in {stub}\nor    {COMMAND} lesson {number}"
+    return f"grade {number} again: {COMMAND} {number}" + (f"   or   {COMMAND} hint {number}" if told.startswith("failing") else "")
 
 
 def remember(problem: Problem, content: bytes, verdict: Verdict) -> bool:

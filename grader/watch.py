@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from grader import grade as stages
@@ -30,8 +33,11 @@ class _Watch:
         self.root, self.chosen, self.console = root, chosen, console
         self.problem: Problem | None = chosen
         self.worker = None
+        self.keys = _Keys(self._key)
         self.done = asyncio.Event()
-        self.again = asyncio.Event()
+        self.again = asyncio.Event()            # to be graded
+        self.open = asyncio.Event()             # the lesson is to be opened
+        self.grading = False
 
     async def run(self) -> int:
         import watchfiles
@@ -41,16 +47,20 @@ class _Watch:
             if self.problem is None:
                 self.console.print("every problem here is solved")
                 return 0
-        with _keys(self._key):
+        with self.keys:
             self.again.set()
             changes = asyncio.create_task(self._follow(watchfiles))
             try:
                 while not self.done.is_set():
-                    await _first(self.again.wait(), self.done.wait())
+                    await _first(self.again.wait(), self.open.wait(), self.done.wait())
                     if self.done.is_set():
                         break
-                    self.again.clear()
-                    await asyncio.to_thread(self._grade)
+                    if self.open.is_set():
+                        await self._read()
+                        self.open.clear()
+                    else:
+                        self.again.clear()
+                        await asyncio.to_thread(self._grade)
             finally:
                 self.done.set()
                 changes.cancel()
@@ -75,9 +85,10 @@ class _Watch:
 
     def _grade(self) -> None:
         problem, worker = self.problem, self.worker
-        self.worker = None
+        self.worker, self.grading = None, True
         if self.console.is_terminal:
             self.console.clear()
+        self.console.print(f"grading {problem.number} · {problem.title} …", style="dim", markup=False)
         try:
             stub = open_stub(problem)
             verdict = stages.grade(problem, stub=stub, worker=worker, progress=lambda text: self.console.print(text, style="dim"))
@@ -85,6 +96,7 @@ class _Watch:
                 remember(problem, stub.content, verdict)
         except CourseError as error:
             verdict = stages.course_fault(problem, error)
+        self.grading = False
         terminal.show(verdict, self.console)
         if verdict.status == Status.PASSED and not self.chosen:
             self.problem = self._first_unsolved()
@@ -95,20 +107,48 @@ class _Watch:
                 return
             self.console.print(f"\non to {self.problem.number} · {self.problem.title}: {self.problem.stub.relative_to(self.root).as_posix()}", style="bold")
         self.worker = stages.start_worker(self.problem)
+        self._wait()
+
+    def _wait(self) -> None:
         self.console.print(f"\nwatching {self.problem.stub.relative_to(self.root).as_posix()}   {KEYS}", style="dim")
+
+    async def _read(self) -> None:
+        """Gives the terminal to the pager until the lesson is closed."""
+        with self.keys.aside():
+            await asyncio.to_thread(self._show, show_lesson)
+        self._wait()
+
+    def _show(self, page: Callable) -> None:
+        """Shows the problem's lesson or next hint, or says why not."""
+        try:
+            page(self.problem, self.console)
+        except CourseError as error:
+            self._say(str(error))
 
     def _first_unsolved(self) -> Problem | None:
         return next((p for p in discover(self.root) if where_it_stands(p)[0] != "passed"), None)
 
     def _key(self, key: str) -> None:
+        """Does what a key stands for, or says when it will be done."""
         if key in ("q", "c-c", "c-d"):
+            if self.grading:
+                self._say("leaving after this verdict")
             self.done.set()
         elif key == "h":
-            show_hint(self.problem, self.console)
+            self._show(show_hint)
         elif key == "l":
-            show_lesson(self.problem, self.console)
+            if self.grading:
+                self._say("the lesson opens after this verdict")
+            self.open.set()
         elif key == "r":
+            if self.grading:
+                self._say("once more after this verdict")
             self.again.set()
+        elif key.isprintable() and len(key) == 1:
+            self._say(f"{key} does nothing here; {KEYS}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, style="dim", markup=False)
 
 
 async def _first(*waits) -> None:
@@ -118,16 +158,14 @@ async def _first(*waits) -> None:
         task.cancel()
 
 
-class _keys:
+class _Keys:
     """Calls back for each key while the block runs; without a terminal there are none."""
 
     def __init__(self, pressed):
         self.pressed = pressed
-        self.stack = None
+        self.stack = contextlib.ExitStack()
 
     def __enter__(self):
-        import contextlib
-
         if not sys.stdin.isatty():
             return
         from prompt_toolkit.input import create_input
@@ -138,10 +176,19 @@ class _keys:
             for press in keys.read_keys():
                 self.pressed(str(getattr(press.key, "value", press.key)))
 
-        self.stack = contextlib.ExitStack()
         self.stack.enter_context(keys.raw_mode())
         self.stack.enter_context(keys.attach(ready))
 
     def __exit__(self, *error):
-        if self.stack:
-            self.stack.close()
+        self.stack.close()
+
+    @contextlib.contextmanager
+    def aside(self):
+        """Within the block keys and Ctrl-C are another program's."""
+        self.stack.close()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self.__enter__()

@@ -25,11 +25,13 @@ from grader.instructor.classroom.arrivals import arrivals
 from grader.instructor.classroom.gradebook import NAME, Gradebook
 from grader.instructor.classroom.naming import named, safe
 from grader.instructor.classroom.run import Tally, _note
-from tests.conftest import PROBLEMS
+from grader.instructor.classroom.submission import EMPTY_HANDED
+from tests.conftest import PROBLEMS, ROOT
 
 ALL = list(PROBLEMS.values())
 A31 = b"def sdpa(q, k, v):\n    return v\n"
 B31 = A31 + b"# later\n"
+C31 = b"def sdpa(q, k, v):\n    return v + 0\n"
 A33 = b"def causal_mask(t_q, t_k):\n    pass\n"
 SHIPPED = PROBLEMS[31].pristine.read_bytes()
 
@@ -115,13 +117,12 @@ def test_a_loose_file_whose_name_goes_on_and_on(folder):
 
 
 def test_a_second_version_of_a_loose_file(folder):
-    """A copy or a version is the same student's as the first: the latest counts, and a note says so. Without a name before it, it is still nobody's."""
-    where = folder({"ada_31.py": A31, "ada_31 (1).py": A31, "ada_31_v2.py": A31, "ada_31 - Copy (2).py": B31, "31-bob (1).py": A31, "31_v2.py": A31, "final_31.py": A31})
-    for path in where.iterdir():
-        os.utime(path, (1, 2 if "Copy" in path.name else 1))
+    """A copy or a version is the same student's as the first: the exact name counts, and a note says so. Without a name before it, it is still nobody's."""
+    where = folder({"ada_31.py": A31, "ada_31 (1).py": A31, "ada_31_v2.py": A31, "ada_31 - Copy (2).py": B31, "31-bob (1).py": A31, "31_v2.py": A31, "31_old.py": A31, "final_31.py": A31,
+                    "ada_31_old.py": B31, "Copy of ada_31.py": B31})
     found = read(where)
-    assert set(found) == {"ada", "bob", "final", "31_v2.py"} and "does not say whose it is" in found["31_v2.py"].pieces[31].trouble
-    assert pieces_of(found["ada"]) == {31: B31} and found["ada"].notes == ("31: ada_31 - Copy (2).py counts, not ada_31_v2.py, ada_31.py, ada_31 (1).py",)
+    assert set(found) == {"ada", "bob", "final", "31_v2.py", "31_old.py"} and "does not say whose it is" in found["31_v2.py"].pieces[31].trouble
+    assert pieces_of(found["ada"]) == {31: A31} and len(found["ada"].notes) == 1 and found["ada"].notes[0].startswith("31: ada_31.py counts, not ")
 
 
 def test_canvas(folder):
@@ -163,7 +164,7 @@ def test_one_of_a_download_costs_no_other_anything(folder, monkeypatch):
     class_ = arrivals(folder({"submissions.zip": zipped(content)}), ALL)
     ada, bob, eve = class_
     assert pieces_of(ada) == {31: A31} and pieces_of(bob) == {31: B31} and not ada.notes and not bob.notes
-    assert eve.student == "eve_7" and pieces_of(eve) == {33: A33}
+    assert eve.student == "eve_7" and {number: content for number, content in pieces_of(eve).items() if content} == {33: A33}
     assert class_.notes == ("left out of submissions.zip, since no student's name is on it: notes.txt",)
     pack = {"lovelaceada_5_600_31.py": A31, "mine/31.py": B31, "more/33.py": A33}
     assert set(read(folder({"mallory-1.zip": zipped(pack), "ada/31.py": A31}, "mail"))) == {"mallory-1", "ada"}
@@ -175,7 +176,7 @@ def test_who_hands_in_nothing_that_counts_is_there(folder):
     loose, empty = folder(content), "Dan_4_assignsubmission_file_/"
     (loose / empty).mkdir()
     found = read(loose)
-    assert list(found) == ["Ada_L_1", "Bob_2", "Carl_3", "Dan_4"] and all(found[name].trouble == NOTHING for name in ("Bob_2", "Carl_3", "Dan_4"))
+    assert list(found) == ["Ada_L_1", "Bob_2", "Carl_3", "Dan_4"] and all(found[name].trouble == EMPTY_HANDED for name in ("Bob_2", "Carl_3", "Dan_4"))
     for packed in (content | {empty: b"", ".DS_Store": b"", "__MACOSX/x": b""}, {f"hw/{path}": data for path, data in content.items()} | {"hw/": b"", f"hw/{empty}": b"", "hw/.DS_Store": b""}):
         again = read(folder({"CS-HW-77.zip": zipped(packed)}, f"packed{len(packed)}"))
         assert {name: (one.trouble, pieces_of(one)) for name, one in again.items()} == {name: (one.trouble, pieces_of(one)) for name, one in found.items()}
@@ -214,10 +215,47 @@ def test_the_stub_in_its_place_wins(folder):
     assert pieces_of(found["bob"]) == {31: A31} and found["bob"].notes == ("31: 31.py counts, not old/31_sdpa.py",)
 
 
+@pytest.mark.parametrize("exact, other", [("31.py", "31_old.py"), ("31.py", "31_v2.py"), ("31.py", "31 (1).py"), ("31.py", "31-backup.py"), ("31.py", "31.bak.py"), ("31.py", "my31.py"),
+                                          ("31.py", "old/31.py"), ("31.py", "31_Copy.ipynb"), ("stub.py", "stub_v1.py"), ("stub.py", "stub (2).py"), ("sdpa.py", "old_sdpa.py"),
+                                          ("31_sdpa.py", "31_sdpa_final.py"), ("31_sdpa.py", "attention.py"), ("31_sdpa/stub.py", "31_sdpa/stub_old.py"),
+                                          ("problems/31_sdpa/stub.py", "backup/problems/31_sdpa/stub.py"), ("31_v2.py", "31_v1.py"), ("31_v10.py", "31_v9.py"), ("31_final.py", "31_v3.py"),
+                                          ("answer_31.py", "answer_31_orig.py"), ("31.ipynb", "31_old.ipynb")])
+@pytest.mark.parametrize("later", ["exact", "other", "neither"])
+def test_exact_names_win(folder, exact, other, later):
+    """Of two files the one that is called as the course calls it counts, whatever their dates, which unpacking and cloning change; the student is told of the choice."""
+    answer, before = (notebook(text.decode()) if path.endswith(".ipynb") else text for path, text in ((exact, A31), (other, C31)))
+    where = folder({f"ada/{exact}": answer, f"ada/{other}": before}, exact.replace("/", " "))
+    for path in (exact, other):
+        os.utime(where / "ada" / path, (1, 2 if path == {"exact": exact, "other": other}.get(later) else 1))
+    ada = read(where, [PROBLEMS[31]])["ada"]
+    assert ada.pieces[31].place == exact and ada.told == {31: (f"{exact} counts, not {other}",)} and ada.notes == (f"31: {exact} counts, not {other}",)
+
+
+def test_one_answer_twice_is_no_choice(folder):
+    """Of the same answer in two files, and of a stub that nobody touched, nothing is told."""
+    ada = read(folder({"ada/31.py": A31, "ada/31_old.py": A31, "ada/problems/31_sdpa/stub.py": SHIPPED, "ada/work.ipynb": notebook(A31.decode())}))["ada"]
+    assert pieces_of(ada) == {31: A31} and not ada.notes and not ada.told
+
+
+def test_an_untouched_stub_is_known_by_its_program(folder):
+    """Blanks and comments in the stub as it ships do not make an answer of it, which would hide another file."""
+    ada = read(folder({"ada/problems/31_sdpa/stub.py": b"# Ada, on Monday\n\n" + SHIPPED, "ada/31.py": A31}))["ada"]
+    assert pieces_of(ada) == {31: A31} and not ada.told
+
+
 def test_an_untouched_stub_never_hides_work(folder):
     """A stub as the course ships it counts only where nothing else was handed in for the problem."""
     found = read(folder({"ada/problems/31_sdpa/stub.py": SHIPPED, "ada/notebooks/31_sdpa.ipynb": notebook("%%grade 31\n" + A31.decode()), "bob/problems/31_sdpa/stub.py": SHIPPED}))
     assert pieces_of(found["ada"]) == {31: A31} and pieces_of(found["bob"]) == {31: SHIPPED}
+
+
+@pytest.mark.parametrize("name, content", [("work.zip", b"PK\x03\x04"), ("homework.ipynb", b"no json"), ("homework.py", b"#" * (2 << 20)), ("31.ipynb", b"no json")])
+def test_what_cannot_be_read_is_not_taken_for_nothing(folder, name, content):
+    """A damaged archive or notebook may hold the answer to each problem of which there is none else: each says that it could not be read, beside an untouched stub too."""
+    found = read(folder({f"ada/{name}": content, "ada/problems/31_sdpa/stub.py": SHIPPED, "ada/33.py": A33}), asked=[PROBLEMS[31], PROBLEMS[33]])
+    assert found["ada"].pieces[31].trouble.startswith(f"{name} ") and found["ada"].pieces[33].content == A33 and {*found["ada"].pieces} == {31, 33}
+    alone = read(folder({f"ada/{name}": content}, "alone"))["ada"]
+    assert (alone.trouble or alone.pieces[31].trouble).startswith(f"{name} ")
 
 
 def test_what_cannot_be_read_never_hides_work(folder):
@@ -252,6 +290,25 @@ def test_what_belongs_to_no_problem_is_a_note(folder):
     assert pieces_of(ada) == {31: A31} and not ada.trouble and ada.notes == ("belongs to no problem: plots.py",)
 
 
+def test_a_module_beside_the_answer_is_not_read(folder):
+    """One file is graded: what it imports from another that was handed in is told to the student, and is no note on what belongs to no problem."""
+    stub = b"from .helpers import softmax\nimport jax, parts.scores\n" + A31
+    ada = read(folder({"ada/31_sdpa/stub.py": stub, "ada/31_sdpa/helpers.py": b"softmax = 1\n", "ada/parts/scores.py": b"x = 1\n", "ada/jax/x.py": b"x = 1\n", "ada/other.py": b"x = 1\n"}))["ada"]
+    told = [f"{place} is not read: put what 31_sdpa/stub.py needs of it into that one file" for place in ("31_sdpa/helpers.py", "parts/scores.py")]
+    assert ada.told == {31: tuple(told)} and ada.notes == (*(f"31: {line}" for line in told), "belongs to no problem: jax/x.py, other.py")
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-be"])
+def test_utf_16_is_read(folder, codec):
+    """Text as editors of Windows save it is read, wherever the problem is told, and the student is told to save it as UTF-8."""
+    text = ("\ufeff" * (codec != "utf-16") + A31.decode()).encode(codec)
+    found = read(folder({"ada/31.py": text, "bob/my answer.py": text, "eve/31.py": text + b"\xd8"}))
+    for student, name in (("ada", "31.py"), ("bob", "my answer.py")):
+        assert pieces_of(found[student]) == {31: A31}
+        assert found[student].told == {31: (f"{name} is text in UTF-16, and was read so: save it as UTF-8",)}
+    assert pieces_of(found["eve"]) == {31: text + b"\xd8"}, "what is no text after all is left to the verdict"
+
+
 # Notebooks.
 
 def test_the_cell_of_the_course_is_the_stub(folder):
@@ -263,6 +320,111 @@ def test_the_cell_of_the_course_is_the_stub(folder):
         assert pieces_of(ada) == {31: ("# mine\n\n" + body).encode(), 33: A33}
     lines = read(folder({"ada/work.ipynb": notebook(["%%grade 31\n", *body.splitlines(True)])}, "lines"))["ada"]
     assert pieces_of(lines) == {31: A31}
+
+
+NEXT = "in work.ipynb, the cell that begins with `%%grade 31` is as it came, so what the other cells define counts: write your answer into that cell"
+UNTOUCHED = "%%grade 31\n" + SHIPPED.decode()
+
+
+@pytest.mark.parametrize("cells_", [[UNTOUCHED, A31.decode()], [A31.decode(), UNTOUCHED], ["# first\n" + UNTOUCHED, "print(1)", A31.decode(), "sdpa(1, 2, 3)"]])
+def test_the_answer_in_the_next_cell(folder, cells_):
+    """Where the cell of the course was left as it came, the cell that defines the answer counts, with what that cell would have imported; the student is told."""
+    ada = read(folder({"ada/work.ipynb": notebook(*(cell.replace("(q, k", "(q: Array, k") for cell in cells_))}))["ada"]
+    assert ada.pieces[31].content.decode() == "from jaxtyping import Array, Float\n\n" + A31.decode().replace("(q, k", "(q: Array, k") and ada.told == {31: (NEXT,)}
+
+
+def test_two_cells_of_the_course(folder):
+    """Of two that differ the last counts, and the student is told; the same twice is no choice."""
+    one, other = "%%grade 31\n" + A31.decode(), "%%grade 31\n" + B31.decode()
+    ada, bob = (read(folder({f"{who}/work.ipynb": notebook(*made)}, who))[who] for who, made in (("ada", (one, other)), ("bob", (one, one))))
+    assert pieces_of(ada) == {31: B31} and ada.told == {31: ("in work.ipynb, of 2 cells that begin with `%%grade 31` the last one counts",)}
+    assert pieces_of(bob) == {31: A31} and not bob.told
+
+
+@pytest.mark.parametrize("text", ["%%grade 31\n" + A31.decode(), A31.decode(), f"```python\n{A31.decode()}```"])
+@pytest.mark.parametrize("name", ["31.ipynb", "work.ipynb"])
+def test_an_answer_in_a_markdown_cell(folder, text, name):
+    """A cell that was made Markdown by mistake is read, and told; what a sentence quotes is no answer, and a cell of code counts before it."""
+    ada, bob, carl = (read(folder({f"x/{name}": mixed(*cells_)}, str(at)))["x"] for at, cells_ in enumerate((
+        [("markdown", text), ("code", UNTOUCHED)], [("markdown", f"Write it so:\n\n{text}\n\nand run it.")], [("code", C31.decode()), ("markdown", text)])))
+    assert [content.strip() for content in pieces_of(ada).values()] == [A31.strip()]
+    assert ada.told == {31: (f"in {name}, the answer stands in a cell that is not Code, and was read as if it were: change the cell's type to Code",)}
+    assert not any(piece.content for piece in bob.pieces.values()) and pieces_of(carl) == {31: C31} and not carl.told
+
+
+def mixed(*cells_) -> bytes:
+    return json.dumps({"nbformat": 4, "cells": [{"cell_type": kind, "source": source} for kind, source in cells_]}).encode()
+
+
+TRIAL = "import matplotlib.pyplot as plt\nplt.plot(sdpa(1, 2, 3))\n"
+BY_JUPYTER = f"""#!/usr/bin/env python
+# coding: utf-8
+
+# # The problem
+
+# In[1]:
+
+
+get_ipython().run_line_magic('matplotlib', 'inline')
+{TRIAL}
+# In[2]:
+
+
+get_ipython().run_cell_magic('grade', '31', {A31.decode()!r})
+
+
+# In[ ]:
+
+
+this is (broken
+"""
+BY_COLAB = f'''# -*- coding: utf-8 -*-
+"""homework.ipynb
+
+Automatically generated by Colab.
+
+Original file is located at
+    https://colab.research.google.com/drive/1
+"""
+
+!pip install flax
+# Commented out IPython magic to ensure Python compatibility.
+# %matplotlib inline
+{TRIAL}
+# Commented out IPython magic to ensure Python compatibility.
+# %%grade 31
+# def sdpa(q, k, v):
+#     return v
+
+"""# My notes"""
+'''
+PLAIN = f"# In[1]:\n\n\n{A31.decode()}\n\n# In[2]:\n\n\n{TRIAL}"
+BY_JUPYTEXT = f"# %%\n{TRIAL}\n# %%\n# %%grade 31\n# def sdpa(q, k, v):\n#     return v\n"
+
+
+@pytest.mark.parametrize("text", [BY_JUPYTER, BY_COLAB, BY_COLAB.replace("\n", "\r\n"), PLAIN, BY_JUPYTEXT])
+@pytest.mark.parametrize("name", ["31.py", "homework.py"])
+def test_a_notebook_that_was_exported_as_python(folder, text, name):
+    """What Jupyter, Colab and jupytext write of a notebook is read as the notebook, without its trials, and the student is told."""
+    ada = read(folder({f"ada/{name}": text.encode()}))["ada"]
+    assert [content.strip() for content in pieces_of(ada).values()] == [A31.strip()]
+    assert ada.told == {31: (f"{name} is a notebook that was exported as Python, and was read as one: hand in stub.py or the notebook itself",)}
+
+
+@pytest.mark.parametrize("text", [UNTOUCHED, BY_JUPYTER.replace(repr(A31.decode()), repr(SHIPPED.decode()))])
+def test_an_untouched_notebook_is_no_answer(folder, text):
+    """A cell, or an export, that holds the stub as it ships stays what it is: not written."""
+    ada = read(folder({"ada/work" + (".ipynb" if text is UNTOUCHED else ".py"): notebook(text) if text is UNTOUCHED else text.encode()}))["ada"]
+    assert [content.decode().strip() for content in pieces_of(ada).values()] == [SHIPPED.decode().strip()]
+
+
+def test_the_courses_own_notebooks_are_no_answers(folder):
+    """Neither a lesson's cells nor its prose are taken for an answer."""
+    where = folder({f"ada/{path.name}": path.read_bytes() for path in (ROOT / "notebooks").glob("*.ipynb")})
+    ada = read(where)["ada"]
+    assert {*ada.pieces} == {*PROBLEMS}
+    for number, content in pieces_of(ada).items():
+        assert pieces.same_text(content, PROBLEMS[number].pristine.read_bytes()) and not ada.told
 
 
 def test_an_own_notebook(folder):
@@ -397,7 +559,7 @@ HOSTILE = {
     "no zip at all": ("eve.zip", lambda: b"<html>not found</html>", f"eve.zip {BROKEN}"),
     "broken off": ("eve.zip", lambda: zipped({"31.py": A31 * 50})[:-30], f"eve.zip {BROKEN}"),
     "tar broken off": ("eve.tar.gz", lambda: tarred({"31.py": os.urandom(20_000)})[:-3000], f"eve.tar.gz {BROKEN}"),
-    "nothing in it": ("eve.zip", lambda: zipped({}), NOTHING),
+    "nothing in it": ("eve.zip", lambda: zipped({}), EMPTY_HANDED),
     "no bytes": ("eve.zip", lambda: b"", f"eve.zip {BROKEN}"),
     "rar": ("eve.rar", lambda: b"Rar!", f"eve.rar {PACKED}"),
     "seven": ("eve.tar.xz", lambda: b"7z", f"eve.tar.xz {PACKED}"),
@@ -668,9 +830,36 @@ def test_one_students_folder_is_no_class(folder, content):
 
 def test_a_file_in_the_place_of_the_folder(folder):
     """So is a file."""
-    where = folder({"submissions.zip": b""}) / "submissions.zip"
-    with pytest.raises(UsageError, match="is a file: name the folder of submissions that it lies in"):
-        arrivals(where, ALL)
+    where = folder({"submissions.csv": b"", "submissions.zip": b"PK", "ada.zip": zipped({"problems/31_sdpa/stub.py": A31}), "none.zip": zipped({".DS_Store": b""})})
+    for name, sentence in {"submissions.csv": "WHERE is a file: name the folder of submissions that it lies in, or the download as a zip",
+                           "submissions.zip": "WHERE is damaged and cannot be unpacked: unpack it yourself, and name the folder", "none.zip": "there is no submission in WHERE",
+                           "ada.zip": "WHERE holds one student's files (problems): name the folder that it lies in"}.items():
+        with pytest.raises(UsageError) as told:
+            arrivals(where / name, ALL)
+        assert str(told.value) == sentence.replace("WHERE", str(where / name))
+
+
+FOLDERS = {"ada/31_sdpa/stub.py": A31, "bob.zip": zipped({"31.py": A31}), "carl_31.py": A31, "carl_33.py": A33, "dan/.git/HEAD": b"", "dan/31.py": A31, "dan/env/33.py": A33, "eve/31.py": b""}
+BY_CANVAS = {"ada_5_600_31.py": A31, "bob_6_601_work.zip": zipped({"inner.zip": zipped({"31.py": A31})}), "eve_LATE_7_602_31.py": A31}
+BY_MOODLE = {"Ada L_1_assignsubmission_file_/31.py": A31, "Bob_2_assignsubmission_file_/work.zip": zipped({"inner.zip": zipped({"31.py": A31})}), "Eve_3_assignsubmission_file_/31.py": b""}
+
+
+@pytest.mark.parametrize("content", [FOLDERS, BY_CANVAS, BY_MOODLE])
+@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("around", ["", "hw31/"])
+def test_packing_changes_nothing(folder, content, pack, around):
+    """A class is read the same unpacked, as one archive that is the argument, and, of a download, as an archive in a folder: who, what counts, and what is told."""
+    packed = pack({f"{around}{path}": data for path, data in content.items()})
+    name = "submissions.zip" if pack is zipped else "submissions.tar.gz"
+    where = folder({name: packed}, "packed")
+    unpacked, argument = read(folder(content)), read(where / name)
+
+    def told(found):
+        return {student: (one.name, one.ids, pieces_of(one), bool(one.trouble), [*one.told], [note for note in one.notes if "31" not in note]) for student, one in found.items()}
+
+    assert told(argument) == told(unpacked) and any(content for one in argument.values() for content in pieces_of(one).values())
+    if content is not FOLDERS:
+        assert told(read(where)) == told(unpacked)
 
 
 def test_a_nameless_file_hides_nobody(folder):
@@ -708,10 +897,10 @@ def test_no_bytes_break_it(kind, at, cut, put):
 @given(st.binary(max_size=400) | st.text(max_size=200).map(str.encode) | st.lists(st.text(max_size=60)).map(lambda texts: notebook(*texts)))
 def test_no_content_breaks_it(content):
     """Whatever a notebook or a file of Python holds, it gives cells, names and an answer without an error."""
-    found = cells.code_cells(content) or []
+    found = (cells.notebook(content) or cells.Notebook([], []))
     for problem in ALL[:3]:
-        cells.graded(found, problem)
-        assert isinstance(cells.defining([*found, "def sdpa(): pass"], problem), str)
+        cells.graded(found.code, problem)
+        assert isinstance(cells.defining([*found.code, "def sdpa(): pass"], problem), str)
     assert cells.defines(content, ALL) <= set(PROBLEMS)
 
 

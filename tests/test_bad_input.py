@@ -936,13 +936,8 @@ def sdpa(q, k, v):
  widths of one                         ✗      ✗      ✗      ✗
  dozens of keys                        ✗      ✗      ✗      ✗
  ? traced once   ? no leaked tracers   ? same answer again
-
- ✗ one key · eager   q (1, 8)  k (1, 8)  v (1, 4)
- Line 5 raises IndexError: tuple index out of range.
-   stub.py:8 in sdpa   return right(scale(q), k, v)
-   stub.py:5 in scale   return x / x.shape[2]
-
- next: python -m grader hint 31   or   python -m grader debug 31
+ ? could not be checked: the call itself fails; what a single call gives has to
+ be right first
 
  your code printed (eager · one key):
    keys: 1
@@ -950,6 +945,13 @@ def sdpa(q, k, v):
  your code printed (import):
    hello
  … and in 3 more calls; -v shows the rest
+
+ ✗ one key · eager   q (1, 8)  k (1, 8)  v (1, 4)
+ Line 5 raises IndexError: tuple index out of range.
+   stub.py:8 in sdpa   return right(scale(q), k, v)
+   stub.py:5 in scale   return x / x.shape[2]
+
+ next: python -m grader hint 31   or   python -m grader debug 31
 """),
     "a branch on values": ("""
 def sdpa(q, k, v):
@@ -967,6 +969,7 @@ def sdpa(q, k, v):
  widths of one                         ✓      ✗      ✗      ✗
  dozens of keys                        ✓      ✗      ✗      ✗
  ? traced once   ? no leaked tracers   ✓ same answer again
+ ? could not be checked: the call itself fails
 
  ✗ one key · jit   q (1, 8)  k (1, 8)  v (1, 4)
  Line 4 asks whether an array is true (`if`, `while`, `and`, `not`, `assert`),

@@ -56,7 +56,7 @@ def test_an_unknown_command_names_the_commands(run):
     """A word that is no command is answered with those that are."""
     code, _, err = run("grad")
     assert code == 2
-    assert "there is no command 'grad'; try one of grade, watch, debug, hint, lesson, reset, device, verify, new, publish, release, class, override, gradescope, bench" in err
+    assert "there is no command 'grad'; try one of grade, demo, watch, debug, hint, lesson, reset, device, verify, new, publish, release, class, override, gradescope, bench" in err
 
 
 def test_file_wants_one_problem(run):
@@ -68,14 +68,14 @@ def test_file_wants_one_problem(run):
 def test_help_teaches_every_command():
     """--help shows the usual uses, every command and the exit codes."""
     shown = subprocess.run([sys.executable, "-m", "grader", "--help"], capture_output=True, text=True).stdout
-    for word in ("python -m grader 31 ", "python -m grader watch", "hint", "lesson", "reset", "debug", "verify", "new", "bench", "exit codes:"):
+    for word in ("python -m grader demo", "python -m grader 31 ", "python -m grader watch", "hint", "lesson", "reset", "debug", "verify", "new", "bench", "exit codes:"):
         assert word in shown
 
 
 def test_the_track_at_a_glance_follows_a_stub_through_its_states(run, course):
     """A problem is not started, changed, passed, passed but changed since, and failing, as its stub goes through these."""
     def state():
-        return run()[1].splitlines()[1].split("  ")[-1].strip()
+        return run()[1].splitlines()[2].split("  ")[-1].strip()
 
     stub = stub_of(course)
     assert state() == "not started"
@@ -92,10 +92,27 @@ def test_the_track_at_a_glance_follows_a_stub_through_its_states(run, course):
 
 
 def test_the_next_step_is_the_problem_under_way(run, course):
-    """What is failing or changed goes before what is not started."""
-    assert "next: problem 31:" in run()[1]
-    stub_of(course, 33).write_text("def causal_mask(t_q, t_k):\n    return None\n")
-    assert "next: problem 33:" in run()[1]
+    """What is failing or changed goes before what is not started, and the advice is what helps there; a command is whole on its line."""
+    def step():
+        return run()[1].partition("next: ")[2].splitlines()
+
+    assert step() == ["problem 31: python -m grader lesson 31", " then  fill in problems/31_sdpa/stub.py"]
+    stub = stub_of(course, 33)
+    stub.write_text("def causal_mask(t_q, t_k):\n    return None\n")
+    assert step() == ["grade 33 again: python -m grader 33"]
+    assert run("33", "-q")[0] == 1
+    assert step() == ["grade 33 again: python -m grader 33   or   python -m grader hint 33"]
+    stub.unlink()
+    assert step() == ["put the stub of 33 back: python -m grader reset 33"]
+
+
+def test_the_track_is_shown_in_its_parts(run, course):
+    """Each problem stands under the part that its checks declare, in the order of the numbers; without one it stands alone."""
+    for number, part in ((32, "Another"), (33, "")):
+        checks = stub_of(course, number).with_name("checks.py")
+        checks.write_text(checks.read_text().replace('PART = "The core"', f'PART = "{part}"'))
+    told = [line.split("  ")[0].strip() or line.strip() for line in run()[1].splitlines()]
+    assert told.index("The core") < told.index("31") < told.index("34") < told.index("40") < told.index("Another") < told.index("32") < told.index("33")
 
 
 def test_a_pass_is_one_calm_line_and_what_comes_next(run, course):
@@ -119,6 +136,28 @@ def test_several_problems_give_one_line_each_and_the_worst_exit_code(run, course
     code, out, _ = run("31,32", "-q")
     assert code == 2
     assert "solutions/31_sdpa/reference.py is missing" in out
+
+
+def test_demo_shows_a_wrong_attempt_and_the_same_mended(run, course):
+    """The attempt's verdict names the mistake, the mended line follows and passes, and then the way to a first verdict of one's own; all of it is as meant: 0.
+    Nothing is remembered of either."""
+    code, out, err = run("demo")
+    assert code == 0, err
+    places = [out.index(text) for text in (
+        "An attempt at 31", "    scores = q @ k.T\n", "✗ one query · eager", "forgot the scale", "Mended", "  -     scores = q @ k.T\n",
+        "  +     scores = q @ k.T / q.shape[-1] ** 0.5\n", "✓ 31 · Scaled dot-product attention passed", "next: ", "python -m grader lesson 31\n",
+        "fill in problems/31_sdpa/stub.py\n", "python -m grader 31\n")]
+    assert places == sorted(places) and "debug" not in out and "not started" in run()[1].splitlines()[2]
+
+
+def test_a_demo_that_does_not_show_what_it_should_is_the_courses_fault(run, course):
+    """An attempt that passes, or none, is told in a sentence, with exit code 2."""
+    folder = stub_of(course).parent
+    (folder / "attempt.py").write_text((folder / "mended.py").read_text())
+    code, _, err = run("demo")
+    assert code == 2 and err == "grader: problems/31_sdpa/attempt.py is to be seen failed, and is passed\n"
+    (folder / "mended.py").unlink()
+    assert run("demo")[::2] == (2, "grader: no problem here has an attempt to show\n")
 
 
 def test_where_the_grader_itself_fails(run, course, monkeypatch):
@@ -178,7 +217,7 @@ def test_hints_come_one_at_a_time(run, course):
 def test_lesson_is_printed(run):
     """lesson prints the page."""
     code, out, _ = run("lesson", "31")
-    assert code == 0 and "Why it matters" in out and "Further reading" in out
+    assert code == 0 and "Why it matters" in out and "Further reading" in out and "√d_k" in out
 
 
 def test_reset_puts_the_stub_back_and_keeps_a_copy(run, course):
@@ -192,6 +231,13 @@ def test_reset_puts_the_stub_back_and_keeps_a_copy(run, course):
     kept = next((course / ".grader/kept/31_sdpa").iterdir())
     assert kept.read_text() == RIGHT
     assert out.splitlines() == [f"what was there is kept as .grader/kept/31_sdpa/{kept.name}", "problems/31_sdpa/stub.py is as it came"]
+
+
+def test_reset_begins_again_with_the_first_hint(run, course):
+    """Who starts anew is not told the last hint first, whether or not there was anything to put back."""
+    assert [run("hint", "31")[1].splitlines()[0] for _ in range(2)] == ["hint 1 of 4", "hint 2 of 4"]
+    assert run("reset", "31")[1].splitlines() == ["the hints begin again at the first", "problems/31_sdpa/stub.py is as it came; nothing to put back"]
+    assert run("hint", "31")[1].startswith("hint 1 of 4") and run("reset", "32")[1].count("\n") == 1
 
 
 def test_reset_leaves_the_stub_when_it_cannot_keep_a_copy(run, course, monkeypatch):

@@ -1,5 +1,8 @@
 """debug: the first failing case as a script in plain JAX, run in the student's own terminal."""
 
+import os
+import shlex
+import shutil
 import subprocess
 import sys
 
@@ -16,9 +19,24 @@ def test_debug_runs_the_first_failing_case_and_keeps_the_script(course):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "one query · eager   q (1, 8)  k (5, 8)  v (5, 4)"
-    assert lines[1] == "the same in any Python: python .grader/debug/31_one_query_eager.py"
+    assert lines[1:3] == ["the same in any Python:", "python .grader/debug/31_one_query_eager.py"]
     again = subprocess.run([sys.executable, "-I", ".grader/debug/31_one_query_eager.py"], cwd=course, capture_output=True, text=True)
-    assert again.stdout.splitlines() == lines[3:]
+    assert again.stdout.splitlines() == lines[4:]
+
+
+def test_the_command_can_be_copied_whole(course, tmp_path):
+    """However long the script's path is, the command stands on one line, and the shell takes it as one path."""
+    elsewhere = tmp_path / ("a folder with a long name " * 4)
+    elsewhere.mkdir()
+    (elsewhere / "mine.py").write_text("def sdpa(q, k, v):\n    return v\n")
+    shutil.move(course, elsewhere / "course")
+    command = [sys.executable, "-m", "grader", "debug", "31", "one key", "--file", str(elsewhere / "mine.py")]
+    done = subprocess.run(command, cwd=elsewhere / "course", env=os.environ | dict(COLUMNS="40", PYTHONPATH=str(elsewhere / "course")), capture_output=True, text=True)
+    line = done.stdout.split("the same in any Python:\n")[1].splitlines()[0]
+    assert shlex.split(line) == ["python", ".grader/debug/31_one_key_eager.py"]
+    outside = subprocess.run(command, cwd=elsewhere, env=os.environ | dict(COLUMNS="40", PYTHONPATH=str(elsewhere / "course")), capture_output=True, text=True)
+    word, script = shlex.split(outside.stdout.split("the same in any Python:\n")[1].splitlines()[0])
+    assert word == "python" and (elsewhere / script).exists()
 
 
 def test_breakpoint_and_input_work(course):

@@ -1,11 +1,17 @@
 """The README says what is so."""
 
+import io
 import re
 import shlex
+from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from grader import cli
+from grader.grade import grade
+from grader.instructor.readme import PICTURE
+from grader.report import terminal
 from tests.conftest import PROBLEMS, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,8 +21,25 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)\)")
 def test_two_commands_stand_first():
     """The first two blocks are the two commands that matter, each in one line that begins with making the environment."""
     blocks = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    for block, last in zip(blocks[:2], ("grader 31 --file problems/31_sdpa/attempt.py\n", "pytest -n auto\n")):
+    for block, last in zip(blocks[:2], ("grader demo\n", "pytest -n auto\n")):
         assert block.count("\n") == 1 and block.startswith("python3 -m venv .venv && .venv/bin/pip install") and block.endswith(last)
+    assert " -q" not in blocks[0], "pip says what it is doing"
+
+
+def test_the_readme_begins_with_what_this_is_and_a_picture():
+    """Two sentences and the picture of a verdict stand before the first command."""
+    opening = README[:README.index("```bash")].split("\n\n")
+    assert len(re.findall(r"[.:](?=\s|$)", opening[1])) == 2 and opening[2].startswith("![") and opening[2].endswith(f"]({PICTURE})") and len(opening) == 5
+
+
+def test_the_picture_of_a_verdict_is_current(sdpa):
+    """What it shows is what the verdict on the attempt says now; it needs nothing from another host. `python -m grader publish --picture` draws it anew."""
+    picture, shown = (ROOT / PICTURE).read_text(encoding="utf-8"), io.StringIO()
+    terminal.show(grade(sdpa, sdpa.attempt), Console(file=shown, width=80, highlight=False))
+    texts = ["".join(element.itertext()) for element in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[0].replace("\xa0", " ") == "python -m grader 31 --file problems/31_sdpa/attempt.py"
+    assert "".join("".join(texts[1:]).split()) == "".join(shown.getvalue().split())
+    assert not re.search(r"https?:(?!//www\.w3\.org|//www\.textualize)", picture)
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *(p.lesson for p in PROBLEMS.values())], ids=lambda p: p.parent.name)

@@ -12,13 +12,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grader.instructor.classroom.exports import export, files, grades_csv
+from grader.instructor.classroom.feedback import pages
 from grader.instructor.classroom.gradebook import NAME, Gradebook
+from grader.instructor.classroom.machine import class_report
 from grader.instructor.classroom.marks import marks
+from grader.instructor.classroom.overview import report
 from grader.instructor.classroom.points import Grading
 from grader.instructor.classroom.roster import parsed
+from grader.instructor.classroom.run import Tally
 from grader.instructor.classroom.spreadsheet import harmless
-from grader.instructor.classroom.submission import Submission
+from grader.instructor.classroom.submission import EMPTY_HANDED, Piece, Submission
+from grader.instructor.classroom.unread import unread
 from tests import made_up
+from tests.conftest import PROBLEMS as COURSE
 
 GRADING = Grading({31: 1.0, 33: 3.0})
 CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,Attention (88)
@@ -48,7 +54,40 @@ def test_grades_for_people(book):
     assert text.startswith("\ufeff") and text.endswith("\r\n")
     assert rows(text) == [["student", "name", "canvas_id", "31", "33", "total", "flags"],
                           ["ada", "Ada Lovelace", "41", "1", "0.78", "44.5", ""],
-                          ["charles", "Charles Babbage", "42", "0", "0", "0", "nothing could be read"]]
+                          ["charles", "Charles Babbage", "42", "", "", "", "nothing could be read"]]
+
+
+def test_what_could_not_be_read_is_blank_everywhere(book, tmp_path):
+    """No 0 is made of it, nor of a total that it belongs to: in grades.csv, in the imports, in the JSON, in the report and on the student's pages."""
+    book.arrived([Submission("grace", "Grace Hopper", {"canvas_id": "43"}), Submission("emmy", "Emmy", {"canvas_id": "44"}, trouble=EMPTY_HANDED), Submission("late", "Late", {"canvas_id": "45"})])
+    book.record(made_up.record("grace", made_up.passed(31), b"grace"))
+    book.record(made_up.record("grace", unread(COURSE[33], Piece(33, "33.py", trouble="33.py is damaged")), b"?"))
+    found = marks(book, GRADING, {}, {("late", 31)})
+    flags = {"ada": "", "charles": "nothing could be read", "emmy": "nothing handed in", "grace": "33: could not be read", "late": "31: not graded yet; 33: nothing handed in"}
+    points = {"ada": ["1", "0.78", "44.5"], "charles": [""] * 3, "emmy": [""] * 3, "grace": ["1", "", ""], "late": [""] * 3}
+    assert {row[0]: row[3:] for row in rows(grades_csv(found, GRADING))[1:]} == {student: [*points[student], flags[student]] for student in points}
+    roster = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"}), Submission("grace", ids={"canvas_id": "43"})])
+    assert [row[-1] for row in rows(files(found, GRADING, "Attention", roster)["canvas.csv"])] == ["Attention (88)", "100", "44.5", "", "7"]
+    assert [row[1] for row in rows(files(found, GRADING, "Attention")["canvas.csv"])[2:]] == ["41"]
+    told = {student["student"]: student for student in class_report(found, GRADING, report(found, {}), Tally())["students"]}
+    assert told["grace"]["total"] is None and [mark["points"] for mark in told["grace"]["problems"]] == [1, None] and told["ada"]["total"] == 44.5
+    assert report(found, {}).totals == (44.5,) and (report(found, {}).handed_in, report(found, {}).students) == (4, 5)
+    page, text = (dict(pages(next(row for row in found if row.student.student == "grace"), GRADING, {}))[suffix] for suffix in (".html", ".md"))
+    assert "<strong>–</strong> of 100 points" in page and "– of 3" in page and "**– of 100 points**" in text and "– could not be read | – of 3" in text
+    assert "What was handed in could not be read, and has no points yet." in dict(pages(found[1], GRADING, {}))[".md"]
+    book.override("grace", 33, 1.5, "Read by hand.", "Dr. K")
+    assert [row[3:] for row in rows(grades_csv(marks(book, GRADING, {}), GRADING)) if row[0] == "grace"] == [["1", "1.5", "62.5", "33: points by hand; 33: could not be read"]]
+
+
+def test_how_an_answer_was_found_is_told_everywhere(book):
+    """Which of two files counts is a flag in grades.csv and in the JSON, a note in the report, and a sentence on the student's pages."""
+    book.arrived([Submission("ada", "Ada Lovelace", notes=("31: 31.py counts, not 31_old.py",), told={31: ("31.py counts, not 31_old.py",)})])
+    found = marks(book, GRADING, {})
+    assert rows(grades_csv(found, GRADING))[1][-1] == "31: 31.py counts, not 31_old.py"
+    assert class_report(found, GRADING, report(found, {}), Tally())["students"][0]["problems"][0]["flags"] == ["31.py counts, not 31_old.py"]
+    assert ("a note on what arrived", ("ada: 31: 31.py counts, not 31_old.py",)) in report(found, {}).look
+    page, text = (dict(pages(found[0], GRADING, {}))[suffix] for suffix in (".html", ".md"))
+    assert "31.py counts, not 31_old.py." in page and "31.py counts, not 31_old.py." in text.replace("\\", "")
 
 
 def test_flags(book):
@@ -152,10 +191,15 @@ def test_files_are_written_whole(book, tmp_path, monkeypatch):
 
 
 def test_what_to_know_before_an_import(book, tmp_path):
-    """Grades on another scale than the roster's are written, and told."""
-    roster = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"})])
-    told = export(tmp_path, marks(book, GRADING, {}), Grading(GRADING.weights, maximum=10), "Attention", roster)
-    assert told == ["Canvas grades this assignment out of 100 points, and the totals here are out of 10: set `maximum = 100` in grading.toml, or give it 10 points in Canvas"]
+    """Grades on another scale than the roster's are not written, nor left from an earlier run, unless they are asked for on the roster's."""
+    roster, tens = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"})]), Grading(GRADING.weights, maximum=10)
+    assert export(tmp_path, marks(book, tens, {}), tens, "Attention", roster, scaled=True) == [
+        "canvas.csv is out of 100 points, as Canvas counts this assignment; in all other files the totals are out of 10"]
+    assert [row[-1] for row in rows((tmp_path / "canvas.csv").read_text("utf-8"))] == ["Attention (88)", "100", "44.5", "", "7"]
+    assert [row[-2] for row in rows((tmp_path / "grades.csv").read_text("utf-8"))] == ["total", "4.45", "", "", ""]
+    told = export(tmp_path, marks(book, tens, {}), tens, "Attention", roster)
+    assert told[0].startswith("canvas.csv is not written: Canvas counts this assignment out of 100 points, and the totals here are out of 10: --scale writes them out of 100, ")
+    assert "canvas.csv of an earlier run is taken away" in told[1] and not (tmp_path / "canvas.csv").exists()
 
 
 def test_no_import_of_an_earlier_run_is_left(book, tmp_path):

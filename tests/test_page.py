@@ -122,7 +122,7 @@ def test_hints_are_for_those_who_need_them(told):
 def test_a_failure_in_words():
     """Heading, checks of the whole, the first failing case with its advice, the named mistake, and the next step."""
     assert lines(shown(verdict(FAILED, VALUES), hints=HINTS)) == [
-        "✗ 7 · A small thing problems/07_small_thing/stub.py", "✓ traced once", "? no leaked tracers",
+        "✗ 7 · A small thing problems/07_small_thing/stub.py", "✓ traced once", "? no leaked tracers", "– does not apply ? could not be checked",
         "✗ small · eager x (3, 4)", "5 of 12 values of the output differ.", "where: rows 1–2 of 3, every column", "Do this.",
         "forgot it", "You forgot x[i] and [/]: this sentence is long enough to be wrapped at the width of its panel.",
         "next: open a hint below, or run python -m grader debug 7 in a terminal",
@@ -140,7 +140,7 @@ def test_the_table_has_a_row_a_case_and_a_column_a_transform():
 def test_an_error_with_the_students_own_lines():
     """The last three lines of the student's own are shown, where they stand and what they say."""
     assert lines(shown(verdict(FAILED, RAISED)))[1:] == [
-        "✗ small · eager x (3, 4)", "Line 9 raises ValueError: no.", f"{STUB}:3import x", f"{STUB}:5 in graise ValueError('[no]')", f"{STUB}:9 in h",
+        "– does not apply", "✗ small · eager x (3, 4)", "Line 9 raises ValueError: no.", f"{STUB}:3import x", f"{STUB}:5 in graise ValueError('[no]')", f"{STUB}:9 in h",
         "next: run python -m grader debug 7 in a terminal"]
 
 
@@ -148,7 +148,7 @@ def test_a_claim_about_the_program():
     """A proof stands below the table, with what was found where it holds."""
     proofs = EntryVerdict("f", FAILED, (finding("eager", "small"), finding("proof", "one loop", summary="1 scan"),
                                         finding("proof", "nothing large", FAILED, summary="there is a large array", inputs="x (3, 4)")))
-    assert lines(shown(verdict(FAILED, proofs)))[1:5] == ["✓ one loop 1 scan", "✗ nothing large", "✗ nothing large x (3, 4)", "There is a large array."]
+    assert lines(shown(verdict(FAILED, proofs)))[1:6] == ["✓ one loop 1 scan", "✗ nothing large", "– does not apply", "✗ nothing large x (3, 4)", "There is a large array."]
 
 
 def test_a_pass_is_calm():
@@ -160,7 +160,7 @@ def test_a_pass_is_calm():
 
 
 @pytest.mark.parametrize("cell, told", [(True, "next: fill in the TODO in the cell above, and run it again"),
-                                        (False, f"next: open {STUB} and fill in the TODO, or read python -m grader lesson 7")])
+                                        (False, f"next: open {STUB} and fill in the TODO, or read the lesson: python -m grader lesson 7")])
 def test_an_unwritten_stub_and_where_to_write(cell, told):
     """What is not written is named, and the next step is where the stub stands: in the cell or in its file."""
     assert lines(shown(verdict(NOT_WRITTEN, UNWRITTEN), cell=cell)) == [f"7 · A small thing {STUB}", "○ not written yet: f", told]
@@ -188,7 +188,7 @@ def test_several_names():
 def test_prints_are_folded():
     """Of two texts the first twelve lines are seen, the failing case's first; the rest is there too, folded, and notes come after."""
     told = shown(verdict(FAILED, RAISED, prints=PRINTS, notes=("A note.",)))
-    printed = lines(told)[6:]
+    printed = lines(told)[7:]
     assert printed == ["your code printed (eager · small):", "0 1 2 3 4 5 6 7 8 9 10 11", "1 more line", "12", "your code printed (import):", "[bold]hi[/]",
                        "and in 1 more call", "your code printed (jit · small):", "x", "A note.", "next: run python -m grader debug 7 in a terminal"]
 
@@ -443,7 +443,9 @@ def test_one_wrong_value_among_many_stays_visible(shape, corner):
     assert len(cells(error)) == min(shape[0], 20) * min(shape[1], 20)
     assert [cell for cell in cells(error) if not cell.endswith("right")] == [f"{place}: expected 0.000, yours 1.000"]
     assert f"{place}: 1.000" in cells(yours)
-    assert (f"A cell is a block of the {shape[0]} × {shape[1]} values" in figure.text) == (max(shape) > 20)
+    rows, columns = (-(-size // 20) for size in shape)
+    told = f"A cell is a block of the {shape[0]} × {shape[1]} values, up to {rows} row{'s' * (rows > 1)} × {columns} column{'s' * (columns > 1)} from its number on"
+    assert (told in figure.text) == (max(shape) > 20)
     assert labels(error)[0] == "0"
 
 

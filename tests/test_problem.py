@@ -89,7 +89,13 @@ def test_the_title_is_the_first_heading_without_its_number(track, readme, title)
 def test_a_problem_without_a_lesson_or_hints_has_a_title_and_no_hints(track):
     """A missing README.md or hints.md is no error."""
     found = track()
-    assert (found.title, found.hints) == ("small thing", [])
+    assert (found.title, found.hints, found.part) == ("small thing", [], "")
+
+
+@pytest.mark.parametrize("checks, part", [('import numpy\n\nPART = "The core"\n', "The core"), ("ENTRIES = []\n", ""), ("raise ValueError\nPART = \"Long sequences\"", "Long sequences")])
+def test_the_part_of_the_track_is_read_off_the_checks(track, checks, part):
+    """checks.py says which part a problem belongs to, and need not be run for it."""
+    assert track(checks=checks).part == part
 
 
 def test_hints_are_the_sections_in_order(track):

@@ -48,7 +48,7 @@ def test_what_is_in_it(released):
     """Lesson, stub, checks, hints, key and notebook of every problem; the grader; README, licence, workflow; and nothing else."""
     there = {path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file() and ".grader" not in path.parts and "__pycache__" not in path.parts}
     wanted = {f"problems/{p.name}/{name}" for p in PROBLEMS.values() for name in ("README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "answers.npz")}
-    wanted |= {f"notebooks/{p.name}.ipynb" for p in PROBLEMS.values()} | {"problems/31_sdpa/attempt.py"}
+    wanted |= {f"notebooks/{p.name}.ipynb" for p in PROBLEMS.values()} | {"problems/31_sdpa/attempt.py", "problems/31_sdpa/mended.py"}
     wanted |= {"README.md", "LICENSE", ".gitignore", "pyproject.toml", ".github/workflows/grade.yml", ".release.json"}
     assert {name for name in there if not name.startswith("grader/")} == wanted
     own = {path.relative_to(ROOT).as_posix() for path in (ROOT / "grader").rglob("*") if path.is_file() and "__pycache__" not in path.parts}

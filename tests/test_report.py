@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from grader.report import machine, picture, terminal
+from grader.report import machine, picture, terminal, words
 from grader.verdict import Check, Difference, EntryVerdict, Finding, Status, Verdict
 
 PASSED, FAILED, UNCHECKED, NOT_WRITTEN, COURSE = Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN, Status.COURSE
@@ -81,6 +81,7 @@ VALUES_SHOWN = """
  small                                 ✗      ✓      ✗      –
  large                                 ✓      ?      –      –
  ✓ traced once   ? no leaked tracers
+ – does not apply   ? could not be checked
 
  ✗ small · eager   x (3, 4)
  5 of 12 values of the output differ.
@@ -102,16 +103,19 @@ VALUES_SHOWN = """
  │ the width of its panel.                                                    │
  ╰────────────────────────────────────────────────────────────────────────────╯
 """ + NEXT
-RAISED_SHOWN = """
+RAISED_TABLE = """
  f                                   eager   jit   vmap   grad
  small                                 ✗      –      –      –
-
+ – does not apply
+"""
+RAISED_REASON = """
  ✗ small · eager   x (3, 4)
  Line 9 raises ValueError: no.
    problems/07_small_thing/stub.py:3   import x
    problems/07_small_thing/stub.py:5 in g   raise ValueError('[no]')
    problems/07_small_thing/stub.py:9 in h
 """ + NEXT
+RAISED_SHOWN = RAISED_TABLE + RAISED_REASON
 
 
 def test_wrong_values():
@@ -130,6 +134,7 @@ def test_a_broken_property():
  f                                   eager   jit   vmap   grad
  small                                 ✓      –      –      –
  order                                 ✗      –      –      –
+ – does not apply
 
  ✗ order · eager   x (5, 4)
  Rows do not mix. Broken by: rows swapped.
@@ -146,6 +151,7 @@ def test_parameters_that_differ():
  M                                   eager   jit   vmap   grad
  small                                 ✗      –      –      –
  ✗ parameters
+ – does not apply
 
  ✗ parameters   x (3, 4)  width 4
  The module does not hold the variables of the contract.
@@ -196,8 +202,8 @@ def test_a_stub_that_still_raises_not_implemented():
     assert rendered(verdict(NOT_WRITTEN, UNWRITTEN, EntryVerdict("g", NOT_WRITTEN))) == HEADING + """
  ○ not written yet: f, g
 
- next: open problems/07_small_thing/stub.py and fill in the TODO, or read python
- -m grader lesson 7
+ next: open problems/07_small_thing/stub.py and fill in the TODO, or read the
+ lesson: python -m grader lesson 7
 """
 
 
@@ -209,7 +215,46 @@ def test_several_names():
  ? f could not be checked: the run was cut short before it
 
  ✓ g passed all 3 checks
-""" + RAISED_SHOWN.replace("   or   python -m grader debug 7", '\n or    python -m grader debug 7 "f small"')
+""" + RAISED_TABLE + RAISED_REASON.replace("✗ small", "✗ f · small").replace("   or   python -m grader debug 7", '\n or    python -m grader debug 7 "f small"')
+
+
+G_RAISED = EntryVerdict("g", FAILED, (Finding(Check("g", "jit", "large, and far"), FAILED, summary="it is wrong"), Finding(Check("g", "jit", "large"), PASSED)), "too_far", "Go less far.")
+
+
+def test_a_second_name_that_fails_is_named_as_the_first_is():
+    """Tables come first, then each failure under its own name, and last what is wrong with each and the commands that go on from there."""
+    assert rendered(verdict(FAILED, RAISED, G_RAISED)) == HEADING + """
+ f                                   eager   jit   vmap   grad
+ small                                 ✗      –      –      –
+
+ g                                   eager   jit   vmap   grad
+ large, and far                        –      ✗      –      –
+ large                                 –      ✓      –      –
+ – does not apply
+""" + RAISED_REASON.replace("✗ small", "✗ f · small").replace(NEXT, "") + """
+ ✗ g · large, and far · jit
+ It is wrong.
+
+ ╭─ too far ──────────────────────────────────────────────────────────────────╮
+ │ Go less far.                                                               │
+ ╰────────────────────────────────────────────────────────────────────────────╯
+
+ ✗ f   line 9 raises ValueError: no
+ ✗ g   too far
+
+ next: python -m grader hint 7
+ or    python -m grader debug 7 "f small"
+ or    python -m grader debug 7 "g large, and"
+"""
+
+
+@pytest.mark.parametrize("reasons, legend", [
+    (("", ""), "– does not apply   ? could not be checked"), (("a has to be right first", ""), "– does not apply   ? could not be checked: a has to be right first"),
+    (("one", "other"), "– does not apply   ? could not be checked: one; other")])
+def test_the_legend_says_why_something_was_not_checked(reasons, legend):
+    """`?` is explained by its reasons, each of them once."""
+    entry = EntryVerdict("f", FAILED, (finding("eager", "a", FAILED, summary="wrong"), *(finding(kind, "a", UNCHECKED, summary=why) for kind, why in zip(("jit", "vmap"), reasons))))
+    assert words.legend([entry, RIGHT_ONE, CUT_SHORT]) == legend and words.legend([RIGHT_ONE, CUT_SHORT]) == ""
 
 
 def test_a_pass():
@@ -236,19 +281,19 @@ PRINTS = (("import", "[bold]hi[/]"), ("eager · small", "\n".join(map(str, range
 
 
 def test_prints_are_cut():
-    """Two texts are shown, the failing case's first, of each the first twelve lines, and how much is left out; notes come last."""
+    """Two texts are shown, the failing case's first, of each the first twelve lines, and how much is left out; why it fails comes last."""
     twelve = "".join(f"   {i}\n" for i in range(12))
-    assert rendered(verdict(FAILED, RAISED, prints=PRINTS, notes=("The key could not be kept.",))) == HEADING + RAISED_SHOWN + (
+    assert rendered(verdict(FAILED, RAISED, prints=PRINTS, notes=("The key could not be kept.",))) == HEADING + RAISED_TABLE + (
         "\n your code printed (eager · small):\n" + twelve + "   … 1 more line; -v shows the rest\n"
         "\n your code printed (import):\n   [bold]hi[/]\n"
-        " … and in 1 more call; -v shows the rest\nThe key could not be kept.\n")
+        " … and in 1 more call; -v shows the rest\n\n The key could not be kept.\n") + RAISED_REASON
 
 
 def test_prints_are_whole_on_request():
     """With -v every text is shown to its end."""
-    assert rendered(verdict(FAILED, RAISED, prints=PRINTS), verbose=True) == HEADING + RAISED_SHOWN + (
+    assert rendered(verdict(FAILED, RAISED, prints=PRINTS), verbose=True) == HEADING + RAISED_TABLE + (
         "\n your code printed (eager · small):\n" + "".join(f"   {i}\n" for i in range(13)) + "\n your code printed (import):\n   [bold]hi[/]\n"
-        "\n your code printed (jit · small):\n   x\n")
+        "\n your code printed (jit · small):\n   x\n") + RAISED_REASON
 
 
 def test_prints_of_a_passing_file_are_shown_too():
@@ -266,13 +311,14 @@ def test_no_line_is_wider_than_the_terminal(width):
 
 @pytest.mark.parametrize("shown, line", [
     (verdict(FAILED, VALUES), "✗ 7 failed  small · eager: forgot it"),
-    (verdict(FAILED, RIGHT_ONE, RAISED), "✗ 7 failed  small · eager: line 9 raises ValueError: no"),
-    (verdict(FAILED, CUT_SHORT, NO_NAME), "✗ 7 failed  name and signature: the file defines no `f`"),
+    (verdict(FAILED, RIGHT_ONE, RAISED), "✗ 7 failed  f · small · eager: line 9 raises ValueError: no"),
+    (verdict(FAILED, RAISED, G_RAISED), "✗ 7 failed  f · small · eager: line 9 raises ValueError: no; g · large, and far · jit: too far"),
+    (verdict(FAILED, CUT_SHORT, NO_NAME), "✗ 7 failed  f · name and signature: the file defines no `f`"),
     (verdict(FAILED, PARAMETERS), "✗ 7 failed  parameters: the module does not hold the variables of the contract"),
     (verdict(FAILED, trouble=NO_PYTHON), "✗ 7 failed  line 3 is not Python: invalid syntax"),
     (verdict(NOT_WRITTEN, UNWRITTEN), "○ 7 not written  small · eager: line 9 raises NotImplementedError: not written yet"),
     (verdict(PASSED, RIGHT_ONE), "✓ 7 passed"),
-], ids=range(7))
+], ids=range(8))
 def test_a_verdict_in_one_line(shown, line):
     """The mark, the status and the first failure, by the mistake's name where it has one."""
     assert terminal.one_line(shown).plain == line
@@ -361,6 +407,17 @@ def test_a_large_map_is_made_of_blocks():
     rows = picture.error_map(difference(right, mine))
     assert len(rows) == 16 and {len(row) for row in rows} == {60}
     assert (rows[0], rows[-1]) == ("·" * 59 + "N", "█" + "·" * 59) and {*rows[1:-1]} == {"·" * 60}
+
+
+def test_a_large_map_says_which_rows_it_shows():
+    """Each line of a map that is made of blocks has its rows in front, and what a character stands for is told."""
+    right = np.zeros((100, 150), np.float32)
+    mine = right.copy()
+    mine[99, 0] = 1
+    told = rendered(verdict(FAILED, EntryVerdict("f", FAILED, (finding("eager", "a", FAILED, summary="wrong", difference=difference(right, mine)),))))
+    assert " where: row 99 of 100, column 0 of 150 (a character is up to 7 rows × 3 columns,\n by the worst)\n     0–5  ··" in told
+    assert "\n   93–99  █··" in told and max(map(len, told.splitlines())) <= 80
+    assert picture.blocks(difference(right[:16], mine[-16:])) == [] and picture.scale(difference(right[:16, :60], mine[-16:, :60])) == ""
 
 
 @pytest.mark.parametrize("shape", [(17, 61), (16, 60), (1, 61), (31, 119)])

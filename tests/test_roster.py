@@ -78,8 +78,10 @@ EXPECTED = "Canvas's gradebook has Student, ID and Section, Moodle's grading wor
 @pytest.mark.parametrize("content, sentence", [
     (b"", f"roster.csv is no roster that is known (it is empty): {EXPECTED}"),
     (b"name;mark\nada;1\n", f"roster.csv is no roster that is known (its columns are name, mark): {EXPECTED}"),
-    (b"Pr\xe9nom,Nom\n", "roster.csv is not text in UTF-8: take the export as it came from the system, or save it as `CSV UTF-8`"),
-    (b"PK\x03\x04\xff", "roster.csv is not text in UTF-8: take the export as it came from the system, or save it as `CSV UTF-8`"),
+    (b"Pr\xe9nom,Nom\n", f"roster.csv is no roster that is known (its columns are Prénom, Nom): {EXPECTED}"),
+    (b"PK\x03\x04\xff", "roster.csv is a workbook and no CSV: take the export as it came from the system, or save it as `CSV UTF-8`"),
+    (b"\x81ID\n", "roster.csv is no text: take the export as it came from the system, or save it as `CSV UTF-8`"),
+    (b"\0\xe9ID\n", "roster.csv is no text: take the export as it came from the system, or save it as `CSV UTF-8`"),
     (b'Student,ID,Section\n"a"b,1,2\n', "roster.csv is no CSV: ',' expected after '\"'"),
     (b"Student,ID,Section\nada,1,2,3\n", "roster.csv: a row has more cells than the 3 columns; take the export as it came from the system"),
     (b"Student,ID,Section\n    Points Possible,,\n", "roster.csv has no student on it"),
@@ -215,7 +217,7 @@ def test_back_to_canvas():
         ["Student, Test", "99999", "", "a1b2c3", "CS 1", ""]]
     again = parsed(text.encode(), "").matched([handed_in("ada", canvas_id="12345")])
     assert cells(again.filled({"ada": 8}, "Attention (1234)"))[3][-1] == "8"
-    assert not matched.refused({"ada": 7.5}, "attention", 10)
+    assert not matched.told("attention", 10)
 
 
 def test_a_new_column_of_canvas():
@@ -223,7 +225,9 @@ def test_a_new_column_of_canvas():
     matched = canvas().matched([handed_in("ada")])
     told = cells(matched.filled({"ada": 1}, "Masks", maximum=20))
     assert [row[-1] for row in told] == ["Masks", "", "20", "1", "", "", "", ""] and "Quiz (7)" not in told[0]
-    assert matched.refused({}, "Masks", 20) == ["Canvas will ask whether 'Masks' is a new assignment, since the roster has no such column"]
+    assert matched.told("Masks", 20) == ["the roster has no column 'Masks', and Canvas will ask whether it is a new assignment: name the column to fill with --assignment, "
+                                         "such as --assignment 'Attention (1234)'; there are Quiz (7), Attention (1234)"]
+    assert parsed(b"Student,ID,Section\nada,1,A\n", "").matched([]).told("Masks", 20) == ["the roster has no column 'Masks', and Canvas will ask whether it is a new assignment"]
     two = parsed(b"Student,ID,Section,HW (1),HW (2)\nada,1,A,,\n", "").matched([])
     assert two.roster.column("hw (2)") == 4
     with pytest.raises(UsageError, match=r"two columns of the roster are called 'HW': name one with its number, such as 'HW \(1\)'"):
@@ -256,24 +260,39 @@ def test_back_to_moodle():
     assert told[2] == [before[2][0], "'@Alan Turing", *before[2][2:]]
 
 
-SCALES = [(CANVAS, {"ada": 3.0}, 10, []),
-          (CANVAS, {"ada": 3.0}, 100, ["Canvas grades this assignment out of 10 points, and the totals here are out of 100: "
-                                       "set `maximum = 10` in grading.toml, or give it 100 points in Canvas"]),
-          (CANVAS.replace("5,10,", '5,"7,5",'), {}, 7.5, []),
-          (CANVAS.replace("5,10,", "5,(read only),"), {}, 100, []),
-          (CANVAS.replace("5,10,", "5,0,"), {}, 20, ["Canvas grades this assignment without points, and the totals here are out of 20: give it 20 points in Canvas"]),
-          (WORKSHEET, {"ada": 10 + 1e-9, "alan": 9}, 10, []),
-          (WORKSHEET, {"ada": 12, "alan": 11}, 10, ["Moodle would leave out 2 grades above 10, the first of ada"]),
-          (WORKSHEET, {"ada": 3.0}, 100, ["Moodle grades this assignment out of 10 points, and the totals here are out of 100: "
-                                          "set `maximum = 10` in grading.toml, or give it 100 points in Moodle"]),
-          (WORKSHEET.replace("10.00", "-2.00"), {"ada": 3.0}, 100, ["Moodle grades this assignment without points, and the totals here are out of 100: give it 100 points in Moodle"]),
-          (PARTICIPANTS, {"ada": 3.0}, 100, []), (GITHUB, {"ada": 3.0}, 100, [])]
+OTHER = "{}.csv is not written: {} counts this assignment out of 10 points, and the totals here are out of 100: --scale writes them out of 10, " \
+        "`maximum = 10` in grading.toml changes them everywhere, or give it 100 points in {}"
+SCALED = "{}.csv is out of 10 points, as {} counts this assignment; in all other files the totals are out of 100"
+NONE = "{}.csv is not written: {} counts this assignment without points, and the totals here are out of {}: give it {} points in {}"
 
 
-@pytest.mark.parametrize("export, grades, maximum, told", SCALES)
-def test_grades_on_another_scale(export, grades, maximum, told):
-    """Where the system counts out of another number than `maximum` it is told, also while every grade is small enough to be taken; and so is what would be left out."""
-    assert parsed(export.encode(), "").matched([handed_in("ada"), handed_in("alan")]).refused(grades, "Attention", maximum) == told
+@pytest.mark.parametrize("export, maximum, told, scaled", [
+    (CANVAS, 10, [], []), (CANVAS.replace("5,10,", '5,"7,5",'), 7.5, [], []), (CANVAS.replace("5,10,", "5,(read only),"), 100, [], []), (WORKSHEET, 10, [], []),
+    (PARTICIPANTS, 100, [], []), (GITHUB, 100, [], []),
+    (CANVAS, 100, [OTHER.format("canvas", "Canvas", "Canvas")], [SCALED.format("canvas", "Canvas")]),
+    (WORKSHEET, 100, [OTHER.format("moodle", "Moodle", "Moodle")], [SCALED.format("moodle", "Moodle")]),
+    (CANVAS.replace("5,10,", "5,0,"), 20, [NONE.format("canvas", "Canvas", 20, 20, "Canvas")], [NONE.format("canvas", "Canvas", 20, 20, "Canvas")]),
+    (WORKSHEET.replace("10.00", "-2.00"), 100, [NONE.format("moodle", "Moodle", 100, 100, "Moodle")], [NONE.format("moodle", "Moodle", 100, 100, "Moodle")])])
+def test_grades_on_another_scale(export, maximum, told, scaled):
+    """Where the system counts out of another number than `maximum`, it is told what the three ways out of that are, and no file is written that would give other grades."""
+    matched = parsed(export.encode(), "").matched([handed_in("ada"), handed_in("alan")])
+    assert (matched.told("Attention", maximum), matched.told("Attention", maximum, scaled=True)) == (told, scaled)
+    assert (matched.scale("Attention", maximum) == 1.0) == (not told)
+
+
+@pytest.mark.parametrize("codec, named", [("cp1252", "Windows-1252"), ("utf-16", "UTF-16")])
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_saved_by_excel(codec, named, delimiter):
+    """Excel saves in Windows' code, or in UTF-16, with semicolons or tabs: it is read, that is told, and what goes back is UTF-8, with the mark by which Excel knows it."""
+    made = io.StringIO(newline="")
+    csv.writer(made, delimiter=delimiter).writerows(cells(CANVAS))
+    roster = parsed(made.getvalue().encode(codec), "roster.csv")
+    matched = roster.matched([handed_in("gödel kurt")])
+    assert [row.name for row in matched.rows.values()] == ["Gödel, Kurt"] and roster.points("Attention") == 10
+    assert matched.told("Attention", 10) == [f"roster.csv is not in UTF-8 and was read as {named}, which Excel writes: "
+                                             "see that names with accents are right, or take the export as it came from the system"]
+    text = matched.filled({"gödel kurt": 5}, "Attention")
+    assert text.startswith("\ufeffStudent") and cells(text, delimiter)[4] == ["Gödel, Kurt", "12346", "s002", "kurt", "CS 1", "5"]
 
 
 def test_lists_without_grades_get_a_column():

@@ -39,6 +39,7 @@ def test_verify_names_each_fault(small, console):
     problem, solution = small / "problems/31_sdpa", small / "solutions/31_sdpa"
     (problem / "stub.py").write_text((solution / "reference.py").read_text())
     (problem / "hints.md").write_text("## One\nOnly this.\n")
+    (problem / "checks.py").write_text((problem / "checks.py").read_text().replace("PART = ", "PARTS = "))
     (problem / "notes.txt").write_text("left over")
     for path in (solution / "right").glob("*.py"):
         path.unlink()
@@ -55,7 +56,7 @@ def test_verify_names_each_fault(small, console):
     line = text[:text.index("1 / 0")].count("\n") + 1
     for fault in ("stray: problems/31_sdpa/notes.txt",
                   "stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other",
-                  "hints.md has 1 hints; at least 3 are needed",
+                  "hints.md has 1 hints; at least 3 are needed", "checks.py declares no PART, the part of the track that it belongs to",
                   "right/ has 1 solutions in other styles; at least 3 are needed",
                   "mistakes.py has 3 mistakes; about ten are needed",
                   "right/wrong.py does not pass: one key · eager: ",

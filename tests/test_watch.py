@@ -17,11 +17,12 @@ def terminal(course):
     """Runs a command of the grader in a pseudo-terminal, in a copy of the course."""
     opened = []
 
-    def started(*arguments):
+    def started(*arguments, **variables):
         import os
 
         command = [sys.executable, "-c", IN_A_TERMINAL, sys.executable, "-m", "grader", *arguments]
-        child = popen_spawn.PopenSpawn(command, cwd=str(course), env=os.environ | dict(COLUMNS="90", LINES="50", TERM="xterm"), encoding="utf-8", timeout=120)
+        surroundings = {name: value for name, value in os.environ.items() if name not in ("PAGER", "MANPAGER", "LESS")} | dict(COLUMNS="80", LINES="24", TERM="xterm") | variables
+        child = popen_spawn.PopenSpawn(command, cwd=str(course), env=surroundings, encoding="utf-8", timeout=120)
         opened.append(child)
         return child
 
@@ -34,20 +35,30 @@ def terminal(course):
 
 
 def test_watch_grades_at_each_save_and_moves_on(terminal, course):
-    """A save is graded, h shows a hint, l the lesson, a pass goes on to the next problem, and q ends it."""
+    """What it does is said at once: a save is graded, h shows a hint, l opens the lesson at its beginning, another key does nothing, a pass goes on
+    to the next problem, and q ends it."""
     folder = course / "problems/31_sdpa"
-    child = terminal("watch")
+    child = terminal("watch", PAGER="less")
+    child.expect("grading 31 · Scaled dot-product attention …")
     child.expect("watching problems/31_sdpa/stub.py   h hint   l lesson   r run again   q quit")
     child.send("h")
     child.expect("hint 1 of 4")
     shutil.copy(folder / "attempt.py", folder / "stub.py")
+    child.expect("grading 31")
     child.expect("forgot the scale")
     child.expect("watching problems/31_sdpa")
+    child.send("x")
+    child.expect("x does nothing here; h hint   l lesson")
     child.send("r")
+    child.expect("grading 31")
     child.expect("forgot the scale")
     child.expect("watching problems/31_sdpa")
     child.send("l")
+    child.expect("31 · Scaled dot-product attention")
     child.expect("Why it matters")
+    child.send("q")
+    child.expect("watching problems/31_sdpa")
+    assert "The formula" in child.before and "Pitfalls" not in child.before
     shutil.copy(course / "solutions/31_sdpa/reference.py", folder / "stub.py")
     child.expect("31 · Scaled dot-product attention passed")
     child.expect("on to 32 · Multi-head attention as an NNX module")
@@ -55,6 +66,20 @@ def test_watch_grades_at_each_save_and_moves_on(terminal, course):
     child.send("q")
     child.expect(popen_spawn.EOF)
     assert child.wait() == 0
+
+
+@pytest.mark.parametrize("pager", ["less", "cat"])
+def test_a_lesson_is_opened_at_its_beginning_without_raw_escapes(terminal, pager):
+    """less shows colours, whatever its own settings are; another pager gets plain text."""
+    child = terminal("lesson", "31", PAGER=pager, LESS="-i")
+    child.expect("31 · Scaled dot-product attention")
+    first = child.before
+    if pager == "less":
+        child.expect("three steps:")
+        assert "ESC[" not in first + child.before and "Pitfalls" not in child.before and "\x1b[1" in first + child.before
+        child.send("q")
+    child.expect(popen_spawn.EOF)
+    assert pager == "less" or "\x1b[" not in first + child.before and "Further reading" in child.before
 
 
 def test_ctrl_c_ends_watch_and_its_worker(terminal):

@@ -25,6 +25,7 @@ def add_to(command: Callable) -> None:
                       epilog=f"example: {COMMAND} publish --notebooks --site public")
     publish.add_argument("--notebooks", action="store_true", help="write the students' notebooks into notebooks/")
     publish.add_argument("--check", action="store_true", help="say which notebooks do not match their lesson, stub or hints; nothing is run or written")
+    publish.add_argument("--picture", action="store_true", help="draw the verdict that README.md begins with anew")
     publish.add_argument("--site", type=Path, metavar="OUT", help="build the site into this folder, which is emptied when an earlier build wrote it")
     publish.add_argument("--html", type=Path, metavar="OUT", help="write each lesson as one HTML file that needs no other, for a learning-management system")
     publish.add_argument("--solutions", action="store_true", help="the site as the instructors' edition: with references, mistakes and other styles")
@@ -40,11 +41,12 @@ def add_to(command: Callable) -> None:
                       "sandbox of its own, on inputs drawn from a secret seed. RESULTS gets the gradebook, grades.csv, a page of feedback for each student and report.html.\n"
                       "Stopped at any moment, the same command goes on where it was. Needs Linux, bubblewrap, and the extra class: pip install -e '.[class]'.",
                       epilog=f"example: {COMMAND} class submissions --out results --problems 31-35 --roster canvas-gradebook.csv")
-    grading.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="the folder of submissions; it is only read")
+    grading.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="the folder of submissions, or the download as a zip; it is only read")
     grading.add_argument("--out", type=Path, required=True, metavar="RESULTS", help="a new folder, or that of an earlier run")
     grading.add_argument("--problems", nargs="+", default=["all"], metavar="N", help="31, 31-33 or all (the default)")
     grading.add_argument("--roster", type=Path, metavar="CSV", help="the export of Canvas's gradebook, Moodle's worksheet or GitHub Classroom's roster: it is filled, and who is missing is listed")
-    grading.add_argument("--assignment", metavar="NAME", help="what the roster calls the column to fill")
+    grading.add_argument("--assignment", metavar="NAME", help="what the roster calls the column to fill, such as 'Attention (1234)'")
+    grading.add_argument("--scale", action="store_true", help="fill the roster out of the points that its system counts the assignment out of, where the totals are out of others")
     grading.add_argument("--similar", action="store_true", help="also report pairs of suspiciously similar answers")
     change = grading.add_mutually_exclusive_group()
     change.add_argument("--regrade", action="store_true", help="grade again what was graded by other checks than now, and show whose grade would change; none changes")
@@ -58,7 +60,7 @@ def add_to(command: Callable) -> None:
     by_hand = command("override", _override, "for instructors: give a student points by hand, with a reason",
                       epilog=f'example: {COMMAND} override results ada 33 0.5 --reason "right idea, transposed at the end"')
     by_hand.add_argument("out", type=Path, metavar="RESULTS", help="the results of a class run")
-    by_hand.add_argument("student", metavar="STUDENT", help="as grades.csv has it")
+    by_hand.add_argument("student", metavar="STUDENT", help="the key in grades.csv, or a login, a number or a name, also of who is only on the roster")
     by_hand.add_argument("problem", type=int, metavar="N")
     by_hand.add_argument("points", metavar="POINTS", help="out of the problem's weight; `none` takes an earlier override back")
     by_hand.add_argument("--reason", required=True, help="what the student reads, and whoever hears a complaint")
@@ -91,15 +93,21 @@ def _publish(options) -> int:
     if options.solutions and not options.site:
         raise UsageError("--solutions is an edition of the site: add --site OUT")
     problems, root = every_problem(), course_root()
-    if options.check and (options.notebooks or options.site or options.html):
+    if options.check and (options.notebooks or options.picture or options.site or options.html):
         raise UsageError("--check makes nothing: leave it out, or leave out what is to be made")
     if options.check:
         need("publish", "jupytext", "nbformat")
         faults = stale(root, problems)
         print("\n".join([*faults, f"{COMMAND} publish --notebooks makes them anew"]) if faults else "every notebook matches its lesson, stub and hints")
         return 2 if faults else 0
+    if options.picture:
+        from grader.instructor.readme import draw
+
+        draw(root, problems, console_for())
     if not (options.notebooks or options.site or options.html):
-        raise UsageError("say what to make: --notebooks, --site OUT or --html OUT")
+        if options.picture:
+            return 0
+        raise UsageError("say what to make: --notebooks, --picture, --site OUT or --html OUT")
     return publish(root, problems, console_for(), into_notebooks=options.notebooks, site=options.site, html=options.html, solutions=options.solutions)
 
 
@@ -121,7 +129,7 @@ def _class(options) -> int:
 
     everything = every_problem()
     orders = Orders(options.submissions, options.out, select(options.problems, everything), everything, options.without, options.roster, options.regrade, options.accept,
-                    options.discard, options.similar, options.assignment or "", options.cores, options.dask, options.json)
+                    options.discard, options.similar, options.assignment or "", options.scale, options.cores, options.dask, options.json)
     return run_class(course_root(), orders, console_for(stderr=options.json))
 
 

@@ -19,7 +19,7 @@ from grader.instructor.publish import stale
 from grader.problem import CourseError, Problem, discover
 
 LISTED = ".release.json"
-OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "hints.md", "attempt.py")
+OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "hints.md", "attempt.py", "mended.py")
 NOT_FOR_STUDENTS = ("instructor", "reference.py", "__pycache__")
 EXTRAS = ("author", "publish", "class", "test")
 IGNORED = ".venv*/\n.grader/\n__pycache__/\n*.egg-info/\n.ipynb_checkpoints/\n.DS_Store\n"
@@ -159,9 +159,9 @@ def _about(problems: list[Problem]) -> Iterator[tuple[str, bytes]]:
     first, last = problems[0], problems[-1]
     text = (Path(__file__).parent / "students/README.md").read_text(encoding="utf-8")
     listed = "\n".join(f"- [{problem.number} · {problem.title}](problems/{problem.name}/README.md)" for problem in problems)
-    sample = (first.folder / "attempt.py").exists()
-    words = dict(first=first.number, last=last.number, folder=first.name, problems=listed, what="a sample attempt" if sample else "the untouched stub",
-                 tried=f" --file problems/{first.name}/attempt.py" if sample else "")
+    sample = any(problem.attempt.exists() and problem.mended.exists() for problem in problems)
+    words = dict(first=first.number, last=last.number, folder=first.name, problems=listed, tried="demo" if sample else first.number,
+                 what="a wrong attempt with its verdict, the same mended, and where to go next" if sample else "the verdict on an untouched stub")
     for name, value in words.items():
         text = text.replace(f"{{{name}}}", str(value))
     yield "README.md", text.encode()

@@ -30,7 +30,7 @@ from grader.problem import CourseError, Problem
 from grader.stub import open_stub
 from grader.verdict import Outcome, Status
 
-STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py"}
+STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py", "mended.py"}
 INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
 AT_ONCE = min(4, os.cpu_count() or 2)
@@ -220,6 +220,8 @@ def _parts(proof: Proof) -> list[str]:
         return [*faults, ".stub.py, the copy of the stub that `reset` puts back, is missing"]
     if problem.stub.exists() and problem.stub.read_bytes() != problem.pristine.read_bytes():
         faults.append("stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other")
+    if not problem.part:
+        faults.append('checks.py declares no PART, the part of the track that it belongs to: PART = "The core"')
     if len(problem.hints) < NEEDED_HINTS:
         faults.append(f"hints.md has {len(problem.hints)} hints; at least {NEEDED_HINTS} are needed")
     faults += [f"hint {i + 1} is empty" for i, hint in enumerate(problem.hints) if not hint]

@@ -8,7 +8,7 @@ import numpy as np
 
 from grader.report import picture
 from grader.report.markup import Markup, join, tag
-from grader.report.words import PROPERTY_AXES
+from grader.report.words import PROPERTY_AXES, count
 from grader.verdict import Difference, Plane
 
 WIDE = 240                                      # pixels; numbers stand in the cells while a row of them is no wider
@@ -130,7 +130,10 @@ def _first(plane: Plane) -> str:
 def _blocks(plane: Plane) -> str:
     if plane.rows.shape == plane.size:
         return ""
-    return f". A cell is a block of the {plane.size[0]} × {plane.size[1]} values, and shows the one that is furthest off"
+    rows, columns = (-(-size // shown) for size, shown in zip(plane.size, plane.rows.shape))
+    block = f"{count(rows, 'row')} × {count(columns, 'column')}"
+    return (f". A cell is a block of the {plane.size[0]} × {plane.size[1]} values, up to {block} from its number on, and shows the one "
+            "that is furthest off")
 
 
 # As pictures

@@ -80,7 +80,8 @@ def _entry(entry: EntryVerdict, verdict: Verdict) -> Markup:
     if told:
         return _line(entry.status, tag("strong", tag("code", entry.name)), f" {told}")
     panel = tag("div", tag("p", tag("strong", words.spoken(entry.mistake))), tag("p", prose(entry.sentence)), class_="gv-panel") if entry.mistake else ""
-    return join(_table(entry) if words.has_table(entry) else "", _failure(entry.first, verdict), panel)
+    legend = words.legend([entry])
+    return join(_table(entry) if words.has_table(entry) else "", tag("p", legend, class_="gv-dim") if legend else "", _failure(entry.first, verdict), panel)
 
 
 def _table(entry: EntryVerdict) -> Markup:
@@ -106,7 +107,7 @@ def _mark(status: Status) -> Markup:
 
 
 def _failure(finding: Finding, verdict: Verdict) -> Markup:
-    parts = [_line(Status.FAILED, tag("strong", words.title(finding)), "  ", tag("span", finding.inputs, class_="gv-inputs")),
+    parts = [_line(Status.FAILED, tag("strong", words.title(finding, verdict)), "  ", tag("span", finding.inputs, class_="gv-inputs")),
              _paragraph(words.sentence(finding.summary))]
     if finding.detail:
         parts.append(tag("pre", finding.detail))
@@ -185,17 +186,6 @@ def _markdown(text: str) -> Markup:
     """Markdown as HTML. `$...$` is left for whoever shows it: JupyterLab typesets it, Colab shows it as it is written."""
     from markdown_it import MarkdownIt
 
-    renderer = MarkdownIt("commonmark", {"html": False})
-    renderer.inline.ruler.before("escape", "math", _math)
-    return Markup(renderer.render(text))
+    from grader.report.markdown import with_formulas
 
-
-def _math(state, silent: bool) -> bool:
-    """A rule for markdown-it: what stands between dollars is no Markdown."""
-    found = re.compile(r"\$[^$\n]+\$").match(state.src, state.pos)
-    if not found:
-        return False
-    if not silent:
-        state.pending += found[0]
-    state.pos = found.end()
-    return True
+    return Markup(with_formulas(MarkdownIt("commonmark", {"html": False})).render(text))

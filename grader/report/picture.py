@@ -54,6 +54,20 @@ def error_map(difference: Difference) -> list[str]:
     return ["".join((SHADES + "N")[value] for value in row) for row in level]
 
 
+def blocks(difference: Difference) -> list[str]:
+    """The rows that each line of the map stands for, where it is more than one."""
+    size = plane(difference.wrong, difference)[0].shape[0]
+    ends = edges(size, MOST_ROWS)
+    return [f"{start}–{end - 1}" if end - start > 1 else str(start) for start, end in zip(ends, ends[1:])] if size > MOST_ROWS else []
+
+
+def scale(difference: Difference) -> str:
+    """What a character of the map stands for, where it is more than one value."""
+    rows, columns = (-(-size // most) for size, most in zip(plane(difference.wrong, difference)[0].shape, (MOST_ROWS, MOST_COLUMNS)))
+    across = f" × {columns} columns" if columns > 1 else ""
+    return f"(a character is up to {rows} row{'s' if rows > 1 else ''}{across}, by the worst)" if rows > 1 or columns > 1 else ""
+
+
 def plane(array: np.ndarray, difference: Difference) -> tuple[np.ndarray, str]:
     """The last two axes at the first wrong place, and how that place is written."""
     array = np.atleast_2d(array)

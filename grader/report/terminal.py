@@ -1,9 +1,10 @@
-"""A Verdict for the terminal: beautiful at 80 columns and in colour, readable when piped."""
+"""A Verdict for the terminal: beautiful at 80 columns and in colour, readable when piped. What matters most stands last, where a terminal stops."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group
 from rich.padding import Padding
@@ -16,13 +17,20 @@ from grader.report import words
 from grader.report.words import COMMAND
 from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
+COMMANDS = re.compile(rf'`[^`]*`|{COMMAND}(?: [a-z]+)?(?: \d+)?(?: "[^"]*")?')
+KEPT = "\ue000"                                 # a space within a command, at which no line ends
 STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.NOT_WRITTEN: "dim", Status.UNCHECKED: "yellow", Status.COURSE: "bold yellow"}
 
 
-def show(verdict: Verdict, console: Console, *, verbose: bool = False, upcoming: str = "") -> None:
-    """Prints a verdict. `upcoming` is the line that says what to try after a pass."""
+def show(verdict: Verdict, console: Console, *, verbose: bool = False, upcoming: str = "", steps: bool = True) -> None:
+    """Prints a verdict. `upcoming` is the line that says what to try after a pass; without `steps` nothing is said of what to try after a failure."""
     with trimmed(console):
-        _render(verdict, console, verbose, upcoming)
+        _render(verdict, console, verbose, upcoming, steps)
+
+
+def record(verdict: Verdict, console: Console) -> None:
+    """Prints a verdict to a console that records, which nothing can be trimmed for."""
+    _render(verdict, console, False, "", True)
 
 
 @contextlib.contextmanager
@@ -30,27 +38,43 @@ def trimmed(console: Console):
     """Prints what the block prints without the blanks with which rich fills lines up to the width."""
     with console.capture() as captured:
         yield
-    console.file.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+    console.file.write(without_padding(captured.get()))
     console.file.flush()
 
 
-def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str) -> None:
+def without_padding(text: str) -> str:
+    return "".join(line.rstrip() + "\n" for line in text.replace(KEPT, " ").splitlines())
+
+
+def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str, steps: bool) -> None:
     if verdict.status == Status.PASSED and not verbose:
         what, how = words.passed(verdict)
         console.print(_line(_marked(Status.PASSED), (what, "bold"), (how, "")))
     else:
         console.print(_heading(verdict, console))
-        if verdict.trouble:
-            console.print(_trouble(verdict))
-        elif verdict.status == Status.NOT_WRITTEN:
-            console.print(Padding(_line(_marked(Status.NOT_WRITTEN), ("not written yet: ", ""), (", ".join(e.name for e in verdict.entries), "bold")), (1, 0, 0, 1)))
-            console.print(_next(words.opening(verdict)))
-        else:
+        if not verdict.trouble and verdict.status != Status.NOT_WRITTEN:
             for entry in verdict.entries:
-                console.print(_entry(entry, verdict, verbose))
+                console.print(_overall(entry, verbose))
+            legend = words.legend(verdict.entries)
+            if legend:
+                console.print(Padding(Text(legend, style="dim"), (0, 0, 0, 1)))
     _show_prints(verdict, console, verbose)
     for note in verdict.notes:
-        console.print(Text(note, style="yellow"))
+        console.print(Padding(Text(note, style="yellow"), (1, 0, 0, 1)))
+    if verdict.trouble:
+        console.print(_trouble(verdict))
+    elif verdict.status == Status.NOT_WRITTEN:
+        console.print(Padding(_line(_marked(Status.NOT_WRITTEN), ("not written yet: ", ""), (", ".join(e.name for e in verdict.entries), "bold")), (1, 0, 0, 1)))
+        console.print(_next(words.opening(verdict)))
+    else:
+        failing = words.failing(verdict)
+        for entry in failing:
+            console.print(_reason(entry, verdict))
+        if len(failing) > 1:
+            console.print(Padding(Group(*(_line(_marked(Status.FAILED), (entry.name, "bold"), (f"   {words.reason(entry)}", "")) for entry in failing)), (1, 0, 0, 1)))
+        if failing and steps:
+            commands = [f"{COMMAND} hint {verdict.number}", *filter(None, (words.debugging(verdict, entry) for entry in failing))]
+            console.print(_next(("   or   " if len(verdict.entries) == 1 else "\nor    ").join(commands)))
     if verdict.status == Status.PASSED and upcoming:
         console.print(_next(upcoming))
 
@@ -61,9 +85,7 @@ def one_line(verdict: Verdict) -> Text:
     if verdict.trouble:
         told = verdict.trouble.summary
     elif verdict.status != Status.PASSED:
-        entry = next((e for e in verdict.entries if e.first), None)
-        if entry:
-            told = f"{words.title(entry.first)}: " + (words.spoken(entry.mistake) if entry.mistake else entry.first.summary)
+        told = "; ".join(f"{words.title(entry.first, verdict)}: {words.reason(entry)}" for entry in words.failing(verdict) or [e for e in verdict.entries if e.first][:1])
     return _line(_marked(verdict.status), (f"{verdict.number} {verdict.status.value}", "bold"), (f"  {told}" if told else "", ""))
 
 
@@ -82,19 +104,19 @@ def _trouble(verdict: Verdict):
     return Padding(Group(*parts, Text(finding.advice)) if finding.advice else Group(*parts), (1, 0, 0, 1))
 
 
-def _entry(entry: EntryVerdict, verdict: Verdict, verbose: bool):
-    finding, told = entry.first, words.in_a_line(entry)
+def _overall(entry: EntryVerdict, verbose: bool):
+    """How a name stands: in a line where that says everything, else in a table of its checks."""
+    told = words.in_a_line(entry)
     if told and not (verbose and entry.status == Status.PASSED):
         return Padding(_line(_marked(entry.status), (entry.name, "bold"), (f" {told}", "")), (1, 0, 0, 1))
-    parts = [Padding(_table(entry), (1, 0, 0, 1))] if words.has_table(entry) else []
-    if finding:
-        parts += [Padding(_failure(finding, verdict), (1, 0, 0, 1))]
-        if entry.mistake:
-            parts += [Padding(Panel(Text(entry.sentence), title=Text(words.spoken(entry.mistake), "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
-        steps, debugging = f"{COMMAND} hint {verdict.number}", words.debugging(verdict, entry)
-        if debugging:
-            steps += (f"\nor    {debugging}" if len(verdict.entries) > 1 else f"   or   {debugging}")
-        parts += [_next(steps)]
+    return Padding(_table(entry), (1, 0, 0, 1)) if words.has_table(entry) else Group()
+
+
+def _reason(entry: EntryVerdict, verdict: Verdict):
+    """The first check that a name fails, and the mistake where it is known."""
+    parts = [Padding(_failure(entry.first, verdict), (1, 0, 0, 1))]
+    if entry.mistake:
+        parts += [Padding(Panel(Text(entry.sentence), title=Text(words.spoken(entry.mistake), "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
     return Group(*parts)
 
 
@@ -126,7 +148,7 @@ def _marked(status: Status) -> tuple[str, str]:
 
 
 def _failure(finding: Finding, verdict: Verdict):
-    parts = [_line(_marked(Status.FAILED), (words.title(finding), "bold"), (f"   {finding.inputs}", "dim")), Text(words.sentence(finding.summary))]
+    parts = [_line(_marked(Status.FAILED), (words.title(finding, verdict), "bold"), (f"   {finding.inputs}", "dim")), Text(words.sentence(finding.summary))]
     if finding.detail:
         parts.append(Padding(Text(finding.detail), (1, 0, 0, 2)))
     parts += _source(finding, verdict.path)
@@ -156,8 +178,11 @@ def _difference(finding: Finding):
     if not relation and place:
         parts.append(Text(f"({place})", style="dim"))
     if difference.wrong.size > 1:
+        places = picture.blocks(difference)
+        if places:
+            rows = [f"{place.rjust(max(map(len, places)))}  {row}" for place, row in zip(places, rows)]
         map_ = Text("\n".join(rows), style="red")
-        parts.append(Padding(Group(Text(f"where: {picture.where(difference)} {axes}".rstrip(), style="dim"), Padding(map_, (0, 0, 0, 2))), (0 if relation else 1, 0, 0, 0)))
+        parts.append(Padding(Group(Text(f"where: {picture.where(difference)} {axes or picture.scale(difference)}".rstrip(), style="dim"), Padding(map_, (0, 0, 0, 2))), (0 if relation else 1, 0, 0, 0)))
     return Group(*parts)
 
 
@@ -179,20 +204,28 @@ def _show_prints(verdict: Verdict, console: Console, verbose: bool) -> None:
 
 
 def _next(text: str):
-    return Padding(_line(("next: ", "dim"), (text, "")), (1, 0, 0, 1))
+    return Padding(_line(("next: ", "dim"), (_kept(text), "")), (1, 0, 0, 1))
+
+
+def _kept(text: str) -> str:
+    """The text, in which no line ends within a command: it can be copied whole."""
+    return COMMANDS.sub(lambda found: found[0].replace(" ", KEPT), text)
 
 
 def _line(*parts: tuple[str, str]) -> Text:
     return Text.assemble(*parts)
 
 
-def overview(rows: Sequence[tuple[int, str, str, str]], console: Console, upcoming: str) -> None:
-    """The track at a glance: number, title, state and style for each problem."""
+def overview(parts: Mapping[str, Sequence[tuple[int, str, str, str]]], console: Console, upcoming: str) -> None:
+    """The track at a glance, part by part: number, title, state and style for each problem."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("", "problem", "state"):
         table.add_column(column)
-    for number, title, state, style in rows:
-        table.add_row(Text(str(number), style="bold"), Text(title), Text(state, style=style))
+    for part, rows in parts.items():
+        if part:
+            table.add_row("", Text(part, style="bold cyan"), "")
+        for number, title, state, style in rows:
+            table.add_row(Text(str(number), style="bold"), Text(title), Text(state, style=style))
     with trimmed(console):
         console.print(table)
         console.print(_next(upcoming))

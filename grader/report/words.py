@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.problem import TRANSFORMS
@@ -38,12 +39,32 @@ def has_table(entry: EntryVerdict) -> bool:
     return entry.first is None or entry.first.check.kind != "name"
 
 
-def title(finding: Finding) -> str:
-    """What a check is called: its case and transform, or what it is about."""
+def title(finding: Finding, verdict: Verdict | None = None) -> str:
+    """What a check is called: its case and transform, or what it is about; in a verdict on several names also whose it is."""
+    whose = f"{finding.check.entry} · " if verdict and len(verdict.entries) > 1 and finding.check.entry else ""
     if finding.check.kind == "proof":
-        return finding.check.case
+        return whose + finding.check.case
     kind = structure(finding)
-    return f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind
+    return whose + (f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind)
+
+
+def failing(verdict: Verdict) -> list[EntryVerdict]:
+    """The names that are wrong, in the contract's order."""
+    return [entry for entry in verdict.entries if entry.first and not in_a_line(entry)]
+
+
+def reason(entry: EntryVerdict) -> str:
+    """Why a name fails, in a few words."""
+    return spoken(entry.mistake) if entry.mistake else entry.first.summary
+
+
+def legend(entries: Sequence[EntryVerdict]) -> str:
+    """What `–` and `?` mean in the tables of the names that fail, where they are there."""
+    shown = [layout(entry) for entry in entries if entry.first and not in_a_line(entry) and has_table(entry)]
+    gaps = any((case, transform) not in table.table for table in shown for case in table.cases for transform in TRANSFORMS)
+    unchecked = [finding for table in shown for finding in (*table.table.values(), *table.proofs, *table.whole) if finding.status == Status.UNCHECKED]
+    why = "; ".join(dict.fromkeys(finding.summary for finding in unchecked if finding.summary))
+    return "   ".join([f"{NO_CHECK} does not apply"] * gaps + [f"{MARK[Status.UNCHECKED]} could not be checked" + (f": {why}" if why else "")] * bool(unchecked))
 
 
 def structure(finding: Finding) -> str:
@@ -68,15 +89,24 @@ def in_a_line(entry: EntryVerdict) -> str:
 
 def opening(verdict: Verdict) -> str:
     """The next step where nothing is written yet."""
-    return f"open {verdict.path} and fill in the TODO, or read {COMMAND} lesson {verdict.number}"
+    return f"open {verdict.path} and fill in the TODO, or read the lesson: {COMMAND} lesson {verdict.number}"
 
 
 def debugging(verdict: Verdict, entry: EntryVerdict) -> str:
     """The command that runs the first failing case in a terminal, where there is a case to run."""
     if entry.first is None or entry.first.check.kind in ("name", "end"):
         return ""
-    which = f' "{entry.name} {entry.first.check.case}"' if len(verdict.entries) > 1 else ""
+    which = f' "{entry.name} {_beginning(entry)}"' if len(verdict.entries) > 1 else ""
     return f"{COMMAND} debug {verdict.number}{which}"
+
+
+def _beginning(entry: EntryVerdict) -> str:
+    """As many words of the failing case's name as tell it from the others."""
+    case = entry.first.check.case
+    others = {finding.check.case for finding in entry.findings} - {case}
+    words = case.split()
+    beginnings = (" ".join(words[:count]).rstrip(",;:") for count in range(1, len(words)))
+    return next((text for text in beginnings if not any(other.startswith(text) for other in others)), case)
 
 
 def source(finding: Finding, path: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A typical first attempt at problem 31, to see what a verdict says: `python -m grader 31 --file problems/31_sdpa/attempt.py`."""
+"""A typical first attempt at problem 31: `python -m grader demo` shows what its verdict says."""
 
 import jax
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from grader.problem import Case, Function
 
+PART = "The core"
+
 
 def inputs(rng, t_q, t_k, d_k=8, d_v=4, lift=0.0, one_array=False):
     """`lift` is added to every score of the even queries and taken from those of the odd ones, which changes no weight; `one_array` passes the same

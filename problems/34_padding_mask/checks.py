@@ -4,6 +4,8 @@ import numpy as np
 
 from grader.problem import Case, Function, Relation
 
+PART = "The core"
+
 
 def lengths(rng, max_len, numbers=(), batch=0):
     """The `numbers` in any order, and `batch` lengths more; another draw each time, so that nothing can be learned from the first call."""

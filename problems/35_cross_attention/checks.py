@@ -6,6 +6,8 @@ import numpy as np
 
 from grader.problem import Case, Module, ModuleInputs, Relation
 
+PART = "The core"
+
 
 def inputs(rng, d_model, d_context, num_heads, t_q, t_k, batch=(), mask="left out", lift=0.0, alike=False):
     """`mask` says what the call holds; "holes, last empty" leaves the last sequence of the batch without a key. `lift` is taken from the scores of the

@@ -5,6 +5,7 @@ import numpy as np
 from grader.problem import Case, Module, ModuleInputs
 from grader.proofs import Flops
 
+PART = "The core"
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from grader.problem import Case, Module, ModuleInputs
 from grader.proofs import Copies
 
+PART = "The core"
+
 
 def inputs(rng, d_model, num_heads, num_kv_heads, length, batch=(), gain=1.0, refused=False):
     """`gain` stretches queries and keys through their kernels, and so the scores by its square; a `refused` module has no parameters."""

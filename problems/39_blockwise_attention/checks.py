@@ -6,6 +6,8 @@ import numpy as np
 from grader.problem import Case, Function
 from grader.proofs import Growth, Largest, Precision
 
+PART = "The core"
+
 
 def inputs(rng, t_q, t_k, block_size, causal=None, d_k=8, d_v=4, lift=0.0, swing=0.0, rise=0.0, dtype=np.float32):
     """`causal` None leaves the argument out. `lift` is added to every score of the even queries and taken from those of the odd ones. With `swing` each

@@ -6,6 +6,7 @@ Whose an entry of the folder is:
 - Loose files are the student's that is left of the name without the problem: `ada_31.py` and `ada_32.py` are ada's.
 - A zip whose entries have names of Canvas's or Moodle's is a whole download. Among other entries it also has to be called like one, since a student could
   pack such names to hand in for another.
+- An archive in the place of the folder is the class, whatever is in it: it is read as the folder would be that it unpacks to.
 - A folder that looks like a class of its own is refused where all do. One among others is graded as a student's, with a note: its content may be the student's choice.
 
 Two that come out as the same student (`ada` and `ada.zip`) are both kept, apart, and told on both; each keeps its key in later runs, whatever comes in beside it.
@@ -31,7 +32,7 @@ from grader.instructor.classroom.files import File, Refused, hidden, ignored, in
 from grader.instructor.classroom.gradebook import Student
 from grader.instructor.classroom.naming import Named, Topics, apart, named, safe
 from grader.instructor.classroom.pieces import Course, Work
-from grader.instructor.classroom.submission import LATE, Submission
+from grader.instructor.classroom.submission import EMPTY_HANDED, LATE, Piece, Submission
 from grader.problem import Problem
 
 TYPED = "is a text or a link that was typed in: hand in a file"
@@ -43,7 +44,7 @@ DOWNLOADED = re.compile(r".*submissions.*|.+-\d+", re.IGNORECASE)      # what Ca
 
 
 def arrivals(folder: Path, problems: list[Problem], asked: Sequence[Problem] = ()) -> Arrivals:
-    """The submissions in a folder, in order of their names. `asked` are the problems that are graded, if not all.
+    """The submissions in a folder, or in an archive of one, in order of their names. `asked` are the problems that are graded, if not all.
 
     Raises:
         UsageError: the folder is not one of submissions; the message says what would be right.
@@ -53,7 +54,7 @@ def arrivals(folder: Path, problems: list[Problem], asked: Sequence[Problem] = (
     _check(folder, entries, course)
     stack = contextlib.ExitStack()
     try:
-        handed = list(_handed_in(folder, entries, course.topics, notes, stack))
+        handed = list(_packed(folder, course, notes, stack) if entries == [folder] else _handed_in(folder, entries, course.topics, notes, stack))
         return Arrivals(handed, course, tuple(notes), stack)
     except BaseException:
         stack.close()
@@ -119,16 +120,18 @@ class _Handed:
     origin: str                                     # the entry itself, which tells two of the same student apart: it is the same whatever lies beside it
     notes: tuple[str, ...] = ()
     file: str = ""                                  # Canvas's number of the last one
-    packed: int = 0                                 # how many archives its files lie in
+    packed: int = 0                                 # how many archives of the student's its files lie in
 
 
 # Who: the entries of the folder.
 
 def _entries(folder: Path) -> tuple[list[Path], list[str]]:
+    if folder.is_file() and is_archive(folder.name):
+        return [folder], []
     try:
         entries = sorted((path for path in folder.iterdir() if not hidden(path.name)), key=lambda path: path.name)
     except NotADirectoryError:
-        raise UsageError(f"{folder} is a file: name the folder of submissions that it lies in") from None
+        raise UsageError(f"{folder} is a file: name the folder of submissions that it lies in, or the download as a zip") from None
     except FileNotFoundError:
         raise UsageError(f"there is no folder {folder}: name the folder of submissions") from None
     if not entries:
@@ -217,6 +220,60 @@ def _handed_in(folder: Path, entries: list[Path], topics: Topics, notes: list[st
             yield from (_Handed(safe(path.name), "", {}, (partial(_refusal, path.name, NOBODY),), path.name) for path in paths)
 
 
+def _packed(path: Path, course: Course, notes: list[str], stack: contextlib.ExitStack) -> Iterator[_Handed]:
+    """What each student handed in whose folder or file lies in an archive.
+
+    Raises:
+        UsageError: it cannot be read, or is one student's.
+    """
+    groups = _tops(path, stack)
+    by_name = [(name, file) for top in [*groups] if (name := named(top)) for file in groups.pop(top)]
+    yield from _of_a_download(by_name, "a download")
+    of_problems = {"problems", *(problem.name for problem in course.problems)}
+    loose = {top: course.topics.owner(top.rpartition(".")[0]) for top, files in groups.items() if top.lower().endswith((".py", ".ipynb")) and files[0].parts == (top,)}
+    if own := next((top for top in groups if top in of_problems or top in loose and not loose[top]), ""):
+        raise UsageError(f"{path} holds one student's files ({shown(own)}): name the folder that it lies in")
+    clones = [top for top, files in groups.items() if any(file.parts[1:2] == (".git",) for file in files)]
+    slug = path.name.partition(".")[0].removesuffix("-submissions") + "-"
+    for top, files in groups.items():
+        if files[0].parts != (top,):
+            ids = {"repository": top} if top in clones else {}
+            if ids and all(clone.startswith(slug) for clone in clones):
+                ids["github"] = top.removeprefix(slug)
+            inner = [replace(file, parts=file.parts[1:]) for file in files if not any(map(ignored, file.parts[1:]))]
+            yield _Handed(safe(top), shown(top), ids, (partial(_these, inner),), top)
+        elif is_archive(top):
+            yield _Handed(safe(_stem(top)), shown(_stem(top)), {}, (partial(_these, files),), top)
+        elif top not in loose:
+            notes.append(f"left out, since it is no submission: {shown(top)}")
+    for student in sorted({*loose.values()}):
+        yield _Handed(safe(student), shown(student), {}, (partial(_these, [groups[top][0] for top in loose if loose[top] == student]),), f"loose files of {student}")
+
+
+def _tops(path: Path, stack: contextlib.ExitStack) -> dict[str, list[File]]:
+    """What lies in an archive by the first part of its names, without a folder around all of it."""
+    try:
+        files = in_archive(stack.enter_context(opened(path)), path.name, whole=True)
+    except Refused as refusal:
+        raise UsageError(f"{path} {str(refusal).partition(':')[0]}: unpack it yourself, and name the folder") from refusal
+    while True:
+        groups: dict[str, list[File]] = {}
+        for file in files:
+            if not ignored(file.parts[0]):
+                groups.setdefault(file.parts[0], []).append(file)
+        if not groups:
+            raise UsageError(f"there is no submission in {path}")
+        files = [replace(file, parts=file.parts[1:]) for of_top in groups.values() for file in of_top if file.parts[1:]]
+        theirs = {file.parts[0] for file in files if not ignored(file.parts[0]) and (file.parts[1:] or named(file.parts[0]))}
+        around = len(groups) == 1 and not any(map(named, groups)) and (len(theirs) > 1 or any(map(named, theirs)))
+        if not around or any(file.parts[0] == ".git" for file in files):
+            return groups
+
+
+def _these(files: list[File], stack: contextlib.ExitStack) -> list[File]:
+    return files
+
+
 def _doubts(folder: Path, entries: list[Path], downloads: dict[Path, list[File]], topics: Topics) -> list[str]:
     """Notes on what may be taken for something else than it is.
 
@@ -281,10 +338,10 @@ def _of_a_download(entries: Iterable[tuple[Named, Path | File]], place: str) -> 
         first, notes, sources = of_student[0][0], [], []
         for name, entry in of_student:
             sources.append(_source(name, entry))
-            notes += [LATE] * name.late + [DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))] * (name.student == name.doubt)
-        packed = int(isinstance(of_student[0][1], File))
+            doubtful = DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))
+            notes += [LATE] * name.late + [doubtful] * (name.student == name.doubt)
         yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)),
-                      max(of_student, key=lambda one: one[0].order)[0].file, packed)
+                      max(of_student, key=lambda one: one[0].order)[0].file)
 
 
 def _source(name: Named, entry: Path | File) -> Callable[[contextlib.ExitStack], list[File]]:
@@ -314,11 +371,15 @@ def _of_an_entry(path: Path, prefix: str) -> _Handed:
         if ids and prefix:
             ids["github"] = path.name.removeprefix(prefix)
         return _Handed(safe(path.name), shown(path.name), ids, (partial(_folder, path),), path.name)
-    stem = path.name
-    while os.path.splitext(stem)[1].lower() in (".tar", ".zip", ".tgz", *NOT_READ):
-        stem = os.path.splitext(stem)[0]
-    source = partial(_archive, path) if is_archive(path.name) else partial(_one, path, (path.name,), ())
+    stem, source = _stem(path.name), partial(_archive, path) if is_archive(path.name) else partial(_one, path, (path.name,), ())
     return _Handed(safe(stem), shown(stem), {}, (source,), path.name, packed=1)
+
+
+def _stem(name: str) -> str:
+    """An archive's name without what tells its kind."""
+    while os.path.splitext(name)[1].lower() in (".tar", ".zip", ".tgz", *NOT_READ):
+        name = os.path.splitext(name)[0]
+    return name
 
 
 def _apart(handed: list[_Handed], known: Mapping[str, list[str]]) -> Iterator[_Handed]:
@@ -385,12 +446,14 @@ def _read(handed: _Handed, bare: Submission, work: Work) -> Submission:
             try:
                 work.take(source(stack), handed.packed)
             except Refused as refusal:
-                work.files.append(refused((handed.origin,), str(refusal)))
+                work.add(refused((handed.origin,), str(refusal)))
         pieces = {problem.number: piece for problem in work.course.problems if (piece := work.piece(problem))}
-        notes = (*handed.notes, *work.notes, *work.unclaimed())
-    troubles = [f"{file.place} {file.trouble}" for file in work.files if file.trouble]
+        notes, lost = (*handed.notes, *work.notes, *work.unclaimed()), work.lost()
+    troubles = [*dict.fromkeys([*(f"{file.place} {file.trouble}" for file in work.files if file.trouble), *lost])]
     if pieces:
-        return replace(bare, pieces=pieces, notes=tuple(dict.fromkeys((*notes, *troubles[:3]))))
+        unread = {problem.number: Piece(problem.number, "", trouble=lost[0]) for problem in work.course.asked or work.course.problems if lost}
+        return replace(bare, pieces=unread | pieces, notes=tuple(dict.fromkeys((*notes, *troubles[:3]))),
+                       told={number: tuple(dict.fromkeys(said)) for number, said in work.told.items()})
     there = [file.place for file in work.files][:3]
-    return replace(bare, trouble=troubles[0] if troubles else NOTHING + (f" (there is only {', '.join(there)})" if there else ""),
-                   notes=tuple(dict.fromkeys((*handed.notes, *troubles[1:4]))))
+    nothing = NOTHING + f" (there is only {', '.join(there)})" if there else EMPTY_HANDED
+    return replace(bare, trouble=troubles[0] if troubles else nothing, notes=tuple(dict.fromkeys((*handed.notes, *troubles[1:4]))))

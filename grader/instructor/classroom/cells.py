@@ -12,46 +12,109 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from grader.problem import Problem
+from grader.stub import same_text
 
 RUNS_PYTHON = ("%%time", "%%timeit", "%%capture", "%%prun", "%%writefile")
+SEVERAL = "of {} cells that begin with `%%grade {}` the last one counts"
+ELSEWHERE = "the cell that begins with `%%grade {}` is as it came, so what the other cells define counts: write your answer into that cell"
+PROSE = "the answer stands in a cell that is not Code, and was read as if it were: change the cell's type to Code"
 MAGIC = re.compile(r"^([^\S\n]*+)(?:[%!?]|[\w.]++\?|[\w, ]++=[^\S\n]*+[%!]).*$", re.MULTILINE)      # in linear time, whatever a cell holds
 
 
-def code_cells(content: bytes) -> list[str] | None:
-    """The texts of a notebook's code cells; None where it is no notebook."""
+class Notebook(NamedTuple):
+    """The texts of a notebook's cells: of those with code, and of all others."""
+
+    code: list[str]
+    prose: list[str]
+
+
+def notebook(content: bytes) -> Notebook | None:
+    """None where it is no notebook."""
     try:
-        notebook = json.loads(content)
-        sheets = notebook["worksheets"] if "worksheets" in notebook else [notebook]     # of nbformat 3
-        return [_text(cell) for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
+        told = json.loads(content)
+        sheets = told["worksheets"] if "worksheets" in told else [told]     # of nbformat 3
+        found = Notebook([], [])
+        for cell in (cell for sheet in sheets for cell in sheet["cells"]):
+            (found.code if cell["cell_type"] == "code" else found.prose).append(_text(cell))
+        return found
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
         return None
 
 
 def _text(cell: dict) -> str:
-    source = cell["source"] if "source" in cell else cell["input"]
+    source = cell["source"] if "source" in cell else cell.get("input", "")
     text = source if isinstance(source, str) else "".join(source)
     return text.encode("utf-8", "replace").decode()
 
 
+def answer(book: Notebook, problem: Problem, shipped: bytes) -> tuple[str, str]:
+    """The stub that a notebook holds, and what its student is told of where it was found. Empty where it holds none.
+
+    A touched cell that begins with `%%grade 31` is the stub. Else the other cells may define it, and else a cell that was made Markdown by mistake.
+    """
+    bodies = graded(book.code, problem)
+    touched = _touched(bodies, shipped)
+    if touched:
+        return touched[-1], SEVERAL.format(len(touched), problem.number) if len(touched) > 1 else ""
+    others = [cell for cell in book.code if not _magic(cell)]
+    if own := defining([*map(_imports, bodies[-1:]), *others], problem):
+        return own, ELSEWHERE.format(problem.number) if bodies else ""
+    prose = _touched(graded(book.prose, problem), shipped) or [defining([cell], problem) for cell in as_code(book.prose)]
+    if found := [*filter(None, prose)]:
+        return found[-1], PROSE
+    return (bodies or [""])[-1], ""
+
+
+def _touched(bodies: list[str], shipped: bytes) -> list[str]:
+    """Those that are not as the course ships them, each once."""
+    return [*dict.fromkeys(body for body in bodies if not untouched(body.encode(), shipped))]
+
+
+def untouched(content: bytes, shipped: bytes) -> bool:
+    """Whether it is a stub as the course ships it, but for blanks and comments."""
+    one, other = (b"\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(b"#")) for text in (content, shipped))
+    return same_text(one, other)
+
+
+def _imports(body: str) -> str:
+    """What a cell imports, which the cells beside it may count on."""
+    tree = parsed(body)
+    return "\n".join(ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)) if tree else ""
+
+
+def as_code(prose: list[str]) -> list[str]:
+    """The cells of prose that are Python all the same, or one block of it."""
+    return [cell for cell in map(_unfenced, prose) if parsed(cell)]
+
+
+def _unfenced(cell: str) -> str:
+    """A cell of prose that is one block of code, without the fence around it."""
+    lines = cell.strip().split("\n")
+    return "\n".join(lines[1:-1]) if cell.count("```") == 2 and lines[0].startswith("```") and lines[-1] == "```" else cell
+
+
 def graded(cells: Iterable[str], problem: Problem) -> list[str]:
     """The bodies of the cells that begin with `%%grade 31`. Comments above that line go below it, as the grader's own magic has it."""
-    found = []
-    for lines in (cell.split("\n") for cell in cells):
-        above = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), None)
-        magic = re.match(r"\s*%%grade\s+['\"]?(\d{1,4})\b", lines[above]) if above is not None else None
-        if magic and int(magic[1]) == problem.number:
-            found.append("\n".join([*lines[:above], *lines[above + 1:]]).rstrip() + "\n")
-    return found
+    return [body for number, body in filter(None, map(_magic, cells)) if number == problem.number]
+
+
+def _magic(cell: str) -> tuple[int, str] | None:
+    """The number and the body of a cell that begins with `%%grade`."""
+    lines = cell.split("\n")
+    above = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), None)
+    found = re.match(r"\s*%%grade\s+['\"]?(\d{1,4})\b", lines[above]) if above is not None else None
+    return (int(found[1]), "\n".join([*lines[:above], *lines[above + 1:]]).rstrip() + "\n") if found else None
 
 
 def defining(cells: list[str], problem: Problem) -> str:
     """What the cells without such a line say of a problem: the statements that bind its names and what these need. Empty where none does."""
     wanted = set(problem.names)
-    parsed = [(cell, _parsed(cell)) for cell in map(_python, cells)]
-    broken = {cell for cell, tree in parsed if tree is None and defines(cell.encode(), [problem])}
-    statements = [node for _, tree in parsed if tree is not None for node in tree.body]
+    read = [(cell, parsed(cell)) for cell in map(_python, cells)]
+    broken = {cell for cell, tree in read if tree is None and defines(cell.encode(), [problem])}
+    statements = [node for _, tree in read if tree is not None for node in tree.body]
     names = {node: _names(node) for node in statements}
     if not broken and not any(wanted & binds for binds, _ in names.values()):
         return ""
@@ -59,7 +122,7 @@ def defining(cells: list[str], problem: Problem) -> str:
     told = {node: binds | _tells(node) - imported for node, (binds, _) in names.items()}
     needed = _needed(wanted, [(told[node], uses) for node, (_, uses) in names.items()])
     kept = []
-    for cell, tree in parsed:
+    for cell, tree in read:
         lines = cell.split("\n")
         if cell in broken:
             kept.append(cell.strip("\n"))
@@ -90,7 +153,7 @@ def defines(content: bytes, problems: Iterable[Problem], parse: bool = True) -> 
     if not by_name:
         return set()
     text = content.decode("utf-8", "replace")
-    tree = _parsed(text) if parse else None
+    tree = parsed(text) if parse else None
     if tree is not None:
         return {by_name[name] for node in tree.body for name in _names(node)[0] & by_name.keys()}
     return {by_name[found] for found in re.findall(r"^(?:async +def|def|class) +(\w+)", text, re.MULTILINE) if found in by_name}
@@ -102,12 +165,12 @@ def _python(cell: str) -> str:
     if first and first[0].startswith("%%"):
         body = cell.lstrip().partition("\n")[2]
         cell = body if first[0] in RUNS_PYTHON else ""
-    if _parsed(cell) is None:
+    if parsed(cell) is None:
         cell = MAGIC.sub(r"\1pass", cell)
     return cell
 
 
-def _parsed(text: str) -> ast.Module | None:
+def parsed(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

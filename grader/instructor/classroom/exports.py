@@ -22,13 +22,16 @@ MOODLE = ("Identifier", "Full name", "Grade", "Last modified (grade)")
 
 
 def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None,
-           comments: Mapping[str, str] = {}) -> list[str]:
+           comments: Mapping[str, str] = {}, scaled: bool = False) -> list[str]:
     """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the column of the
-    total is called in Canvas; `comments` are what Moodle's column of feedback says to each student."""
-    made = files(marks, grading, assignment, roster, comments)
+    total is called in Canvas; `comments` are what Moodle's column of feedback says to each student.
+
+    Totals out of another number than the system counts out of would be other grades there: they are written only if they are `scaled`.
+    """
+    made = files(marks, grading, assignment, roster, comments, scaled)
     for name, text in made.items():
         write(out / name, text)
-    told = roster.refused(_totals(_graded(marks)), assignment, grading.maximum) if roster else [*_left_out(_graded(marks))]
+    told = roster.told(assignment, grading.maximum, scaled) if roster else [*_left_out(_graded(marks))]
     for path in (out / name for name in IMPORTS if name not in made):
         if path.exists():
             path.unlink()
@@ -37,15 +40,18 @@ def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str,
 
 
 def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None,
-          comments: Mapping[str, str] = {}) -> dict[str, str]:
+          comments: Mapping[str, str] = {}, scaled: bool = False) -> dict[str, str]:
     """The text of each file by its name. Without a roster, Canvas's and Moodle's are made where the names of the download told their numbers.
 
-    Who has nothing that is graded is in no import: there stays what was there.
+    Who has nothing that is graded, or something that could not be read, is in no import: there stays what was there, and no 0 is made of it.
     """
     found = {"grades.csv": grades_csv(marks, grading, roster)}
     graded = _graded(marks)
     if roster is not None:
-        found[f"{roster.system}.csv"] = roster.filled(_totals(graded), assignment, grading.maximum, comments)
+        factor = roster.scale(assignment, grading.maximum)
+        if factor is not None and (scaled or factor == 1.0):
+            totals = {student: total * factor for student, total in _totals(graded).items()}
+            found[f"{roster.system}.csv"] = roster.filled(totals, assignment, grading.maximum, comments)
         return found
     if any(map(_canvas_id, graded)):
         found["canvas.csv"] = _canvas_csv(_one_for_each(graded, _canvas_id), grading, assignment)
@@ -55,7 +61,7 @@ def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Mat
 
 
 def _graded(marks: Sequence[Marks]) -> list[Marks]:
-    return [row for row in marks if any(mark.grade or mark.override for mark in row.by_problem.values())]
+    return [row for row in marks if not row.blank]
 
 
 def _totals(marks: Sequence[Marks]) -> dict[str, float]:
@@ -72,7 +78,7 @@ def _left_out(graded: Sequence[Marks]) -> Iterator[str]:
 
 
 def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None = None) -> str:
-    """One row for each student, for a person to open: what a spreadsheet would take for a formula is made text by a `'` before it.
+    """One row for each student, for a person to open: what a spreadsheet would take for a formula is made text by a `'` before it. What has no points yet is blank.
 
     A roster gives names and numbers, and rows for those of whom nothing arrived.
     """
@@ -82,7 +88,8 @@ def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None 
     ids, problems = sorted({name for told in (*known, *(row.ids for row in missing)) for name in told}), sorted(grading.weights)
     head = ["student", "name", *ids, *map(str, problems), "total", "flags"]
     rows = [[harmless(row.student.student), harmless(on_it[row.student.student].name if row.student.student in on_it else row.student.name), *_told(told, ids),
-             *(shown(row.by_problem[problem].points) for problem in problems), shown(row.total), harmless("; ".join(row.flags))] for row, told in zip(marks, known)]
+             *(shown(row.by_problem[problem].points) if row.graded and not row.by_problem[problem].blank else "" for problem in problems),
+             "" if row.blank else shown(row.total), harmless("; ".join(row.flags))] for row, told in zip(marks, known)]
     rows += [["", harmless(row.name), *_told(row.ids, ids), *[""] * len(problems), "", "nothing arrived"] for row in missing]
     return "\N{ZERO WIDTH NO-BREAK SPACE}" + _csv([head, *rows])        # the mark by which a spreadsheet knows UTF-8
 

@@ -106,14 +106,20 @@ def tried(verdict: Verdict) -> None:
 
 def _standing(mark: Mark) -> tuple[str, str, str]:
     """A mark's sign, what it means, and its class."""
+    if mark.unread and not mark.ungraded:
+        return words.NO_CHECK, UNREAD, "missing"
     if mark.grade is None:
         return words.NO_CHECK, NOT_YET if mark.ungraded else MISSING, "missing"
     status = mark.grade.status
-    return words.MARK[status], UNREAD if mark.unread else status.value, {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
+    return words.MARK[status], status.value, {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
 
 
 def _points(mark: Mark) -> str:
-    return f"{shown(mark.points)} of {shown(mark.weight)}"
+    return f"{words.NO_CHECK if mark.blank else shown(mark.points)} of {shown(mark.weight)}"
+
+
+def _total(row: Marks) -> str:
+    return words.NO_CHECK if row.blank else shown(row.total)
 
 
 def _in_points(mark: Mark) -> str:
@@ -132,14 +138,14 @@ def _by_hand(mark: Mark) -> str:
 def _late(mark: Mark) -> str:
     """What is said of late work, down to its points. Points by hand are as they were given."""
     told = words.sentence(mark.late.told)
-    if not mark.late.cost or mark.override:
+    if not mark.late.cost or mark.override or mark.blank:
         return told
     return f"{told} {shown(mark.by_checks)} × {reckoning.thousandths(1 - mark.late.cost)} = {shown(mark.points)} of {reckoning.worth(mark.weight)}."
 
 
 def _nothing(mark: Mark) -> str:
     """What is said where there is no verdict."""
-    return AT_FAULT if mark.ungraded else words.sentence(f"for this problem {MISSING}")
+    return AT_FAULT if mark.ungraded else words.sentence("what was handed in could not be read, and has no points yet" if mark.unread else f"for this problem {MISSING}")
 
 
 def _noted(mark: Mark, verdict: Verdict) -> str:
@@ -168,7 +174,7 @@ def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles:
               for problem, mark in row.by_problem.items() for sign, means, look in [_standing(mark)]]
     head = tag("tr", *(tag("th", told, scope="col", class_=look) for told, look in (("problem", None), ("", None), ("points", "points"))))
     parts = [tag("h1", "Feedback for ", tag("bdi", name)),
-             tag("p", tag("strong", shown(row.total)), f" of {shown(grading.maximum)} points", class_="total"),
+             tag("p", tag("strong", _total(row)), f" of {shown(grading.maximum)} points", class_="total"),
              tag("p", prose(words.sentence(row.student.trouble)), class_="note failed") if row.student.trouble else "",
              tag("table", tag("thead", head), tag("tbody", *listed), class_="list"),
              tag("p", "The sum: ", summed, class_="small") if (summed := reckoning.total(row.by_problem, grading)) else "",
@@ -180,12 +186,14 @@ def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles:
 
 def _section(mark: Mark, verdict: Verdict | None, title: str, text: str) -> Markup:
     heading = tag("h2", tag("span", f"{mark.problem} · {title}"), tag("span", _in_points(mark), class_="points"), class_="head")
-    by_hand = tag("p", prose(_by_hand(mark)), class_="note") if mark.override else ""
-    late = tag("p", prose(_late(mark)), class_="note") if mark.late else ""
+    notes = [tag("p", prose(words.sentence(line)), class_="note") for line in mark.told]
+    notes += [tag("p", prose(_by_hand(mark)), class_="note")] if mark.override else []
     if verdict is None:
-        return tag("section", heading, by_hand, tag("p", _nothing(mark), class_="faint"), id=f"p{mark.problem}")
-    return tag("section", heading, by_hand, late, tag("p", noted, class_="note") if (noted := _noted(mark, verdict)) else "", verdict_page(verdict, styled=False),
-               _reckoned(mark), _folded_code(text), tag("p", evidence(mark), class_="faint small"), id=f"p{mark.problem}")
+        return tag("section", heading, *notes, tag("p", _nothing(mark), class_="faint"), id=f"p{mark.problem}")
+    notes += [tag("p", prose(_late(mark)), class_="note")] if mark.late else []
+    notes += [tag("p", noted, class_="note")] if (noted := _noted(mark, verdict)) else []
+    return tag("section", heading, *notes, verdict_page(verdict, styled=False), _reckoned(mark), _folded_code(text),
+               tag("p", evidence(mark), class_="faint small"), id=f"p{mark.problem}")
 
 
 def _reckoned(mark: Mark) -> Markup:
@@ -211,7 +219,7 @@ def _folded_code(text: str) -> Markup:
 
 
 def _markdown(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str], codes: Mapping[int, str]) -> str:
-    parts = [f"# Feedback for {plain(row.student.name or row.student.student)}", f"**{shown(row.total)} of {shown(grading.maximum)} points**"]
+    parts = [f"# Feedback for {plain(row.student.name or row.student.student)}", f"**{_total(row)} of {shown(grading.maximum)} points**"]
     parts += [plain(words.sentence(row.student.trouble))] if row.student.trouble else []
     table = ["| problem | | points |", "|---|---|---|"]
     table += [f"| {problem} · {plain(titles.get(problem, ''))} | {sign} {means} | {_points(mark)} |"
@@ -232,7 +240,8 @@ def _chapter(mark: Mark, verdict: Verdict | None, title: str, text: str) -> list
 
 def said(mark: Mark, verdict: Verdict | None) -> list[str]:
     """What is said of one problem below its heading, as paragraphs of Markdown."""
-    parts = [f"> {spans(_by_hand(mark))}"] if mark.override else []
+    parts = [f"> {spans(words.sentence(line))}" for line in mark.told]
+    parts += [f"> {spans(_by_hand(mark))}"] if mark.override else []
     parts += [f"> {spans(_late(mark))}"] if mark.late else []
     if verdict is None:
         return parts + [_nothing(mark)]

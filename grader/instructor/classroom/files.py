@@ -54,6 +54,11 @@ class File:
     def suffix(self) -> str:
         return os.path.splitext(self.parts[-1])[1].lower()
 
+    @property
+    def date(self) -> float:
+        """When it was changed last, as far as its system tells; 0 where it does not."""
+        return self.when[-1] if self.when else 0.0
+
     def within(self, outer: File) -> File:
         """The same file, told from where the archive lies that it is in."""
         return replace(self, parts=(*outer.parts, *self.parts), when=(*outer.when, *self.when))

@@ -16,14 +16,14 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
 from grader.choose import UsageError
 from grader.instructor.classroom.late import Came
-from grader.instructor.classroom.submission import Piece, Submission
+from grader.instructor.classroom.submission import EMPTY_HANDED, Piece, Submission
 from grader.report import machine
 from grader.verdict import Status, Verdict
 
@@ -34,7 +34,8 @@ ROUNDS = 1 << 16                                # at most, in a class's life
 PATIENCE = 60.0                                 # seconds to wait for a reader that is in the way
 SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE students (student TEXT PRIMARY KEY, name TEXT NOT NULL, ids TEXT NOT NULL, trouble TEXT NOT NULL, notes TEXT NOT NULL) STRICT;
+CREATE TABLE students (student TEXT PRIMARY KEY, name TEXT NOT NULL, ids TEXT NOT NULL, trouble TEXT NOT NULL, notes TEXT NOT NULL,
+    told TEXT NOT NULL DEFAULT '{}') STRICT;
 CREATE TABLE contents (digest TEXT PRIMARY KEY, packed BLOB NOT NULL) STRICT;
 CREATE TABLE attempts (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, problem INTEGER NOT NULL,
     digest TEXT NOT NULL REFERENCES contents, place TEXT NOT NULL, turn INTEGER NOT NULL, UNIQUE (student, problem, digest)) STRICT;
@@ -50,6 +51,7 @@ CREATE TABLE overrides (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES
 """
 CAME = """CREATE TABLE IF NOT EXISTS came (student TEXT NOT NULL, problem INTEGER NOT NULL, digest TEXT NOT NULL, told TEXT NOT NULL,
     PRIMARY KEY (student, problem, digest)) STRICT"""
+ADDED = (("overrides", "weight", "REAL"), ("students", "told", "TEXT NOT NULL DEFAULT '{}'"))      # since version 1
 GRADE = """SELECT a.student, a.problem, a.digest, a.place, a.id AS attempt,
     (SELECT count(*) FROM attempts b WHERE b.student = a.student AND b.problem = a.problem) AS attempts, v.*
     FROM attempts a JOIN verdicts v ON v.attempt = a.id AND v.standing = ?"""
@@ -130,6 +132,12 @@ class Student:
     ids: Mapping[str, str]
     trouble: str
     notes: tuple[str, ...]
+    told: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def unread(self) -> bool:
+        """Whether something arrived of which nothing could be read: an empty folder is nothing."""
+        return self.trouble not in ("", EMPTY_HANDED)
 
 
 @dataclass(frozen=True)
@@ -207,8 +215,10 @@ class Gradebook:
                 run("INSERT INTO settings VALUES ('secret', ?)", [str(secrets.randbits(128))])
         elif (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
-        elif "weight" not in {column["name"] for column in run("PRAGMA table_info(overrides)")}:
-            run("ALTER TABLE overrides ADD COLUMN weight REAL")
+        else:
+            for table, name, kind in ADDED:
+                if name not in {column["name"] for column in run(f"PRAGMA table_info({table})")}:
+                    run(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
         run(CAME)
 
     def close(self) -> None:
@@ -288,11 +298,12 @@ class Gradebook:
         """Notes who handed in, and what is wrong with it. Who was there before stays."""
         with self._transaction() as run:
             for s in submissions:
-                run("INSERT INTO students VALUES (?, ?, ?, ?, ?) ON CONFLICT (student) DO UPDATE SET name = excluded.name, ids = excluded.ids, trouble = excluded.trouble,"
-                    " notes = excluded.notes", [s.student, _text(s.name), _json(dict(s.ids)), _text(s.trouble), _json(list(s.notes))])
+                run("INSERT INTO students VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (student) DO UPDATE SET name = excluded.name, ids = excluded.ids, trouble = excluded.trouble,"
+                    " notes = excluded.notes, told = excluded.told",
+                    [s.student, _text(s.name), _json(dict(s.ids)), _text(s.trouble), _json(list(s.notes)), _json({number: list(said) for number, said in s.told.items()})])
 
     def students(self) -> list[Student]:
-        return [Student(row["student"], row["name"], json.loads(row["ids"]), row["trouble"], tuple(json.loads(row["notes"])))
+        return [Student(row["student"], row["name"], json.loads(row["ids"]), row["trouble"], tuple(json.loads(row["notes"])), _said(row))
                 for row in self._rows("SELECT * FROM students ORDER BY student")]
 
     def graded(self, wanted: Wanted) -> bool:
@@ -340,7 +351,7 @@ class Gradebook:
             if found and not proposed:
                 return False
             if not found:
-                run("INSERT OR IGNORE INTO students VALUES (?, '', '{}', '', '[]')", [student])
+                run("INSERT OR IGNORE INTO students (student, name, ids, trouble, notes) VALUES (?, '', '{}', '', '[]')", [student])
                 run("INSERT OR IGNORE INTO contents VALUES (?, ?)", [digest, zlib.compress(record.content)])
                 run("INSERT INTO attempts (student, problem, digest, place, turn) VALUES (?, ?, ?, ?, (SELECT coalesce(max(turn), 0) + 1 FROM attempts))",
                     [student, problem, digest, _text(record.place)])
@@ -404,8 +415,11 @@ class Gradebook:
 
     # Points by hand
 
-    def override(self, student: str, problem: int, points: float | None, reason: str, who: str, weight: float | None = None) -> None:
-        """Gives points by hand, of `weight` if it is known, or takes an earlier override back (`points=None`). Nothing but another override undoes it."""
+    def override(self, student: str, problem: int, points: float | None, reason: str, who: str, weight: float | None = None, new: Student | None = None) -> None:
+        """Gives points by hand, of `weight` if it is known, or takes an earlier override back (`points=None`). Nothing but another override undoes it.
+
+        `new` says who that is who handed in nothing yet.
+        """
         if points is not None and not (math.isfinite(points) and points >= 0):
             raise UsageError(f"{points} are no points: give a number from 0 up")
         if points is not None and weight is not None and points > weight:
@@ -413,17 +427,24 @@ class Gradebook:
         if not reason.strip():
             raise UsageError("an override needs its reason: the student reads it, and so does whoever hears a complaint")
         with self._transaction() as run:
+            if new:
+                run("INSERT OR IGNORE INTO students (student, name, ids, trouble, notes) VALUES (?, ?, ?, '', '[]')", [new.student, _text(new.name), _json(dict(new.ids))])
             if not run("SELECT 1 FROM students WHERE student = ?", [student]).fetchone():
-                raise UsageError(f"there is no student {student!r} in {self.path.name}{self._near(student)}")
+                raise UsageError(f"there is no student {student!r} in {self.path.name}")
             run("INSERT INTO overrides (student, problem, points, reason, who, at, weight, attempt) VALUES (?, ?, ?, ?, ?, ?, ?,"
                 " (SELECT id FROM attempts WHERE student = ? AND problem = ? ORDER BY turn DESC LIMIT 1))",
                 [student, problem, points, _text(reason.strip()), _text(who), _now(), weight, student, problem])
 
-    def _near(self, student: str) -> str:
-        import difflib
+    def waiting(self) -> list[Student]:
+        """Who has points by hand, and never handed anything in."""
+        return [one for one in self.students() if not (one.trouble or one.notes)
+                and self._rows("SELECT 1 FROM overrides WHERE student = ?", [one.student]) and not self._rows("SELECT 1 FROM attempts WHERE student = ?", [one.student])]
 
-        near = difflib.get_close_matches(student, [row["student"] for row in self._rows("SELECT student FROM students")], 3)
-        return f"; did you mean {' or '.join(near)}?" if near else ""
+    def give(self, old: str, new: str) -> None:
+        """Makes the points by hand of one who never handed in another's, who is the same student."""
+        with self._transaction() as run:
+            run("UPDATE overrides SET student = ? WHERE student = ?", [new, old])
+            run("DELETE FROM students WHERE student = ?", [old])
 
     def overrides(self) -> list[Override]:
         """Every override that was ever made, the oldest first: of each student and problem the last one holds."""
@@ -435,6 +456,11 @@ def _grade(row: sqlite3.Row) -> Grade:
                           tuple(json.loads(row["trusted"])), row["seconds"], row["graded_at"])
     return Grade(row["student"], row["problem"], row["digest"], row["place"], row["attempt"], row["attempts"], Status(row["status"]),
                  tuple(json.loads(row["mistakes"])), under, row["packed"])
+
+
+def _said(row: sqlite3.Row) -> dict[int, tuple[str, ...]]:
+    told = json.loads(row["told"]) if "told" in row.keys() else {}         # in a gradebook of earlier that is only read there is none
+    return {int(number): tuple(said) for number, said in told.items()}
 
 
 def _now() -> str:

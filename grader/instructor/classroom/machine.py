@@ -20,14 +20,14 @@ def class_report(marks: Sequence[Marks], grading: Grading, report: Report, tally
 
 
 def _student(row: Marks) -> dict:
-    return dict(student=row.student.student, name=row.student.name, ids=dict(row.student.ids), total=round(row.total, 6), trouble=row.student.trouble or None,
+    return dict(student=row.student.student, name=row.student.name, ids=dict(row.student.ids), total=None if row.blank else round(row.total, 6), trouble=row.student.trouble or None,
                 notes=list(row.student.notes), problems=[_mark(mark) for mark in row.by_problem.values()])
 
 
 def _mark(mark: Mark) -> dict:
     grade = mark.grade
     under = grade.under if grade else None
-    return dict(problem=mark.problem, weight=mark.weight, points=round(mark.points, 6), status=grade.status.value if grade else None, unread=mark.unread,
+    return dict(problem=mark.problem, weight=mark.weight, points=None if mark.blank else round(mark.points, 6), status=grade.status.value if grade else None, unread=mark.unread,
                 trouble=mark.trouble or None, attempts=grade.attempts if grade else 0,
                 names=[dict(name=name.name, status=name.status.value, mistake=name.mistake or None, first=name.first or None) for name in mark.names],
                 override={name: getattr(mark.override, name) for name in ("points", "weight", "reason", "who", "at")} if mark.override else None,

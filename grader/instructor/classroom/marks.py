@@ -44,6 +44,13 @@ class Mark:
     ungraded: bool = False                      # what arrived last has no verdict yet
     came: Came | None = None                    # when what was graded came, where something says so
     late: Lateness | None = None
+    told: tuple[str, ...] = ()                  # how its answer was found, where that is no matter of course
+
+    @property
+    def blank(self) -> bool:
+        """Whether it has no points yet, not even 0: what arrived could not be read, or has no verdict by no student's fault."""
+        undecided = self.unread or self.ungraded and not self.grade or bool(self.unjudged) or bool(self.grade and self.grade.status == Status.COURSE)
+        return undecided and not self.override
 
     @property
     def points(self) -> float:
@@ -63,7 +70,7 @@ class Mark:
             told.append("points by hand" + (", for an earlier attempt" if older else ""))
         if self.ungraded:
             told.append("the last version is not graded yet" if self.grade else "not graded yet")
-        elif self.grade is None:
+        elif self.grade is None and not self.unread:
             told.append("nothing handed in")
         if self.late:
             told.append(self.late.flag)
@@ -75,7 +82,7 @@ class Mark:
             told.append("could not be checked: the grader failed on it")
         elif self.credit.open and not self.override:
             told.append(f"not all could be checked (up to {shown(self.weight * self.credit.possible)})")
-        return tuple(told)
+        return (*told, *self.told)
 
 
 @dataclass(frozen=True)
@@ -88,10 +95,30 @@ class Marks:
     gone: bool = False                          # handed in earlier, and is no longer among the submissions
 
     @property
+    def blank(self) -> bool:
+        """Whether there is no total yet: some of what counts is blank, or nothing was ever graded."""
+        return not self.graded or any(mark.blank for mark in self.by_problem.values() if mark.weight)
+
+    @property
+    def graded(self) -> bool:
+        return any(mark.grade or mark.override for mark in self.by_problem.values())
+
+    @property
+    def ever(self) -> bool:
+        """Whether anything arrived at any time: who was given points by hand may have handed in nothing."""
+        return bool(self.student.trouble or self.student.notes) or any(mark.grade for mark in self.by_problem.values())
+
+    @property
+    def handed_in(self) -> bool:
+        """Whether anything arrived that may be an answer."""
+        return self.student.unread or any(mark.grade or mark.ungraded for mark in self.by_problem.values())
+
+    @property
     def flags(self) -> tuple[str, ...]:
         gone = ("no longer among the submissions",) * self.gone
         if self.student.trouble:
-            return (*gone, "nothing could be read", *(f"{problem}: points by hand" for problem, mark in self.by_problem.items() if mark.override))
+            what = "nothing could be read" if self.student.unread else "nothing handed in"
+            return (*gone, what, *(f"{problem}: {flag}" for problem, mark in self.by_problem.items() if mark.grade or mark.override for flag in mark.flags))
         return (*gone, *(f"{problem}: {flag}" for problem, mark in self.by_problem.items() for flag in mark.flags))
 
 
@@ -118,11 +145,15 @@ def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: C
     found = []
     for student in book.students():
         of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
-        mine = {problem: replace(_mark(grades.get(which), overrides.get(which), problem, grading, properties), ungraded=which in ungraded) for problem, which in of.items()}
         row = on_roster.get(student.student)
         called = names_of(student, row)
         called |= {name.casefold() for group, names in grading.groups.items() if group.casefold() in called for name in names}
-        mine = {problem: _dated(mark, came, grading, called) for problem, mark in mine.items()}
+        mine = {}
+        for problem, which in of.items():
+            mark = _mark(grades.get(which), overrides.get(which), problem, grading, properties)
+            unread = mark.unread or student.unread and mark.grade is None
+            mark = replace(mark, unread=unread, ungraded=which in ungraded, told=student.told.get(problem, ()))
+            mine[problem] = _dated(mark, came, grading, called)
         student = replace(student, name=row.called) if row and row.name else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
     return found

@@ -22,7 +22,10 @@ VERSION = re.compile(r".+-(?P<version>\d+)(?:\.[A-Za-z][A-Za-z0-9]*)+", re.DOTAL
 MOODLE = re.compile(r"(?P<name>[^_/\\]+)(?:_(?P<user>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
 WORDS = r"(?:problem|stub|task|exercise|solution|answer)"
 COPY = re.compile(r"[ _.-]*\(\d+\)$")                # what a browser or a mail program puts behind a name that is there already
-AGAIN = r"(?:v\d+|final|copy)"                      # what a student puts behind one
+COPY_OF = re.compile(r"^copy of ", re.IGNORECASE)
+OLDER = ("old", "older", "backup", "bak", "orig", "original", "previous", "prev", "before", "draft", "wip", "broken", "unused", "archive", "archived", "deprecated", "attic", "trash")
+NEWER = ("final", "copy", "new", "fixed", "version")
+AGAIN = rf"(?:v\d+|{'|'.join(OLDER + NEWER)})"       # what a student puts behind one
 WINDOWS = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 
@@ -68,6 +71,7 @@ class Topics:
         word = f"(?>(?:{WORDS}[_ -]?)?(?:{one})|{WORDS})"       # atomic: `stub_31` is one word and also two, and a name may repeat it
         self._last = re.compile(rf"(?:(?:^|[_ .-]+){word})+(?:[_ .-]+{AGAIN})*$", re.IGNORECASE)
         self._first = re.compile(rf"^(?:{word}(?:[_ .-]+|$))+", re.IGNORECASE)
+        self._exact = re.compile(rf"(?:{word}(?:[_ .-]+|$))+(?:(?<=-)\d+)?", re.IGNORECASE)      # `-1` is Canvas's
         self.of = functools.lru_cache(1024)(self._of)
 
     def _of(self, name: str) -> frozenset[int]:
@@ -81,7 +85,24 @@ class Topics:
 
     def owner(self, stem: str) -> str:
         """Whose a loose file is: `ada_31`, `31 ada`, `ada_31_sdpa` and `ada_31_v2 (1)` are ada's. Empty where the name tells only of a problem."""
-        return self._first.sub("", self._last.sub("", COPY.sub("", stem))).strip(" _.-")
+        return self._first.sub("", self._last.sub("", COPY.sub("", COPY_OF.sub("", stem)))).strip(" _.-")
+
+    def version(self, stem: str) -> tuple:
+        """How a name stands beside others of one student for one problem, the largest first: as the course names it, with something more, marked as another version."""
+        tokens = _tokens(stem)
+        marked = bool(COPY.search(stem)) or any(re.fullmatch(AGAIN, token) for token in tokens)
+        exact = self._exact.fullmatch(stem) and ("stub" in tokens or self.of(stem))
+        return (0 if marked else 2 if exact else 1, *_turn(tokens))
+
+
+def older(parts: Iterable[str]) -> bool:
+    """Whether a path says of itself that it is what was before: `31_old.py`, `backup/31.py`."""
+    return any(token in OLDER for part in parts for token in _tokens(part))
+
+
+def _turn(tokens: list[str]) -> tuple[int, int]:
+    """`v2` comes after `v1`, and `final` after both."""
+    return tokens.count("final"), max((int(token[1:]) for token in tokens if re.fullmatch(r"v\d{1,6}", token)), default=0)
 
 
 def _tokens(text: str) -> list[str]:

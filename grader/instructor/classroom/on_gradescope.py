@@ -89,7 +89,8 @@ def graded(autograder: Path) -> tuple[dict, list[str]]:
             raise CourseError(f"the grader failed on the answer to {mark.problem}: {mark.unjudged}")
     titles = {problem.number: problem.title for problem in problems}
     results = results_of(row, grading, titles, missing, [str(autograder), str(ROOT), str(Path.home()), tempfile.gettempdir()])
-    return results, [*(f"graded without the limit {name!r}: {WALLS[name]}; but here {seen}" for name, seen in missing.items()), *row.flags, *row.student.notes]
+    notes = [f"graded without the limit {name!r}: {WALLS[name]}; but here {seen}" for name, seen in missing.items()]
+    return results, [*notes, *dict.fromkeys((*row.flags, *row.student.notes))]
 
 
 def _grade(submission: Submission, problems: list[Problem], course: str, autograder: Path, book: Gradebook) -> dict[str, str]:

@@ -65,7 +65,7 @@ class Report:
 
     students: int
     handed_in: int
-    totals: tuple[float, ...]                   # of those who handed in
+    totals: tuple[float, ...]                   # of those who handed in what has points
     solved: int                                 # who passed every problem that counts
     problems: tuple[ProblemReport, ...]
     teach: tuple[Misconception, ...]            # over all problems, the most common first
@@ -87,11 +87,11 @@ def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Ma
 def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched | None = None, pairs: Sequence[Pair] = (), similar: str = "similar.html",
            warnings: Sequence[str] = ()) -> Report:
     """What the marks say, and a roster beside them. `similar` is the page that shows the pairs."""
-    there = [row for row in marks if row.student.trouble or any(mark.grade or mark.ungraded for mark in row.by_problem.values())]
+    there = [row for row in marks if row.handed_in]
     graded = [row for row in there if any(mark.grade for mark in row.by_problem.values())]
     problems = tuple(_of_problem(number, titles.get(number, ""), [(row.student.student, row.by_problem[number]) for row in there]) for number in (marks[0].by_problem if marks else ()))
     circumstances = [mark.grade.under for row in there for mark in row.by_problem.values() if mark.grade and mark.grade.under.key]
-    return Report(len(marks) + len(roster.missing if roster else ()), len(there), tuple(row.total for row in graded), sum(_solved(row) for row in graded), problems,
+    return Report(len(marks) + len(roster.missing if roster else ()), len(there), tuple(row.total for row in graded if not row.blank), sum(_solved(row) for row in graded), problems,
                   _over_all(problems), tuple(_to_look_at(marks, roster)), tuple(sorted({limit for under in circumstances for limit in under.waived})),
                   tuple(_mixed(there)), tuple(pairs), similar, tuple(warnings), tuple(sorted(marks, key=lambda row: (_name(row).casefold(), row.student.student))))
 
@@ -106,7 +106,7 @@ def _solved(row: Marks) -> bool:
 
 def _end(mark: Mark) -> str:
     if mark.grade is None:
-        return "unwritten" if mark.ungraded else "missing"
+        return "unwritten" if mark.ungraded or mark.unread else "missing"
     if mark.grade.status == Status.PASSED:
         return "passed"
     if mark.grade.mistakes:
@@ -131,10 +131,10 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
 
 def _why(mark: Mark) -> str:
     """What a failure without a known mistake is grouped by."""
+    if mark.unread and not mark.ungraded:
+        return "could not be read"
     if mark.grade is None:
         return "not graded yet"
-    if mark.unread:
-        return "could not be read"
     if mark.grade.status != Status.FAILED:
         return mark.grade.status.value
     if mark.trouble:
@@ -168,7 +168,8 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         "could be more than one on the roster": roster.ambiguous if roster else [],
         "no longer among the submissions, and graded as before": dict.fromkeys(row.student.student for row, _ in pairs if row.gone and row.student.student not in replaced),
         "handed in under another name since, which alone counts": [f"{student}: now {' and '.join(now)}" for student, now in replaced.items()],
-        "nothing of it could be read": [f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.trouble],
+        "handed in a folder with nothing in it": [row.student.student for row in marks if row.student.trouble and not row.student.unread],
+        "nothing of it could be read": [f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.unread],
         "not graded yet": [f"{row.student.student}, {mark.problem}" for row in marks for mark in row.by_problem.values() if mark.ungraded],
         "one file could not be read": [f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread],
         "not everything could be checked": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
@@ -262,7 +263,7 @@ def _students(told: Report, grading: Grading) -> Markup:
     head = tag("tr", tag("th", "student", scope="col"), *(tag("th", number, scope="col", class_="number") for number in numbers),
                tag("th", f"of {shown(grading.maximum)}", scope="col", class_="number"), tag("th", "", scope="col"))
     body = [tag("tr", tag("th", links[row.student.student], scope="row"), *(_cell(row, row.by_problem[number]) for number in numbers),
-                tag("td", shown(row.total), class_="number"), tag("td", "late" if any(mark.late for mark in row.by_problem.values()) else "", class_="faint small"))
+                tag("td", words.NO_CHECK if row.blank else shown(row.total), class_="number"), tag("td", "late" if any(mark.late for mark in row.by_problem.values()) else "", class_="faint small"))
             for row in told.rows]
     return tag("div", tag("table", tag("thead", head), tag("tbody", *body), class_="list"), class_="wide", tabindex="0", role="region", aria_label="students")
 
@@ -274,7 +275,7 @@ def _cell(row: Marks, mark: Mark) -> Markup:
     status = mark.grade.status if mark.grade else Status.UNCHECKED
     look = {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
     sign = tag("b", words.MARK[status], role="img", aria_label=status.value)
-    return tag("td", tag("a", sign, " ", shown(mark.points), href=f"feedback/{quote(row.student.student)}.html#p{mark.problem}"), class_=f"number {look}".strip())
+    return tag("td", tag("a", sign, " ", words.NO_CHECK if mark.blank else shown(mark.points), href=f"feedback/{quote(row.student.student)}.html#p{mark.problem}"), class_=f"number {look}".strip())
 
 
 def _problem_bar(problem: ProblemReport) -> Markup:

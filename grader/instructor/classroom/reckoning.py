@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from grader.instructor.classroom.marks import Mark
 from grader.instructor.classroom.points import MOST, Grading, Part, shown
+from grader.report import words
 
 HEAD = ("part", "checks passed", "that count", "worth", "earned")
 CALLED = {"values": "values: each case, as it is and under `jit`, `vmap`, `grad`", "claims": "claims about the program",
@@ -24,9 +25,9 @@ class Reckoning:
 
 
 def reckoning(mark: Mark) -> Reckoning | None:
-    """How a mark's points follow from its checks. None where there is nothing to add up: it passed, or nothing of it was judged."""
+    """How a mark's points follow from its checks. None where there is nothing to add up: it passed, has no points yet, or nothing of it was judged."""
     parts = mark.credit.parts
-    if not parts:
+    if not parts or mark.blank:
         return None
     several = len({part.name for part in parts}) > 1
     rows = [(f"`{part.name}`: {CALLED[part.kind]}" if several else CALLED[part.kind], f"{part.passed} of {part.checks}",
@@ -49,12 +50,14 @@ def _sentences(mark: Mark, parts: tuple[Part, ...], whole: float):
 
 
 def total(marks: Mapping[int, Mark], grading: Grading) -> str:
-    """How the points of the problems become the total."""
+    """How the points of the problems become the total, which is blank as long as one of them is."""
     counting = [mark for mark in marks.values() if mark.weight]
     whole, earned = sum(grading.weights.values()), sum(mark.points for mark in counting)
     if len(counting) < 2 and whole == grading.maximum or not whole:
         return ""
-    summed = " + ".join(shown(mark.points) for mark in counting)
+    summed = " + ".join(words.NO_CHECK if mark.blank else shown(mark.points) for mark in counting)
+    if any(mark.blank for mark in counting):
+        return f"{summed}: there is no total until each of them has points."
     points = grading.total({mark.problem: mark.points for mark in counting})
     scaled = f", and {shown(earned)} × {shown(grading.maximum)} / {shown(whole)} = {shown(points)}"
     return f"{summed} = {shown(earned)} of {worth(whole)}" + (scaled if whole != grading.maximum else "") + "."

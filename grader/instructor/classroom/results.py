@@ -14,6 +14,7 @@ from grader.instructor.classroom.exports import export, write
 from grader.instructor.classroom.feedback import write_feedback
 from grader.instructor.classroom.gradebook import Gradebook, Wanted
 from grader.instructor.classroom.marks import Change, Marks, marks, names_of
+from grader.instructor.classroom.people import keep, meant, settle
 from grader.instructor.classroom.points import Grading, properties_of, shown
 from grader.instructor.classroom.returns import comment, write_returns
 from grader.instructor.classroom.roster import Roster, Row
@@ -26,25 +27,30 @@ SHOWN = 20                                      # changes that the terminal list
 
 
 def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: Grading, handed_in: Arrivals, place: Path, *, roster: Roster | None = None,
-                  assignment: str = ASSIGNMENT, similar: bool = False, ungraded: Collection[tuple[str, int]] = ()) -> tuple[list[Marks], overview.Report]:
+                  assignment: str = ASSIGNMENT, scaled: bool = False, similar: bool = False, ungraded: Collection[tuple[str, int]] = ()) -> tuple[list[Marks], overview.Report]:
     """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page tells; `ungraded` as in `marks`.
 
     Raises:
         OSError: one cannot be written; the others are whole, and so is the gradebook.
     """
     people = handed_in.people()
+    if roster:
+        keep(book, roster)
+    settle(book, people)
     here = {one.student for one in people}
-    matched = roster.matched(groups.spread(people, grading.groups), [student for student in book.students() if student.student not in here]) if roster else None
+    away = [student for student in book.students() if student.student not in here]
+    matched = roster.matched(groups.spread(people, grading.groups), away) if roster else None
     rows = matched.rows if matched else {}
     book.note({Wanted(grade.student, grade.problem, grade.digest): row.came for grade in book.grades()
                if grade.student in here and (row := rows.get(grade.student)) and row.came})
-    found = [replace(row, gone=row.student.student not in here) for row in marks(book, grading, properties_of_all(problems), ungraded, rows)]
+    found = marks(book, grading, properties_of_all(problems), ungraded, rows)
+    found = [replace(row, gone=row.student.student not in here and row.ever) for row in found]
     unmet = [*_unmet(grading, found, rows), *groups.unmet(found, grading.groups)]
     found = groups.shared(found, grading.groups, rows)
     titles = {problem.number: problem.title for problem in problems}
     pairs = _similar(out, handed_in, problems) if similar else ()
     comments = {row.student.student: comment(row, grading, titles) for row in found}
-    warnings = [*export(out, found, grading, assignment, matched, comments), *unmet]
+    warnings = [*export(out, found, grading, assignment, matched, comments, scaled), *unmet]
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
     (out / "feedback").mkdir(exist_ok=True)
     write_feedback(out / "feedback", found, grading, titles, folders, book.content)
@@ -107,7 +113,7 @@ def _change(old: str, new: str) -> str:
 
 
 def override(out: Path, problems: list[Problem], student: str, number: int, points: float | None, reason: str, console) -> int:
-    """Gives points by hand; returns 0. The files follow with the next run, which knows the roster."""
+    """Gives points by hand to whom `student` names; returns 0. The files follow with the next run, which knows the roster."""
     import getpass
 
     from grader.instructor.classroom.gradebook import NAME
@@ -119,8 +125,9 @@ def override(out: Path, problems: list[Problem], student: str, number: int, poin
         grading = read_grading(out / "grading.toml", [], problems)
         if number not in grading.weights:
             raise UsageError(f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}")
-        weight = grading.weights[number]
-        book.override(student, number, points, reason, getpass.getuser(), weight)
+        weight, one = grading.weights[number], meant(book, student)
+        book.override(one.student, number, points, reason, getpass.getuser(), weight, new=one)
     told = "the points follow from the checks again" if points is None else f"{shown(points)} of {shown(weight)} point{'' if weight == 1 else 's'} by hand"
-    console.print(f"{student}, problem {number}: {told}. The same class command as before writes grades and feedback anew", markup=False, soft_wrap=True)
+    whom = one.student if student == one.student else f"{one.name or student} ({one.student})"
+    console.print(f"{whom}, problem {number}: {told}. The same class command as before writes grades and feedback anew", markup=False, soft_wrap=True)
     return 0

@@ -63,11 +63,13 @@ def _plain(name: str, between: str = "") -> str:
 def comment(row: Marks, grading: Grading, titles: Mapping[int, str]) -> str:
     """A student's feedback in a few lines of HTML, as Moodle takes it for a comment."""
     listed = tag("ul", *(tag("li", f"{problem} · {titles.get(problem, '')}: {_told(mark)}") for problem, mark in row.by_problem.items()))
-    return tag("p", f"{OURS}{shown(row.total)} of {shown(grading.maximum)} points.") + listed
+    return tag("p", f"{OURS}{words.NO_CHECK if row.blank else shown(row.total)} of {shown(grading.maximum)} points.") + listed
 
 
 def _told(mark: Mark) -> str:
-    points = f"{shown(mark.points)} of {shown(mark.weight)}"
+    points = f"{words.NO_CHECK if mark.blank else shown(mark.points)} of {shown(mark.weight)}"
+    if mark.grade is None and mark.blank:
+        return f"{points}, {'could not be read' if mark.unread and not mark.ungraded else 'not graded yet'}"
     if mark.grade is None:
         return f"{points}, nothing was handed in"
     mistakes = ", ".join(dict.fromkeys(words.spoken(name.mistake) for name in mark.names if name.mistake))

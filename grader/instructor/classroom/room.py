@@ -55,7 +55,7 @@ class Bounds:
 class Walls:
     """What this machine has to keep a submission in: bubblewrap's namespaces, Landlock, a user of its own (for root, where there are no namespaces).
 
-    `hidden` are folders that no submission may see, whatever else is seen. `cache` holds compiled programs, each under a name that only who has the very program
+    `hidden` are folders and files that no submission may see, whatever else is seen. `cache` holds compiled programs, each under a name that only who has the very program
     can compute: a submission may open them and may not list them, or it could run the reference's.
     """
 
@@ -208,7 +208,7 @@ def bubblewrap(walls: Walls, bounds: Bounds, told: int) -> list[str]:
         elif place.is_dir():
             command += ["--ro-bind", str(place), str(place)]
     for hidden in walls.hidden:
-        if hidden.is_dir() and any(hidden.resolve().is_relative_to(path.resolve()) for path in seen(walls.cache)):
-            command += ["--size", "4096", "--tmpfs", str(hidden)]
+        if any(hidden.resolve().is_relative_to(path.resolve()) for path in seen(walls.cache)):
+            command += ["--size", "4096", "--tmpfs", str(hidden)] if hidden.is_dir() else ["--ro-bind", "/dev/null", str(hidden)] if hidden.is_file() else []
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(1 << 20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
     return [*command, "--chdir", SCRATCH, "--", shutil.which("cat") or "cat"]

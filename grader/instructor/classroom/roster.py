@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,6 @@ from grader.instructor.classroom.late import Came, of_moodle
 from grader.instructor.classroom.points import shown as points_shown
 from grader.instructor.classroom.spreadsheet import harmless
 from grader.instructor.classroom.submission import Submission
-from grader.report.words import count
 
 EXPECTED = """Canvas's gradebook has Student, ID and Section, Moodle's grading worksheet Identifier and Grade, \
 Moodle's list of participants First name and Last name, GitHub Classroom's roster identifier and github_username"""
@@ -72,6 +72,7 @@ class Roster:
     rows: tuple[Row, ...]
     delimiter: str = ","
     mark: str = ""                                  # the byte order mark, where it has one
+    note: str = ""                                  # what to know of how it was read
 
     @staticmethod
     def read(path: Path) -> Roster:
@@ -120,7 +121,7 @@ class Roster:
         if self.system == "github" and "repository" in ids:
             return tuple(sorted({at for user in _users(ids, begun) for at in by_user.get(user, ())}))
         texts = {text for text in (ids.get("github"), ids.get("email"), submission.name, submission.student) if text}
-        for index, keys in ((by_login, {text.casefold() for text in texts}), (by_name, {key for text in texts for key in _names(text)})):
+        for index, keys in ((by_login, {text.casefold() for text in texts}), (by_name, {key for text in texts for key in name_keys(text)})):
             if candidates := sorted({at for key in keys for at in index.get(key, ())}):
                 return tuple(candidates)
         return ()
@@ -141,6 +142,10 @@ class Roster:
             raise UsageError(f"two columns of the roster are called {shown(assignment)!r}: "
                              f"name one with its number, such as {shown(header[titled[0]])!r}")
         return titled[0] if titled else None
+
+    def assignments(self) -> list[str]:
+        """The columns that Canvas has for assignments: it puts a number behind each."""
+        return [name for name in self.header if re.search(r" \(\d+\)$", name)] if self.system == "canvas" else []
 
     def points(self, assignment: str) -> float | None:
         """What the system counts the assignment out of: Canvas's row of points, or Moodle's column. None where the export does not say it."""
@@ -166,6 +171,13 @@ class Matched:
     @property
     def system(self) -> str:
         return self.roster.system
+
+    def scale(self, assignment: str, maximum: float) -> float | None:
+        """What a total out of `maximum` is multiplied with to be out of what the system counts the assignment out of. None where the system gives no points for it."""
+        points = self.roster.points(assignment)
+        if points is None or points_shown(points) == points_shown(maximum):
+            return 1.0
+        return points / maximum if points > 0 else None
 
     def filled(self, grades: Mapping[str, float], assignment: str, maximum: float | None = None, comments: Mapping[str, str] = {}) -> str:
         """The export with the grades of matched students in its column, as text to be written with `newline=""`. Who has no grade keeps what was there.
@@ -197,32 +209,30 @@ class Matched:
         csv.writer(text, delimiter=roster.delimiter, lineterminator="\r\n").writerows(lines)
         return roster.mark + text.getvalue()
 
-    def refused(self, grades: Mapping[str, float], assignment: str, maximum: float) -> list[str]:
-        """What the system's import would leave out, take for another grade or ask about, in sentences. `maximum` is what the grades are out of."""
-        told, system = [], self.system.capitalize()
-        if self.system == "canvas" and self.roster.column(assignment) is None:
-            told.append(f"Canvas will ask whether {shown(assignment)!r} is a new assignment, since the roster has no such column")
-        points = self.roster.points(assignment)
-        if points is None:
+    def told(self, assignment: str, maximum: float, scaled: bool = False) -> list[str]:
+        """What to know before an import, in sentences. `maximum` is what the totals are out of, unless they are `scaled` to what the system counts out of."""
+        told, system, roster = [self.roster.note] * bool(self.roster.note), self.system.capitalize(), self.roster
+        if self.system == "canvas" and roster.column(assignment) is None:
+            there = roster.assignments()
+            told.append(f"the roster has no column {shown(assignment)!r}, and Canvas will ask whether it is a new assignment" + (
+                f": name the column to fill with --assignment, such as --assignment {shlex.quote(there[-1])}; there are {', '.join(map(shown, there[-5:]))}" if there else ""))
+        factor = self.scale(assignment, maximum)
+        if factor == 1.0:
             return told
-        here, there = points_shown(maximum), points_shown(points)
-        if here != there:
-            scale = f"out of {there} points" if points > 0 else "without points"
-            told.append(f"{system} grades this assignment {scale}, and the totals here are out of {here}: "
-                        + f"set `maximum = {there}` in grading.toml, or " * (points > 0) + f"give it {here} points in {system}")
-        over = [student for student in self.rows if points > 0 and student in grades and float(points_shown(grades[student])) > points]
-        if over and self.system == "moodle":
-            told.append(f"Moodle would leave out {count(len(over), 'grade')} above {there}, the first of {over[0]}")
+        here, there = points_shown(maximum), points_shown(roster.points(assignment))
+        if factor is None:
+            told.append(f"{self.system}.csv is not written: {system} counts this assignment without points, and the totals here are out of {here}: give it {here} points in {system}")
+        elif scaled:
+            told.append(f"{self.system}.csv is out of {there} points, as {system} counts this assignment; in all other files the totals are out of {here}")
+        else:
+            told.append(f"{self.system}.csv is not written: {system} counts this assignment out of {there} points, and the totals here are out of {here}: "
+                        f"--scale writes them out of {there}, `maximum = {there}` in grading.toml changes them everywhere, or give it {here} points in {system}")
         return told
 
 
 def parsed(content: bytes, name: str) -> Roster:
     """The roster in the bytes of an export; `name` is what messages call it."""
-    mark = "\ufeff" if content.startswith(b"\xef\xbb\xbf") else ""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{name} is not text in UTF-8: take the export as it came from the system, or save it as `CSV UTF-8`") from None
+    text, mark, note = _text(content, name)
     first = text.lstrip().split("\n", 1)[0]
     for delimiter in sorted(",;\t", key=first.count, reverse=True):
         lines = (tuple(line) for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if any(cell.strip() for cell in line))
@@ -241,8 +251,31 @@ def parsed(content: bytes, name: str) -> Roster:
             rows = tuple(students(header, table))
             if not rows:
                 raise UsageError(f"{name} has no student on it")
-            return Roster(system, header, table, rows, delimiter, mark)
+            return Roster(system, header, table, rows, delimiter, mark, note)
     raise UsageError(f"{name} is no roster that is known ({_columns(first.split(max(',;' + chr(9), key=first.count)))}): {EXPECTED}")
+
+
+def _text(content: bytes, name: str) -> tuple[str, str, str]:
+    """The text of an export, its byte order mark, and what to know of how it was read.
+
+    Excel saves a CSV in Windows' own code unless it is asked for UTF-8, and text with tabs in UTF-16. What is written back is in UTF-8, which systems read,
+    with the mark by which Excel knows it.
+    """
+    try:
+        return content.decode("utf-8-sig"), "\ufeff" if content.startswith(b"\xef\xbb\xbf") else "", ""
+    except UnicodeDecodeError:
+        pass
+    if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
+        raise UsageError(f"{name} is a workbook and no CSV: take the export as it came from the system, or save it as `CSV UTF-8`")
+    codec, told = ("utf-16", "UTF-16") if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("cp1252", "Windows-1252")
+    try:
+        text = content.decode(codec)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"{name} is no text: take the export as it came from the system, or save it as `CSV UTF-8`")
+    note = f"{name} is not in UTF-8 and was read as {told}, which Excel writes: see that names with accents are right, or take the export as it came from the system"
+    return text, "\ufeff", note
 
 
 def _columns(header: Sequence[str]) -> str:
@@ -370,11 +403,21 @@ def _by_login(row: Row) -> set[str]:
 
 
 def _by_name(row: Row) -> set[str]:
-    last, comma, first = row.name.partition(",")
-    return _names(f"{first} {last}" if comma else row.name) | _names(row.name)
+    return full_name_keys(row.name)
 
 
-def _names(text: str) -> set[str]:
+def full_name_keys(name: str) -> set[str]:
+    """The keys of a name, which may have the last name first."""
+    return name_keys(first_last(name)) | name_keys(name)
+
+
+def first_last(name: str) -> str:
+    """`Lovelace, Ada` as `Ada Lovelace`."""
+    last, comma, first = name.partition(",")
+    return f"{first.strip()} {last.strip()}".strip() if comma else name
+
+
+def name_keys(text: str) -> set[str]:
     """A name without accents and case: its words in order of the alphabet, and as they come without blanks between, as Canvas has it."""
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold().translate(TRANSLITERATED))
     words = re.findall(r"[^\W_]+", "".join(letter for letter in plain if not unicodedata.combining(letter)))

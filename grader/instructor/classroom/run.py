@@ -45,6 +45,7 @@ class Orders:
     discard: bool = False
     similar: bool = False
     assignment: str = ""
+    scaled: bool = False                        # whether totals are written out of what the roster's system counts out of
     cores: int | None = None
     dask: str = ""
     json: bool = False
@@ -95,7 +96,7 @@ def run_class(root: Path, orders: Orders, console) -> int:
             _propose(root, orders, book, grading, tally, console)
         weighed = [problem for problem in orders.everything if problem.number in grading.weights]
         found, report = write_results(orders.out, weighed, book, grading, handed_in, inside, roster=roster,
-                                      assignment=assignment, similar=orders.similar, ungraded=ungraded)
+                                      assignment=assignment, scaled=orders.scaled, similar=orders.similar, ungraded=ungraded)
         tally.proposed = len(book.proposals())
         outdated = [] if orders.regrade else book.outdated(*_checks(orders.problems))
         stale, tally.unjudged = any(not grade.unjudged for grade in outdated), sum(bool(mark.unjudged) for row in found for mark in row.by_problem.values())

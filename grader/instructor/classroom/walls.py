@@ -114,7 +114,9 @@ def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
 
 
 def _some_file(folder: Path, but: Path | None) -> Path | None:
-    """A plain file below a folder, though not below `but`."""
+    """A plain file below a folder, though not below `but`; or the file itself that hides instead of one."""
+    if folder.is_file():
+        return folder
     for at, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if Path(at, name) != but]
         for path in (Path(at, name) for name in names):
