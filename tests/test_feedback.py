@@ -361,6 +361,13 @@ def test_code_is_shown_as_python_reads_it():
         assert text.count("\nx") < 1010 and "… and 500 more lines" in text
 
 
+@pytest.mark.parametrize("codec", ["undefined", "hex", "punycode", "idna", "rot13"])
+def test_a_file_that_names_an_odd_codec_has_a_page(codec):
+    """Its code is shown as UTF-8: no codec that a student names ends the writing of pages, nor slows it down."""
+    for _, text in of_one(made_up.wrong(31), f"# coding: {codec}\n# é\n".encode() + b"#" * (1 << 20)):
+        assert "é" in text
+
+
 def test_points_by_hand_and_what_is_open(tmp_path):
     """An override is told with its reason beside what the checks gave; what could not be checked is told not to be the student's mistake."""
     with Gradebook(tmp_path / NAME) as book:

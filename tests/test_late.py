@@ -65,7 +65,7 @@ def test_what_late_work_costs(came, called, days, cost, told):
 def test_without_a_policy_late_is_told_and_costs_nothing():
     """A mark that something is late is never lost, and takes nothing off by itself."""
     found = lateness(Policy(), Came(CANVAS, late=True), {"cy"})
-    assert (found.cost, found.told) == (0, "late, as Canvas says, but not by how much")
+    assert (found.cost, found.flag, found.told) == (0, "late", "late, as Canvas says, but not by how much")
     assert lateness(Policy(), Came(GIT, DUE), {"cy"}) is None
 
 

@@ -21,8 +21,10 @@ from grader.instructor.classroom.naming import named
 from grader.instructor.classroom.points import Grading, read_grading
 from grader.instructor.classroom.returns import CANVAS, MOODLE, comment, write_returns
 from grader.instructor.classroom.roster import parsed
-from grader.instructor.classroom.submission import Submission
+from grader.instructor.classroom.submission import Piece, Submission
+from grader.instructor.classroom.unread import unread
 from tests import made_up
+from tests.conftest import PROBLEMS as COURSE
 
 GRADING = Grading({31: 1.0, 33: 1.0})
 WORKSHEET = """Identifier,Full name,Status,Grade,Last modified (submission),Last modified (grade),Feedback comments
@@ -96,6 +98,17 @@ def test_moodles_column_of_feedback(book):
         assert [row["Grade"] for row in rows] == ["13", "50", ""]
     alone = [*csv.DictReader(io.StringIO(files(found, GRADING, "Attention", None, comments)["moodle.csv"]))]
     assert {row["Identifier"]: row["Feedback comments"] for row in alone} == {"Participant 9": comments["Ada_Lovelace_9"], "Participant 10": comments["Charles_10"]}
+
+
+def test_what_is_blank_is_no_zero_in_a_comment(book):
+    """What could not be read, or is not graded yet, has no points and no total there."""
+    book.arrived([Submission("Ada_Lovelace_9", "Ada Lovelace"), Submission("emmy", "Emmy", trouble="work.zip is damaged")])
+    book.record(made_up.record("Charles_10", unread(COURSE[33], Piece(33, "33.py", trouble="33.py is damaged")), b"?"))
+    told = {row.student.student: comment(row, GRADING, {}) for row in marks(book, GRADING, {}, {("Ada_Lovelace_9", 33)})}
+    assert "– of 100 points" in told["Charles_10"] and "– of 1; could not be read" in told["Charles_10"]
+    assert "– of 100 points" in told["emmy"] and told["emmy"].count("– of 1, could not be read") == 2
+    assert "– of 100 points" in told["Ada_Lovelace_9"] and "– of 1, not graded yet" in told["Ada_Lovelace_9"]
+    assert not any("0 of 1<" in text or "0 of 1," in text for text in told.values() if "– of 100" in text)
 
 
 def test_a_hostile_name_in_a_comment(book):

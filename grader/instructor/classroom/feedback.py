@@ -34,6 +34,7 @@ AT_FAULT = "It could not be graded, which is not your mistake. Whoever runs the 
 LATER = "This is about an earlier version of yours. The last one could not be graded yet, which is not your mistake. Whoever runs the course has been told."
 SIGNS = (*((words.MARK[status], status.value) for status in (Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN)),
          (words.NO_CHECK, "does not apply"))
+ENCODINGS = ("utf-8", "utf-8-sig", "iso-8859-1", "iso-8859-15", "cp1252", "ascii")
 LINES = 1000                                    # of a file that a page shows
 Content = Callable[[str], "bytes | None"]       # what was handed in, by its digest
 MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&$@]|(?<=[a-z]):(?=//)|(?<=www)\.|^[#+=-]|^\d+(?=[.)])", re.IGNORECASE)
@@ -73,14 +74,15 @@ def pages(row: Marks, grading: Grading, titles: Mapping[int, str], folders: Sequ
 
 
 def _code(content: bytes | None) -> str:
-    """What was graded, as text, in the encoding that Python reads it in."""
+    """What was graded, as text, in the encoding that the file names."""
     if not content:
         return ""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
     except SyntaxError:
-        encoding = "utf-8"
-    lines = content.decode(encoding, "replace").splitlines()
+        encoding = ""
+    # a file may name any codec: some raise whatever is asked of them, and some take hours
+    lines = content.decode(encoding if encoding in ENCODINGS else "utf-8", "replace").splitlines()
     more = len(lines) - LINES
     return "\n".join([*lines[:LINES], *([f"… and {words.count(more, 'more line')}"] if more > 0 else [])])
 

@@ -70,7 +70,10 @@ class Lateness:
 
     @property
     def flag(self) -> str:
-        return f"late by {count(self.days, 'day')} (-{per_cent(self.cost)})" if self.days else "late, and excused"
+        if not self.days:
+            return "late, and excused"
+        # without a cost nothing counts the days, which may not even be known
+        return f"late by {count(self.days, 'day')} (-{per_cent(self.cost)})" if self.cost else "late"
 
 
 def lateness(policy: Policy, came: Came | None, called: Collection[str]) -> Lateness | None:

@@ -269,13 +269,16 @@ def _students(told: Report, grading: Grading) -> Markup:
 
 
 def _cell(row: Marks, mark: Mark) -> Markup:
-    """One student's points for one problem, with the sign of its verdict."""
+    """One student's points for one problem, with the sign of its verdict. What has no points yet is blank, and no 0."""
     if mark.grade is None and not mark.override:
         return tag("td", words.NO_CHECK, class_="number faint")
+    link = f"feedback/{quote(row.student.student)}.html#p{mark.problem}"
+    if mark.blank and mark.unread:
+        return tag("td", tag("a", words.NO_CHECK, href=link, aria_label="could not be read"), class_="number")
     status = mark.grade.status if mark.grade else Status.UNCHECKED
     look = {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
     sign = tag("b", words.MARK[status], role="img", aria_label=status.value)
-    return tag("td", tag("a", sign, " ", words.NO_CHECK if mark.blank else shown(mark.points), href=f"feedback/{quote(row.student.student)}.html#p{mark.problem}"), class_=f"number {look}".strip())
+    return tag("td", tag("a", sign, " ", words.NO_CHECK if mark.blank else shown(mark.points), href=link), class_=f"number {look}".strip())
 
 
 def _problem_bar(problem: ProblemReport) -> Markup:
