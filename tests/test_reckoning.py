@@ -57,7 +57,8 @@ def test_nothing_to_add_up(verdict):
 
 
 def test_the_total():
-    """The points of the problems, their sum, and how it is scaled; nothing where the one problem's points are the total, and no 0 for what is blank."""
+    """The points of the problems, their sum, and how it is scaled; nothing where the one problem's points are the
+    total, and no 0 for what is blank."""
     marks = {31: of(made_up.passed(), 1.0), 33: Mark(33, 3.0)}
     assert total(marks, Grading({31: 1.0, 33: 3.0})) == "1 + 0 = 1 of 4 points, and 1 × 100 / 4 = 25."
     assert total(marks, Grading({31: 1.0, 33: 3.0}, maximum=4)) == "1 + 0 = 1 of 4 points."

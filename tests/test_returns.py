@@ -102,9 +102,11 @@ def test_moodles_column_of_feedback(book):
 
 def test_what_is_blank_is_no_zero_in_a_comment(book):
     """What could not be read, or is not graded yet, has no points and no total there."""
-    book.arrived([Submission("Ada_Lovelace_9", "Ada Lovelace"), Submission("emmy", "Emmy", trouble="work.zip is damaged")])
+    book.arrived([Submission("Ada_Lovelace_9", "Ada Lovelace"),
+                  Submission("emmy", "Emmy", trouble="work.zip is damaged")])
     book.record(made_up.record("Charles_10", unread(COURSE[33], Piece(33, "33.py", trouble="33.py is damaged")), b"?"))
-    told = {row.student.student: comment(row, GRADING, {}) for row in marks(book, GRADING, {}, {("Ada_Lovelace_9", 33)})}
+    found = marks(book, GRADING, {}, {("Ada_Lovelace_9", 33)})
+    told = {row.student.student: comment(row, GRADING, {}) for row in found}
     assert "– of 100 points" in told["Charles_10"] and "– of 1; could not be read" in told["Charles_10"]
     assert "– of 100 points" in told["emmy"] and told["emmy"].count("– of 1, could not be read") == 2
     assert "– of 100 points" in told["Ada_Lovelace_9"] and "– of 1, not graded yet" in told["Ada_Lovelace_9"]

@@ -278,7 +278,8 @@ def _cell(row: Marks, mark: Mark) -> Markup:
     status = mark.grade.status if mark.grade else Status.UNCHECKED
     look = {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
     sign = tag("b", words.MARK[status], role="img", aria_label=status.value)
-    return tag("td", tag("a", sign, " ", words.NO_CHECK if mark.blank else shown(mark.points), href=link), class_=f"number {look}".strip())
+    points = words.NO_CHECK if mark.blank else shown(mark.points)
+    return tag("td", tag("a", sign, " ", points, href=link), class_=f"number {look}".strip())
 
 
 def _problem_bar(problem: ProblemReport) -> Markup:
