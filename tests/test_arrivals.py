@@ -665,9 +665,10 @@ def week(folder, tmp_path):
     numbers = itertools.count()
 
     def noted(content: dict[str, bytes]) -> dict[str, tuple]:
-        class_ = arrivals(folder(content, f"week{next(numbers)}"), ALL)
+        where = folder(content, f"week{next(numbers)}")
+        class_ = arrivals(where, ALL)
         with Gradebook(tmp_path / NAME) as book:
-            _note(class_, book, ALL, Tally())
+            _note(class_, book, where, ALL, Tally())
         return {one.student: (pieces_of(one), one.notes) for one in class_}
 
     return noted
@@ -708,8 +709,9 @@ def test_two_assignments_of_moodle_are_told(folder, tmp_path, apart):
     one, other = ({f"CS-HW-{at}.zip": zipped({f"Ada Lovelace_{at}_assignsubmission_file_31.py": A31, f"Eve_{at + 5}_assignsubmission_file_31.py": A31})} for at in (101, 205))
     with Gradebook(tmp_path / NAME) as book:
         for content in (one, other) if apart else (one | other,):
-            class_ = arrivals(folder(content, "class" + "".join(content)), ALL)
-            _note(class_, book, ALL, Tally())
+            where = folder(content, "class" + "".join(content))
+            class_ = arrivals(where, ALL)
+            _note(class_, book, where, ALL, Tally())
     [note] = class_.notes
     assert note.startswith("one name, and more than one number of Moodle's: Ada Lovelace (101, 205), Eve (106, 210). ") and note.endswith("give each assignment a results folder of its own")
 

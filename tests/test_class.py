@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -30,6 +31,8 @@ classroom.need_a_sandbox()
 
 NUMBERS = (31, 33)
 ASKED = ("--problems", *map(str, NUMBERS))
+OWN_CODE = re.compile(r"<details[^>]*><summary>the code that was graded(?:(?!</summary>).)*</summary>"
+                      r"(?:<pre>.*?</pre>|\n\n(?P<fence>`{3,})python\n.*?\n(?P=fence)\n\n)</details>", re.DOTALL)
 ROSTER = """Student,ID,SIS User ID,SIS Login ID,Section,Attention (77)
     Points Possible,,,,,100
 "Time, One Query At A",1004,s4,one,A,
@@ -117,16 +120,17 @@ def test_warnings_are_nobodys(graded):
 
 
 def test_every_file_is_there(graded, report):
-    """The gradebook, the weights, grades.csv, the roster filled, the report, the similar ones, and two pages for each student; nothing else."""
+    """The gradebook, the weights, grades.csv, the roster filled, the report, the similar ones, two pages for each student, and zips of them
+    for both systems whose downloads are in the class; nothing else."""
     students = {student["student"] for student in report["students"]}
     there = {str(path.relative_to(graded / "results")) for path in (graded / "results").rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm"))}
-    assert there == {NAME, f"{NAME}.lock", "grading.toml", "grades.csv", "canvas.csv", "report.html", "similar.html",
+    assert there == {NAME, f"{NAME}.lock", "grading.toml", "grades.csv", "canvas.csv", "report.html", "similar.html", "canvas_feedback.zip", "moodle_feedback.zip",
                      *(f"feedback/{student}{suffix}" for student in students for suffix in (".html", ".md"))}
 
 
 def test_pages_tell_no_secret(graded, report):
-    """No page has a value that was expected, a seed, a solution, or a folder of the machine that graded."""
-    pages = {path: path.read_text() for path in [*(graded / "results/feedback").iterdir(), graded / "results/report.html"]}
+    """No page has a value that was expected, a seed, a solution, or a folder of the machine that graded, beyond the student's own code."""
+    pages = {path: OWN_CODE.sub("", path.read_text()) for path in [*(graded / "results/feedback").iterdir(), graded / "results/report.html"]}
     with Gradebook(graded / "results" / NAME, write=False) as book:
         secrets = {str(book.secret), str(book.seed), *(str(grade.under.seed) for grade in book.grades() if grade.under.seed)}
         expected = {grade.student: _expected_values(grade.data) for grade in book.grades()}

@@ -87,7 +87,7 @@ def results(request, tmp_path) -> Path:
     (tmp_path / "roster.csv").write_bytes(ROSTER.encode("cp1252"))
     handed_in = arrivals(place, [*PROBLEMS.values()], problems)
     with Gradebook(out / NAME) as book:
-        missing = _note(handed_in, book, problems, Tally())
+        missing = _note(handed_in, book, place, problems, Tally())
         for submission in handed_in:
             for piece in submission.pieces.values():
                 wanted = Wanted(submission.student, piece.problem, digest_of(piece))

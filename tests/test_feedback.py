@@ -112,15 +112,15 @@ def every_rendering(verdict) -> str:
     return with_grade + verdict_page(verdict) + "".join(text for _, text in of_one(verdict))
 
 
-def of_one(verdict, **student):
+def of_one(verdict, content: bytes = b"def f(): ...", **student):
     """The two pages of a student with one verdict."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder, Gradebook(Path(folder) / NAME) as book:
         book.arrived([Submission("ada", **({"name": "Ada"} | student))])
-        book.record(made_up.record("ada", verdict))
+        book.record(made_up.record("ada", verdict, content))
         row, = marks(book, GRADING, made_up.PROPERTIES)
-        return [*pages(row, GRADING, made_up.TITLES, ["/srv/grading"])]
+        return [*pages(row, GRADING, made_up.TITLES, ["/srv/grading"], book.content)]
 
 
 @st.composite
@@ -225,14 +225,15 @@ def hostile():
     """The pages of a student all of whose texts are hostile."""
     verdict = made_up.raises(31, HOSTILE)
     entry = replace(verdict.entries[0], findings=tuple(replace(f, detail=HOSTILE, lines=((1, HOSTILE, HOSTILE),)) if f.status == FAILED else f for f in verdict.entries[0].findings))
-    return dict(of_one(replace(verdict, entries=(entry,), prints=(("eager · one key", f"```\n# {HOSTILE}\n~~~\n</pre>"),)), name=HOSTILE, trouble=HOSTILE))
+    return dict(of_one(replace(verdict, entries=(entry,), prints=(("eager · one key", f"```\n# {HOSTILE}\n~~~\n</pre>"),)),
+                       f"# {HOSTILE}\n```\n</details></pre>".encode(), name=HOSTILE, trouble=HOSTILE))
 
 
 def test_html_of_a_hostile_student(hostile):
     """Names, messages, lines and prints are text: no element, attribute or address comes of them, and no script would run if one did."""
     found = Tags(hostile[".html"])
     assert found.tags <= {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "strong", "b", "bdi", "table", "thead", "tbody", "tr", "th", "td", "a", "span",
-                          "section", "div", "code", "pre", "ul", "li"}
+                          "section", "div", "code", "pre", "ul", "li", "h3", "tfoot", "details", "summary"}
     assert not any(name.startswith("on") or name == "src" for name, _ in found.attributes)
     assert {value for name, value in found.attributes if name == "href"} == {"#p31", "#p33", "#p39"}
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in found.attributes
@@ -243,9 +244,9 @@ def test_markdown_of_a_hostile_student(hostile):
     """Rendered with HTML and bare addresses allowed, Markdown gives no markup of the student's and no link at all."""
     rendered = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(hostile[".md"])
     found = Tags(rendered)
-    assert found.tags <= {"h1", "h2", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "blockquote", "code", "pre", "sub"}
-    assert {name for name, _ in found.attributes} <= {"class"}
-    assert not re.search(r"(?<!\\)(http:|www\.)", re.sub(r"(?s)(`{3,})text\n.*?\n\1|(`+).*?\2", "", hostile[".md"]).replace("http\\:", ""))
+    assert found.tags <= {"h1", "h2", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "blockquote", "code", "pre", "sub", "details", "summary"}
+    assert {name for name, _ in found.attributes} <= {"class", "style"} and {value for name, value in found.attributes if name == "style"} == {"text-align:right"}
+    assert not re.search(r"(?<!\\)(http:|www\.)", re.sub(r"(?s)(`{3,})(?:text|python)\n.*?\n\1|(`+).*?\2", "", hostile[".md"]).replace("http\\:", ""))
 
 
 @settings(deadline=None)
@@ -275,6 +276,8 @@ def test_a_page_word_for_word():
 | 31 · Scaled dot-product attention | ✗ failed | 0.17 of 1 |
 | 33 · Causal masking | – nothing was handed in | 0 of 1 |
 | 39 · Blockwise attention | – nothing was handed in | 0 of 2 |
+
+The sum: 0.17 + 0 + 0 = 0.17 of 4 points, and 0.17 × 100 / 4 = 4.25.
 
 ## 31 · Scaled dot-product attention: 0.17 of 1 point
 
@@ -306,6 +309,25 @@ Your code printed (eager · unequal lengths):
 q (3, 8)
 ```
 
+| part | checks passed | that count | worth | earned |
+|---|--:|--:|--:|--:|
+| values: each case, as it is and under `jit`, `vmap`, `grad` | 6 of 14 | 4 | 0.6 | 0.171 |
+| claims about the program | 1 of 1 | 0 | 0.3 | 0 |
+| what is asked of the whole | 2 of 2 | 0 | 0.1 | 0 |
+| sum | 9 of 17 | 4 | 1 | 0.171 |
+
+A plain call (eager) is wrong. So properties, claims and what is asked of the whole do not count, also where they passed.
+
+0.171 is rounded to 0.17. The problem is worth 1 point: 0.17 × 1 = 0.17.
+
+<details><summary>the code that was graded</summary>
+
+```python
+def f(): ...
+```
+
+</details>
+
 <sub>graded 2025-03-01: ada/problems/31\\_sdpa/stub.py, SHA-256 {digest}…; course c1, jax 0.12.0</sub>
 
 ## 33 · Causal masking: 0 of 1 point
@@ -316,15 +338,34 @@ For this problem nothing was handed in.
 
 For this problem nothing was handed in.
 
-## Points
+## Points and signs
 
 A problem that passed has all of its points. Otherwise each name that it asks for counts alike, 6 of 10 parts for values, 3 for claims about the program, \
 1 for what is asked of the whole; the last two, and properties, count only where every plain call (eager) is right.
+
+✓ passed, ✗ failed, ? could not be checked, ○ not written, – does not apply
 """
     shown = " ".join("".join(Tags(html).texts).split())
-    for sentence in ("Feedback for Ada", "4.25 of 100 points", "12 of 18 values of the output differ, by up to 1 (allowed: 1e-06).", "where: rows 1–2 of 3, every column. Row 1, column 0: yours",
+    for sentence in ("Feedback for Ada", "0.171 is rounded to 0.17. The problem is worth 1 point: 0.17 × 1 = 0.17.", "the code that was graded (1 line)def f(): ...",
+                     "✓ passed✗ failed? could not be checked○ not written– does not apply", "0.17 × 100 / 4 = 4.25.", "4.25 of 100 points", "12 of 18 values of the output differ, by up to 1 (allowed: 1e-06).", "where: rows 1–2 of 3, every column. Row 1, column 0: yours",
                      "forgot the scale", "run python -m grader debug 31 in a terminal", "For this problem nothing was handed in."):
         assert sentence in shown
+
+
+def test_code_is_shown_as_python_reads_it():
+    """The encoding is the one that the file names; a very long file is cut, and that is told."""
+    latin = "# -*- coding: latin-1 -*-\nx = 'é' | 1\n"
+    for _, text in of_one(made_up.wrong(31), latin.encode("latin-1")):
+        assert "é" in text
+    for _, text in of_one(made_up.wrong(31), b"x\n" * 1500):
+        assert text.count("\nx") < 1010 and "… and 500 more lines" in text
+
+
+@pytest.mark.parametrize("codec", ["undefined", "hex", "punycode", "idna", "rot13"])
+def test_a_file_that_names_an_odd_codec_has_a_page(codec):
+    """Its code is shown as UTF-8: no codec that a student names ends the writing of pages, nor slows it down."""
+    for _, text in of_one(made_up.wrong(31), f"# coding: {codec}\n# é\n".encode() + b"#" * (1 << 20)):
+        assert "é" in text
 
 
 def test_points_by_hand_and_what_is_open(tmp_path):

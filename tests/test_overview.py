@@ -17,6 +17,7 @@ from grader.instructor.classroom.feedback import pages
 from grader.instructor.classroom.gradebook import NAME, Gradebook
 from grader.instructor.classroom.machine import class_report
 from grader.instructor.classroom.marks import marks
+from grader.instructor.classroom.misconceptions import AGAIN, CALLED_TOO
 from grader.instructor.classroom.overview import Report, _distribution, _percent, page, report, summary, write_report
 from grader.instructor.classroom.points import Grading
 from grader.instructor.classroom.roster import parsed
@@ -138,7 +139,8 @@ def test_the_page_needs_nothing_else(small):
     """No script, no other file, no address; every picture has its words, and colour is never alone."""
     found = Elements(page(told(small, pairs=[alike("ada", "bela", 0.934)]), GRADING))
     assert {tag for tag, _ in found.elements} & {"script", "img", "link", "iframe", "object"} == set()
-    assert [attributes["href"] for tag, attributes in found.elements if tag == "a"] == ["similar.html"]
+    assert {attributes["href"].partition("#")[0] for tag, attributes in found.elements if tag == "a"} == {
+        "similar.html", *(f"feedback/{student}.html" for student in ("ada", "bela", "chidi", "dalia", "emre"))}
     assert not any(re.match(r"\s*(https?:|//)", str(value)) for _, attributes in found.elements for value in attributes.values())
     svgs = [attributes for tag, attributes in found.elements if tag == "svg"]
     assert svgs and all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
@@ -146,6 +148,50 @@ def test_the_page_needs_nothing_else(small):
     words = "1 passed, 2 a known mistake, 1 failed without a known mistake, 1 not written, not run or not checked"
     assert words in found.images() and words in found.text
     assert "ada and bela" in found.text and "93 %" in found.text
+
+
+def test_students_by_problems(small):
+    """Each student has a row: points at each problem with the verdict's sign, which lead to what the student reads about it; the names are the students'.
+    What could not be read is no 0, nor is its total."""
+    small.record(made_up.record("ada", made_up.passed(31)))
+    html = page(told(small), GRADING)
+    table = Elements(html.partition('<h2>Students</h2>')[2].partition("<h2>")[0])
+    assert table.text == ("student 31 33 39 of 100 Ada ✓ 1 ✓ 1 ✓ 1 100 Bela ✗ 0.17 – ✗ 0.17 11.33 Chidi ✗ 0.17 – ✗ 0.7 29 "
+                          "Dalia ✗ 0.61 ○ 0 ? 0.7 43.67 Emre – – – –")
+    links = [attributes["href"] for tag, attributes in table.elements if tag == "a"]
+    assert links[:4] == ["feedback/ada.html", "feedback/ada.html#p31", "feedback/ada.html#p33", "feedback/ada.html#p39"]
+
+
+def test_who_has_which_misconception(small):
+    """Beside each misconception stand those who have it, as links to their pages; its bar is their part of the class, so that few are never a full bar."""
+    html = page(told(small), GRADING)
+    first = Elements(html.partition("What to teach next</h2>")[2].partition("</li>")[0])
+    assert first.text.startswith("forgot the scale 2 of 5 students · at 31 and 39") and first.text.endswith("Bela , Chidi")
+    bar = next(attributes for tag, attributes in first.elements if tag == "rect")
+    assert float(bar["width"]) == pytest.approx(40, abs=0.5)
+
+
+def test_one_misconception_has_one_name(book):
+    """What the banks call by several names is one line with all who have it; every name that stands for another is a mistake of the course, and none stands for two."""
+    book.record(made_up.record("ada", made_up.wrong(33, "mask_with_one_key_too_many")))
+    book.record(made_up.record("bela", made_up.wrong(33, "one_key_too_many"), b"2"))
+    book.record(made_up.record("cy", made_up.wrong(31, "forgot_the_scale"), b"3"))
+    book.record(made_up.record("ada", made_up.wrong(39, "causal_forgot_the_scale"), b"4"))
+    assert [(one.name, sorted(one.students), one.problems) for one in told(book).teach] == [
+        ("forgot_the_scale", ["ada", "cy"], (31, 39)), ("one_key_too_many", ["ada", "bela"], (33,))]
+    banks = [(problem.solutions / "mistakes.py").read_text(encoding="utf-8") for problem in COURSE.values()]
+    known = {name for bank in banks for name in re.findall(r"^@mistake.*\n(?:@.*\n)*def (\w+)", bank, re.MULTILINE)}
+    others = [other for names in CALLED_TOO.values() for other in names]
+    assert {*CALLED_TOO, *others, *AGAIN} <= known and len(others) == len({*others}) and not {*others} & {*CALLED_TOO}
+    assert {name.removeprefix("causal_") for name in AGAIN} <= known
+
+
+def test_a_few_students_make_no_distribution(book):
+    """Of a small class each total is told, and no share: one of two is no trend."""
+    for student in ("ada", "bela"):
+        book.record(made_up.record(student, made_up.passed(31) if student == "ada" else made_up.wrong(31), student.encode()))
+    found = Elements(page(told(book), GRADING).partition("</head>")[2]).text
+    assert "1 of 2 passed" in found and "%" not in found and "5.67, 33.33 of 100. The median is 19.5." in found
 
 
 def test_warnings_before_an_import(small):

@@ -190,7 +190,7 @@ def test_however_it_is_written(path, mine):
     ("partial = 1", "says partial = something that is neither true nor false"),
     ("maximum = 0", "says maximum = something that is no number above 0"),
     ("maximum = inf", "says maximum = something that is no number above 0"),
-    ("partal = true", "says `partal`, which means nothing here; there are partial, maximum and [weights]"),
+    ("partal = true", "says `partal`, which means nothing here; there are partial, maximum, [late], [groups] and [weights]"),
     ("weights = {31 = 1}", "says nothing of problem 33; add a line `33 = 1        # Causal masking` below [weights]"),
 ])
 def test_what_makes_no_sense(path, mine, told):

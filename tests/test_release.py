@@ -1,18 +1,23 @@
 """The students' course: everything that a student needs, nothing of a solution, and the same verdicts."""
 
+import io
 import json
 import re
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
 from grader.instructor import release as releasing
+from grader.instructor.classroom.arrivals import arrivals, submitted
 from grader.instructor.site import edition
 from grader.problem import Module
 from tests.conftest import PROBLEMS, ROOT
 from tests.site_text import squeezed, unsaid
+
+ANSWER = "def sdpa(q, k, v):\n    return v\n"
 
 
 def grader(folder, *arguments):
@@ -113,6 +118,24 @@ def test_the_workflow_and_the_readme_name_every_problem(released):
     assert not re.search(r"\{\w+\}", readme)
     for target in re.findall(r"\]\(([^)]+)\)", readme):
         assert (released / target).exists()
+
+
+def test_what_the_readme_says_to_hand_in_arrives(tmp_path):
+    """Every way to hand in is told, and what is to be handed in there is read as the answer to its problem."""
+    readme = dict(releasing._about([*PROBLEMS.values()]))["README.md"].decode().partition("## Hand it in")[2].partition("\n## ")[0]
+    assert all(way in readme for way in ("Canvas", "Moodle", "Gradescope", "GitHub Classroom", "a mail or a shared folder"))
+    first, packed = PROBLEMS[31], io.BytesIO()
+    stub, single = f"problems/{first.name}/stub.py", "ada_31.py"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(stub, ANSWER)
+    assert "`ada.zip`" in readme and f"`{stub}`" in readme and f"`{single}`" in readme
+    handed = {"bela.zip": packed.getvalue(), single: ANSWER.encode(), "lovelaceada_1_222_problems.zip": packed.getvalue(), "Ada Lovelace_9_assignsubmission_file_stub.py": ANSWER.encode()}
+    for name, content in handed.items():
+        (tmp_path / name).write_bytes(content)
+    assert [submission.pieces[31].content.decode() for submission in arrivals(tmp_path, [*PROBLEMS.values()], [first])] == [ANSWER] * 4
+    (tmp_path / "alone" / stub).parent.mkdir(parents=True)
+    (tmp_path / "alone" / stub).write_text(ANSWER)
+    assert submitted(tmp_path / "alone", [*PROBLEMS.values()]).pieces[31].content.decode() == ANSWER
 
 
 def test_a_second_release_adds_problems_and_touches_no_students_work(small):

@@ -32,7 +32,7 @@ from grader.instructor.classroom.files import File, Refused, hidden, ignored, in
 from grader.instructor.classroom.gradebook import Student
 from grader.instructor.classroom.naming import Named, Topics, apart, named, safe
 from grader.instructor.classroom.pieces import Course, Work
-from grader.instructor.classroom.submission import EMPTY_HANDED, Piece, Submission
+from grader.instructor.classroom.submission import EMPTY_HANDED, LATE, Piece, Submission
 from grader.problem import Problem
 
 TYPED = "is a text or a link that was typed in: hand in a file"
@@ -106,7 +106,7 @@ class Arrivals(Sequence[Submission]):
 
     def people(self) -> list[Submission]:
         """Who handed in, without what: enough to look them up on a roster."""
-        return [Submission(one.student, one.name, one.ids) for one in self._handed]
+        return [Submission(one.student, one.name, one.ids, file=one.file) for one in self._handed]
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ class _Handed:
     sources: tuple[Callable[[contextlib.ExitStack], list[File]], ...]
     origin: str                                     # the entry itself, which tells two of the same student apart: it is the same whatever lies beside it
     notes: tuple[str, ...] = ()
+    file: str = ""                                  # Canvas's number of the last one
     packed: int = 0                                 # how many archives of the student's its files lie in
 
 
@@ -337,8 +338,10 @@ def _of_a_download(entries: Iterable[tuple[Named, Path | File]], place: str) -> 
         first, notes, sources = of_student[0][0], [], []
         for name, entry in of_student:
             sources.append(_source(name, entry))
-            notes += ["late"] * name.late + [DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))] * (name.student == name.doubt)
-        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)))
+            doubtful = DOUBTFUL.format(shown(entry.parts[0] if isinstance(entry, File) else entry.name))
+            notes += [LATE] * name.late + [doubtful] * (name.student == name.doubt)
+        yield _Handed(safe(student), shown(first.name), dict(first.ids), tuple(sources), f"{student} in {place}", tuple(dict.fromkeys(notes)),
+                      max(of_student, key=lambda one: one[0].order)[0].file)
 
 
 def _source(name: Named, entry: Path | File) -> Callable[[contextlib.ExitStack], list[File]]:

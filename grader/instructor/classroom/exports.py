@@ -13,7 +13,7 @@ from pathlib import Path
 from grader import state
 from grader.instructor.classroom.marks import Marks
 from grader.instructor.classroom.points import Grading, shown
-from grader.instructor.classroom.roster import Matched
+from grader.instructor.classroom.roster import COMMENTS, Matched
 from grader.instructor.classroom.spreadsheet import harmless
 
 IMPORTS = ("canvas.csv", "moodle.csv", "github.csv")
@@ -21,12 +21,14 @@ CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 MOODLE = ("Identifier", "Full name", "Grade", "Last modified (grade)")
 
 
-def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None, scaled: bool = False) -> list[str]:
-    """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the column of the total is called in Canvas.
+def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None,
+           comments: Mapping[str, str] = {}, scaled: bool = False) -> list[str]:
+    """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the column of the
+    total is called in Canvas; `comments` are what Moodle's column of feedback says to each student.
 
     Totals out of another number than the system counts out of would be other grades there: they are written only if they are `scaled`.
     """
-    made = files(marks, grading, assignment, roster, scaled)
+    made = files(marks, grading, assignment, roster, comments, scaled)
     for name, text in made.items():
         write(out / name, text)
     told = roster.told(assignment, grading.maximum, scaled) if roster else [*_left_out(_graded(marks))]
@@ -37,7 +39,8 @@ def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str,
     return told
 
 
-def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None, scaled: bool = False) -> dict[str, str]:
+def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None,
+          comments: Mapping[str, str] = {}, scaled: bool = False) -> dict[str, str]:
     """The text of each file by its name. Without a roster, Canvas's and Moodle's are made where the names of the download told their numbers.
 
     Who has nothing that is graded, or something that could not be read, is in no import: there stays what was there, and no 0 is made of it.
@@ -48,12 +51,12 @@ def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Mat
         factor = roster.scale(assignment, grading.maximum)
         if factor is not None and (scaled or factor == 1.0):
             totals = {student: total * factor for student, total in _totals(graded).items()}
-            found[f"{roster.system}.csv"] = roster.filled(totals, assignment, grading.maximum)
+            found[f"{roster.system}.csv"] = roster.filled(totals, assignment, grading.maximum, comments)
         return found
     if any(map(_canvas_id, graded)):
         found["canvas.csv"] = _canvas_csv(_one_for_each(graded, _canvas_id), grading, assignment)
     if any(map(_moodle_id, graded)):
-        found["moodle.csv"] = _moodle_csv(_one_for_each(graded, _moodle_id))
+        found["moodle.csv"] = _moodle_csv(_one_for_each(graded, _moodle_id), comments)
     return found
 
 
@@ -130,11 +133,12 @@ def _moodle_id(row: Marks) -> str:
     return row.student.ids.get("moodle_id", "")
 
 
-def _moodle_csv(marks: Sequence[Marks]) -> str:
+def _moodle_csv(marks: Sequence[Marks], comments: Mapping[str, str]) -> str:
     """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names. Its import takes no file without the date of each
     grade; `-` is an unknown one, which by itself sets back no grade that Moodle has."""
-    rows = ([f"Participant {_moodle_id(row)}", harmless(row.student.name), shown(row.total), "-"] for row in marks)
-    return _csv([MOODLE, *rows])
+    rows = ([f"Participant {_moodle_id(row)}", harmless(row.student.name), shown(row.total), "-",
+             *([comments.get(row.student.student, "")] if comments else [])] for row in marks)
+    return _csv([[*MOODLE, *([COMMENTS] if comments else [])], *rows])
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:

@@ -5,18 +5,21 @@ A page tells no expected value (`discreet`) and nothing of the machine that grad
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tokenize
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from grader.instructor.classroom import reckoning
 from grader.instructor.classroom.discreet import discreet, moved, shortened
 from grader.instructor.classroom.exports import write
 from grader.instructor.classroom.marks import Mark, Marks
 from grader.instructor.classroom.points import CLAIMS, VALUES, WHOLE, Grading, credit, shown
 from grader.instructor.classroom.sheet import sheet
 from grader.report import words
-from grader.report.markup import UNSHOWN, Markup, tag
+from grader.report.markup import UNSHOWN, Markup, join, tag
 from grader.report.page import prose, verdict_page
 from grader.verdict import Check, EntryVerdict, Finding, Status, Verdict
 
@@ -29,18 +32,29 @@ HOW = ("A problem that passed has all of its points. Otherwise each name that it
 ALL_OR_NOTHING = "A problem that passed has all of its points, any other none."
 AT_FAULT = "It could not be graded, which is not your mistake. Whoever runs the course has been told."
 LATER = "This is about an earlier version of yours. The last one could not be graded yet, which is not your mistake. Whoever runs the course has been told."
+SIGNS = (*((words.MARK[status], status.value) for status in (Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN)),
+         (words.NO_CHECK, "does not apply"))
+ENCODINGS = ("utf-8", "utf-8-sig", "iso-8859-1", "iso-8859-15", "cp1252", "ascii")
+LINES = 1000                                    # of a file that a page shows
+Content = Callable[[str], "bytes | None"]       # what was handed in, by its digest
 MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&$@]|(?<=[a-z]):(?=//)|(?<=www)\.|^[#+=-]|^\d+(?=[.)])", re.IGNORECASE)
 
 
-def write_feedback(out: Path, marks: Iterable[Marks], grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = ()) -> int:
-    """Writes the pages that changed into `out`, and gives their number. `folders` are places of this machine that no page may tell of.
+def no_content(digest: str) -> None:
+    """What a page knows of a file without a gradebook."""
+
+
+def write_feedback(out: Path, marks: Iterable[Marks], grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = (),
+                   content: Content = no_content) -> int:
+    """Writes the pages that changed into `out`, and gives their number. `folders` are places of this machine that no page
+    may tell of; `content` gives what was graded, to be shown beside its verdict.
 
     Raises:
         OSError: a page cannot be written; the others are whole.
     """
     written = 0
     for row in marks:
-        for suffix, text in pages(row, grading, titles, folders):
+        for suffix, text in pages(row, grading, titles, folders, content):
             path = out / f"{row.student.student}{suffix}"
             if path.name != f"{row.student.student}{suffix}" or path.parent != out:
                 raise ValueError(f"{row.student.student!r} is no file name")
@@ -50,11 +64,27 @@ def write_feedback(out: Path, marks: Iterable[Marks], grading: Grading, titles: 
     return written
 
 
-def pages(row: Marks, grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+def pages(row: Marks, grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = (),
+          content: Content = no_content) -> Iterator[tuple[str, str]]:
     """A student's page by the end of its name: `.html` and `.md`."""
     verdicts = {problem: told(mark, folders) for problem, mark in row.by_problem.items() if mark.grade}
-    yield ".html", _html(row, verdicts, grading, titles)
-    yield ".md", _markdown(row, verdicts, grading, titles)
+    codes = {problem: _code(content(mark.grade.digest)) for problem, mark in row.by_problem.items() if mark.grade}
+    yield ".html", _html(row, verdicts, grading, titles, codes)
+    yield ".md", _markdown(row, verdicts, grading, titles, codes)
+
+
+def _code(content: bytes | None) -> str:
+    """What was graded, as text, in the encoding that the file names."""
+    if not content:
+        return ""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    except SyntaxError:
+        encoding = ""
+    # a file may name any codec: some raise whatever is asked of them, and some take hours
+    lines = content.decode(encoding if encoding in ENCODINGS else "utf-8", "replace").splitlines()
+    more = len(lines) - LINES
+    return "\n".join([*lines[:LINES], *([f"… and {words.count(more, 'more line')}"] if more > 0 else [])])
 
 
 def told(mark: Mark, folders: Sequence[str] = ()) -> Verdict:
@@ -104,7 +134,15 @@ def how(grading: Grading) -> str:
 
 def _by_hand(mark: Mark) -> str:
     """What is said of points that were given by hand."""
-    return f"{shown(mark.points)} points by hand, instead of {shown(mark.weight * mark.credit.share)} by checks: {words.sentence(mark.override.reason)}"
+    return f"{shown(mark.points)} points by hand, instead of {shown(mark.by_checks)} by checks: {words.sentence(mark.override.reason)}"
+
+
+def _late(mark: Mark) -> str:
+    """What is said of late work, down to its points. Points by hand are as they were given."""
+    told = words.sentence(mark.late.told)
+    if not mark.late.cost or mark.override or mark.blank:
+        return told
+    return f"{told} {shown(mark.by_checks)} × {reckoning.thousandths(1 - mark.late.cost)} = {shown(mark.points)} of {reckoning.worth(mark.weight)}."
 
 
 def _nothing(mark: Mark) -> str:
@@ -124,13 +162,14 @@ def evidence(mark: Mark) -> str:
     graded, under = mark.grade, mark.grade.under
     nth = f", version {graded.attempts} of yours" if graded.attempts > 1 else ""
     versions = [f"course {under.course}"] * bool(under.course) + [f"jax {under.jax}"] * bool(under.jax)
-    return f"graded {under.graded_at[:10]}{nth}: {graded.place or 'stub.py'}, SHA-256 {graded.digest[:16]}…" + (f"; {', '.join(versions)}" if versions else "")
+    came = f"{mark.came}; " if mark.came else ""
+    return f"{came}graded {under.graded_at[:10]}{nth}: {graded.place or 'stub.py'}, SHA-256 {graded.digest[:16]}…" + (f"; {', '.join(versions)}" if versions else "")
 
 
 # HTML
 
 
-def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str]) -> Markup:
+def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str], codes: Mapping[int, str]) -> Markup:
     name = row.student.name or row.student.student
     listed = [tag("tr", tag("th", tag("a", f"{problem} · {titles.get(problem, '')}", href=f"#p{problem}"), scope="row"),
                   tag("td", tag("b", sign, aria_hidden="true"), f" {means}", class_=f"status {look}"), tag("td", _points(mark), class_="points"))
@@ -140,46 +179,72 @@ def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles:
              tag("p", tag("strong", _total(row)), f" of {shown(grading.maximum)} points", class_="total"),
              tag("p", prose(words.sentence(row.student.trouble)), class_="note failed") if row.student.trouble else "",
              tag("table", tag("thead", head), tag("tbody", *listed), class_="list"),
-             *(_section(mark, verdicts.get(problem), titles.get(problem, "")) for problem, mark in row.by_problem.items()),
-             tag("h2", "Points"), tag("p", how(grading), class_="faint small")]
+             tag("p", "The sum: ", summed, class_="small") if (summed := reckoning.total(row.by_problem, grading)) else "",
+             *(_section(mark, verdicts.get(problem), titles.get(problem, ""), codes.get(problem, "")) for problem, mark in row.by_problem.items()),
+             tag("h2", "Points and signs"), tag("p", how(grading), class_="faint small"),
+             tag("p", *(tag("span", tag("b", sign), f" {means}") for sign, means in SIGNS), class_="faint small signs")]
     return sheet(f"Feedback for {name}", *parts)
 
 
-def _section(mark: Mark, verdict: Verdict | None, title: str) -> Markup:
+def _section(mark: Mark, verdict: Verdict | None, title: str, text: str) -> Markup:
     heading = tag("h2", tag("span", f"{mark.problem} · {title}"), tag("span", _in_points(mark), class_="points"), class_="head")
     notes = [tag("p", prose(words.sentence(line)), class_="note") for line in mark.told]
     notes += [tag("p", prose(_by_hand(mark)), class_="note")] if mark.override else []
     if verdict is None:
         return tag("section", heading, *notes, tag("p", _nothing(mark), class_="faint"), id=f"p{mark.problem}")
-    return tag("section", heading, *notes, tag("p", noted, class_="note") if (noted := _noted(mark, verdict)) else "", verdict_page(verdict, styled=False),
+    notes += [tag("p", prose(_late(mark)), class_="note")] if mark.late else []
+    notes += [tag("p", noted, class_="note")] if (noted := _noted(mark, verdict)) else []
+    return tag("section", heading, *notes, verdict_page(verdict, styled=False), _reckoned(mark), _folded_code(text),
                tag("p", evidence(mark), class_="faint small"), id=f"p{mark.problem}")
+
+
+def _reckoned(mark: Mark) -> Markup:
+    """How its points came about, as a table and a line."""
+    found = reckoning.reckoning(mark)
+    if found is None:
+        return Markup()
+    head = tag("tr", *(tag("th", told, scope="col", class_="number" if at else None) for at, told in enumerate(reckoning.HEAD)))
+    *rows, last = [tag("tr", tag("th", prose(row[0]), scope="row"), *(tag("td", cell, class_="number") for cell in row[1:]))
+                   for row in found.rows]
+    table = tag("table", tag("thead", head), tag("tbody", *rows), tag("tfoot", last), class_="list small sums")
+    return join(tag("h3", "Where the points come from"), table, *(tag("p", told, class_="small") for told in found.sentences))
+
+
+def _folded_code(text: str) -> Markup:
+    if not text:
+        return Markup()
+    told = f"the code that was graded ({words.count(len(text.splitlines()), 'line')})"
+    return tag("details", tag("summary", told), tag("pre", tag("code", text)), class_="code")
 
 
 # Markdown
 
 
-def _markdown(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str]) -> str:
+def _markdown(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str], codes: Mapping[int, str]) -> str:
     parts = [f"# Feedback for {plain(row.student.name or row.student.student)}", f"**{_total(row)} of {shown(grading.maximum)} points**"]
     parts += [plain(words.sentence(row.student.trouble))] if row.student.trouble else []
     table = ["| problem | | points |", "|---|---|---|"]
     table += [f"| {problem} · {plain(titles.get(problem, ''))} | {sign} {means} | {_points(mark)} |"
               for problem, mark in row.by_problem.items() for sign, means, _ in [_standing(mark)]]
-    parts.append("\n".join(table))
+    summed = reckoning.total(row.by_problem, grading)
+    parts += ["\n".join(table), f"The sum: {summed}" if summed else ""]
     for problem, mark in row.by_problem.items():
-        parts += _chapter(mark, verdicts.get(problem), titles.get(problem, ""))
-    parts += ["## Points", how(grading)]
+        parts += _chapter(mark, verdicts.get(problem), titles.get(problem, ""), codes.get(problem, ""))
+    parts += ["## Points and signs", how(grading), ", ".join(f"{sign} {means}" for sign, means in SIGNS)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _chapter(mark: Mark, verdict: Verdict | None, title: str) -> list[str]:
+def _chapter(mark: Mark, verdict: Verdict | None, title: str, text: str) -> list[str]:
     about = [f"<sub>{plain(evidence(mark))}</sub>"] if verdict else []
-    return [f"## {mark.problem} · {plain(title)}: {_in_points(mark)}", *said(mark, verdict), *about]
+    graded = ["<details><summary>the code that was graded</summary>", fenced(text, "python"), "</details>"] if text else []
+    return [f"## {mark.problem} · {plain(title)}: {_in_points(mark)}", *said(mark, verdict), *graded, *about]
 
 
 def said(mark: Mark, verdict: Verdict | None) -> list[str]:
     """What is said of one problem below its heading, as paragraphs of Markdown."""
     parts = [f"> {spans(words.sentence(line))}" for line in mark.told]
     parts += [f"> {spans(_by_hand(mark))}"] if mark.override else []
+    parts += [f"> {spans(_late(mark))}"] if mark.late else []
     if verdict is None:
         return parts + [_nothing(mark)]
     parts += [f"> {noted}"] if (noted := _noted(mark, verdict)) else []
@@ -191,7 +256,17 @@ def said(mark: Mark, verdict: Verdict | None) -> list[str]:
         parts += [f"{words.MARK[finding.status]} **{spans(words.sentence(finding.summary))}**", _own_lines(finding, verdict), spans(finding.advice)]
     else:
         parts += [part for entry in verdict.entries for part in _entry(entry, verdict)]
-    return parts + _prints(verdict)
+    return parts + _prints(verdict) + _sums(mark)
+
+
+def _sums(mark: Mark) -> list[str]:
+    """How its points came about, as a table and a line."""
+    found = reckoning.reckoning(mark)
+    if found is None:
+        return []
+    rules = f"|---|{'--:|' * (len(reckoning.HEAD) - 1)}"
+    lines = [f"| {' | '.join(reckoning.HEAD)} |", rules, *(f"| {' | '.join((spans(row[0]), *row[1:]))} |" for row in found.rows)]
+    return ["\n".join(lines), *found.sentences]
 
 
 def _entry(entry: EntryVerdict, verdict: Verdict) -> list[str]:
@@ -241,10 +316,10 @@ def code(text: str) -> str:
     return f"{ticks} {text} {ticks}" if "`" in text else f"{ticks}{text}{ticks}"
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "text") -> str:
     """Lines as they are, within a fence that they cannot close."""
     fence = _ticks(text, 3)
-    return f"{fence}text\n{_shown(text)}\n{fence}"
+    return f"{fence}{language}\n{_shown(text)}\n{fence}"
 
 
 def _ticks(text: str, least: int) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grader.choose import UsageError
+from grader.instructor.classroom.late import Came
 from grader.instructor.classroom.submission import EMPTY_HANDED, Piece, Submission
 from grader.report import machine
 from grader.verdict import Status, Verdict
@@ -48,6 +49,8 @@ CREATE INDEX of_attempt ON verdicts (attempt);
 CREATE TABLE overrides (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, problem INTEGER NOT NULL,
     points REAL, reason TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL, attempt INTEGER REFERENCES attempts, weight REAL) STRICT;
 """
+CAME = """CREATE TABLE IF NOT EXISTS came (student TEXT NOT NULL, problem INTEGER NOT NULL, digest TEXT NOT NULL, told TEXT NOT NULL,
+    PRIMARY KEY (student, problem, digest)) STRICT"""
 ADDED = (("overrides", "weight", "REAL"), ("students", "told", "TEXT NOT NULL DEFAULT '{}'"))      # since version 1
 GRADE = """SELECT a.student, a.problem, a.digest, a.place, a.id AS attempt,
     (SELECT count(*) FROM attempts b WHERE b.student = a.student AND b.problem = a.problem) AS attempts, v.*
@@ -216,6 +219,7 @@ class Gradebook:
             for table, name, kind in ADDED:
                 if name not in {column["name"] for column in run(f"PRAGMA table_info({table})")}:
                     run(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+        run(CAME)
 
     def close(self) -> None:
         self._opened.close()
@@ -319,6 +323,18 @@ class Gradebook:
                 elif found["turn"] != found["last"]:
                     run("UPDATE attempts SET turn = (SELECT max(turn) + 1 FROM attempts) WHERE id = ?", [found["id"]])
         return missing
+
+    def note(self, came: Mapping[Wanted, Came]) -> None:
+        """Notes when contents came. What was known of one stays: to hand the same in again makes it no later."""
+        with self._transaction() as run:
+            for wanted, told in came.items():
+                run("INSERT OR IGNORE INTO came VALUES (?, ?, ?, ?)", [*wanted, told.packed()])
+
+    def came(self) -> dict[Wanted, Came]:
+        """When each content came, where something said so."""
+        there = self._rows("SELECT 1 FROM sqlite_schema WHERE name = 'came'")      # a gradebook of earlier that is only read has none
+        return {Wanted(row["student"], row["problem"], row["digest"]): Came.unpacked(row["told"])
+                for row in (self._rows("SELECT * FROM came") if there else ())}
 
     # Verdicts
 

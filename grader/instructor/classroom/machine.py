@@ -31,5 +31,11 @@ def _mark(mark: Mark) -> dict:
                 trouble=mark.trouble or None, attempts=grade.attempts if grade else 0,
                 names=[dict(name=name.name, status=name.status.value, mistake=name.mistake or None, first=name.first or None) for name in mark.names],
                 override={name: getattr(mark.override, name) for name in ("points", "weight", "reason", "who", "at")} if mark.override else None,
+                came=_came(mark), late=dict(days=mark.late.days, cost=round(mark.late.cost, 6), told=mark.late.told) if mark.late else None,
                 flags=list(mark.flags), under=dict(key=under.key, seed=str(under.seed), course=under.course, jax=under.jax, waived=list(under.waived),
                                                    trusted=list(under.trusted), graded_at=under.graded_at) if under else None)
+
+
+def _came(mark: Mark) -> dict | None:
+    came = mark.came
+    return dict(source=came.source, at=came.at.isoformat() if came.at else None, late=came.late) if came else None

@@ -6,8 +6,11 @@ from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from grader.instructor.classroom.gradebook import Grade, Gradebook, Override, Student
+from grader.instructor.classroom.gradebook import Grade, Gradebook, Override, Student, Wanted
+from grader.instructor.classroom.late import Came, Lateness, lateness
 from grader.instructor.classroom.points import Credit, Grading, credit, shown
+from grader.instructor.classroom.roster import Row
+from grader.instructor.classroom.submission import Submission
 from grader.instructor.classroom.unread import is_unread
 from grader.report import words
 from grader.verdict import Status
@@ -39,6 +42,8 @@ class Mark:
     unread: bool = False                        # what arrived could not be read
     unjudged: str = ""                          # how the grader failed on it
     ungraded: bool = False                      # what arrived last has no verdict yet
+    came: Came | None = None                    # when what was graded came, where something says so
+    late: Lateness | None = None
     told: tuple[str, ...] = ()                  # how its answer was found, where that is no matter of course
 
     @property
@@ -49,7 +54,12 @@ class Mark:
 
     @property
     def points(self) -> float:
-        return self.override.worth(self.weight) if self.override else self.weight * self.credit.share
+        return self.override.worth(self.weight) if self.override else self.by_checks * (1 - self.late.cost if self.late else 1)
+
+    @property
+    def by_checks(self) -> float:
+        """The points that the checks give, whenever it came."""
+        return self.weight * self.credit.share
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -62,6 +72,8 @@ class Mark:
             told.append("the last version is not graded yet" if self.grade else "not graded yet")
         elif self.grade is None and not self.unread:
             told.append("nothing handed in")
+        if self.late:
+            told.append(self.late.flag)
         if self.unread:
             told.append("could not be read")
         elif self.grade and self.grade.status == Status.COURSE:
@@ -123,26 +135,54 @@ class Change:
         return (self.old.points, self.old.grade.status, self.old.grade.mistakes) != (self.new.points, self.new.grade.status, self.new.grade.mistakes)
 
 
-def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: Collection[tuple[str, int]] = ()) -> list[Marks]:
-    """The marks of everyone in the gradebook, for each problem that the grading names. `ungraded` are the (student, problem) whose work has no verdict yet."""
+def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: Collection[tuple[str, int]] = (),
+          on_roster: Mapping[str, Row] = {}) -> list[Marks]:
+    """The marks of everyone in the gradebook, for each problem that the grading names. `ungraded` are the (student, problem)
+    whose work has no verdict yet; `on_roster` has the rows of those whom a roster knows, who are called as it calls them."""
     grades = {(grade.student, grade.problem): grade for grade in book.grades()}
     overrides = _standing(book)
+    came = book.came()
     found = []
     for student in book.students():
         of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
+        row = on_roster.get(student.student)
+        called = names_of(student, row)
+        called |= {name.casefold() for group, names in grading.groups.items() if group.casefold() in called for name in names}
         mine = {}
         for problem, which in of.items():
             mark = _mark(grades.get(which), overrides.get(which), problem, grading, properties)
             unread = mark.unread or student.unread and mark.grade is None
-            mine[problem] = replace(mark, unread=unread, ungraded=which in ungraded, told=student.told.get(problem, ()))
+            mark = replace(mark, unread=unread, ungraded=which in ungraded, told=student.told.get(problem, ()))
+            mine[problem] = _dated(mark, came, grading, called)
+        student = replace(student, name=row.called) if row and row.name else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
     return found
+
+
+def names_of(student: Student | Submission, row: Row | None = None) -> set[str]:
+    """What a student may be called by in small letters: the key, names, logins and numbers, by the download and by the roster."""
+    told = [student.student, student.name, *student.ids.values(), *((row.name, row.called, *row.ids.values()) if row else ())]
+    return {part.casefold() for name in told for part in (name, name.partition("@")[0]) if part}
+
+
+def _dated(mark: Mark, came: Mapping[Wanted, Came], grading: Grading, called: Collection[str]) -> Mark:
+    """The mark with when its content came, and what follows from that."""
+    if mark.grade is None:
+        return mark
+    when = came.get(Wanted(mark.grade.student, mark.grade.problem, mark.grade.digest))
+    return replace(mark, came=when, late=lateness(grading.late, when, called))
 
 
 def changes(book: Gradebook, grading: Grading, properties: Properties) -> list[Change]:
     """What the proposed verdicts would change. Points by hand stay as they are."""
     overrides = _standing(book)
-    return [Change(*(_mark(grade, overrides.get((grade.student, grade.problem)), grade.problem, grading, properties) for grade in pair)) for pair in book.proposals()]
+    came, students = book.came(), {student.student: student for student in book.students()}
+
+    def dated(grade: Grade) -> Mark:
+        mark = _mark(grade, overrides.get((grade.student, grade.problem)), grade.problem, grading, properties)
+        return _dated(mark, came, grading, names_of(students[grade.student]))
+
+    return [Change(*map(dated, pair)) for pair in book.proposals()]
 
 
 def _mark(grade: Grade | None, override: Override | None, problem: int, grading: Grading, properties: Properties) -> Mark:

@@ -40,6 +40,7 @@ class Named:
     order: tuple[float, ...] = ()
     late: bool = False
     text: bool = False                              # something that was typed in, or a link: no file
+    file: str = ""                                  # Canvas's number of the file
     doubt: str = ""                                 # who else it may be from, where it can be read in two ways
 
 
@@ -56,7 +57,7 @@ def named(text: str) -> Named | None:
         ids = {"canvas_id": user} if user.isdecimal() else {}
         student = f"{name}_{user}" if name else user
         doubt = f"{student}_{found['file']}" if name and not found["late"] and re.match(r"\d{3,}_.", rest) else ""
-        return Named(student, name, rest, ids, order, bool(found["late"]), bool(found["text"]), doubt)
+        return Named(student, name, rest, ids, order, bool(found["late"]), bool(found["text"]), found["file"] or "", doubt)
     return None
 
 

@@ -3,6 +3,9 @@
 The container is bare: of the limits that a submission needs it may give few. Those that it cannot give are waived, and named to instructors alone. The
 exams and the results belong to root and no submission runs as root, so they are out of reach even where no other wall stands. The results are written
 once all that a submission started has ended. Where the course or the grader is at fault there are none: Gradescope then tells the instructor, and nobody gets a 0.
+
+No test is hidden: by Gradescope's documentation of `visibility` a hidden one may keep the total from the student. What only instructors should know is printed,
+which Gradescope shows to them alone unless `stdout_visibility` says otherwise.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from grader.verdict import Status
 
 SECONDS = 480                                   # for everything: Gradescope ends an autograder after 600, and gives a 0
 RESERVE = 20                                    # of these for each piece that is still to come: more than a right answer takes there
-FOR_INSTRUCTORS = "For instructors"
+ALL_WELL = "Every limit was in place, and there is nothing to look at."
 UNREADABLE = "the exam of {number} is missing or damaged: build the autograder again, and upload it"
 
 
@@ -47,13 +50,14 @@ def main(autograder: Path) -> int:
     results.unlink(missing_ok=True)
     try:
         _lock(autograder)
-        report = graded(autograder)
+        report, notes = graded(autograder)
     except (CourseError, UsageError, OSError) as error:
         print(f"Nothing was graded, by no student's fault: {error}")
         return 2
     if not state.write(results, json.dumps(report, indent=1, ensure_ascii=False).encode("utf-8", "replace")):
         print(f"Nothing was graded, by no student's fault: {results} cannot be written")
         return 2
+    print("\n".join(notes) or ALL_WELL)
     return 0
 
 
@@ -66,8 +70,8 @@ def _lock(autograder: Path) -> None:
             place.chmod(0o700 if place.is_dir() else 0o600)
 
 
-def graded(autograder: Path) -> dict:
-    """The results, as Gradescope wants them.
+def graded(autograder: Path) -> tuple[dict, list[str]]:
+    """The results, as Gradescope wants them, and what instructors alone should know.
 
     Raises:
         CourseError, OSError: there are none, by no student's fault.
@@ -84,7 +88,9 @@ def graded(autograder: Path) -> dict:
         if mark.unjudged:
             raise CourseError(f"the grader failed on the answer to {mark.problem}: {mark.unjudged}")
     titles = {problem.number: problem.title for problem in problems}
-    return results_of(row, grading, titles, missing, [str(autograder), str(ROOT), str(Path.home()), tempfile.gettempdir()])
+    results = results_of(row, grading, titles, missing, [str(autograder), str(ROOT), str(Path.home()), tempfile.gettempdir()])
+    notes = [f"graded without the limit {name!r}: {WALLS[name]}; but here {seen}" for name, seen in missing.items()]
+    return results, [*notes, *dict.fromkeys((*row.flags, *row.student.notes))]
 
 
 def _grade(submission: Submission, problems: list[Problem], course: str, autograder: Path, book: Gradebook) -> dict[str, str]:
@@ -122,14 +128,10 @@ def _exam(problem: Problem) -> Exam:
 
 
 def results_of(row: Marks, grading: Grading, titles: Mapping[int, str], missing: Mapping[str, str], folders: list[str]) -> dict:
-    """The marks in Gradescope's form. Only the test for instructors, which is hidden from students, tells of limits and of what else to look at."""
+    """The marks in Gradescope's form."""
     tests = [_test(mark, titles[mark.problem], folders) for mark in row.by_problem.values()]
-    notes = [f"graded without the limit {name!r}: {WALLS[name]}; but here {seen}" for name, seen in missing.items()]
-    notes += dict.fromkeys((*row.flags, *row.student.notes))
-    for_instructors = dict(name=FOR_INSTRUCTORS, output="\n".join(notes) or "Every limit was in place, and there is nothing to look at.", output_format="text",
-                           visibility="hidden", status="passed")
     output = _html([plain(words.sentence(row.student.trouble)) if row.student.trouble else "", how(grading)])
-    return dict(score=round(row.total, 2), output=output, output_format="html", stdout_visibility="hidden", tests=[*tests, for_instructors],
+    return dict(score=round(row.total, 2), output=output, output_format="html", stdout_visibility="hidden", tests=tests,
                 extra_data=dict(missing=dict(missing), flags=list(row.flags), notes=list(row.student.notes)))
 
 

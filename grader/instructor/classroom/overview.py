@@ -7,13 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from grader.instructor.classroom.exports import write
 from grader.instructor.classroom.marks import Mark, Marks
+from grader.instructor.classroom.misconceptions import misconception
 from grader.instructor.classroom.points import Grading, shown
 from grader.instructor.classroom.roster import Matched
 from grader.instructor.classroom.sheet import sheet
 from grader.instructor.classroom.similar import Pair
+from grader.instructor.classroom.submission import LATE
+from grader.report import words
 from grader.report.markup import Markup, join, tag
 from grader.report.page import prose
 from grader.report.terminal import trimmed
@@ -22,6 +26,8 @@ from grader.verdict import Status
 
 NAME = "report.html"
 STEPS = 10                                      # of the distribution of points
+FEW = 12                                        # students of whom each is told by himself: a share or a distribution of so few says nothing
+NAMED = 8                                       # students whose names stand beside a misconception, not folded
 # What can become of a problem: its key, its words, and whether it counts as handed in.
 ENDS = (("passed", "passed"), ("failed", "a known mistake"), ("other", "failed without a known mistake"), ("unwritten", "not written, not run or not checked"), ("missing", "nothing handed in"))
 TEACH = 3                                       # misconceptions that the terminal names
@@ -69,6 +75,7 @@ class Report:
     pairs: tuple[Pair, ...] = ()
     similar: str = ""
     warnings: tuple[str, ...] = ()              # what to know before grades are imported
+    rows: tuple[Marks, ...] = ()                # everybody, in the order of names
 
 
 def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Mapping[int, str], **more) -> Path:
@@ -86,7 +93,11 @@ def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched
     circumstances = [mark.grade.under for row in there for mark in row.by_problem.values() if mark.grade and mark.grade.under.key]
     return Report(len(marks) + len(roster.missing if roster else ()), len(there), tuple(row.total for row in graded if not row.blank), sum(_solved(row) for row in graded), problems,
                   _over_all(problems), tuple(_to_look_at(marks, roster)), tuple(sorted({limit for under in circumstances for limit in under.waived})),
-                  tuple(_mixed(there)), tuple(pairs), similar, tuple(warnings))
+                  tuple(_mixed(there)), tuple(pairs), similar, tuple(warnings), tuple(sorted(marks, key=lambda row: (_name(row).casefold(), row.student.student))))
+
+
+def _name(row: Marks) -> str:
+    return row.student.name or row.student.student
 
 
 def _solved(row: Marks) -> bool:
@@ -110,8 +121,9 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
     for student, mark in marks:
         for name in mark.names:
             if name.mistake:
-                made[name.mistake].add(student)
-                said[name.mistake] = name.sentence
+                one = misconception(name.mistake)
+                made[one].add(student)
+                said.setdefault(one, name.sentence)
     mistakes = tuple(sorted((Misconception(name, said[name], frozenset(students), (number,)) for name, students in made.items()), key=_rank))
     unnamed = Counter(_why(mark) for _, mark in marks if _end(mark) in ("other", "unwritten"))
     return ProblemReport(number, title, {end: ends[end] for end, _ in ENDS}, statistics.fmean(attempts) if attempts else 0.0, mistakes, tuple(unnamed.most_common()))
@@ -136,7 +148,7 @@ def _rank(found: Misconception) -> tuple:
 
 
 def _over_all(problems: Iterable[ProblemReport]) -> tuple[Misconception, ...]:
-    """Mistakes of one name at several problems are one misconception, told in the words of the problem where it is most common."""
+    """A misconception at several problems is one, told in the words of the problem where it is most common."""
     by_name = defaultdict(list)
     for problem in problems:
         for found in problem.mistakes:
@@ -165,11 +177,17 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         "could not be checked, since the grader failed on it": [f"{row.student.student}, {mark.problem}: {mark.unjudged}" for row, mark in pairs
                                                                  if mark.unjudged and not mark.override],
         "a fact was taken on trust": [f"{row.student.student}, {mark.problem}: {', '.join(mark.grade.under.trusted)}" for row, mark in pairs if mark.grade.under.trusted],
-        "points by hand": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.weight * mark.credit.share)}. "
+        "late": [f"{row.student.student}, {mark.problem}: {sentence(mark.late.told)}" for row, mark in pairs if mark.late],
+        "points by hand": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.by_checks)}. "
                            f"{sentence(mark.override.reason)}" for row in marks for mark in row.by_problem.values() if mark.override],
-        "a note on what arrived": [f"{row.student.student}: {'; '.join(row.student.notes)}" for row in marks if row.student.notes],
+        "a note on what arrived": [f"{row.student.student}: {'; '.join(notes)}" for row in marks if (notes := _notes(row))],
     }
     return ((what, whom) for what, listed in found.items() if (whom := tuple(map(str, listed))))
+
+
+def _notes(row: Marks) -> list[str]:
+    """The notes but that on what is late, where that is told of each problem."""
+    return [note for note in row.student.notes if note != LATE or not any(mark.late for mark in row.by_problem.values())]
 
 
 def _mixed(marks: Sequence[Marks]) -> Iterable[str]:
@@ -193,8 +211,9 @@ def page(told: Report, grading: Grading) -> Markup:
     parts += [tag("p", prose(sentence(line)), class_="note failed") for line in (*told.warnings, *told.versions)]
     parts += [tag("p", f"This machine could not give every limit, and these were waived: {', '.join(told.waived)}.", class_="note failed")] if told.waived else []
     parts += [tag("h2", "What to teach next"), _teach(told), tag("h2", "Problem by problem"), _legend(), tag("ul", *map(_problem_bar, told.problems), class_="bars")]
-    parts += [tag("h2", "Points"), _distribution(told.totals, grading.maximum)] if told.totals else []
-    details = [_details(problem) for problem in told.problems if problem.mistakes or problem.unnamed]
+    parts += [tag("h2", "Students"), _students(told, grading)] if told.rows else []
+    parts += [tag("h2", "Points"), _points(told.totals, grading.maximum)] if told.totals else []
+    details = [_details(problem, _links(told.rows, problem.number)) for problem in told.problems if problem.mistakes or problem.unnamed]
     parts += [tag("h2", "What went wrong at each problem"), *details] if details else []
     parts += [tag("h2", "Similar submissions"), _pairs(told.pairs, told.similar)] if told.pairs else []
     parts += [tag("h2", "To look at"), *(_listed(what, whom) for what, whom in told.look)] if told.look else []
@@ -211,28 +230,70 @@ def _tiles(told: Report, grading: Grading) -> Markup:
 def _teach(told: Report) -> Markup:
     if not told.teach:
         return tag("p", "No known mistake was found.", class_="faint")
-    most = len(told.teach[0].students)
-    return tag("ol", *(_misconception(found, most, told.handed_in, where=True) for found in told.teach), class_="bars")
+    links = _links(told.rows)
+    return tag("ol", *(_misconception(found, told.handed_in, links, f" · at {_and(found.problems)}") for found in told.teach), class_="bars")
 
 
-def _misconception(found: Misconception, most: int, of: int, where: bool) -> Markup:
+def _misconception(found: Misconception, of: int, links: Mapping[str, Markup], at: str = "") -> Markup:
+    """A misconception with who has it. Its bar is their part of those who handed in, so that one student of many is never a full one."""
     number = len(found.students)
-    at = f" · at {_and(found.problems)}" if where else ""
-    return tag("li", tag("div", tag("strong", spoken(found.name)), tag("span", f"{count(number, 'student')}{at}", class_="points"), class_="head"),
-               _bar([("bar", number)], most, f"{number} of {count(of, 'student')}"), tag("p", prose(found.sentence)))
+    told = f"{number} of {count(of, 'student')}"
+    return tag("li", tag("div", tag("strong", spoken(found.name)), tag("span", f"{told}{at}", class_="points"), class_="head"),
+               _bar([("bar", number)], of, told), tag("p", prose(found.sentence)), _who([links[one] for one in links if one in found.students]))
+
+
+def _who(names: Sequence[Markup]) -> Markup:
+    """A few names as they are, many folded."""
+    listed = join(*(part for name in names for part in (", ", name)))[2:]
+    if len(names) <= NAMED:
+        return tag("p", Markup(listed), class_="faint small")
+    return tag("details", tag("summary", count(len(names), "student")), tag("p", Markup(listed)), class_="faint small")
+
+
+def _links(rows: Sequence[Marks], problem: int | None = None) -> dict[str, Markup]:
+    """Everybody's name, by key and in order, as a link to the page of feedback, and there to a problem."""
+    at = f"#p{problem}" if problem else ""
+    return {row.student.student: tag("a", tag("bdi", _name(row)), href=f"feedback/{quote(row.student.student)}.html{at}") for row in rows}
+
+
+def _students(told: Report, grading: Grading) -> Markup:
+    """Everybody's points at each problem. Each leads to what the student reads about it."""
+    links = _links(told.rows)
+    numbers = [problem.number for problem in told.problems]
+    head = tag("tr", tag("th", "student", scope="col"), *(tag("th", number, scope="col", class_="number") for number in numbers),
+               tag("th", f"of {shown(grading.maximum)}", scope="col", class_="number"), tag("th", "", scope="col"))
+    body = [tag("tr", tag("th", links[row.student.student], scope="row"), *(_cell(row, row.by_problem[number]) for number in numbers),
+                tag("td", words.NO_CHECK if row.blank else shown(row.total), class_="number"), tag("td", "late" if any(mark.late for mark in row.by_problem.values()) else "", class_="faint small"))
+            for row in told.rows]
+    return tag("div", tag("table", tag("thead", head), tag("tbody", *body), class_="list"), class_="wide", tabindex="0", role="region", aria_label="students")
+
+
+def _cell(row: Marks, mark: Mark) -> Markup:
+    """One student's points for one problem, with the sign of its verdict. What has no points yet is blank, and no 0."""
+    if mark.grade is None and not mark.override:
+        return tag("td", words.NO_CHECK, class_="number faint")
+    link = f"feedback/{quote(row.student.student)}.html#p{mark.problem}"
+    if mark.blank and mark.unread:
+        return tag("td", tag("a", words.NO_CHECK, href=link, aria_label="could not be read"), class_="number")
+    status = mark.grade.status if mark.grade else Status.UNCHECKED
+    look = {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
+    sign = tag("b", words.MARK[status], role="img", aria_label=status.value)
+    points = words.NO_CHECK if mark.blank else shown(mark.points)
+    return tag("td", tag("a", sign, " ", points, href=link), class_=f"number {look}".strip())
 
 
 def _problem_bar(problem: ProblemReport) -> Markup:
     total = sum(problem.ends.values())
-    told = ", ".join(f"{problem.ends[end]} {words}" for end, words in ENDS if problem.ends[end])
+    told = ", ".join(f"{problem.ends[end]} {means}" for end, means in ENDS if problem.ends[end])
     passed, tries = problem.ends["passed"], f", {problem.attempts:.1f} attempts each" if problem.attempts > 1.05 else ""
-    share = f"{_percent(passed, problem.handed_in)} of {problem.handed_in} passed{tries}" if problem.handed_in else "nobody handed it in"
+    share = f" ({_percent(passed, problem.handed_in)})" if problem.handed_in > FEW else ""
+    share = f"{passed} of {problem.handed_in} passed{share}{tries}" if problem.handed_in else "nobody handed it in"
     return tag("li", tag("div", tag("strong", f"{problem.number} · {problem.title}"), tag("span", share, class_="points"), class_="head"),
                _bar([(end, problem.ends[end]) for end, _ in ENDS], total, told), tag("p", told or "nothing yet", class_="faint small"))
 
 
 def _legend() -> Markup:
-    return tag("ul", *(tag("li", tag("i", class_=f"fill-{end}"), words) for end, words in ENDS), class_="legend", aria_hidden="true")
+    return tag("ul", *(tag("li", tag("i", class_=f"fill-{end}"), means) for end, means in ENDS), class_="legend", aria_hidden="true")
 
 
 def _bar(parts: Sequence[tuple[str, int]], whole: int, told: str) -> Markup:
@@ -244,6 +305,14 @@ def _bar(parts: Sequence[tuple[str, int]], whole: int, told: str) -> Markup:
             rects.append(tag("rect", x=f"{at:.2f}", width=f"{max(width - 0.25, 0.25):.2f}", height=1, class_=f"fill-{look}"))
         at += width
     return tag("svg", *rects, class_="bar", viewBox="0 0 100 1", preserveAspectRatio="none", role="img", aria_label=told)
+
+
+def _points(totals: Sequence[float], maximum: float) -> Markup:
+    """How the totals are spread: of a few students each, of many in steps."""
+    if len(totals) > FEW:
+        return _distribution(totals, maximum)
+    listed = ", ".join(map(shown, sorted(totals)))
+    return tag("p", f"{listed} of {shown(maximum)}. The median is {shown(statistics.median(totals))}.")
 
 
 def _distribution(totals: Sequence[float], maximum: float) -> Markup:
@@ -264,11 +333,10 @@ def _distribution(totals: Sequence[float], maximum: float) -> Markup:
                 tag("p", f"Students by points. The mean is {shown(statistics.fmean(totals))}, the median {shown(statistics.median(totals))}.", class_="faint small"))
 
 
-def _details(problem: ProblemReport) -> Markup:
+def _details(problem: ProblemReport, links: Mapping[str, Markup]) -> Markup:
     parts = [tag("h3", f"{problem.number} · {problem.title}", id=f"p{problem.number}")]
     if problem.mistakes:
-        most = len(problem.mistakes[0].students)
-        parts.append(tag("ol", *(_misconception(found, most, problem.handed_in, where=False) for found in problem.mistakes), class_="bars"))
+        parts.append(tag("ol", *(_misconception(found, problem.handed_in, links) for found in problem.mistakes), class_="bars"))
     if problem.unnamed:
         rows = [tag("tr", tag("td", why), tag("td", number, class_="number")) for why, number in problem.unnamed]
         head = tag("tr", tag("th", "without a known mistake, by the first failing check", scope="col"), tag("th", "students", scope="col", class_="number"))

@@ -18,17 +18,20 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from grader import state
 from grader.choose import UsageError
+from grader.instructor.classroom.late import Policy
 from grader.problem import TRANSFORMS, Problem
 from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
 NAME = "grading.toml"
 VALUES, CLAIMS, WHOLE = 6, 3, 1
+WORTH = {"values": VALUES, "claims": CLAIMS, "whole": WHOLE}
 MOST = 0.99                                     # of what did not pass
 FIRST = """# How verdicts become points. Change it and run the same command again: nothing has to be graded anew.
 
@@ -38,17 +41,50 @@ partial = true
 # The total of a student is scaled to this number.
 maximum = 100
 
+# Late work. Take the `#` away for what is to hold. Days are counted from `due`, by Moodle's dates or Git's; without `due`, as Canvas or Moodle says.
+# [late]
+# due = 2025-03-01T23:59:00+01:00
+# grace = 30                # minutes that cost nothing
+# per_day = 10              # per cent of a problem's points, for each day begun
+# most = 50                 # per cent at most
+# [late.extensions]         # days more, by name, login or number
+# ada = 3
+# [late.days]               # days late, where you know it better: Canvas does not say how late something is
+# bela = 2
+
+# Groups: one submission, and its grade for each of several students, by name, login or number.
+# [groups]
+# team_a = ["ada", "bela"]
+
 # What each problem is worth beside the others, as points in grades.csv. 0: it is graded, and does not count.
 [weights]
 """
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of what a problem asks for: how many checks it has, how many passed, how many of these count, and what all of them are worth of the whole problem."""
+
+    name: str
+    kind: str                                   # one of WORTH, or `all` of a name that passed, or `none` of one that is not written
+    checks: int
+    passed: int
+    counted: int
+    worth: float
+
+    @property
+    def earned(self) -> float:
+        return self.worth * self.counted / self.checks if self.checks else 0.0
+
+
+@dataclass(frozen=True)
 class Credit:
-    """What a verdict earns, from 0 to 1, and what it might earn once everything is checked that could not be."""
+    """What a verdict earns, from 0 to 1, and what it might earn once everything is checked that could not be. `parts` are what the share is the sum of, before
+    it is rounded; none where all is earned or nothing."""
 
     share: float = 0.0
     possible: float = 0.0
+    parts: tuple[Part, ...] = field(default=(), compare=False)
 
     @property
     def open(self) -> bool:
@@ -61,12 +97,14 @@ def credit(verdict: Verdict, properties: Container[tuple[str, str]] = (), partia
         return Credit(1.0, 1.0)
     if verdict.status == Status.COURSE or verdict.unjudged or verdict.trouble and verdict.trouble.status == Status.UNCHECKED:
         return Credit(0.0, 1.0)
-    earned, possible = (_mean([_of_name(entry, properties, verdict, good) for entry in verdict.entries]) for good in (_passed, _open))
+    earned, possible = ([part for entry in verdict.entries for part in _parts(entry, properties, verdict, good)] for good in (_passed, _open))
     if not _failed(verdict) and any(_unexplained(finding, entry, verdict) for entry in verdict.entries for finding in entry.findings):
-        possible = 1.0                          # nothing is wrong that is known
+        most = 1.0                              # nothing is wrong that is known
     else:
-        possible = _hundredths(possible)
-    return Credit(_hundredths(earned), possible) if partial else Credit(0.0, math.floor(possible))
+        most = _hundredths(sum(part.earned for part in possible))
+    if not partial:
+        return Credit(0.0, math.floor(most))
+    return Credit(_hundredths(sum(part.earned for part in earned)), most, tuple(earned) if any(entry.findings for entry in verdict.entries) else ())
 
 
 def properties_of(problem: Problem) -> frozenset[tuple[str, str]]:
@@ -74,21 +112,26 @@ def properties_of(problem: Problem) -> frozenset[tuple[str, str]]:
     return frozenset((entry.name, name) for entry in problem.entries for name in entry.properties)
 
 
-def _of_name(entry: EntryVerdict, properties: Container, verdict: Verdict, good: Callable[[Finding, EntryVerdict, Verdict], bool]) -> float:
+def _parts(entry: EntryVerdict, properties: Container, verdict: Verdict, good: Callable[[Finding, EntryVerdict, Verdict], bool]) -> list[Part]:
+    """The parts of one name, whose worths add up to what the name is worth."""
+    whole = 1 / len(verdict.entries)
+    checks = len(entry.findings)
     if entry.status in (Status.PASSED, Status.NOT_WRITTEN):
-        return float(entry.status == Status.PASSED)
+        passed = entry.status == Status.PASSED
+        return [Part(entry.name, "all" if passed else "none", max(checks, 1), checks * passed, max(checks, 1) * passed, whole)]
 
     def is_property(finding: Finding) -> bool:
         return (entry.name, finding.check.case) in properties
 
     ok = {id(finding): good(finding, entry, verdict) for finding in entry.findings}
     right = all(ok[id(f)] for f in entry.findings if f.check.kind == "eager" and not is_property(f))
-    parts: dict[int, list[bool]] = {}
+    by_kind: dict[str, list[Finding]] = {}
     for finding in entry.findings:
-        value = finding.check.kind in TRANSFORMS
-        part = VALUES if value else CLAIMS if finding.check.kind == "proof" else WHOLE
-        parts.setdefault(part, []).append(ok[id(finding)] and (right or value and not is_property(finding)))
-    return sum(part * _mean(checks) for part, checks in parts.items()) / sum(parts) if parts else 0.0
+        by_kind.setdefault("values" if finding.check.kind in TRANSFORMS else "claims" if finding.check.kind == "proof" else "whole", []).append(finding)
+    weighed = sum(WORTH[kind] for kind in by_kind)
+    return [Part(entry.name, kind, len(found), sum(ok[id(f)] for f in found),
+                 sum(ok[id(f)] and (right or kind == "values" and not is_property(f)) for f in found), whole * WORTH[kind] / weighed)
+            for kind, found in sorted(by_kind.items(), key=lambda item: -WORTH[item[0]])]
 
 
 def _passed(finding: Finding, entry: EntryVerdict, verdict: Verdict) -> bool:
@@ -111,10 +154,6 @@ def _failed(verdict: Verdict) -> bool:
     return bool(verdict.trouble) or any(f.status in (Status.FAILED, Status.NOT_WRITTEN) for entry in verdict.entries for f in entry.findings)
 
 
-def _mean(values: Sequence) -> float:
-    return sum(values) / len(values) if values else 0.0
-
-
 def _hundredths(share: float) -> float:
     return min(MOST, round(share, 2))
 
@@ -129,6 +168,8 @@ class Grading:
     weights: Mapping[int, float] = field(default_factory=dict)
     partial: bool = True
     maximum: float = 100.0
+    late: Policy = Policy()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def total(self, points: Mapping[int, float]) -> float:
         weights = sum(self.weights.values())
@@ -165,7 +206,7 @@ def read_grading(path: Path, problems: Iterable[Problem], known: Iterable[Proble
     for problem in new:
         text = _with(text, problem) or _refused(path, f"says nothing of problem {problem.number}; add a line `{_line(problem)}` below [weights]")
     _write(path, text)
-    return Grading({**grading.weights, **{problem.number: 1.0 for problem in new}}, grading.partial, grading.maximum)
+    return replace(grading, weights={**grading.weights, **{problem.number: 1.0 for problem in new}})
 
 
 def _line(problem: Problem) -> str:
@@ -196,9 +237,9 @@ def _parsed(path: Path, text: str) -> dict:
 
 
 def _checked(path: Path, found: dict, known: set[int]) -> Grading:
-    unknown = sorted({*found} - {"partial", "maximum", "weights"})
+    unknown = sorted({*found} - {"partial", "maximum", "weights", "late", "groups"})
     if unknown:
-        _refused(path, f"says `{unknown[0]}`, which means nothing here; there are partial, maximum and [weights]")
+        _refused(path, f"says `{unknown[0]}`, which means nothing here; there are partial, maximum, [late], [groups] and [weights]")
     partial, maximum, weights = found.get("partial", True), found.get("maximum", 100), found.get("weights", {})
     if not isinstance(partial, bool):
         _refused(path, "says partial = something that is neither true nor false")
@@ -211,7 +252,35 @@ def _checked(path: Path, found: dict, known: set[int]) -> Grading:
             _refused(path, f"gives a weight to {name!r}, which is no problem of this course; there are {', '.join(map(str, sorted(known)))}")
         if not _is_number(weight) or weight < 0:
             _refused(path, f"gives problem {name} a weight that is no number from 0 up")
-    return Grading({int(name): float(weight) for name, weight in weights.items()}, partial, float(maximum))
+    return Grading({int(name): float(weight) for name, weight in weights.items()}, partial, float(maximum),
+                   _late(path, found.get("late", {})), _groups(path, found.get("groups", {})))
+
+
+def _groups(path: Path, found: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(found, dict) or not all(isinstance(names, list) and names and all(isinstance(name, str) and name.strip() for name in names) for names in found.values()):
+        _refused(path, 'has [groups] that are no lists of names; write below it one line for each group, such as team_a = ["ada", "bela"]')
+    return {group: tuple(names) for group, names in found.items()}
+
+
+def _late(path: Path, found: object) -> Policy:
+    if not isinstance(found, dict):
+        _refused(path, "has late as something else than a table; write [late] and below it `due`, `grace`, `per_day` and `most`")
+    unknown = sorted({*found} - {"due", "grace", "per_day", "most", "extensions", "days"})
+    if unknown:
+        _refused(path, f"says `{unknown[0]}` below [late], which means nothing there; there are due, grace, per_day, most, extensions and days")
+    due = found.get("due")
+    if due is not None and not isinstance(due, datetime):
+        _refused(path, "has a `due` that is no date with a time; write it like 2025-03-01T23:59:00+01:00, without quotes")
+    numbers = {name: found.get(name, usual) for name, usual in (("grace", 0), ("per_day", 0), ("most", 100))}
+    for name, number in numbers.items():
+        if not _is_number(number) or number < 0 or name != "grace" and number > 100:
+            _refused(path, f"has a `{name}` below [late] that is no number from 0 {'up' if name == 'grace' else 'to 100'}")
+    for name in ("extensions", "days"):
+        table = found.get(name, {})
+        if not isinstance(table, dict) or not all(_is_number(days) and 0 <= days < 10_000 for days in table.values()):
+            _refused(path, f"has [late.{name}] that gives somebody something else than a number of days, such as `ada = 3`")
+    return Policy(due.astimezone() if due and due.tzinfo is None else due, timedelta(minutes=numbers["grace"]), numbers["per_day"] / 100,
+                  numbers["most"] / 100, found.get("extensions", {}), found.get("days", {}))
 
 
 def _is_number(value) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from grader.choose import UsageError
-from grader.instructor.classroom import overview
+from grader.instructor.classroom import groups, overview
 from grader.instructor.classroom.arrivals import Arrivals
 from grader.instructor.classroom.exports import export, write
 from grader.instructor.classroom.feedback import write_feedback
-from grader.instructor.classroom.gradebook import Gradebook
-from grader.instructor.classroom.marks import Change, Marks, marks
+from grader.instructor.classroom.gradebook import Gradebook, Wanted
+from grader.instructor.classroom.marks import Change, Marks, marks, names_of
 from grader.instructor.classroom.people import keep, meant, settle
 from grader.instructor.classroom.points import Grading, properties_of, shown
-from grader.instructor.classroom.roster import Roster
+from grader.instructor.classroom.returns import comment, write_returns
+from grader.instructor.classroom.roster import Roster, Row
 from grader.instructor.classroom.similar import Pair
 from grader.problem import Problem, course_root
 from grader.report.words import COMMAND, count, spoken
@@ -37,19 +38,34 @@ def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: 
         keep(book, roster)
     settle(book, people)
     here = {one.student for one in people}
-    found = marks(book, grading, properties_of_all(problems), ungraded)
-    away = [row.student for row in found if row.student.student not in here]
-    found = [replace(row, gone=row.student in away and row.ever) for row in found]
+    away = [student for student in book.students() if student.student not in here]
+    matched = roster.matched(groups.spread(people, grading.groups), away) if roster else None
+    rows = matched.rows if matched else {}
+    book.note({Wanted(grade.student, grade.problem, grade.digest): row.came for grade in book.grades()
+               if grade.student in here and (row := rows.get(grade.student)) and row.came})
+    found = marks(book, grading, properties_of_all(problems), ungraded, rows)
+    found = [replace(row, gone=row.student.student not in here and row.ever) for row in found]
+    unmet = [*_unmet(grading, found, rows), *groups.unmet(found, grading.groups)]
+    found = groups.shared(found, grading.groups, rows)
     titles = {problem.number: problem.title for problem in problems}
-    matched = roster.matched(people, away) if roster else None
     pairs = _similar(out, handed_in, problems) if similar else ()
-    warnings = export(out, found, grading, assignment, matched, scaled)
+    comments = {row.student.student: comment(row, grading, titles) for row in found}
+    warnings = [*export(out, found, grading, assignment, matched, comments, scaled), *unmet]
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
     (out / "feedback").mkdir(exist_ok=True)
-    write_feedback(out / "feedback", found, grading, titles, folders)
+    write_feedback(out / "feedback", found, grading, titles, folders, book.content)
+    write_returns(out, found, people, rows)
     told = dict(roster=matched, pairs=pairs, warnings=warnings)
     overview.write_report(out, found, grading, titles, **told)
     return found, overview.report(found, titles, **told)
+
+
+def _unmet(grading: Grading, found: Sequence[Marks], rows: Mapping[str, Row]) -> Iterable[str]:
+    """Whom grading.toml speaks of below [late], and nobody is called so."""
+    known = set().union(*(names_of(row.student, rows.get(row.student.student)) for row in found))
+    for name in sorted(grading.late.names()):
+        if name.casefold() not in known:
+            yield f"grading.toml speaks of {name} below [late], and nobody who handed in is called so: take a name, a login or a number of grades.csv"
 
 
 def properties_of_all(problems: Iterable[Problem]) -> dict:

@@ -19,6 +19,7 @@ from pathlib import Path
 from grader.choose import UsageError
 from grader.instructor.classroom.files import shown
 from grader.instructor.classroom.gradebook import Student
+from grader.instructor.classroom.late import Came, of_moodle
 from grader.instructor.classroom.points import shown as points_shown
 from grader.instructor.classroom.spreadsheet import harmless
 from grader.instructor.classroom.submission import Submission
@@ -28,6 +29,8 @@ Moodle's list of participants First name and Last name, GitHub Classroom's roste
 TEST_STUDENT = {"student, test", "test student"}
 TRANSLITERATED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 NUMBER = re.compile(r"\s*-?\d+(?:[.,]\d+)?\s*")
+COMMENTS = "Feedback comments"                  # Moodle's column, which its import takes for HTML
+OURS = "Attention track: "                      # with which every comment of ours begins
 OWN_ID = {"canvas": "canvas_id", "moodle": "moodle_id"}
 
 
@@ -38,6 +41,13 @@ class Row:
     name: str
     ids: Mapping[str, str]
     at: int
+    came: Came | None = None                        # when the submission came, where the export says it
+
+    @property
+    def called(self) -> str:
+        """The name as people say it, the first name first."""
+        last, comma, first = self.name.partition(",")
+        return f"{first.strip()} {last.strip()}" if comma and first.strip() else self.name
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ class Matched:
             return 1.0
         return points / maximum if points > 0 else None
 
-    def filled(self, grades: Mapping[str, float], assignment: str, maximum: float | None = None) -> str:
+    def filled(self, grades: Mapping[str, float], assignment: str, maximum: float | None = None, comments: Mapping[str, str] = {}) -> str:
         """The export with the grades of matched students in its column, as text to be written with `newline=""`. Who has no grade keeps what was there.
 
         For Canvas that is the students' columns and the assignment's alone: the others would set back what was changed in Canvas since. Names that a
@@ -180,12 +190,16 @@ class Matched:
         width = len(roster.header)
         kept = list(range(width)) if roster.system != "canvas" else [*range(_last_of_student(roster.header) + 1), *([at] if at is not None else [])]
         points = {row.at: points_shown(grades[student]) for student, row in self.rows.items() if student in grades}
+        said = roster.header.index(COMMENTS) if COMMENTS in roster.header else None
+        spoken = {row.at: comments[student] for student, row in self.rows.items() if student in grades and student in comments}
         lines = [[roster.header[i] for i in kept] + ([assignment] if at is None else [])]
         for row, cells in enumerate(roster.table):
             line = [_as_text(roster.header[i], cells[i]) for i in kept]
             if at is None:
                 line.append("")
             where = kept.index(at) if at is not None else len(line) - 1
+            if said is not None and row in spoken and (not cells[said].strip() or OURS in cells[said]):      # a person's stays
+                line[kept.index(said)] = spoken[row]
             if row in points:
                 line[where] = points[row]
             elif at is None and maximum is not None and _tells_points(cells):
@@ -308,7 +322,8 @@ def _of_worksheet(header, table) -> Iterator[Row]:
     for at, cells in enumerate(table):
         number = re.search(r"(\d+)$", cell(cells, "Identifier"))
         if number:
-            yield Row(cell(cells, "Full name"), _given(moodle_id=number[1]) | _moodle_ids(cell, cells), at)
+            yield Row(cell(cells, "Full name"), _given(moodle_id=number[1]) | _moodle_ids(cell, cells), at,
+                      of_moodle(cell(cells, "Status"), cell(cells, "Last modified (submission)")))
 
 
 def _of_participants(header, table) -> Iterator[Row]:

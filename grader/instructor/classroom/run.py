@@ -16,7 +16,10 @@ from grader import sandbox
 from grader.answers import key_digest
 from grader.choose import UsageError
 from grader.instructor.classroom.arrivals import Arrivals, arrivals, two_numbers
+from grader.instructor.classroom.commits import Commits
 from grader.instructor.classroom.gradebook import NAME, Grade, Gradebook, Record, Wanted, digest_of
+from grader.instructor.classroom.late import CANVAS, GIT, Came
+from grader.instructor.classroom.submission import LATE, Piece, Submission
 from grader.instructor.classroom.unread import unread
 from grader.problem import CourseError, Problem
 from grader.report import machine
@@ -87,7 +90,7 @@ def run_class(root: Path, orders: Orders, console) -> int:
             console.print(f"{count(book.discard(), 'proposed verdict')} forgotten")
         if orders.accept:
             console.print(f"{count(book.accept(), 'proposed verdict')} accepted")
-        missing = _note(handed_in, book, orders.problems, tally)
+        missing = _note(handed_in, book, orders.submissions, orders.problems, tally)
         ungraded = _grade(root, orders, book, missing, handed_in, tally, console)
         if orders.regrade:
             _propose(root, orders, book, grading, tally, console)
@@ -141,27 +144,41 @@ def _make(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _note(handed_in: Arrivals, book: Gradebook, problems: list[Problem], tally: Tally) -> list[Wanted]:
+def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Problem], tally: Tally) -> list[Wanted]:
     """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here: nothing of it is run."""
     book.set(ENTRIES, json.dumps(handed_in.keep(json.loads(book.setting(ENTRIES, "{}"))), sort_keys=True))
     numbers = {problem.number: problem for problem in problems}
-    people, wanted = [], []
-    for submission in handed_in:
-        people.append(replace(submission, pieces={}))
-        for piece in submission.pieces.values():
-            if piece.problem not in numbers:
-                continue
-            one = Wanted(submission.student, piece.problem, digest_of(piece))
-            if not piece.trouble:
-                wanted.append(one)
-            elif book.handed_in([one]):
-                book.record(Record(one, machine.data(unread(numbers[piece.problem], piece)), piece.content, piece.place))
-                tally.unread += 1
+    people, wanted, came = [], [], book.came()
+    with Commits() as commits:
+        for submission in handed_in:
+            people.append(replace(submission, pieces={}))
+            for piece in submission.pieces.values():
+                if piece.problem not in numbers:
+                    continue
+                one = Wanted(submission.student, piece.problem, digest_of(piece))
+                if one not in came and (told := _came(submission, piece, folder, commits)):
+                    came[one] = told
+                if not piece.trouble:
+                    wanted.append(one)
+                elif book.handed_in([one]):
+                    book.record(Record(one, machine.data(unread(numbers[piece.problem], piece)), piece.content, piece.place))
+                    tally.unread += 1
+    book.note(came)
     book.arrived(people)
     handed_in.notes += tuple(two_numbers(book.students()))
     missing = book.handed_in(wanted)
     tally.kept = len(wanted) - len(missing)
     return missing
+
+
+def _came(submission: Submission, piece: Piece, folder: Path, commits: Commits) -> Came | None:
+    """When a piece came, by what it came in: the commits of a clone, or the name in Canvas's download, which tells what is late."""
+    if "repository" in submission.ids:
+        at = commits.when(folder / submission.ids["repository"], piece.place)
+        return Came(GIT, at) if at else None
+    if "canvas_id" in submission.ids or LATE in submission.notes:
+        return Came(CANVAS, late=LATE in submission.notes)
+    return None
 
 
 def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], handed_in: Arrivals, tally: Tally, console) -> set[tuple[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 BEGINS = r"""(?=["'\s]*[=+\-@\uff0b\uff0d\uff1d\uff20])"""
-FORMULA = re.compile(rf"^(?=[ \"]*[\t\r\n])|(?:^|(?<=[;,|\t\r\n])){BEGINS}")
+FORMULA = re.compile(rf"^(?=[\"' ]*[\t\r\n])|(?:^|(?<=[;,|\t\r\n])){BEGINS}")
 
 
 def harmless(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LATE = "late"                                   # the note of what a download calls late
+
 
 EMPTY_HANDED = "nothing is in it: hand in stub.py, or a zip of your problems folder"      # the trouble of who handed in no file at all
 
@@ -38,4 +40,5 @@ class Submission:
     pieces: Mapping[int, Piece] = field(default_factory=dict)
     trouble: str = ""
     notes: tuple[str, ...] = ()
+    file: str = ""                              # Canvas's number of the last file, to which feedback is attached
     told: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
