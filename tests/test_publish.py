@@ -185,7 +185,7 @@ def test_a_torn_notebook_is_told(small, text):
 
 
 @pytest.mark.parametrize("arguments, told", [
-    ([], "say what to make: --notebooks, --site OUT or --html OUT"), (["--solutions"], "--solutions is an edition of the site: add --site OUT"),
+    ([], "say what to make: --notebooks, --picture, --site OUT or --html OUT"), (["--solutions"], "--solutions is an edition of the site: add --site OUT"),
     (["--site", "problems"], "problems holds something that is no site of this course, and would be lost; name an empty folder"),
     (["--site", "pyproject.toml"], "pyproject.toml is a file; name a folder"), (["--site", "problems/.."], "problems/.. holds the course itself; name another folder"),
     (["--html", "pyproject.toml"], "pyproject.toml cannot be made"), (["--check", "--site", "out"], "--check makes nothing")])
