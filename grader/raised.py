@@ -59,7 +59,7 @@ MEANINGS = (
             "Keep the shape and choose with `jnp.where(mask, x, other)`."),
     Meaning("TracerArrayConversionError", "hands an array to NumPy (`np.…`), but under `jit`, `vmap` and `grad` its values are not known yet",
             "Use the same function from `jax.numpy`: `jnp.…`."),
-    Meaning("TraceContextError", "writes a variable inside a transform (`scan`, `jit`, `vmap`, …) that the module was not passed into",
+    Meaning("TraceContextError", "writes a variable inside a transform (`scan`, `jit`, `vmap`, …) that it was not passed into",
             "Carry the arrays through the loop or return them, and write the variable once, after it.", says=r"mutate [A-Z]\w* from a different trace level"),
     Meaning("TraceContextError", "changes a module from inside a transform that it was not passed into",
             "Let the function inside return its result; set attributes in `__init__` only."),

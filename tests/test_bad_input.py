@@ -178,7 +178,7 @@ def sdpa(q, k, v): return [right(q, k, v)]
 ''',
         "eager · one key",
         "it returns a list of 1; expected one array",
-        "Return the output alone."),
+        "Return one array: `jnp.array` makes one of nested lists, `jnp.stack` of arrays. What is not the output is not returned."),
     Bad("a NumPy array", r'''
 def sdpa(q, k, v): return np.asarray(right(q, k, v))
 ''',
@@ -902,8 +902,8 @@ class MultiHeadAttention(nnx.Module):
 def test_a_variable_of_no_module_changed_under_jit_is_told(attempt):
     """A counter outside of the module works eagerly and raises TraceContextError under jit; both are told."""
     verdict = attempt(MODULE.format("calls[...] += 1"), number=32, mistakes=False)
-    holds(Bad("", "", "jit · one token", "line 10 changes a module from inside a transform that it was not passed into",
-              "Let `__call__` return its result, and set attributes in `__init__` only.", [(10, "__call__", "calls[...] += 1")]), verdict)
+    holds(Bad("", "", "jit · one token", "line 10 writes a variable inside a transform (`scan`, `jit`, `vmap`, …) that it was not passed into",
+              "Carry the arrays through the loop or return them, and write the variable once, after it.", [(10, "__call__", "calls[...] += 1")]), verdict)
     assert {finding.status for finding in verdict.entries[0].findings if finding.check.kind == "eager"} == {Status.PASSED}
 
 
