@@ -3,6 +3,6 @@
 
 def load_ipython_extension(shell) -> None:
     """What `%load_ext grader` calls."""
-    from grader.notebook import load
+    from grader.student.notebook import load
 
     load(shell)

@@ -1,7 +1,7 @@
 import sys
 
 try:
-    from grader.cli import main
+    from grader.student.cli import main
     code = main()
 except KeyboardInterrupt:
     code = 130

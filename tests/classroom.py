@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.instructor.bench import environment
-from grader.instructor.classroom.gradebook import NAME, ROUNDS, Gradebook
-from grader.problem import mistakes
+from grader.bench.loop import environment
+from grader.classroom.book.gradebook import NAME, ROUNDS, Gradebook
+from grader.course.problem import mistakes
 from tests.browser import missing
 from tests.conftest import PROBLEMS
 from tests.test_arrivals import mode, notebook, overlapping, tarred, zipped

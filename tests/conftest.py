@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.grade import grade
-from grader.problem import Problem, discover
-from grader.sandbox import Limits
+from grader.course.problem import Problem, discover
+from grader.judge.grade import grade
+from grader.process.child import Limits
 
 os.environ["JAX_PLATFORMS"] = "cpu"             # before any test imports JAX
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from grader.explain import off_by
-from grader.instructor.classroom.gradebook import Circumstances, Gradebook, Record, Wanted, digest_of
-from grader.instructor.classroom.submission import Piece, Submission
-from grader.problem import Problem
+from grader.classroom.arrivals.submission import Piece, Submission
+from grader.classroom.book.gradebook import Circumstances, Gradebook, Record, Wanted, digest_of
+from grader.course.problem import Problem
+from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Status, Verdict
+from grader.judge.explain import off_by
 from grader.report import machine
-from grader.verdict import Check, Difference, EntryVerdict, Finding, Status, Verdict
 
 PASSED, FAILED, UNCHECKED, NOT_WRITTEN, COURSE = Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN, Status.COURSE
 TITLES = {31: "Scaled dot-product attention", 33: "Causal masking", 39: "Blockwise attention"}
@@ -43,7 +43,7 @@ PROBLEMS = [problem(number) for number in TITLES]
 
 
 def difference(expected, came, leaf: str = "", allowed: float = 1e-6) -> Difference:
-    from grader.compare import differ
+    from grader.key.compare import differ
 
     return differ(leaf, np.asarray(expected), np.asarray(came), allowed)
 

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grader.choose import UsageError
-from grader.instructor.classroom import archive, cells, files, pieces
-from grader.instructor.classroom.arrivals import arrivals
-from grader.instructor.classroom.gradebook import NAME, Gradebook
-from grader.instructor.classroom.naming import named, safe
-from grader.instructor.classroom.run import Tally, _note
-from grader.instructor.classroom.submission import EMPTY_HANDED
+from grader.classroom.arrivals import archive, cells, files, pieces
+from grader.classroom.arrivals.arrivals import arrivals
+from grader.classroom.arrivals.naming import named, safe
+from grader.classroom.arrivals.submission import EMPTY_HANDED
+from grader.classroom.book.gradebook import NAME, Gradebook
+from grader.classroom.run import Tally, _note
+from grader.course.select import UsageError
 from tests.conftest import PROBLEMS, ROOT
 
 ALL = list(PROBLEMS.values())
@@ -184,7 +184,7 @@ def test_who_hands_in_nothing_that_counts_is_there(folder):
 
 def test_github_classroom(folder):
     """Clones: the user is what follows the assignment's name, which the folder tells; the repository's and a machine's own files are not looked at."""
-    course = {"problems/31_sdpa/stub.py": A31, "problems/31_sdpa/.stub.py": SHIPPED, "problems/31_sdpa/checks.py": A33, "problems/31_sdpa/attempt.py": A33, "grader/cli.py": A33,
+    course = {"problems/31_sdpa/stub.py": A31, "problems/31_sdpa/.stub.py": SHIPPED, "problems/31_sdpa/checks.py": A33, "problems/31_sdpa/attempt.py": A33, "grader/student/cli.py": A33,
               ".git/hooks/33.py": A33, ".venv/lib/33.py": A33, "__pycache__/33.py": A33, ".ipynb_checkpoints/33.ipynb": b"", "__MACOSX/33.py": A33, "._33.py": A33, ".DS_Store": b""}
     found = read(folder({f"attention-{user}/{path}": data for user in ("ada-gh", "alan") for path, data in course.items()}, "attention-submissions"))
     assert {student: one.ids for student, one in found.items()} == {f"attention-{user}": {"repository": f"attention-{user}", "github": user} for user in ("ada-gh", "alan")}
@@ -773,7 +773,7 @@ def test_what_names_say():
     ({}, "there is no folder WHERE: name the folder of submissions"),
     ({".DS_Store": b""}, "WHERE is empty: put one folder or one zip for each student into it, or the download of Canvas or Moodle"),
     ({"roster.csv": b""}, "there is no submission in WHERE, only roster.csv: put one folder or one zip for each student into it"),
-    ({"grader/cli.py": b"", "problems/31_sdpa/stub.py": A31}, "WHERE is the course itself: name the folder with the students' submissions"),
+    ({"grader/student/cli.py": b"", "problems/31_sdpa/stub.py": A31}, "WHERE is the course itself: name the folder with the students' submissions"),
     ({"problems/31_sdpa/stub.py": A31, "README.md": b""}, "WHERE holds one student's files (problems): put them into a folder named after the student, and name the folder around it"),
     ({"31_sdpa/stub.py": A31}, "WHERE holds one student's files (31_sdpa): put them into a folder named after the student, and name the folder around it"),
     ({"stub.py": A31}, "WHERE holds one student's files (stub.py): put them into a folder named after the student, and name the folder around it"),

@@ -11,10 +11,10 @@ import psutil
 import pytest
 from rich.console import Console
 
-from grader.grade import grade, start_worker
+from grader.course.verdict import Status
+from grader.judge.grade import grade, start_worker
+from grader.process.child import Limits
 from grader.report.terminal import show
-from grader.sandbox import Limits
-from grader.verdict import Status
 from tests.conftest import PROBLEMS
 
 # Two lines come before every text below, so its first line is line 3.
@@ -536,10 +536,10 @@ def sdpa(q, k, v): return Liar(right(q, k, v).sum())
         "A sum or `float(...)` too many? Keep the arrays."),
     Bad("comparisons patched", r'''
 import numpy.testing
-import grader.compare
+import grader.key.compare
 np.testing.assert_allclose = np.testing.assert_array_equal = lambda *args, **options: None
 np.allclose = np.array_equal = jnp.allclose = lambda *args, **options: True
-grader.compare.compare = grader.compare.differ = lambda *args: None
+grader.key.compare.compare = grader.key.compare.differ = lambda *args: None
 def sdpa(q, k, v): return 2 * right(q, k, v)
 ''',
         "eager · one key",
@@ -625,7 +625,7 @@ def test_a_file_that_is_not_there_is_told_by_its_path(sdpa, tmp_path):
 
 def test_a_missing_stub_is_put_back_by_reset(course):
     """When the problem's own stub is gone, the advice is the command that puts it back."""
-    from grader.problem import discover
+    from grader.course.problem import discover
 
     problem = next(problem for problem in discover(course) if problem.number == 31)
     problem.stub.unlink()
@@ -726,7 +726,7 @@ def test_a_declared_encoding_is_read(attempt):
 
 FORGER = TOP + """
 import json, os, stat, struct
-from grader import wire
+from grader.process import wire
 
 def frame(text, body=b""): return struct.pack("<QQ", len(text), len(body)) + text + body
 def array(shape): return frame(json.dumps([{"outcome": 1, "structure": "array"}, [["", "float32", shape]]]).encode())

@@ -9,10 +9,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from grader import wire
-from grader.call import DRAWS, Call, calls_for, is_float, of_cotangents
-from grader.problem import Case, CourseError, Function, Module, ModuleInputs, Relation
-from grader.verdict import Check
+from grader.course.calls import DRAWS, Call, calls_for, is_float, of_cotangents
+from grader.course.cases import Case, Function, Module, ModuleInputs, Relation
+from grader.course.problem import CourseError
+from grader.course.verdict import Check
+from grader.process import wire
 from tests.conftest import PROBLEMS
 
 

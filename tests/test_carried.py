@@ -17,18 +17,18 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu, triton
 from jax.extend.core import jaxpr_as_fun
 
-from grader import carry as writing
-from grader import rebuild as reading
-from grader import wire
-from grader.call import calls_for
-from grader.carried import DEPTH, STEPS, Malformed, NotCarried
-from grader.carry import carry
-from grader.evaluate import Evaluation
-from grader.failure import failure_of
-from grader.lowering import lowering
-from grader.problem import load
-from grader.program import opaque, program, walk
-from grader.rebuild import function_of, rebuild
+from grader.course.calls import calls_for
+from grader.course.problem import load
+from grader.process import wire
+from grader.program import carry as writing
+from grader.program import rebuild as reading
+from grader.program.carried import DEPTH, STEPS, Malformed, NotCarried
+from grader.program.carry import carry
+from grader.program.lowering import lowering
+from grader.program.read import opaque, program, walk
+from grader.program.rebuild import function_of, rebuild
+from grader.run.evaluate import Evaluation
+from grader.run.failure import failure_of
 from tests.conftest import PROBLEMS
 
 jax.config.update("jax_platforms", "cpu")

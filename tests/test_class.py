@@ -20,10 +20,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from grader.cli import STOPPED, main
-from grader.instructor.classroom import machine, walls
-from grader.instructor.classroom.gradebook import NAME, Gradebook
-from grader.instructor.soak import expectations, told
+from grader.bench.soak import expectations, told
+from grader.classroom.book.gradebook import NAME, Gradebook
+from grader.classroom.pages import machine
+from grader.classroom.walls import walls
+from grader.student.cli import STOPPED, main
 from tests import classroom
 from tests.conftest import PROBLEMS, ROOT
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from grader import cli
-from grader.problem import discover
+from grader.course.problem import discover
+from grader.student import cli
 
 RIGHT = (
     "import jax\n\n\ndef sdpa(q, k, v):\n"
@@ -167,7 +167,7 @@ def test_where_the_grader_itself_fails(run, course, monkeypatch):
 
     stub_of(course).write_text(RIGHT)
     with monkeypatch.context() as patched:
-        patched.setattr("grader.judge.findings_of", broken)
+        patched.setattr("grader.judge.findings.findings_of", broken)
         code, out, err = run("31")
     told = "! what came back from problems/31_sdpa/stub.py could not be checked: the grader failed on it (ZeroDivisionError in test_cli.py, line"
     assert code == 2 and err == "" and told in " ".join(out.split()) and "a fault of ours" in out and "This is not your mistake: tell whoever runs the course." in out
@@ -187,7 +187,7 @@ def test_json_holds_the_same_data(run, course):
 
 def test_an_untouched_stub_needs_no_jax(course):
     """The verdict on a stub as it came is given without importing JAX, Flax or NumPy."""
-    code = "import sys; from grader.cli import main; main(['31']); print([m for m in ('jax', 'flax', 'numpy') if m in sys.modules])"
+    code = "import sys; from grader.student.cli import main; main(['31']); print([m for m in ('jax', 'flax', 'numpy') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], cwd=course, capture_output=True, text=True).stdout
     assert shown.splitlines()[-1] == "[]"
 
@@ -201,7 +201,7 @@ def test_an_interrupt_within_exec_still_exits_with_130(course):
 
 def test_a_missing_package_is_told_without_a_traceback(run, monkeypatch):
     """Outside the environment the message says what to activate, and the exit code is 2."""
-    monkeypatch.delitem(sys.modules, "grader.pages", raising=False)
+    monkeypatch.delitem(sys.modules, "grader.student.pages", raising=False)
     monkeypatch.setitem(sys.modules, "rich.markdown", None)
     code, _, err = run("hint", "31")
     assert code == 2 and "is not installed for" in err and "activate the environment that README's first command makes" in err
@@ -244,7 +244,7 @@ def test_reset_leaves_the_stub_when_it_cannot_keep_a_copy(run, course, monkeypat
     """A full disk costs nothing: without a copy the stub is left as it is."""
     stub = stub_of(course)
     stub.write_text(RIGHT)
-    monkeypatch.setattr("grader.state.write", lambda path, content: False)
+    monkeypatch.setattr("grader.process.store.write", lambda path, content: False)
     code, _, err = run("reset", "31")
     assert code == 2 and stub.read_text() == RIGHT
     assert "your problems/31_sdpa/stub.py could not be copied to a safe place, so it was left as it is" in err

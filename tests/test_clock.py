@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from grader import clock, compiling
-from grader.clock import Clock, Usage, usage_of
-from grader.grade import start_worker
-from grader.instructor.classroom.points import credit
-from grader.sandbox import Limits
-from grader.verdict import Status
+from grader.classroom.book.points import credit
+from grader.course.verdict import Status
+from grader.judge.grade import start_worker
+from grader.process import clock, compiling
+from grader.process.child import Limits
+from grader.process.clock import Clock, Usage, usage_of
 from tests.conftest import PROBLEMS
 
 TOP = """import jax, jax.numpy as jnp
@@ -153,7 +153,7 @@ def test_one_call_that_hangs_where_many_run_together(attempt):
 
 def test_a_file_that_always_hangs_is_given_up(attempt, monkeypatch):
     """A few workers are tried and no more; that it hangs is told of the first call."""
-    from grader import grade as stages
+    from grader.judge import grade as stages
 
     started = []
     monkeypatch.setattr(stages, "start_worker", lambda *args, **options: started.append(start_worker(*args, **options)) or started[-1])

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from grader.choose import UsageError
-from grader.instructor.bench import environment
-from grader.instructor.classroom import cluster
-from grader.instructor.classroom.gradebook import NAME, Gradebook, Wanted
-from grader.instructor.classroom.hands import Job
-from grader.problem import CourseError
+from grader.bench.loop import environment
+from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
+from grader.classroom.grading import cluster
+from grader.classroom.grading.hands import Job
+from grader.course.problem import CourseError
+from grader.course.select import UsageError
 from tests import classroom
 from tests.browser import needed
 from tests.classroom import SEED
@@ -102,8 +102,8 @@ def test_the_same_verdicts_as_here(dask, small):
     with Gradebook(small / "results" / NAME, write=False) as book:
         first, second = book.history("right_einsum", 31)
         rounds = {grade.under.seed for grade in book.grades() if grade.under.key}
-    from grader.answers import key_digest
-    from grader.instructor.classroom.exam import course_version
+    from grader.classroom.grading.exam import course_version
+    from grader.key.answers import key_digest
 
     assert len(rounds) == 2 and first.under.seed != second.under.seed
     for grade in (first, second):
@@ -172,7 +172,7 @@ def test_what_travels(monkeypatch):
     """To the cluster go calls, keys, sentences and the submission; no solution, no seed, and nothing of who the student is."""
     import distributed
 
-    from grader.instructor.classroom.exam import exam_for
+    from grader.classroom.grading.exam import exam_for
 
     sent = []
 

@@ -8,9 +8,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from grader import wire
-from grader.compare import Mismatch, agree, compare, distance
-from grader.verdict import Failure, Outcome
+from grader.course.verdict import Failure, Outcome
+from grader.key.compare import Mismatch, agree, compare, distance
+from grader.process import wire
 
 NAN, INF = np.nan, np.inf
 

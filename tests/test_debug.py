@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from grader.call import calls_for
-from grader.debug import _named, snippet
+from grader.course.calls import calls_for
+from grader.student.debug import _named, snippet
 
 
 def test_debug_runs_the_first_failing_case_and_keeps_the_script(course):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from grader import cli, device
-from grader.device import Report, Row
+from grader.student import cli, device
+from grader.student.device import Report, Row
 from tests.conftest import PROBLEMS
 
 REFERENCE = PROBLEMS[40].solutions / "reference.py"

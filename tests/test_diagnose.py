@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grader.diagnose import diagnose
-from grader.key import Answer, KnownMistake
-from grader.verdict import Failure, Outcome
+from grader.course.verdict import Failure, Outcome
+from grader.judge.diagnose import diagnose
+from grader.key.key import Answer, KnownMistake
 
 
 def array(values, dtype="float32") -> Outcome:

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from grader import cli
-from grader.grade import grade
-from grader.instructor.readme import PICTURE
+from grader.authors.readme import PICTURE
+from grader.judge.grade import grade
 from grader.report import terminal
+from grader.student import cli
 from tests.conftest import PROBLEMS, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def test_links_lead_somewhere(path):
 
 def test_an_arxiv_number_is_a_link():
     """In every lesson, and in the pages of the site."""
-    for path in (*(problem.lesson for problem in PROBLEMS.values()), *(ROOT / "grader/instructor/site/pages").glob("*.md")):
+    for path in (*(problem.lesson for problem in PROBLEMS.values()), *(ROOT / "grader/authors/site/pages").glob("*.md")):
         text = path.read_text(encoding="utf-8")
         numbers = re.findall(r"(?i)arxiv:\s*(\d{4}\.\d{4,5})", text)
         assert sorted(re.findall(r"\[arXiv:(\d{4}\.\d{4,5})\]\(https://arxiv\.org/abs/\1\)", text)) == sorted(numbers), path

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from grader.call import calls_for
-from grader.compare import compare
-from grader.drive import DRIVES
-from grader.explain import explain_mismatch
-from grader.problem import Case, Module, ModuleInputs
+from grader.course.calls import calls_for
+from grader.course.cases import Case, Module, ModuleInputs
+from grader.judge.explain import explain_mismatch
+from grader.key.compare import compare
+from grader.run.drive import DRIVES
 from tests.test_evaluate import evaluated
 
 

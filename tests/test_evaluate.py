@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from grader.call import DRAWS, Call, calls_for
-from grader.compare import compare
-from grader.evaluate import Evaluation, Exhausted, describe
-from grader.failure import failure_of
-from grader.problem import Case, Function, Module, ModuleInputs
-from grader.transforms import cotangent
-from grader.verdict import Check, Outcome
+from grader.course.calls import DRAWS, Call, calls_for
+from grader.course.cases import Case, Function, Module, ModuleInputs
+from grader.course.verdict import Check, Outcome
+from grader.key.compare import compare
+from grader.run.evaluate import Evaluation, Exhausted, describe
+from grader.run.failure import failure_of
+from grader.run.transforms import cotangent
 from tests.conftest import ROOT
 
 jax.config.update("jax_platforms", "cpu")
@@ -533,7 +533,7 @@ def test_an_array_keeps_its_dtype(dtype):
 SETTINGS = """
 import sys
 from pathlib import Path
-from grader.settings import keep_compiled, set_up_jax
+from grader.program.settings import keep_compiled, set_up_jax
 set_up_jax()
 import jax
 print(jax.default_backend(), jax.config.values["jax_disable_most_optimizations"], jax.config.jax_enable_x64)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from grader.instructor.classroom.arrivals import arrivals
-from grader.instructor.classroom.gradebook import NAME, Gradebook, Record, Wanted, digest_of
-from grader.instructor.classroom.points import Grading
-from grader.instructor.classroom.results import write_results
-from grader.instructor.classroom.roster import Roster
-from grader.instructor.classroom.run import Tally, _note
+from grader.classroom.arrivals.arrivals import arrivals
+from grader.classroom.book.gradebook import NAME, Gradebook, Record, Wanted, digest_of
+from grader.classroom.book.points import Grading
+from grader.classroom.book.roster import Roster
+from grader.classroom.results import write_results
+from grader.classroom.run import Tally, _note
 from grader.report import machine
 from tests import made_up
 from tests.conftest import PROBLEMS

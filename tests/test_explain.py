@@ -6,11 +6,11 @@ import ml_dtypes  # noqa: F401, whose dtypes NumPy knows from then on
 import numpy as np
 import pytest
 
-from grader.call import Call
-from grader.compare import compare
-from grader.explain import LIST, explain_ended, explain_mismatch
-from grader.sandbox import Ended
-from grader.verdict import Check, Failure, Outcome
+from grader.course.calls import Call
+from grader.course.verdict import Check, Failure, Outcome
+from grader.judge.explain import LIST, explain_ended, explain_mismatch
+from grader.key.compare import compare
+from grader.process.child import Ended
 
 LINES = ((3, "helper", "a"), (9, "sdpa", "b"))
 

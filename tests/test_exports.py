@@ -11,18 +11,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grader.instructor.classroom.exports import export, files, grades_csv
-from grader.instructor.classroom.feedback import pages
-from grader.instructor.classroom.gradebook import NAME, Gradebook
-from grader.instructor.classroom.machine import class_report
-from grader.instructor.classroom.marks import marks
-from grader.instructor.classroom.overview import report
-from grader.instructor.classroom.points import Grading
-from grader.instructor.classroom.roster import parsed
-from grader.instructor.classroom.run import Tally
-from grader.instructor.classroom.spreadsheet import harmless
-from grader.instructor.classroom.submission import EMPTY_HANDED, Piece, Submission
-from grader.instructor.classroom.unread import unread
+from grader.classroom.arrivals.submission import EMPTY_HANDED, Piece, Submission
+from grader.classroom.book.exports import export, files, grades_csv
+from grader.classroom.book.gradebook import NAME, Gradebook
+from grader.classroom.book.marks import marks
+from grader.classroom.book.points import Grading
+from grader.classroom.book.roster import parsed
+from grader.classroom.book.spreadsheet import harmless
+from grader.classroom.book.unread import unread
+from grader.classroom.pages.feedback import pages
+from grader.classroom.pages.machine import class_report
+from grader.classroom.pages.overview import report
+from grader.classroom.run import Tally
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
 

@@ -12,26 +12,26 @@ import jax
 import numpy as np
 import pytest
 
-from grader import carry
-from grader import prover as proving
-from grader.attempt import Attempt, listen
-from grader.call import Call, calls_for
-from grader.carried import NotCarried
-from grader.compare import compare
-from grader.facts import FORMLESS, derive, disguised, programs_of
-from grader.grade import ask, grade, start_worker
-from grader.judge import findings_of, trouble_with
-from grader.key import Answer
-from grader.problem import Problem
-from grader.sandbox import Child, Ended, Limits, Process
-from grader.stub import open_stub
-from grader.verdict import Outcome, Status
+from grader.course.calls import Call, calls_for
+from grader.course.problem import Problem
+from grader.course.verdict import Outcome, Status
+from grader.judge.attempt import Attempt, listen
+from grader.judge.derive import FORMLESS, derive, disguised, programs_of
+from grader.judge.findings import findings_of, trouble_with
+from grader.judge.grade import ask, grade, start_worker
+from grader.key.compare import compare
+from grader.key.key import Answer
+from grader.process.child import Child, Ended, Limits, Process
+from grader.process.stub import open_stub
+from grader.program import carry
+from grader.program import prover as proving
+from grader.program.carried import NotCarried
 from tests.conftest import PROBLEMS
 
 CHECKS = '''
 import numpy as np
-from grader.problem import Case, Function
-from grader.proofs import Largest
+from grader.course.cases import Case, Function
+from grader.course.claims import Largest
 
 def inputs(rng, length):
     return dict(x=rng.standard_normal(length).astype(np.float32), y=rng.standard_normal(length).astype(np.float32))
@@ -138,12 +138,12 @@ def test_a_naive_program_fails_with_its_line(problem):
 
 
 LIARS = {
-    "measures that say little": "import grader.measure as m\nfor name in m.MEASURES: m.MEASURES[name] = lambda *a, **o: dict(elements=1, limit=4096, by='', "
+    "measures that say little": "import grader.program.measure as m\nfor name in m.MEASURES: m.MEASURES[name] = lambda *a, **o: dict(elements=1, limit=4096, by='', "
                                 "dtype='', shape=[], inside=[], line=None, opaque='')\n" + NAIVE,
-    "a measure that says little": "import grader.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=4096, by='', dtype='', shape=[], inside=[], "
+    "a measure that says little": "import grader.program.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=4096, by='', dtype='', shape=[], inside=[], "
                                   "line=None, opaque='')\n" + NAIVE,
-    "no make_jaxpr": "jax.make_jaxpr = lambda f: lambda *a: None\nimport grader.program\ngrader.program.program = lambda closed: None\n" + NAIVE,
-    "facts in the outcome": "import grader.verdict as v\nown = v.Outcome.to_wire\ndef lies(self):\n"
+    "no make_jaxpr": "jax.make_jaxpr = lambda f: lambda *a: None\nimport grader.program.read\ngrader.program.program = lambda closed: None\n" + NAIVE,
+    "facts in the outcome": "import grader.course.verdict as v\nown = v.Outcome.to_wire\ndef lies(self):\n"
                             "    if isinstance(self.structure, list) and self.structure[0] == 'facts':\n        return {'structure': ['facts', dict(elements=1, limit=4096, by='', dtype='', shape=[], inside=[], line=None)]}, {}\n"
                             "    return own(self)\nv.Outcome.to_wire = lies\n" + NAIVE,
 }
@@ -156,11 +156,11 @@ def test_what_the_worker_measures_counts_for_nothing(problem, text):
 
 
 OTHER = '''
-import grader.carry
-own = grader.carry.carry
+import grader.program.carry
+own = grader.program.carry.carry
 def carry(closed, path=""):
     return own(jax.make_jaxpr({program})(*[jnp.zeros(a.shape, a.dtype) for a in closed.in_avals]), path)
-grader.carry.carry = carry
+grader.program.carry.carry = carry
 ''' + NAIVE
 
 
@@ -176,10 +176,10 @@ def test_whose_program_is_right_has_solved_it(problem):
 
 def test_a_program_cannot_hold_the_answers(problem):
     """Who finds the arrays of the call in the memory of the worker, and sends a program with the answers to them, knows other inputs than it is run on."""
-    text = OTHER.format(program="lambda x, y: jnp.asarray(ANSWER)").replace("own = grader.carry.carry", """
+    text = OTHER.format(program="lambda x, y: jnp.asarray(ANSWER)").replace("own = grader.program.carry.carry", """
 import gc
-from grader.call import Call
-own = grader.carry.carry
+from grader.course.calls import Call
+own = grader.program.carry.carry
 def answer():
     call = next(found for found in gc.get_objects() if type(found) is Call and found.transform == "proof")
     return (call.arrays["x"][:, None] - call.arrays["y"]).sum(1)
@@ -207,7 +207,7 @@ def test_what_is_traced_is_what_is_judged(problem):
 def test_a_patched_jit_is_judged_by_its_program(problem):
     """Whatever `jax.jit` becomes, a program has to come, and its outputs count."""
     text = "class Fake:\n    def __init__(self, f): self.f = f\n    def __call__(self, *a): return self.f(*a)\n" \
-           "    def trace(self, *a): return own(lambda *b: b[0]).trace(*a)\nown = jax.jit\njax.jit = Fake\nimport grader.evaluate\ngrader.evaluate.jit = Fake\n" + NAIVE
+           "    def trace(self, *a): return own(lambda *b: b[0]).trace(*a)\nown = jax.jit\njax.jit = Fake\nimport grader.run.evaluate\ngrader.evaluate.jit = Fake\n" + NAIVE
     status, _, right = judged(problem, text)
     assert not (status == Status.PASSED and right)
 
@@ -216,12 +216,12 @@ def test_a_patched_jit_is_judged_by_its_program(problem):
                          ids=["no program", "nothing", "other inputs"])
 def test_what_is_no_program_is_a_forgery(problem, sent):
     """Data that no worker writes ends the attempt, as other forgeries do."""
-    assert judged(problem, f"import grader.carry\ngrader.carry.carry = lambda *a: {sent}\n" + NAIVE) == (Status.FAILED, "forged", False)
+    assert judged(problem, f"import grader.program.carry\ngrader.carry.carry = lambda *a: {sent}\n" + NAIVE) == (Status.FAILED, "forged", False)
 
 
 def test_facts_without_a_program_are_a_forgery(problem):
     """Facts that come with no program are none."""
-    text = "import grader.evaluate as e\ne.Evaluation._measured = lambda self, call: e.Outcome(['facts', dict(elements=1, limit=4096)])\n" + NAIVE
+    text = "import grader.run.evaluate as e\ne.Evaluation._measured = lambda self, call: e.Outcome(['facts', dict(elements=1, limit=4096)])\n" + NAIVE
     assert judged(problem, text)[1] == "forged"
 
 
@@ -230,7 +230,7 @@ PROPERTY = CHECKS.replace("import Case, Function", "import Case, Function, Relat
                                         lambda arrays, output, label, others, changed: abs(output - changed) > 1e-3, "short")])]""")
 BY_SHAPE = "def distances(x, y):\n    return x * 0 if len(x) == 3 else len(y) * x - y.sum()\n"
 IN_THE_WORKER = """
-import grader.verdict as v
+import grader.course.verdict as v
 own = v.Outcome.to_wire
 def lies(self):
     message, arrays = own(self)
@@ -277,20 +277,20 @@ def test_what_cannot_be_sent_is_not_proved(problem):
 
 
 @pytest.mark.parametrize("said, told", [
-    ("raise grader.carried.NotCarried('the grader is broken and this answer is right: it')", "one of its steps cannot be sent as data"),
-    ("raise grader.carried.NotCarried('`give_full_points`')", "one of its steps cannot be sent as data"),
-    ("raise grader.carried.NotCarried('`reduce` with a `right answer that`')", "a parameter of one of its steps cannot be sent as data"),
+    ("raise grader.program.carried.NotCarried('the grader is broken and this answer is right: it')", "one of its steps cannot be sent as data"),
+    ("raise grader.program.carried.NotCarried('`give_full_points`')", "one of its steps cannot be sent as data"),
+    ("raise grader.program.carried.NotCarried('`reduce` with a `right answer that`')", "a parameter of one of its steps cannot be sent as data"),
     ("raise type('This answer is right, and the grader is broken', (Exception,), {})", "the grader failed to write the program down (an exception)"),
 ], ids=["a sentence", "a name", "a type", "an exception"])
 def test_who_says_that_nothing_can_be_sent_proves_nothing(problem, said, told):
     """It earns no pass; and the reason is told in the grader's words alone, whatever the student's process says."""
-    text = f"import grader.carry, grader.carried\ndef carry(*a):\n    {said}\ngrader.carry.carry = carry\n" + NAIVE
+    text = f"import grader.program.carry, grader.program.carried\ndef carry(*a):\n    {said}\ngrader.carry.carry = carry\n" + NAIVE
     assert judged(problem, text)[:2] == (Status.UNCHECKED, f"could not be proved: {told}")
 
 
 def test_the_graders_own_fault_while_a_program_is_written_down(problem):
     """It is no failure of the claim: the file has done nothing wrong."""
-    text = "import grader.carry\ndef carry(*a):\n    return {}['a new parameter of JAX']\ngrader.carry.carry = carry\n" + RIGHT
+    text = "import grader.program.carry\ndef carry(*a):\n    return {}['a new parameter of JAX']\ngrader.carry.carry = carry\n" + RIGHT
     assert judged(problem, text)[:2] == (Status.UNCHECKED, "could not be proved: the grader failed to write the program down (KeyError)")
 
 
@@ -350,7 +350,7 @@ def test_the_seed_reaches_no_prover(problem):
 
 
 def prover() -> Process:
-    return Process(Child("grader.prover"), PATIENT)
+    return Process(Child("grader.program.prover"), PATIENT)
 
 
 def test_a_process_of_its_own_derives_the_facts():
@@ -367,10 +367,10 @@ def test_a_lie_about_a_program_is_named_as_the_mistake_that_it_hides(problem):
     folder = problem.folder.parents[1] / "solutions/90_distances"
     folder.mkdir(parents=True)
     (folder / "reference.py").write_text(RIGHT + "\n\ndef error_scale(x, y):\n    return len(y) * (abs(x).max() + abs(y).max())\n")
-    (folder / "mistakes.py").write_text("from grader.problem import mistake\n\n\n@mistake\ndef everything_at_once(ref, x, y):\n"
+    (folder / "mistakes.py").write_text("from grader.course import mistake\n\n\n@mistake\ndef everything_at_once(ref, x, y):\n"
                                         '    """All differences exist at once."""\n    return (x[:, None] - y[None, :]).sum(1)\n')
     naive = problem.folder / "stub.py"
-    naive.write_text("import jax\nimport grader.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=1 << 30, count=1, bytes=1, by='', dtype='', inside=[], shape=[], line=None, opaque='')\n" + NAIVE)
+    naive.write_text("import jax\nimport grader.program.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=1 << 30, count=1, bytes=1, by='', dtype='', inside=[], shape=[], line=None, opaque='')\n" + NAIVE)
     verdict = grade(dataclasses.replace(problem, solutions=folder), naive, limits=PATIENT, prover=prover)
     assert verdict.status == Status.FAILED and verdict.entries[0].mistake == "everything_at_once"
 

@@ -15,21 +15,21 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from grader import wire
-from grader.attempt import Attempt
-from grader.call import Call, calls_for
-from grader.carry import carry
-from grader.evaluate import Evaluation
-from grader.facts import derive, programs_of
-from grader.failure import failure_of
-from grader.instructor.classroom.exam import with_unseen
-from grader.judge import findings_of
-from grader.key import Answer
-from grader.problem import Entry
-from grader.reference import answer_key
-from grader.sandbox import Ended
-from grader.verdict import Status
-from grader.worker import import_stub
+from grader.authors.reference import answer_key
+from grader.classroom.grading.exam import with_unseen
+from grader.course.calls import Call, calls_for
+from grader.course.cases import Entry
+from grader.course.verdict import Status
+from grader.judge.attempt import Attempt
+from grader.judge.derive import derive, programs_of
+from grader.judge.findings import findings_of
+from grader.key.key import Answer
+from grader.process import wire
+from grader.process.child import Ended
+from grader.program.carry import carry
+from grader.run.evaluate import Evaluation
+from grader.run.failure import failure_of
+from grader.run.worker import import_stub
 from tests.conftest import PROBLEMS
 from tests.test_facts import Here
 

@@ -16,17 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from grader.instructor.classroom.discreet import CUT, MOST_LETTERS, discreet, moved, shortened
-from grader.instructor.classroom.exports import export
-from grader.instructor.classroom.feedback import code, fenced, pages, plain, spans, told, write_feedback
-from grader.instructor.classroom.gradebook import NAME, Gradebook
-from grader.instructor.classroom.marks import marks
-from grader.instructor.classroom.points import Grading
-from grader.instructor.classroom.submission import Piece, Submission
-from grader.instructor.classroom.unread import unread
+from grader.classroom.arrivals.submission import Piece, Submission
+from grader.classroom.book.exports import export
+from grader.classroom.book.gradebook import NAME, Gradebook
+from grader.classroom.book.marks import marks
+from grader.classroom.book.points import Grading
+from grader.classroom.book.unread import unread
+from grader.classroom.pages.discreet import CUT, MOST_LETTERS, discreet, moved, shortened
+from grader.classroom.pages.feedback import code, fenced, pages, plain, spans, told, write_feedback
+from grader.course.verdict import Check, Difference, EntryVerdict, Finding
 from grader.report import machine
 from grader.report.page import verdict_page
-from grader.verdict import Check, Difference, EntryVerdict, Finding
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
 from tests.made_up import FAILED
@@ -139,7 +139,7 @@ def secrets(draw):
 @given(secrets())
 def test_no_expected_value_is_told(pair):
     """Planted values, and errors that give them away, are in no JSON, HTML or Markdown for a student; the instructor's has them."""
-    from grader.explain import off_by
+    from grader.judge.explain import off_by
 
     found = made_up.difference(*pair)
     verdict = with_difference(found, f"{found.wrong.sum()} values differ{off_by(found)}")

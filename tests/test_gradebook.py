@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grader.choose import UsageError
-from grader.instructor.classroom.gradebook import NAME, Gradebook, Wanted, digest_of
-from grader.instructor.classroom.marks import changes, marks
-from grader.instructor.classroom.points import Grading
-from grader.instructor.classroom.results import override
-from grader.instructor.classroom.submission import Piece, Submission
+from grader.classroom.arrivals.submission import Piece, Submission
+from grader.classroom.book.gradebook import NAME, Gradebook, Wanted, digest_of
+from grader.classroom.book.marks import changes, marks
+from grader.classroom.book.points import Grading
+from grader.classroom.results import override
+from grader.course.select import UsageError
+from grader.course.verdict import Status
 from grader.report import machine
-from grader.verdict import Status
 from tests import made_up
 
 GRADING = Grading({31: 1.0, 33: 1.0})
@@ -124,7 +124,7 @@ def test_a_second_run_is_refused(path, book):
     with pytest.raises(UsageError) as told:
         Gradebook(path)
     assert str(told.value) == refused
-    code = f"from pathlib import Path; from grader.instructor.classroom.gradebook import Gradebook\ntry: Gradebook(Path({str(path)!r}))\nexcept Exception as error: print(error)"
+    code = f"from pathlib import Path; from grader.classroom.book.gradebook import Gradebook\ntry: Gradebook(Path({str(path)!r}))\nexcept Exception as error: print(error)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == refused
     book.close()
     Gradebook(path).close()
@@ -132,7 +132,7 @@ def test_a_second_run_is_refused(path, book):
 
 def test_the_lock_dies_with_its_process(path):
     """A run that was killed keeps nobody out, even while a process that it forked lives on."""
-    code = (f"import os, sys, time; from pathlib import Path; from grader.instructor.classroom.gradebook import Gradebook\nbook = Gradebook(Path({str(path)!r}))\n"
+    code = (f"import os, sys, time; from pathlib import Path; from grader.classroom.book.gradebook import Gradebook\nbook = Gradebook(Path({str(path)!r}))\n"
             "if os.fork() == 0:\n    sys.stdin.read(); os._exit(0)\nprint('ready', flush=True); time.sleep(600)")
     run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -216,7 +216,7 @@ def test_a_full_disk(book):
 WRITER = """
 import random, sys
 from pathlib import Path
-from grader.instructor.classroom.gradebook import Gradebook, Record, Wanted
+from grader.classroom.book.gradebook import Gradebook, Record, Wanted
 shown = {data!r}
 with Gradebook(Path({path!r})) as book:
     done = {{(grade.student, grade.problem) for grade in book.grades()}}

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from grader.choose import UsageError
-from grader.instructor.classroom import gradescope as building
-from grader.instructor.classroom.points import Grading
-from grader.instructor.classroom.walls import closed
-from grader.instructor.site import edition
-from grader.problem import CourseError
+from grader.authors.site import edition
+from grader.classroom import gradescope as building
+from grader.classroom.book.points import Grading
+from grader.classroom.walls.walls import closed
+from grader.course.problem import CourseError
+from grader.course.select import UsageError
 from tests.browser import missing
 from tests.conftest import PROBLEMS, ROOT
 from tests.site_text import squeezed, unsaid
@@ -59,7 +59,7 @@ for path in [at / "source/exams", at / "source/exams/31", at / "results", at / "
         print("LEAK", path)
     except OSError:
         pass
-for path in [at / "results/results.json", at / "run_autograder", at / "source/grader/judge.py", at / "source/exams/31"]:
+for path in [at / "results/results.json", at / "run_autograder", at / "source/grader/judge/findings.py", at / "source/exams/31"]:
     try:
         path.write_text("forged")
         print("LEAK writes", path)
@@ -166,7 +166,7 @@ def test_what_is_in_it(archive):
     wanted |= {f"problems/{p.name}/{name}" for p in MINE for name in ("README.md", ".stub.py", "checks.py")} | {f"exams/{p.number}" for p in MINE}
     assert {name for name in names if not name.startswith("grader/")} == wanted
     own = {path.relative_to(ROOT).as_posix() for path in (ROOT / "grader").rglob("*") if path.is_file() and not any(part == "__pycache__" or part[0] == "." for part in path.parts)}
-    instructors = {name for name in own if name.startswith("grader/instructor/") and not name.startswith(("grader/instructor/classroom/", "grader/instructor/__init__"))}
+    instructors = {name for name in own if name.startswith(("grader/authors/", "grader/bench/"))}
     assert {name for name in names if name.startswith("grader/")} == own - instructors
 
 
@@ -255,7 +255,7 @@ def test_an_earlier_autograder_is_replaced(archive, tmp_path, monkeypatch):
 
 
 def test_without_solutions_there_is_no_autograder(course, tmp_path):
-    from grader.problem import discover
+    from grader.course.problem import discover
 
     shutil.rmtree(course / "solutions/31_sdpa")
     with pytest.raises(CourseError, match="without solutions/31_sdpa/ there is no answer key to grade with"):

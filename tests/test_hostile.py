@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grader.instructor.soak import expectations, told
-from grader.sandbox import Limits
+from grader.bench.soak import expectations, told
+from grader.process.child import Limits
 from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
 
@@ -25,8 +25,8 @@ LIMITS = Limits(cpu=3, idle=4, output=8 << 20, memory=1 << 30, work=15, sent=64 
 @pytest.fixture(scope="module")
 def exam(once):
     """Problem 31, as a class gets it."""
-    from grader.instructor.classroom.compiled import compile_ahead
-    from grader.instructor.classroom.exam import exam_for
+    from grader.classroom.grading.compiled import compile_ahead
+    from grader.classroom.grading.exam import exam_for
 
     once("exam", lambda folder: compile_ahead(ROOT, exam_for(PROBLEMS[31], SEED), 10))
     return exam_for(PROBLEMS[31], SEED)         # kept
@@ -40,10 +40,10 @@ def children() -> list[tuple[int, str]]:
 @pytest.fixture(scope="module")
 def marker(tmp_path_factory, adopting):
     """A marker with a gradebook nearby that nobody may see."""
-    from grader.instructor.classroom.compiled import compiled
-    from grader.instructor.classroom.forkserver import ForkServer
-    from grader.instructor.classroom.marker import Marker
-    from grader.instructor.classroom.walls import survey
+    from grader.classroom.grading.compiled import compiled
+    from grader.classroom.grading.marker import Marker
+    from grader.classroom.walls.forkserver import ForkServer
+    from grader.classroom.walls.walls import survey
 
     results = tmp_path_factory.mktemp("results")
     (results / "canary").write_text("CANARY")

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader import wire
-from grader.attempt import Attempt, listen
-from grader.call import Call, calls_for
-from grader.instructor.classroom.feedback import tried
-from grader.judge import findings_of, not_callable, trouble_with
-from grader.key import Answer
-from grader.problem import Case, Function, Module, ModuleInputs, Relation
-from grader.proofs import Flops, Growth, Largest
+from grader.classroom.pages.feedback import tried
+from grader.course.calls import Call, calls_for
+from grader.course.cases import Case, Function, Module, ModuleInputs, Relation
+from grader.course.claims import Flops, Growth, Largest
+from grader.course.verdict import LONGEST, Check, EntryVerdict, Finding, Outcome, Status, Verdict, word
+from grader.judge.attempt import Attempt, listen
+from grader.judge.findings import findings_of, not_callable, trouble_with
+from grader.key.key import Answer
+from grader.process import wire
+from grader.process.child import Ended, Limits, stuck_line
 from grader.report import machine
-from grader.sandbox import Ended, Limits, stuck_line
-from grader.verdict import LONGEST, Check, EntryVerdict, Finding, Outcome, Status, Verdict, word
 
 
 def inputs(rng, length):

@@ -11,14 +11,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from grader import answers as answers_module
-from grader import key as keys
-from grader.answers import Answers, key_digest
-from grader.call import Call
-from grader.key import Answer, AnswerKey, KnownMistake
-from grader.problem import CourseError, discover
-from grader.sandbox import Ended
-from grader.verdict import Check, Failure, Outcome
+from grader.course.calls import Call
+from grader.course.problem import CourseError, discover
+from grader.course.verdict import Check, Failure, Outcome
+from grader.key import answers as answers_module
+from grader.key import key as keys
+from grader.key.answers import Answers, key_digest
+from grader.key.key import Answer, AnswerKey, KnownMistake
+from grader.process.child import Ended
 from tests.conftest import ROOT
 
 BFLOAT16 = ml_dtypes.bfloat16

@@ -13,12 +13,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from grader.answers import Answers
-from grader.call import DRAWS, Call, calls_for, is_float
-from grader.key import Answer
-from grader.problem import Problem, load
-from grader.transforms import cotangent
-from grader.verdict import Failure, Outcome
+from grader.course.calls import DRAWS, Call, calls_for, is_float
+from grader.course.problem import Problem, load
+from grader.course.verdict import Failure, Outcome
+from grader.key.answers import Answers
+from grader.key.key import Answer
+from grader.run.transforms import cotangent
 from tests.conftest import PROBLEMS, ROOT
 from tests.oracles import Refused
 

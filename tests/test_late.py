@@ -15,20 +15,20 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from grader.choose import UsageError
-from grader.instructor.classroom import machine
-from grader.instructor.classroom.arrivals import arrivals
-from grader.instructor.classroom.commits import Commits
-from grader.instructor.classroom.exports import grades_csv
-from grader.instructor.classroom.feedback import pages
-from grader.instructor.classroom.gradebook import NAME, Gradebook, Wanted
-from grader.instructor.classroom.late import CANVAS, GIT, MOODLE, Came, Policy, lateness, of_moodle
-from grader.instructor.classroom.marks import marks
-from grader.instructor.classroom.overview import report
-from grader.instructor.classroom.points import Grading, read_grading
-from grader.instructor.classroom.results import _unmet
-from grader.instructor.classroom.roster import parsed
-from grader.instructor.classroom.run import Tally, _note
+from grader.classroom.arrivals.arrivals import arrivals
+from grader.classroom.arrivals.commits import Commits
+from grader.classroom.book.exports import grades_csv
+from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
+from grader.classroom.book.late import CANVAS, GIT, MOODLE, Came, Policy, lateness, of_moodle
+from grader.classroom.book.marks import marks
+from grader.classroom.book.points import Grading, read_grading
+from grader.classroom.book.roster import parsed
+from grader.classroom.pages import machine
+from grader.classroom.pages.feedback import pages
+from grader.classroom.pages.overview import report
+from grader.classroom.results import _unmet
+from grader.classroom.run import Tally, _note
+from grader.course.select import UsageError
 from tests import made_up
 from tests.conftest import PROBLEMS
 

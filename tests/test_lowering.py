@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from jax.experimental import pallas as pl
 
-from grader import lowering
-from grader.complaints import explain_lowering
-from grader.program import line_of_complaint
-from grader.proofs import Growth, Largest, Lowers, Races
+from grader.course.claims import Growth, Largest, Lowers, Races
+from grader.course.complaints import explain_lowering
+from grader.program import lowering
+from grader.program.read import line_of_complaint
 
 ARRAY = (np.ones((256, 64), np.float32),)
 
@@ -163,7 +163,7 @@ def row_by_row(q, k):
 
 def test_memory_that_grows_as_the_square_is_told():
     """The second witness sees what no single array shows: pieces that are each smaller than the whole, and all alive at once."""
-    from grader.program import largest, program
+    from grader.program.read import largest, program
 
     closed = jax.jit(in_quarters).trace(*(jax.ShapeDtypeStruct((256, 8), jnp.float32),) * 2).jaxpr
     assert Largest("n", "No.", ["c"], limit=lambda: 256 * 256).broken([largest(program(closed), "", limit=256 * 256)]) is None

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from grader.instructor.lesson import builds_on
-from grader.instructor.site.drawing import FORMS, drawn, rows
-from grader.instructor.site.track import parts_of
+from grader.authors.lesson import builds_on
+from grader.authors.site.drawing import FORMS, drawn, rows
+from grader.authors.site.track import parts_of
 from tests.conftest import PROBLEMS
 
 pytest.importorskip("pygraphviz")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import grade as stages
-from grader.sandbox import Limits
+from grader.judge import grade as stages
+from grader.process.child import Limits
 from tests.browser import needed
 from tests.conftest import PROBLEMS
 
@@ -191,11 +191,11 @@ def test_an_untouched_cell_does_not_overwrite_work(run, course):
                                          ("problems", "problems/31_sdpa/stub.py cannot be written to; it was left as it is")])
 def test_a_file_that_cannot_be_written_is_left(run, course, monkeypatch, fails, told):
     """Without room for the copy, or for the stub, the sentence says so and what was there stays."""
-    from grader import state
+    from grader.process import store
 
     stub_of(course).write_text("# mine\n", encoding="utf-8")
-    write = state.write
-    monkeypatch.setattr(state, "write", lambda path, content: fails not in path.parts and write(path, content))
+    write = store.write
+    monkeypatch.setattr(store, "write", lambda path, content: fails not in path.parts and write(path, content))
     shown = run(f"%%grade 31\n{RIGHT}")
     assert shown.errors == f"grader: {told}\n" and shown.html == ""
     assert stub_of(course).read_text() == "# mine\n"

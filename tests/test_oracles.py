@@ -12,7 +12,7 @@ from flax import nnx
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from grader.problem import load
+from grader.course.problem import load
 from tests.conftest import PROBLEMS
 from tests.oracles.attention import attention, projected, pull_back, scores, weigh
 

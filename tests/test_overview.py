@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from grader.instructor.classroom.feedback import pages
-from grader.instructor.classroom.gradebook import NAME, Gradebook
-from grader.instructor.classroom.machine import class_report
-from grader.instructor.classroom.marks import marks
-from grader.instructor.classroom.misconceptions import AGAIN, CALLED_TOO
-from grader.instructor.classroom.overview import Report, _distribution, _percent, page, report, summary, write_report
-from grader.instructor.classroom.points import Grading
-from grader.instructor.classroom.roster import parsed
-from grader.instructor.classroom.run import Tally
-from grader.instructor.classroom.similar import Pair, Side
-from grader.instructor.classroom.submission import Piece, Submission
-from grader.instructor.classroom.unread import unread
+from grader.classroom.arrivals.submission import Piece, Submission
+from grader.classroom.book.gradebook import NAME, Gradebook
+from grader.classroom.book.marks import marks
+from grader.classroom.book.misconceptions import AGAIN, CALLED_TOO
+from grader.classroom.book.points import Grading
+from grader.classroom.book.roster import parsed
+from grader.classroom.book.unread import unread
+from grader.classroom.pages.feedback import pages
+from grader.classroom.pages.machine import class_report
+from grader.classroom.pages.overview import Report, _distribution, _percent, page, report, summary, write_report
+from grader.classroom.pages.similar import Pair, Side
+from grader.classroom.run import Tally
 from tests import made_up
 from tests.browser import browser, serious  # noqa: F401
 from tests.conftest import PROBLEMS as COURSE

@@ -11,11 +11,26 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Status
 from grader.report import heatmap, page
-from grader.verdict import Check, Difference, EntryVerdict, Finding, Status
 from tests.browser import browser, serious  # noqa: F401  (a fixture)
-from tests.test_report import CUT_SHORT, FAILED, NOT_WRITTEN, PASSED, PRINTS, PROPERTY, RAISED, RIGHT_ONE, STUB, UNWRITTEN, VALUES, VERDICTS
-from tests.test_report import difference, finding, verdict
+from tests.test_report import (
+    CUT_SHORT,
+    FAILED,
+    NOT_WRITTEN,
+    PASSED,
+    PRINTS,
+    PROPERTY,
+    RAISED,
+    RIGHT_ONE,
+    STUB,
+    UNWRITTEN,
+    VALUES,
+    VERDICTS,
+    difference,
+    finding,
+    verdict,
+)
 
 HINTS = ("Look at `q.shape`.", "Then **divide**.", "Nearly the answer.")
 CSS = Path(page.__file__).with_name("page.css").read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from grader.pages import show_hint, show_lesson
 from grader.report import formula, narrow
 from grader.report.markdown import with_formulas
+from grader.student.pages import show_hint, show_lesson
 from tests.conftest import PROBLEMS
 
 EVERY = pytest.mark.parametrize("number", PROBLEMS)
@@ -107,7 +107,7 @@ def test_where_what_was_printed_is_broken(text, new):
 
 def test_hints_have_their_formulas_in_unicode(tmp_path, monkeypatch):
     """A hint is set as a lesson is."""
-    monkeypatch.setattr("grader.state.remember", lambda *_, **__: True)
-    monkeypatch.setattr("grader.state.recall", lambda *_: dict(hints=9))
+    monkeypatch.setattr("grader.process.store.remember", lambda *_, **__: True)
+    monkeypatch.setattr("grader.process.store.recall", lambda *_: dict(hints=9))
     monkeypatch.setitem(PROBLEMS[31].__dict__, "hints", ["Divide by $\\sqrt{d_k}$, *not* by $d_k$."])
     assert shown(31, show=show_hint).splitlines() == ["hint 1 of 1", "Divide by √d_k, not by d_k.", "that was the last hint"]

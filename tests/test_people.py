@@ -7,15 +7,15 @@ import io
 import pytest
 from rich.console import Console
 
-from grader.choose import UsageError
-from grader.instructor.classroom.exports import grades_csv
-from grader.instructor.classroom.gradebook import NAME, Gradebook
-from grader.instructor.classroom.marks import marks
-from grader.instructor.classroom.people import keep, meant, settle
-from grader.instructor.classroom.points import Grading
-from grader.instructor.classroom.results import override
-from grader.instructor.classroom.roster import parsed
-from grader.instructor.classroom.submission import Submission
+from grader.classroom.arrivals.submission import Submission
+from grader.classroom.book.exports import grades_csv
+from grader.classroom.book.gradebook import NAME, Gradebook
+from grader.classroom.book.marks import marks
+from grader.classroom.book.people import keep, meant, settle
+from grader.classroom.book.points import Grading
+from grader.classroom.book.roster import parsed
+from grader.classroom.results import override
+from grader.course.select import UsageError
 from tests import made_up
 
 GRADING = Grading({33: 1.0})

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.choose import UsageError
-from grader.instructor.classroom.points import MOST, Credit, Grading, credit, properties_of, read_grading, shown
-from grader.instructor.classroom.submission import Piece
-from grader.instructor.classroom.unread import unread
-from grader.problem import TRANSFORMS
-from grader.verdict import EntryVerdict, Finding
+from grader.classroom.arrivals.submission import Piece
+from grader.classroom.book.points import MOST, Credit, Grading, credit, properties_of, read_grading, shown
+from grader.classroom.book.unread import unread
+from grader.course.cases import TRANSFORMS
+from grader.course.select import UsageError
+from grader.course.verdict import EntryVerdict, Finding
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
 from tests.made_up import CASES, FAILED, NOT_WRITTEN, PASSED, PROPERTY, UNCHECKED

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from grader import problem as problems
-from grader.problem import Case, CourseError, Function, Problem, discover, load, mistake, mistakes, read
+from grader.course import problem as problems
+from grader.course.cases import Case, Function, mistake
+from grader.course.problem import CourseError, Problem, discover, load, mistakes, read
 
 STUB = '''"""No title here."""
 from jaxtyping import Array, Bool, Float
@@ -129,7 +130,7 @@ def test_flax_is_needed_where_the_stub_speaks_of_nnx(track, stub, needs):
 
 def test_entries_are_what_checks_declares(track):
     """ENTRIES of checks.py, in its order."""
-    found = track(checks="from grader.problem import Case, Function\n"
+    found = track(checks="from grader.course import Case, Function\n"
                          "ENTRIES = tuple(Function(n, dict, cases={'c': Case(t=1, under=['eager'])}) for n in 'ba')\n")
     assert [entry.name for entry in found.entries] == ["b", "a"]
     assert isinstance(found.entries[0], Function) and found.entries[0].relations == ()
@@ -183,7 +184,7 @@ def test_importing_a_part_of_the_course_leaves_no_bytecode_and_the_setting_as_it
 
 
 BANK = '''
-from grader.problem import mistake
+from grader.course.cases import mistake
 
 def helper():
     """No mistake."""
@@ -221,7 +222,7 @@ def test_a_marked_function_is_still_the_function():
 def test_a_mistake_of_several_forms_is_listed_once_for_each(tmp_path):
     """Each form is made with its own value, has an id of its own, and has the name and the sentence of the first."""
     path = tmp_path / "mistakes.py"
-    path.write_text('from grader.problem import mistake\n@mistake("f", number=(-10.0, -1000.0))\ndef small(ref, x, *, number=-100.0):\n    """Too small."""\n    return ref(x) + number\n')
+    path.write_text('from grader.course import mistake\n@mistake("f", number=(-10.0, -1000.0))\ndef small(ref, x, *, number=-100.0):\n    """Too small."""\n    return ref(x) + number\n')
     bank = mistakes(path)
     assert [(known.id, known.name, known.entry, known.sentence) for known in bank] == [
         ("small", "small", "f", "Too small."), ("small number=-10.0", "small", "f", "Too small."), ("small number=-1000.0", "small", "f", "Too small.")]
@@ -245,7 +246,7 @@ def test_the_course_is_found_from_anywhere_inside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(inside)
     assert problems.course_root() == tmp_path / "course"
     monkeypatch.chdir(tmp_path)
-    assert (problems.course_root() / "grader" / "problem.py").samefile(problems.__file__)
+    assert (problems.course_root() / "grader/course/problem.py").samefile(problems.__file__)
 
 
 def test_the_shipped_stub_of_problem_31(sdpa):

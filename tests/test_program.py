@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from jax.experimental import pallas as pl
 
-from grader import flow, program, work
-from grader.proofs import Copies, Flops, Growth, Kernel, Largest, Precision
+from grader.course.claims import Copies, Flops, Growth, Kernel, Largest, Precision
+from grader.program import flow, read, work
 
 T_Q, T_K, D = 48, 64, 4
 Q, K = np.ones((T_Q, D), np.float32), np.ones((T_K, D), np.float32)
 
 
 def traced(function, *arrays):
-    return program.program(jax.jit(function).trace(*arrays).jaxpr)
+    return read.program(jax.jit(function).trace(*arrays).jaxpr)
 
 
 def largest(function, *arrays):
-    return program.largest(traced(function, *(arrays or (Q, K))), __file__, limit=T_Q * T_K)
+    return read.largest(traced(function, *(arrays or (Q, K))), __file__, limit=T_Q * T_K)
 
 
 def plain(q, k):
@@ -203,7 +203,7 @@ def test_a_library_call_has_the_line_of_this_call():
         first = jnp.where(jnp.zeros((T_Q, T_K)) > small[:, :1], 1.0, 2.0)[:, :D]
         return first + jnp.where(jnp.zeros((T_Q, T_K)) > q[:, :1], 1.0, 2.0)[:, :D]
 
-    lines = [visit.line[2] for visit in program.walk(traced(twice, Q, K), __file__) if visit.step.name == "select_n"]
+    lines = [visit.line[2] for visit in read.walk(traced(twice, Q, K), __file__) if visit.step.name == "select_n"]
     assert [line.split(" = ")[0][:14] for line in lines] == ["small", "first", "return first +"]
 
 
@@ -218,7 +218,7 @@ def unrolled(q, k):
 
 def growing(function, **options):
     proof = Growth("g", "It must not grow.", ["a", "b"], of="equations", exponent=0.0)
-    return proof.broken([program.equations(traced(function, Q, np.ones((length, D), np.float32)), "", length=length, limit=10 ** 6) for length in (T_K, 2 * T_K)])
+    return proof.broken([read.equations(traced(function, Q, np.ones((length, D), np.float32)), "", length=length, limit=10 ** 6) for length in (T_K, 2 * T_K)])
 
 
 def test_an_unrolled_loop_grows():
@@ -542,7 +542,7 @@ def test_a_callback_hides_nothing():
         return jax.pure_callback(lambda a, b: np.asarray(a), jax.ShapeDtypeStruct(q.shape, q.dtype), q, k)
 
     part = traced(outside, Q, K)
-    found = program.largest(part, "", limit=T_Q * T_K) | dict(opaque=program.opaque(part))
+    found = read.largest(part, "", limit=T_Q * T_K) | dict(opaque=read.opaque(part))
     proof = Largest("n", "Nothing.", ["c"], limit=lambda: T_Q * T_K)
     assert proof.broken([found]).sentence == "`pure_callback` leaves the program, so that nothing can be proved of it."
 
@@ -554,7 +554,7 @@ def test_printing_is_allowed():
         return blockwise(q, k)
 
     part = traced(printing, Q, K)
-    assert program.opaque(part) == "" and program.largest(part, "", limit=T_Q * T_K)["elements"] < T_Q * T_K
+    assert read.opaque(part) == "" and read.largest(part, "", limit=T_Q * T_K)["elements"] < T_Q * T_K
 
 
 @pytest.mark.parametrize("facts", [{}, {"elements": "many"}, {"elements": None, "limit": 3}], ids=["none", "words", "nothing"])

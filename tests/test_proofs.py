@@ -7,15 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from grader.attempt import Attempt
-from grader.call import Call, calls_for
-from grader.diagnose import diagnose
-from grader.judge import findings_of
-from grader.key import Answer, KnownMistake
-from grader.problem import Case, Function
-from grader.proofs import Copies, Flops, Growth, Kernel, Largest, Lowers, Precision, Proof, Races, settled
-from grader.sandbox import Ended
-from grader.verdict import Failure, Outcome, Status
+from grader.course.calls import Call, calls_for
+from grader.course.cases import Case, Function
+from grader.course.claims import Copies, Flops, Growth, Kernel, Largest, Lowers, Precision, Proof, Races, settled
+from grader.course.verdict import Failure, Outcome, Status
+from grader.judge.attempt import Attempt
+from grader.judge.diagnose import diagnose
+from grader.judge.findings import findings_of
+from grader.key.key import Answer, KnownMistake
+from grader.process.child import Ended
 from tests.conftest import PROBLEMS
 
 

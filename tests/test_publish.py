@@ -10,10 +10,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grader.instructor import notebooks, proofread, publish
-from grader.instructor.lesson import builds_on, cells_of
-from grader.instructor.site import place
-from grader.problem import CourseError, discover
+from grader.authors import notebooks, proofread, publish
+from grader.authors.lesson import builds_on, cells_of
+from grader.authors.site import place
+from grader.course.problem import CourseError, discover
 from tests.conftest import PROBLEMS, ROOT
 
 LESSON = """# 7 · A title

@@ -6,9 +6,9 @@ import linecache
 
 import pytest
 
-from grader.failure import failure_of
-from grader.raised import MEANINGS, explain_failure
-from grader.verdict import Failure
+from grader.course.verdict import Failure
+from grader.judge.raised import MEANINGS, explain_failure
+from grader.run.failure import failure_of
 
 LINES = ((3, "helper", "a"), (9, "sdpa", "b"))
 PATH = "/somewhere/stub.py"

@@ -11,14 +11,15 @@ import jax
 import numpy as np
 import pytest
 
-from grader import debug, measure
-from grader.call import Call, calls_for, is_float
-from grader.drive import AXIS_OF_ROWS
-from grader.evaluate import Evaluation
-from grader.failure import failure_of
-from grader.problem import Mistake
-from grader.reference import wrong_answer
-from grader.transforms import cotangent
+from grader.authors.reference import wrong_answer
+from grader.course.calls import Call, calls_for, is_float
+from grader.course.cases import Mistake
+from grader.program import measure
+from grader.run.drive import AXIS_OF_ROWS
+from grader.run.evaluate import Evaluation
+from grader.run.failure import failure_of
+from grader.run.transforms import cotangent
+from grader.student import debug
 from tests import recorder
 from tests.conftest import PROBLEMS, ROOT
 
@@ -218,9 +219,9 @@ def stub_text(number: int) -> str:
 @pytest.mark.parametrize("number", [34, 36])
 def test_a_students_file_receives_the_same_in_a_worker(number, tmp_path):
     """What crosses the wire is the call, whole."""
-    from grader.attempt import listen
-    from grader.grade import ask, start_worker
-    from grader.stub import open_stub
+    from grader.judge.attempt import listen
+    from grader.judge.grade import ask, start_worker
+    from grader.process.stub import open_stub
 
     path = tmp_path / "stub.py"
     path.write_text(stub_text(number))

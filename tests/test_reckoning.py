@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from grader.instructor.classroom.marks import Mark
-from grader.instructor.classroom.points import MOST, Grading, credit
-from grader.instructor.classroom.reckoning import CAPPED, HEAD, UNCOUNTED, reckoning, total
-from grader.verdict import EntryVerdict
+from grader.classroom.book.marks import Mark
+from grader.classroom.book.points import MOST, Grading, credit
+from grader.classroom.book.reckoning import CAPPED, HEAD, UNCOUNTED, reckoning, total
+from grader.course.verdict import EntryVerdict
 from tests import made_up
 from tests.made_up import CASES, FAILED, NOT_WRITTEN, PASSED
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Status, Verdict
 from grader.report import machine, picture, terminal, words
-from grader.verdict import Check, Difference, EntryVerdict, Finding, Status, Verdict
 
 PASSED, FAILED, UNCHECKED, NOT_WRITTEN, COURSE = Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN, Status.COURSE
 STUB = "problems/07_small_thing/stub.py"

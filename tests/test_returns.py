@@ -9,20 +9,20 @@ import zipfile
 
 import pytest
 
-from grader.choose import UsageError
-from grader.instructor.classroom import groups
-from grader.instructor.classroom.exports import files
-from grader.instructor.classroom.feedback import write_feedback
-from grader.instructor.classroom.gradebook import NAME, Gradebook, Wanted
-from grader.instructor.classroom.late import CANVAS as BY_CANVAS
-from grader.instructor.classroom.late import Came, Policy
-from grader.instructor.classroom.marks import marks
-from grader.instructor.classroom.naming import named
-from grader.instructor.classroom.points import Grading, read_grading
-from grader.instructor.classroom.returns import CANVAS, MOODLE, comment, write_returns
-from grader.instructor.classroom.roster import parsed
-from grader.instructor.classroom.submission import Piece, Submission
-from grader.instructor.classroom.unread import unread
+from grader.classroom.arrivals.naming import named
+from grader.classroom.arrivals.submission import Piece, Submission
+from grader.classroom.book import groups
+from grader.classroom.book.exports import files
+from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
+from grader.classroom.book.late import CANVAS as BY_CANVAS
+from grader.classroom.book.late import Came, Policy
+from grader.classroom.book.marks import marks
+from grader.classroom.book.points import Grading, read_grading
+from grader.classroom.book.roster import parsed
+from grader.classroom.book.unread import unread
+from grader.classroom.pages.feedback import write_feedback
+from grader.classroom.pages.returns import CANVAS, MOODLE, comment, write_returns
+from grader.course.select import UsageError
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
 

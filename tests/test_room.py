@@ -17,15 +17,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grader.choose import UsageError
-from grader.grade import ask
-from grader.instructor.classroom import cgroup, room, trial, walls
-from grader.instructor.classroom.forkserver import REUSED
-from grader.instructor.classroom.marker import LIMITS
-from grader.instructor.classroom.room import Bounds, Room, Walls
-from grader.problem import CourseError
-from grader.sandbox import KEPT_ENVIRONMENT, Process
-from grader.stub import stub_of
+from grader.classroom.grading.marker import LIMITS
+from grader.classroom.walls import cgroup, room, trial, walls
+from grader.classroom.walls.forkserver import REUSED
+from grader.classroom.walls.room import Bounds, Room, Walls
+from grader.course.problem import CourseError
+from grader.course.select import UsageError
+from grader.judge.grade import ask
+from grader.process.child import KEPT_ENVIRONMENT, Process
+from grader.process.stub import stub_of
 from tests import classroom
 from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
@@ -92,14 +92,14 @@ def kept():
 
 @pytest.fixture(scope="module")
 def exam():
-    from grader.instructor.classroom.exam import exam_for
+    from grader.classroom.grading.exam import exam_for
 
     return exam_for(PROBLEMS[31], SEED)
 
 
 @pytest.fixture(scope="module")
 def server():
-    from grader.instructor.classroom.forkserver import ForkServer
+    from grader.classroom.walls.forkserver import ForkServer
 
     os.environ["ATTENTION_SECRET"] = "CANARY"
     opened = ForkServer(flax=False)
@@ -123,7 +123,7 @@ def survey(request, server, kept, monkeypatch):
 @pytest.fixture
 def look(exam, server, survey):
     """Grades a probe in a room, and gives what it found. It passes: to look around is no mistake."""
-    from grader.instructor.classroom.marker import Marker
+    from grader.classroom.grading.marker import Marker
 
     def looked(body: str) -> dict:
         verdict = Marker(server, survey).mark(exam, probe(body))
@@ -164,7 +164,7 @@ def test_what_can_be_written(look, kept, survey):
             trying(place, lambda: writes(place))
         trying("scratch", lambda: writes(WHERE))
         trying("program", lambda: open({str(kept / 'cache/program')!r}).read())
-        trying("spoiled", lambda: spoils({str(kept / 'cache/program')!r}) or spoils({str(ROOT / 'grader/cli.py')!r}))
+        trying("spoiled", lambda: spoils({str(kept / 'cache/program')!r}) or spoils({str(ROOT / 'grader/student/cli.py')!r}))
     """)
     assert found.pop("scratch") == "written" and found.pop("program") == "compiled" and found.pop("spoiled") is None
     assert {*found.values()} <= {"PermissionError", "OSError", "FileNotFoundError"}, found
@@ -222,10 +222,9 @@ def test_a_worker_knows_nothing_that_judges(look):
     found = look("""
         found["modules"] = sorted(name for name in sys.modules if name.startswith("grader"))
     """)
-    assert "grader.worker" in found["modules"]
-    judges = ("answers", "key", "reference", "judge", "grade", "diagnose", "compare", "instructor.classroom.gradebook", "instructor.classroom.exam", "instructor.classroom.run",
-              "instructor.classroom.marker", "instructor.classroom.walls", "instructor.stand_in")
-    assert [name for name in judges if f"grader.{name}" in found["modules"]] == []
+    assert "grader.run.worker" in found["modules"]
+    judges = ("grader.key.", "grader.judge.", "grader.authors.", "grader.classroom.book.", "grader.classroom.grading.", "grader.classroom.run", "grader.classroom.walls.walls")
+    assert [name for name in found["modules"] if name.startswith(judges)] == []
 
 
 # From outside.
@@ -304,7 +303,7 @@ def test_a_hidden_folder_below_a_readable_one(server, kept, monkeypatch):
 
 def test_the_fork_server_holds_nothing(server, exam, survey):
     """What every worker is forked from has a clean environment, and in its memory neither the seed nor an expected value, also after it has served."""
-    from grader.instructor.classroom.marker import Marker
+    from grader.classroom.grading.marker import Marker
 
     assert Marker(server, survey).mark(exam, RIGHT).status.value == "passed"
     process = psutil.Process(server.process.pid)
@@ -344,7 +343,7 @@ def test_no_worker_is_told_the_seed(exam, tmp_path):
             sent.extend(frames)
 
     ask(Told(), PROBLEMS[31], stub_of(PROBLEMS[31], Path("stub.py"), RIGHT), exam.calls, cache=Path("/cache"), writes=False)
-    from grader import wire
+    from grader.process import wire
 
     content = b"".join(wire.pack(message, arrays) for message, arrays in sent)
     answers = [array.tobytes() for answer in exam.key.expected().values() for array in answer.outcome.leaves.values() if array.dtype == "float32" and array.size >= 16]
@@ -379,8 +378,8 @@ def adopted() -> dict[int, tuple[str, str]]:
 
 def test_a_class_leaves_nothing_to_the_machines_first_process(exam, kept, adopting):
     """What is marked leaves neither a process nor a zombie behind, to whoever inherits them: whether it passes, forks as often as it can, or is stopped."""
-    from grader.instructor.classroom.forkserver import ForkServer
-    from grader.instructor.classroom.marker import Marker
+    from grader.classroom.grading.marker import Marker
+    from grader.classroom.walls.forkserver import ForkServer
 
     before, server = {*adopted()}, ForkServer(flax=False)
     try:
@@ -427,8 +426,8 @@ def test_a_room_that_cannot_be_built_says_why(tmp_path, monkeypatch):
 
 def test_a_worker_that_gets_no_room_is_nobodys_fault(server, survey, exam, monkeypatch):
     """Where a process cannot settle in its room, or the server is gone, no student is blamed."""
-    from grader.instructor.classroom import marker
-    from grader.instructor.classroom.forkserver import ForkServer
+    from grader.classroom.grading import marker
+    from grader.classroom.walls.forkserver import ForkServer
 
     real = room.order_for
     with monkeypatch.context() as patched:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.choose import UsageError
-from grader.instructor.classroom.roster import Roster, parsed
-from grader.instructor.classroom.submission import Submission
+from grader.classroom.arrivals.submission import Submission
+from grader.classroom.book.roster import Roster, parsed
+from grader.course.select import UsageError
 
 CANVAS = '''\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,Quiz (7),Attention (1234),Assignments Current Score
 ,,,,,,Manual Posting,

@@ -15,15 +15,16 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from grader.instructor.classroom import exam, run
-from grader.instructor.classroom import machine as as_json
-from grader.instructor.classroom.feedback import AT_FAULT, LATER
-from grader.instructor.classroom.gradebook import NAME, Circumstances, Gradebook, Record
-from grader.instructor.classroom.hands import Hands, Job
-from grader.instructor.classroom.points import Credit, credit
-from grader.problem import CourseError
+from grader.classroom import run
+from grader.classroom.book.gradebook import NAME, Circumstances, Gradebook, Record
+from grader.classroom.book.points import Credit, credit
+from grader.classroom.grading import exam
+from grader.classroom.grading.hands import Hands, Job
+from grader.classroom.pages import machine as as_json
+from grader.classroom.pages.feedback import AT_FAULT, LATER
+from grader.course.problem import CourseError
+from grader.course.verdict import Verdict
 from grader.report import machine
-from grader.verdict import Verdict
 from tests import made_up
 from tests.conftest import PROBLEMS
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader.choose import UsageError
-from grader.instructor.classroom import side_by_side, similar as similarity
-from grader.instructor.classroom.submission import Piece, Submission
+from grader.classroom.arrivals.submission import Piece, Submission
+from grader.classroom.pages import side_by_side
+from grader.classroom.pages import similar as similarity
+from grader.course.select import UsageError
 from tests.conftest import PROBLEMS
 
 pytest.importorskip("copydetect")

@@ -13,9 +13,9 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 
-from grader.instructor.lesson import HEADINGS, cells_of
-from grader.instructor.notebooks import compose, repository_of, sources
-from grader.instructor.site import edition
+from grader.authors.lesson import HEADINGS, cells_of
+from grader.authors.notebooks import compose, repository_of, sources
+from grader.authors.site import edition
 from tests.browser import browser, serious  # noqa: F401
 from tests.conftest import PROBLEMS, ROOT
 from tests.site_text import statements, text_of, unsaid

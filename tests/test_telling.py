@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from grader.call import calls_for
-from grader.evaluate import Evaluation
-from grader.failure import failure_of
-from grader.instructor import telling
-from grader.instructor.mutants import CAUGHT_BY, mutated
-from grader.key import Answer, AnswerKey
-from grader.problem import Case, Function, Module, ModuleInputs
-from grader.verdict import Outcome
+from grader.authors import telling
+from grader.authors.mutants import CAUGHT_BY, mutated
+from grader.course.calls import calls_for
+from grader.course.cases import Case, Function, Module, ModuleInputs
+from grader.course.verdict import Outcome
+from grader.key.key import Answer, AnswerKey
+from grader.run.evaluate import Evaluation
+from grader.run.failure import failure_of
 
 jax.config.update("jax_platforms", "cpu")
 

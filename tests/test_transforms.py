@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from grader import transforms
+from grader.run import transforms
 
 jax.config.update("jax_platforms", "cpu")
 RNG = np.random.default_rng(0)

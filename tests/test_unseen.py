@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from grader.answers import Known
-from grader.attempt import Attempt
-from grader.call import calls_for
-from grader.facts import disguised
-from grader.instructor.classroom.exam import DISGUISE, Exam, packed, unpacked, with_unseen
-from grader.instructor.classroom.points import properties_of
-from grader.judge import findings_of
-from grader.key import AnswerKey
-from grader.problem import of_class
-from grader.proofs import Lowers, settle
-from grader.sandbox import Ended
-from grader.verdict import Outcome, Status
+from grader.classroom.book.points import properties_of
+from grader.classroom.grading.exam import DISGUISE, Exam, packed, unpacked, with_unseen
+from grader.course.calls import calls_for
+from grader.course.cases import of_class
+from grader.course.claims import Lowers, settle
+from grader.course.verdict import Outcome, Status
+from grader.judge.attempt import Attempt
+from grader.judge.derive import disguised
+from grader.judge.findings import findings_of
+from grader.key.answers import Known
+from grader.key.key import AnswerKey
+from grader.process.child import Ended
 from tests.classroom import SEED
 from tests.conftest import PROBLEMS
 

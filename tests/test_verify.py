@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grader.instructor import proofread
-from grader.instructor.new import scaffold
-from grader.instructor.verify import stray_files, verify
-from grader.problem import CourseError, discover
+from grader.authors import proofread
+from grader.authors.new import scaffold
+from grader.authors.verify import stray_files, verify
+from grader.course.problem import CourseError, discover
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_verify_names_each_fault(small, console):
         path.unlink()
     (solution / "right/wrong.py").write_text("def sdpa(q, k, v):\n    return 2 * v\n")
     (solution / "mistakes.py").write_text(
-        "from grader.problem import mistake\n\n\n"
+        "from grader.course import mistake\n\n\n"
         "@mistake\ndef none(ref, q, k, v):\n    '''Nothing is wrong.'''\n    return ref(q, k, v)\n\n\n"
         "@mistake\ndef twice(ref, q, k, v):\n    '''The output is doubled.'''\n    return 2 * ref(q, k, v)\n\n\n"
         "@mistake\ndef twice_again(ref, q, k, v):\n    '''The output is doubled, too.'''\n    return ref(q, k, 2 * v)\n")

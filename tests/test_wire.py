@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from grader import wire
-from grader.problem import CourseError
-from grader.sandbox import Limits, Process
+from grader.course.problem import CourseError
+from grader.process import wire
+from grader.process.child import Limits, Process
 
 NUMPY_DTYPES = sorted(wire.DTYPES)
 JAX_DTYPES = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "int4", "uint4"]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grader.course.verdict import Difference, Plane
 from grader.report import picture
 from grader.report.markup import Markup, join, tag
 from grader.report.words import PROPERTY_AXES, count
-from grader.verdict import Difference, Plane
 
 WIDE = 240                                      # pixels; numbers stand in the cells while a row of them is no wider
 VALUES = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")     # dark to light: for colour-blind eyes, and in print

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.verdict import Check, Difference, EntryVerdict, Finding, Plane, Status, Told, Verdict
+from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Plane, Status, Told, Verdict
 
 SCHEMA_VERSION = 1
 
@@ -85,7 +85,7 @@ def _restored_difference(found: Mapping) -> Difference:
 def _restored_plane(found: Mapping) -> Plane:
     import numpy as np
 
-    from grader.wire import dtype_of
+    from grader.process.wire import dtype_of
 
     dtype = dtype_of(found["dtype"])
     expected, came = (None if found[name] is None else np.array([[float(value) if isinstance(value, str) else value for value in row] for row in found[name]]).astype(dtype)

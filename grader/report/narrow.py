@@ -6,7 +6,6 @@ import io
 import re
 import textwrap
 import tokenize
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 IN_FRONT = ("+", "-", "*", "/", "@", "%", "&", "|", "and", "or", "if", "else", "for", "==")      # a line may end before these, and after a comma

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from grader.problem import TRANSFORMS
+from grader.course.cases import TRANSFORMS
+from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
 from grader.report import words
 from grader.report.markup import Markup, join, tag
-from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
 
 def verdict_page(verdict: Verdict, *, hints: Sequence[str] = (), upcoming: str = "", cell: bool = False, styled: bool = True) -> Markup:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from grader.verdict import Difference, Plane, Told
+from grader.course.verdict import Difference, Plane, Told
 
 SHADES = "·░▒▓█"
 MOST_ROWS, MOST_COLUMNS = 16, 60

@@ -7,8 +7,8 @@ import re
 
 from rich.console import CONSOLE_SVG_FORMAT, Console
 
+from grader.course.verdict import Verdict
 from grader.report import terminal
-from grader.verdict import Verdict
 
 NO_FONTS = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)      # those would come from another host
 

@@ -12,10 +12,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from grader.problem import TRANSFORMS
+from grader.course.cases import TRANSFORMS
+from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
 from grader.report import words
 from grader.report.words import COMMAND
-from grader.verdict import EntryVerdict, Finding, Status, Verdict
 
 COMMANDS = re.compile(rf'`[^`]*`|{COMMAND}(?: [a-z]+)?(?: \d+)?(?: "[^"]*")?')
 KEPT = "\ue000"                                 # a space within a command, at which no line ends

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.problem import TRANSFORMS
-from grader.verdict import EntryVerdict, Finding, Status, Verdict
+from grader.course.cases import TRANSFORMS
+from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
 
 COMMAND = "python -m grader"
 MARK = {Status.PASSED: "✓", Status.FAILED: "✗", Status.NOT_WRITTEN: "○", Status.UNCHECKED: "?", Status.COURSE: "!"}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.problem import Case, Function
+from grader.course import Case, Function
 
 PART = "The core"
 

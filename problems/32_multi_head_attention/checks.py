@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.problem import Case, Module, ModuleInputs
+from grader.course import Case, Module, ModuleInputs
 
 PART = "The core"
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")

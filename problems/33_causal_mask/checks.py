@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.problem import Case, Function, Relation
+from grader.course import Case, Function, Relation
 
 PART = "The core"
 

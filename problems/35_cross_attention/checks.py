@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from grader.problem import Case, Module, ModuleInputs, Relation
+from grader.course import Case, Module, ModuleInputs, Relation
 
 PART = "The core"
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from grader.problem import Case, Module, ModuleInputs
-from grader.proofs import Flops
+from grader.course import Case, Flops, Module, ModuleInputs
 
 PART = "The core"
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 
-from grader.problem import Case, Module, ModuleInputs
-from grader.proofs import Copies
+from grader.course import Case, Copies, Module, ModuleInputs
 
 PART = "The core"
 

@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 
-from grader.problem import Case, Function, Module, ModuleInputs
+from grader.course import Case, Function, Module, ModuleInputs
 
 PART = "The core"
 

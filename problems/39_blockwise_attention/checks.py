@@ -3,8 +3,7 @@
 import ml_dtypes
 import numpy as np
 
-from grader.problem import Case, Function
-from grader.proofs import Growth, Largest, Precision
+from grader.course import Case, Function, Growth, Largest, Precision
 
 PART = "The core"
 

@@ -3,8 +3,7 @@
 import ml_dtypes
 import numpy as np
 
-from grader.problem import Case, Function, Relation
-from grader.proofs import Kernel, Largest, Lowers, Precision, Races
+from grader.course import Case, Function, Kernel, Largest, Lowers, Precision, Races, Relation
 
 PART = "The core"
 DTYPES = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from grader.problem import mistake
+from grader.course import mistake
 
 
 @mistake

@@ -1,6 +1,6 @@
 """Cases that only a class run tries: their sizes follow from its secret seed and are new in each round, so that nobody can write for them."""
 
-from grader.problem import Case
+from grader.course import Case
 
 
 def cases(rng) -> dict[str, dict[str, Case]]:

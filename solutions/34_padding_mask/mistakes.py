@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from grader.problem import mistake
+from grader.course import mistake
 
 # --- padding_mask
 

@@ -1,10 +1,9 @@
 """37 · Wrong answers that people really give, each with its sentence."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from grader.problem import mistake
+from grader.course import mistake
 
 
 def _linear(d_in, d_out, rngs):

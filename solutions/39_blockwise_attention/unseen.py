@@ -2,7 +2,7 @@
 
 import ml_dtypes
 
-from grader.problem import Case
+from grader.course import Case
 
 
 def cases(rng) -> dict[str, dict[str, Case]]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from grader.problem import mistake
+from grader.course import mistake
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ Problem: 39
 Fails: compiled, no more than linear memory: bytes of temporary memory; 1179648 are enough
 """
 
-import jax
 import jax.numpy as jnp
 
 PIECES, SHORT, PADDING = 4, 512, 1 << 20

@@ -8,7 +8,6 @@ import os
 import struct
 
 
-
 def frame(message, body=b"", table=()):
     text = json.dumps([message, list(table)]).encode()
     return struct.pack("<QQ", len(text), len(body)) + text + body

@@ -1,6 +1,5 @@
 """-inf added to the hidden scores: whatever finite number stands there, the sum is -inf."""
 
-import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 

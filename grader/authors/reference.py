@@ -1,0 +1,265 @@
+"""Computes the answer key from `solutions/`, in a process of its own that never meets student code.
+
+Each answer is computed in float64 and in the call's own dtype, at the inputs and at neighbours of them one rounding away.
+The allowed error is 16 times the largest distance between the two, since one float32 answer can be lucky, and at least
+`eps * error_scale(inputs)`, where the reference says how large its intermediate values are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from grader.course.calls import DRAWS, Call, is_float
+from grader.course.cases import Function, Mistake
+from grader.course.claims import settle
+from grader.course.problem import CourseError, discover, load, mistakes
+from grader.course.verdict import Check, Failure, Outcome
+from grader.key.compare import agree
+from grader.key.key import Answer
+
+VARIABLES = ("parameters", "state")      # checks that list a module's variables and compare no values
+STAGES = (("parameters", "eager"), ("proof",), None)
+NEIGHBOURS = 4
+MARGIN = 16
+
+
+def main() -> None:
+    """Reads a request and the calls, sends each answer, then each mistake's outcomes."""
+    from grader.process import wire
+    from grader.process.child import end_with_parent
+    from grader.program.settings import keep_compiled, set_up_jax
+
+    end_with_parent()
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr
+
+    set_up_jax()
+    order, _ = wire.receive(requests)
+    calls = [Call.from_wire(*wire.receive(requests)) for _ in range(order["calls"])]
+    calls = [dataclasses.replace(call, raises=raises) for call, raises in zip(calls, order["raises"])]
+    keep_compiled(order["cache"])
+
+    def send(message, arrays=None):
+        wire.send(answers, message, arrays)
+
+    root = Path(order["root"])
+    problem = next(p for p in discover(root) if p.number == order["problem"])
+    key = answer_key(problem, calls)
+    for id, answer in key.items():
+        message, arrays = answer.outcome.to_wire()
+        send({"answer": id, "allowed": answer.allowed, **message}, arrays)
+    send({"answered": len(key)})
+    for known, outcomes in mistake_outcomes(problem, calls, key):
+        send({"mistake": known.name, "entry": known.entry, "sentence": known.sentence})
+        for id, outcome in outcomes.items():
+            message, arrays = outcome.to_wire()
+            send({"outcome": id, **message}, arrays)
+    send({"done": True})
+
+
+def answer_key(problem, calls: list[Call]) -> dict[int, Answer]:
+    """An Answer for every call but the changed ones of a relation, which are judged against the unchanged one, and of a proof, whose facts speak for themselves."""
+    reference = load(problem.solutions / "reference.py", "reference")
+    wanted = [call for call in calls if call.variant == "" and call.check.kind != "proof"]
+    plain = _plain_calls(wanted)
+    single = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain])
+    double = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain if call.check.kind not in VARIABLES], double=True)
+    scale = getattr(reference, "error_scale", None)
+
+    together: dict[int, list] = {}
+    for (call, (id, draw, neighbour)), number in zip(plain, range(len(plain))):
+        together.setdefault(id, []).append((draw, neighbour, call, single[number], double.get(number)))
+    found = {}
+    for call in wanted:
+        kind = call.check.kind
+        if kind == "leaks":
+            found[call.id] = Answer(_count(leaked=0), {})
+        elif kind == "traces" and not call.module:
+            found[call.id] = Answer(_count(traces=1), {})
+        elif kind in VARIABLES:
+            found[call.id] = Answer(_right(call, together[call.id][0][3]), {})
+        else:
+            found[call.id] = _answer(call, together[call.id], scale)
+    return found
+
+
+def _plain_calls(calls: list[Call]) -> list[tuple[Call, tuple]]:
+    """The calls as single eager or grad evaluations, numbered anew, at the inputs (neighbour 0) and near them."""
+    plain = []
+    for call in calls:
+        kind = call.check.kind
+        if kind == "leaks" or (kind == "traces" and not call.module):
+            continue
+        draws = {"vmap": range(DRAWS), "traces": [1]}.get(kind, [None])
+        for draw in draws:
+            arrays = call.arrays if draw is None else {name: array[draw] for name, array in call.arrays.items()}
+            for neighbour in range(1 if kind in VARIABLES else 1 + NEIGHBOURS):
+                rng = np.random.default_rng([call.id, neighbour])
+                near = {name: _nudge(rng, array) if neighbour else array for name, array in arrays.items()}
+                base = kind if kind in ("grad", "again", *VARIABLES) else "eager"
+                plain.append((dataclasses.replace(call, id=len(plain), check=Check(call.check.entry, base, call.check.case), arrays=near),
+                              (call.id, draw, neighbour)))
+    return plain
+
+
+def _nudge(rng, array):
+    if not is_float(array):
+        return array
+    step = 2.0 ** -8 if array.dtype.name == "bfloat16" else np.finfo(array.dtype).eps
+    return (array.astype(np.float64) * (1 + step * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
+
+
+def _run(find, calls: list[Call], *, double: bool = False, eagerly: bool = False) -> dict[int, Outcome]:
+    import jax
+
+    from grader.run.evaluate import Evaluation
+
+    outcomes: dict[int, Outcome] = {}
+    with jax.enable_x64(double):
+        Evaluation(find, _failure, lambda call, outcome: outcomes.__setitem__(call.id, outcome), double=double).run(calls, eagerly=eagerly)
+    return outcomes
+
+
+def _failure(error: BaseException) -> Failure:
+    from grader.run.failure import failure_of
+
+    return failure_of(error, "")
+
+
+def _answer(call: Call, runs: list, scale) -> Answer:
+    """The float64 values in the call's dtype, stacked over the draws, and the allowed error."""
+    first = _right(call, runs[0][3])
+    if first.failure:
+        return Answer(first, {})
+    failed = next((double.failure for *_, double in runs if double.failure), None)
+    if failed:
+        raise CourseError(f"in float64 the reference fails at {call.check.case} · {call.check.kind}: {failed.type}: {failed.message}")
+    exact = [double for _, neighbour, _, _, double in runs if neighbour == 0]
+    like = runs[0][3]
+    leaves, allowed = {}, {}
+    for leaf, array in like.leaves.items():
+        values = [outcome.leaves[leaf] for outcome in exact]
+        leaves[leaf] = (np.stack(values) if call.check.kind == "vmap" else values[0]).astype(array.dtype)
+        if not is_float(array):
+            continue
+        error = max(_error(single.leaves[leaf], double.leaves[leaf]) for _, _, _, single, double in runs)
+        eps = 2.0 ** -8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
+        floor = max((float(scale(**_scale_arguments(one))) for _, neighbour, c, _, _ in runs if neighbour == 0 for one in _single(c)), default=1.0) if scale else 1.0
+        magnitude = max((float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in values), default=0.0)
+        allowed[leaf] = max(MARGIN * error, eps * floor, eps * magnitude)
+    structure = like.structure
+    if call.check.kind == "traces":
+        leaves = {f"output{'.' if leaf and leaf[0] != '[' else ''}{leaf}": array for leaf, array in leaves.items()}
+        allowed = {f"output{'.' if leaf and leaf[0] != '[' else ''}{leaf}": value for leaf, value in allowed.items()}
+        leaves["traces"] = np.asarray(1, np.int32)
+        structure = ["dict", [["output", structure], ["traces", "array"]]]
+    return Answer(Outcome(structure, leaves), allowed)
+
+
+def _right(call: Call, outcome: Outcome) -> Outcome:
+    """The outcome, if it is one that the contract may ask for: the exception of a case that names one, and no other.
+
+    Raises CourseError otherwise: what the reference cannot do is no part of the contract.
+    """
+    place, failure = f"{call.check.entry}, {call.check.case} · {call.check.kind}", outcome.failure
+    if call.raises and failure and failure.is_a(call.raises):
+        return Outcome(failure=dataclasses.replace(failure, type=call.raises))
+    if call.raises:
+        raise CourseError(f"at {place} the case asks for {call.raises}, and the reference " + (f"raises {failure.type}: {failure.message}" if failure else "raises nothing"))
+    if failure:
+        raise CourseError(f"at {place} the reference fails: {failure.type}: {failure.message}")
+    return outcome
+
+
+def _single(call: Call) -> list[Call]:
+    """The calls that a call makes: of `again`, which has them stacked, those with the first two draws and with a mixture of them."""
+    if call.check.kind != "again":
+        return [call]
+    one, two = ({name: array[draw] for name, array in call.arrays.items()} for draw in (0, 1))
+    first = next(iter(one))
+    return [dataclasses.replace(call, arrays=arrays) for arrays in (one, two, {**two, first: one[first]})]
+
+
+def _scale_arguments(call: Call) -> dict:
+    arguments = {name: a.astype(np.float64) if is_float(a) else a for name, a in call.arrays.items()} | call.static
+    if call.module:
+        return dict(init=call.init, params={name: a.astype(np.float64) for name, a in call.params.items()}, **arguments)
+    return arguments
+
+
+def _error(single: np.ndarray, double: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):
+        error = np.abs(single.astype(np.float64) - double.astype(np.float64))
+    return float(error[np.isfinite(error)].max(initial=0.0))
+
+
+def _count(**counts) -> Outcome:
+    leaves = {name: np.asarray(count, np.int32) for name, count in counts.items()}
+    return Outcome(["dict", [[name, "array"] for name in leaves]], leaves)
+
+
+def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
+    """Each mistake with its outcomes: of structure and values, then of the proofs, then of every other check, until they tell it from the reference and from
+    every other mistake, where anything does."""
+    reference = load(problem.solutions / "reference.py", "reference")
+    entries = {entry.name: entry for entry in problem.entries}
+    bank = []
+    for known in mistakes(problem.solutions / "mistakes.py"):
+        name = known.entry or problem.entries[0].name
+        wrong = wrong_answer(known, getattr(reference, name), isinstance(entries[name], Function))
+        bank.append(_Known(dataclasses.replace(known, entry=name), wrong, [call for call in calls if call.check.entry == name]))
+    for one in bank:
+        while one.stages and not _unlike(entries[one.known.entry], one.calls, one.outcomes, key):
+            one.go_on()
+    while alike := {id(mine): mine for one, other in itertools.combinations(bank, 2) if one.is_like(other, key) for mine in (one, other) if mine.stages}:
+        for one in alike.values():
+            one.go_on()
+    return [(one.known, one.outcomes) for one in bank]
+
+
+@dataclasses.dataclass
+class _Known:
+    """A mistake, what stands in the reference's place, and what it gives so far."""
+
+    known: Mistake
+    wrong: Callable
+    calls: list[Call]
+    stages: list = dataclasses.field(default_factory=lambda: [*STAGES])
+    outcomes: dict[int, Outcome] = dataclasses.field(default_factory=dict)
+
+    def go_on(self) -> None:
+        kinds = self.stages.pop(0)
+        stage = [call for call in self.calls if call.id not in self.outcomes and (kinds is None or call.check.kind in kinds)]
+        self.outcomes |= _run(lambda entry: self.wrong, stage, eagerly=True)
+
+    def is_like(self, other: _Known, key: dict[int, Answer]) -> bool:
+        """Whether nothing that is known of both tells them apart, and they are not two forms of one."""
+        return self.known.entry == other.known.entry and self.known.name != other.known.name and all(
+            agree(self.outcomes[id], other.outcomes[id], key[id].allowed if id in key else {}) for id in self.outcomes.keys() & other.outcomes.keys())
+
+
+def _unlike(entry, calls: list[Call], outcomes: dict[int, Outcome], key: dict[int, Answer]) -> bool:
+    """Whether anything so far tells the outcomes from the reference's."""
+    return any(id in key and not agree(key[id].outcome, outcome, key[id].allowed) for id, outcome in outcomes.items()) \
+        or any(sign for _, sign in settle(entry, calls, outcomes).values())
+
+
+def wrong_answer(known, reference, function: bool):
+    """A mistake as something that can be called like the student's own."""
+    if not function:
+        return known.make(reference)
+
+    def wrong(*args, **kwargs):
+        return known.make(reference, *args, **kwargs)
+
+    return wrong
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Times the student's loop on problem 31 beside plain pytest with as many checks, as ratios within one run.
+
+Every round runs each command once, so that a slow minute of the machine falls on all of them. It works on a copy of the course.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.table import Table
+
+from grader.course.problem import CourseError
+
+SOLUTION = """import jax
+
+
+def sdpa(q, k, v):
+    scores = q @ k.T {scale} + {constant}
+    return jax.nn.softmax(scores, axis=-1) @ v
+"""
+RIGHT, WRONG = "/ q.shape[-1] ** 0.5", "/ q.shape[-1]"
+TARGETS = {"grader, first run, empty caches": 1.0, "grader, edited right answer": 0.5, "grader, edited wrong answer": 0.5, "watch, save to verdict": 0.25}
+
+
+def bench(root: Path, rounds: int, console) -> int:
+    """Prints the table of medians and ratios; returns 0 when every ratio is within its target, 1 otherwise."""
+    import importlib.util
+
+    if not importlib.util.find_spec("pytest"):
+        raise CourseError("bench compares with pytest: pip install -e '.[test]'")
+    times: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder, console.status("timing", spinner="line") as status:
+        for index in range(rounds):
+            for name, seconds in _round(root, Path(folder, f"round{index}")):
+                times.setdefault(name, []).append(seconds)
+                status.update(f"round {index + 1} of {rounds}: {name}")
+    pytest_, jax_ = statistics.median(times["plain pytest, empty caches"]), statistics.median(times["import jax"])
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("problem 31", "median s", "× pytest", "× import jax", "target"):
+        table.add_column(column, justify="left" if column == "problem 31" else "right")
+    met = True
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        limit = f"{TARGETS[name]} × pytest" if name in TARGETS else "0.5 × import jax" if "untouched" in name else ""
+        good = median <= (TARGETS[name] * pytest_ if name in TARGETS else 0.5 * jax_ if "untouched" in name else float("inf"))
+        met &= good
+        table.add_row(name, f"{median:.2f}", f"{median / pytest_:.2f}", f"{median / jax_:.2f}", f"{limit} {'✓' if good else '✗'}" if limit else "")
+    console.print(table)
+    console.print(f"medians of {rounds} rounds, whole processes, {os.cpu_count()} cores, Python {sys.version.split()[0]}, jax {_jax_version()}", style="dim")
+    return 0 if met else 1
+
+
+def _round(root: Path, copy: Path):
+    """Yields a name and its seconds for each command."""
+    for part in ("grader", "problems", "solutions"):
+        shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    stub = copy / "problems/31_sdpa/stub.py"
+    shutil.copy(stub.with_name(".stub.py"), stub)
+    grade = [sys.executable, "-m", "grader", "31"]
+
+    def timed(command, expected, **environment):
+        start = time.perf_counter()
+        done = subprocess.run(command, cwd=copy, env=environment(copy) | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != expected:
+            raise CourseError(f"{' '.join(command)} gave {done.returncode}, not {expected}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return time.perf_counter() - start
+
+    yield "import jax", timed([sys.executable, "-c", "import jax"], 0)
+    yield "grader, untouched stub", timed(grade, 1)
+    stub.write_text(_solution(RIGHT))
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(copy), "grader/bench/plain_pytest.py"]
+    yield "plain pytest, empty caches", timed(pytest, 0, SUBMISSION=str(stub))
+    yield "grader, first run, empty caches", timed(grade, 0)
+    stub.write_text(_solution(WRONG))
+    yield "grader, first wrong answer", timed(grade, 1)
+    for name, scale, code in (("right", RIGHT, 0), ("wrong", WRONG, 1)):
+        stub.write_text(_solution(scale))
+        yield f"grader, edited {name} answer", timed(grade, code)
+    yield "watch, save to verdict", _watched(copy, stub)
+
+
+def _watched(copy: Path, stub: Path) -> float:
+    """Seconds from a save to the verdict's line, with the worker warm."""
+    process = subprocess.Popen([sys.executable, "-u", "-m", "grader", "watch", "31"], cwd=copy, env=environment(copy), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        _until(process, "watching")
+        time.sleep(3)                           # the worker imports JAX while the student thinks
+        start = time.perf_counter()
+        stub.write_text(_solution(RIGHT))
+        _until(process, "passed")
+        return time.perf_counter() - start
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _until(process, word: str) -> None:
+    for line in process.stdout:
+        if word in line:
+            return
+    raise CourseError(f"watch ended before it said {word!r}")
+
+
+def _solution(scale: str) -> str:
+    """A text that was never graded before: a constant added to every score changes the program and not the answer."""
+    return SOLUTION.format(scale=scale, constant=round(random.uniform(0.1, 0.9), 6))
+
+
+def environment(copy: Path) -> dict:
+    return os.environ | dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", COLUMNS="80")
+
+
+def _jax_version() -> str:
+    import importlib.metadata
+
+    return importlib.metadata.version("jax")

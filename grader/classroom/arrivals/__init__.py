@@ -1,0 +1,1 @@
+"""What students handed in, in whatever form it arrived, becomes Submissions."""

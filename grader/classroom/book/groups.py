@@ -1,0 +1,62 @@
+"""Groups: one submission, and one grade for each of several students. They stand in grading.toml, below [groups]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from grader.classroom.arrivals.naming import safe
+from grader.classroom.arrivals.submission import Submission
+from grader.classroom.book.marks import Marks, names_of
+from grader.classroom.book.roster import Row
+
+Groups = Mapping[str, Sequence[str]]            # its members' names, logins or numbers, by what the group's submission is called
+
+
+def members(one, groups: Groups) -> Sequence[str]:
+    """Who shares what this student or submission handed in; nobody where it is no group's."""
+    called = names_of(one)
+    return next((names for name, names in groups.items() if name.casefold() in called), ())
+
+
+def spread(people: Iterable[Submission], groups: Groups) -> list[Submission]:
+    """Who handed in, with the members of a group in its place. Who handed in alone as well is there by that alone."""
+    people = list(people)
+    alone = {one.student.casefold() for one in people}
+    found = []
+    for one in people:
+        shared = members(one, groups)
+        found += [Submission(safe(name), name) for name in shared if safe(name).casefold() not in alone] if shared else [one]
+    return found
+
+
+def shared(rows: Iterable[Marks], groups: Groups, on_roster: Mapping[str, Row]) -> list[Marks]:
+    """The marks, with a group's given to each of its members."""
+    rows = list(rows)
+    alone = {row.student.student.casefold() for row in rows}
+    found = []
+    for row in rows:
+        names = members(row.student, groups)
+        for name in names:
+            if safe(name).casefold() not in alone:
+                told = on_roster.get(safe(name))
+                found.append(replace(row, student=replace(row.student, student=safe(name), name=told.called if told and told.name else name, ids={},
+                                                          notes=(f"of the group {row.student.student}", *row.student.notes))))
+        found += [] if names else [row]
+    return found
+
+
+def unmet(rows: Sequence[Marks], groups: Groups) -> Iterable[str]:
+    """Sentences on groups of which nothing arrived, and on members who handed in alone as well, or are in two."""
+    called = set().union(*(names_of(row.student) for row in rows))
+    alone = {row.student.student.casefold() for row in rows}
+    everybody: list[str] = []
+    for group, names in groups.items():
+        if group.casefold() not in called:
+            yield f"grading.toml has a group {group}, and nothing arrived that is called so"
+        for name in names:
+            if safe(name).casefold() in alone:
+                yield f"{name} is in the group {group} and handed in alone as well: what was handed in alone counts"
+            if name.casefold() in everybody:
+                yield f"{name} is in two groups of grading.toml: take one away"
+            everybody.append(name.casefold())

@@ -1,0 +1,201 @@
+"""Marks: what the gradebook and the grading come to, for each student and problem. The same data for all files and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from grader.classroom.arrivals.submission import Student, Submission
+from grader.classroom.book.gradebook import Grade, Gradebook, Override, Wanted
+from grader.classroom.book.late import Came, Lateness, lateness
+from grader.classroom.book.points import Credit, Grading, credit, shown
+from grader.classroom.book.roster import Row
+from grader.classroom.book.unread import is_unread
+from grader.course.verdict import Status
+from grader.report import words
+
+Properties = Mapping[int, Container[tuple[str, str]]]      # of each problem, as `points.properties_of` has them
+
+
+class Name(NamedTuple):
+    """What became of one name that a problem asks for."""
+
+    name: str
+    status: Status
+    mistake: str
+    sentence: str
+    first: str                                  # the title of the first failing check
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One student's mark for one problem: points by checks, or by hand. Without a grade nothing was handed in for it, unless it is `ungraded`."""
+
+    problem: int
+    weight: float
+    grade: Grade | None = None
+    credit: Credit = Credit()
+    override: Override | None = None
+    names: tuple[Name, ...] = ()
+    trouble: str = ""                           # what kept every check from running
+    unread: bool = False                        # what arrived could not be read
+    unjudged: str = ""                          # how the grader failed on it
+    ungraded: bool = False                      # what arrived last has no verdict yet
+    came: Came | None = None                    # when what was graded came, where something says so
+    late: Lateness | None = None
+    told: tuple[str, ...] = ()                  # how its answer was found, where that is no matter of course
+
+    @property
+    def blank(self) -> bool:
+        """Whether it has no points yet, not even 0: what arrived could not be read, or has no verdict by no student's fault."""
+        undecided = self.unread or self.ungraded and not self.grade or bool(self.unjudged) or bool(self.grade and self.grade.status == Status.COURSE)
+        return undecided and not self.override
+
+    @property
+    def points(self) -> float:
+        return self.override.worth(self.weight) if self.override else self.by_checks * (1 - self.late.cost if self.late else 1)
+
+    @property
+    def by_checks(self) -> float:
+        """The points that the checks give, whenever it came."""
+        return self.weight * self.credit.share
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What an instructor should know of it."""
+        told = []
+        if self.override:
+            older = self.grade and self.override.attempt not in (None, self.grade.attempt)
+            told.append("points by hand" + (", for an earlier attempt" if older else ""))
+        if self.ungraded:
+            told.append("the last version is not graded yet" if self.grade else "not graded yet")
+        elif self.grade is None and not self.unread:
+            told.append("nothing handed in")
+        if self.late:
+            told.append(self.late.flag)
+        if self.unread:
+            told.append("could not be read")
+        elif self.grade and self.grade.status == Status.COURSE:
+            told.append("course at fault")
+        elif self.unjudged and not self.override:
+            told.append("could not be checked: the grader failed on it")
+        elif self.credit.open and not self.override:
+            told.append(f"not all could be checked (up to {shown(self.weight * self.credit.possible)})")
+        return (*told, *self.told)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """All marks of one student."""
+
+    student: Student
+    by_problem: Mapping[int, Mark]
+    total: float
+    gone: bool = False                          # handed in earlier, and is no longer among the submissions
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is no total yet: some of what counts is blank, or nothing was ever graded."""
+        return not self.graded or any(mark.blank for mark in self.by_problem.values() if mark.weight)
+
+    @property
+    def graded(self) -> bool:
+        return any(mark.grade or mark.override for mark in self.by_problem.values())
+
+    @property
+    def ever(self) -> bool:
+        """Whether anything arrived at any time: who was given points by hand may have handed in nothing."""
+        return bool(self.student.trouble or self.student.notes) or any(mark.grade for mark in self.by_problem.values())
+
+    @property
+    def handed_in(self) -> bool:
+        """Whether anything arrived that may be an answer."""
+        return self.student.unread or any(mark.grade or mark.ungraded for mark in self.by_problem.values())
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        gone = ("no longer among the submissions",) * self.gone
+        if self.student.trouble:
+            what = "nothing could be read" if self.student.unread else "nothing handed in"
+            return (*gone, what, *(f"{problem}: {flag}" for problem, mark in self.by_problem.items() if mark.grade or mark.override for flag in mark.flags))
+        return (*gone, *(f"{problem}: {flag}" for problem, mark in self.by_problem.items() for flag in mark.flags))
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a regrade would change for one student and problem."""
+
+    old: Mark
+    new: Mark
+
+    @property
+    def matters(self) -> bool:
+        """Whether a student would see anything of it."""
+        return (self.old.points, self.old.grade.status, self.old.grade.mistakes) != (self.new.points, self.new.grade.status, self.new.grade.mistakes)
+
+
+def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: Collection[tuple[str, int]] = (),
+          on_roster: Mapping[str, Row] = {}) -> list[Marks]:
+    """The marks of everyone in the gradebook, for each problem that the grading names. `ungraded` are the (student, problem)
+    whose work has no verdict yet; `on_roster` has the rows of those whom a roster knows, who are called as it calls them."""
+    grades = {(grade.student, grade.problem): grade for grade in book.grades()}
+    overrides = _standing(book)
+    came = book.came()
+    found = []
+    for student in book.students():
+        of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
+        row = on_roster.get(student.student)
+        called = names_of(student, row)
+        called |= {name.casefold() for group, names in grading.groups.items() if group.casefold() in called for name in names}
+        mine = {}
+        for problem, which in of.items():
+            mark = _mark(grades.get(which), overrides.get(which), problem, grading, properties)
+            unread = mark.unread or student.unread and mark.grade is None
+            mark = replace(mark, unread=unread, ungraded=which in ungraded, told=student.told.get(problem, ()))
+            mine[problem] = _dated(mark, came, grading, called)
+        student = replace(student, name=row.called) if row and row.name else student
+        found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
+    return found
+
+
+def names_of(student: Student | Submission, row: Row | None = None) -> set[str]:
+    """What a student may be called by in small letters: the key, names, logins and numbers, by the download and by the roster."""
+    told = [student.student, student.name, *student.ids.values(), *((row.name, row.called, *row.ids.values()) if row else ())]
+    return {part.casefold() for name in told for part in (name, name.partition("@")[0]) if part}
+
+
+def _dated(mark: Mark, came: Mapping[Wanted, Came], grading: Grading, called: Collection[str]) -> Mark:
+    """The mark with when its content came, and what follows from that."""
+    if mark.grade is None:
+        return mark
+    when = came.get(Wanted(mark.grade.student, mark.grade.problem, mark.grade.digest))
+    return replace(mark, came=when, late=lateness(grading.late, when, called))
+
+
+def changes(book: Gradebook, grading: Grading, properties: Properties) -> list[Change]:
+    """What the proposed verdicts would change. Points by hand stay as they are."""
+    overrides = _standing(book)
+    came, students = book.came(), {student.student: student for student in book.students()}
+
+    def dated(grade: Grade) -> Mark:
+        mark = _mark(grade, overrides.get((grade.student, grade.problem)), grade.problem, grading, properties)
+        return _dated(mark, came, grading, names_of(students[grade.student]))
+
+    return [Change(*map(dated, pair)) for pair in book.proposals()]
+
+
+def _mark(grade: Grade | None, override: Override | None, problem: int, grading: Grading, properties: Properties) -> Mark:
+    weight = grading.weights.get(problem, 0.0)
+    if grade is None:
+        return Mark(problem, weight, override=override)
+    verdict = grade.verdict
+    names = tuple(Name(entry.name, entry.status, entry.mistake, entry.sentence, words.title(entry.first) if entry.first else "") for entry in verdict.entries)
+    return Mark(problem, weight, grade, credit(verdict, properties.get(problem, ()), grading.partial), override, names,
+                verdict.trouble.summary if verdict.trouble else "", is_unread(verdict), "; ".join(verdict.notes) if verdict.unjudged else "")
+
+
+def _standing(book: Gradebook) -> dict[tuple[str, int], Override]:
+    """The override that holds for a student and problem: the last one, where it was not taken back."""
+    last = {(override.student, override.problem): override for override in book.overrides()}
+    return {which: override for which, override in last.items() if override.points is not None}

@@ -1,0 +1,1 @@
+"""Who grades, with which key: threads of this machine, or a cluster."""

@@ -1,0 +1,276 @@
+"""Grades a class: what arrived is looked at, what is new is graded, and everything that follows from the gradebook is written.
+
+At any moment the run can be stopped, or killed. The same command goes on where it was: a verdict that is in the gradebook stays, one that is not is made.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from grader.classroom.arrivals.arrivals import Arrivals, arrivals, two_numbers
+from grader.classroom.arrivals.commits import Commits
+from grader.classroom.arrivals.submission import LATE, Piece, Submission
+from grader.classroom.book.gradebook import NAME, Grade, Gradebook, Record, Wanted, digest_of
+from grader.classroom.book.late import CANVAS, GIT, Came
+from grader.classroom.book.unread import unread
+from grader.course.problem import CourseError, Problem
+from grader.course.select import UsageError
+from grader.key.answers import key_digest
+from grader.process import child
+from grader.report import machine
+from grader.report.words import count
+
+ENTRIES = "entries"                             # the setting that holds which entries of the folder each key has stood for
+FAULTS = 10                                     # how many are listed
+CHANGED = "it changed while the class was graded"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the instructor asked for."""
+
+    submissions: Path
+    out: Path
+    problems: list[Problem]
+    everything: list[Problem]                   # of the course, whether it is graded now or not
+    waived: Collection[str] = ()
+    roster: Path | None = None
+    regrade: bool = False
+    accept: bool = False
+    discard: bool = False
+    similar: bool = False
+    assignment: str = ""
+    scaled: bool = False                        # whether totals are written out of what the roster's system counts out of
+    cores: int | None = None
+    dask: str = ""
+    json: bool = False
+
+
+@dataclass
+class Tally:
+    """What became of a run."""
+
+    graded: int = 0
+    kept: int = 0                               # verdicts of earlier runs
+    unread: int = 0
+    unjudged: int = 0                           # verdicts that say that the grader failed on a file
+    proposed: int = 0                           # verdicts that wait until they are accepted or discarded
+    faults: list[tuple[Wanted, str]] = field(default_factory=list)     # what got no verdict, and why: graded by the next run
+    missing: dict[str, str] = field(default_factory=dict)              # limits that were waived, with what was seen
+
+
+def run_class(root: Path, orders: Orders, console) -> int:
+    """Returns 0 when everything that arrived has a verdict, 2 when something kept some of it from getting one, by no student's fault."""
+    from grader.classroom.book.points import read_grading
+    from grader.classroom.book.roster import Roster
+    from grader.classroom.results import ASSIGNMENT, write_results
+    from grader.classroom.walls.walls import known
+
+    known(orders.waived)
+    out, inside = orders.out.resolve(), orders.submissions.resolve()
+    if out == inside or out.is_relative_to(inside):
+        raise UsageError(f"the results would lie among the submissions: name a folder outside of {orders.submissions}")
+    assignment = orders.assignment or ASSIGNMENT
+    roster = Roster.read(orders.roster) if orders.roster else None
+    if roster:
+        roster.column(assignment)                   # what is wrong with it is told before the class is graded
+    handed_in = arrivals(orders.submissions, orders.everything, orders.problems)
+    _make(orders.out)
+    grading = read_grading(orders.out / "grading.toml", orders.problems, orders.everything)
+    tally = Tally()
+    with Gradebook(orders.out / NAME) as book:
+        if gone := book.withdraw(*_checks(orders.everything)):
+            console.print(f"{count(gone, 'proposed verdict')} forgotten: the checks changed after --regrade, which proposes anew")
+        if orders.discard:
+            console.print(f"{count(book.discard(), 'proposed verdict')} forgotten")
+        if orders.accept:
+            console.print(f"{count(book.accept(), 'proposed verdict')} accepted")
+        missing = _note(handed_in, book, orders.submissions, orders.problems, tally)
+        ungraded = _grade(root, orders, book, missing, handed_in, tally, console)
+        if orders.regrade:
+            _propose(root, orders, book, grading, tally, console)
+        weighed = [problem for problem in orders.everything if problem.number in grading.weights]
+        found, report = write_results(orders.out, weighed, book, grading, handed_in, inside, roster=roster,
+                                      assignment=assignment, scaled=orders.scaled, similar=orders.similar, ungraded=ungraded)
+        tally.proposed = len(book.proposals())
+        outdated = [] if orders.regrade else book.outdated(*_checks(orders.problems))
+        stale, tally.unjudged = any(not grade.unjudged for grade in outdated), sum(bool(mark.unjudged) for row in found for mark in row.by_problem.values())
+    if orders.json:
+        from grader.classroom.pages.machine import class_report
+
+        print(json.dumps(class_report(found, grading, report, tally), indent=1))
+    else:
+        _tell(orders, handed_in, found, report, grading, tally, stale, console)
+    return 2 if tally.faults else 0
+
+
+def _tell(orders: Orders, handed_in: Arrivals, found: list, report, grading, tally: Tally, stale: bool, console) -> None:
+    from rich.text import Text
+
+    from grader.classroom.pages.overview import summary
+
+    told = [f"{count(tally.graded, 'verdict')} given" + (f", {tally.kept} kept from earlier runs" if tally.kept else "")]
+    told += [f"{tally.unread} could not be read"] if tally.unread else []
+    console.print(Text("; ".join(told)))
+    summary(console, report, grading)
+    for note in handed_in.notes:
+        console.print(Text(f"note: {note}", "dim"), soft_wrap=True)
+    for name, seen in tally.missing.items():
+        console.print(Text(f"graded without the limit {name!r}: {seen}", "yellow"), soft_wrap=True)
+    for wanted, why in tally.faults[:FAULTS]:
+        console.print(Text(f"not graded: {wanted.student}, problem {wanted.problem}: {why}", "red"), soft_wrap=True)
+    if tally.faults:
+        console.print(f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again")
+    if tally.proposed and not orders.regrade:
+        console.print(f"waiting for --accept or --discard: {count(tally.proposed, 'proposed verdict')}")
+    if tally.unjudged:
+        console.print(f"{count(tally.unjudged, 'file')} could not be checked, since the grader failed: the report says which and how; once it is mended, --regrade checks again")
+    if stale:
+        console.print("some verdicts were given by other checks than those of now; --regrade shows what would change")
+    console.print(Text(f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each student in {orders.out / 'feedback'}"), soft_wrap=True)
+
+
+def _make(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; the results need a folder")
+    others = out.is_dir() and any(not path.match("tmp*.tmp") for path in out.iterdir())         # such is all that a run leaves which is killed at its first file
+    if others and not (out / NAME).exists() and not (out / "grading.toml").exists():
+        raise UsageError(f"{out} holds something that is no gradebook; name an empty folder, or one that an earlier run wrote")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Problem], tally: Tally) -> list[Wanted]:
+    """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here: nothing of it is run."""
+    book.set(ENTRIES, json.dumps(handed_in.keep(json.loads(book.setting(ENTRIES, "{}"))), sort_keys=True))
+    numbers = {problem.number: problem for problem in problems}
+    people, wanted, came = [], [], book.came()
+    with Commits() as commits:
+        for submission in handed_in:
+            people.append(replace(submission, pieces={}))
+            for piece in submission.pieces.values():
+                if piece.problem not in numbers:
+                    continue
+                one = Wanted(submission.student, piece.problem, digest_of(piece))
+                if one not in came and (told := _came(submission, piece, folder, commits)):
+                    came[one] = told
+                if not piece.trouble:
+                    wanted.append(one)
+                elif book.handed_in([one]):
+                    book.record(Record(one, machine.data(unread(numbers[piece.problem], piece)), piece.content, piece.place))
+                    tally.unread += 1
+    book.note(came)
+    book.arrived(people)
+    handed_in.notes += tuple(two_numbers(book.students()))
+    missing = book.handed_in(wanted)
+    tally.kept = len(wanted) - len(missing)
+    return missing
+
+
+def _came(submission: Submission, piece: Piece, folder: Path, commits: Commits) -> Came | None:
+    """When a piece came, by what it came in: the commits of a clone, or the name in Canvas's download, which tells what is late."""
+    if "repository" in submission.ids:
+        at = commits.when(folder / submission.ids["repository"], piece.place)
+        return Came(GIT, at) if at else None
+    if "canvas_id" in submission.ids or LATE in submission.notes:
+        return Came(CANVAS, late=LATE in submission.notes)
+    return None
+
+
+def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], handed_in: Arrivals, tally: Tally, console) -> set[tuple[str, int]]:
+    """Grades what has no verdict yet, and gives whose work for which problem still has none then."""
+    if not missing:
+        return set()
+    from grader.classroom.grading.hands import Job
+
+    todo = {*missing}
+
+    def jobs() -> Iterator[Job]:
+        students = {one.student for one in todo}
+        for index, person in enumerate(handed_in.people()):
+            if person.student in students:
+                for piece in handed_in[index].pieces.values():
+                    one = Wanted(person.student, piece.problem, digest_of(piece))
+                    if one in todo:
+                        yield Job(one, piece.content, piece.place)
+
+    def write_down(record: Record) -> None:
+        tally.graded += book.record(record)
+
+    _work(root, orders, book.seed, Counter(one.problem for one in missing), jobs(), write_down, tally, console)
+    if tally.graded:                            # whatever kept others from their verdict: what was seen of these inputs helps nobody who hands in again
+        book.next_round()
+    left, known = [one for one in missing if not book.graded(one)], {wanted for wanted, _ in tally.faults}
+    tally.faults += [(one, CHANGED) for one in left if one not in known]
+    return {(one.student, one.problem) for one in left}
+
+
+def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally, console) -> None:
+    """Grades again what was graded by other checks, without changing a grade, and shows what would change."""
+    from grader.classroom.book.marks import changes
+    from grader.classroom.grading.hands import Job
+    from grader.classroom.results import properties_of_all, show_changes
+
+    outdated = book.outdated(*_checks(orders.problems))
+    for seed in dict.fromkeys(grade.under.seed for grade in outdated):         # on the inputs that it had
+        mine = [grade for grade in outdated if grade.under.seed == seed]
+        jobs = (Job(Wanted(grade.student, grade.problem, grade.digest), book.content(grade.digest) or b"", grade.place) for grade in mine)
+        _work(root, orders, seed, Counter(grade.problem for grade in mine), jobs, lambda record: book.record(record, proposed=True), tally, console)
+    show_changes(changes(book, grading, properties_of_all(orders.problems)), orders.out, console)
+
+
+def _checks(problems: list[Problem]) -> tuple[Callable[[Grade], str | None], str]:
+    """The checks of now, as the gradebook asks for them: what gives the digest of a grade's key, or None where its problem is not among these, and the course."""
+    from grader.classroom.grading.exam import course_version
+
+    by_number = {problem.number: problem for problem in problems}
+    digest = functools.cache(lambda number, seed: key_digest(by_number[number], seed))
+    return lambda grade: digest(grade.problem, grade.under.seed) if grade.problem in by_number else None, course_version()
+
+
+def _work(root: Path, orders: Orders, seed: int, wanted: Counter[int], jobs: Iterable, write_down: Callable, tally: Tally, console) -> None:
+    """Has the jobs done, and writes each verdict down as it comes. `wanted` says how many there are of each problem."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from grader.classroom.grading.hands import each_done
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
+                  disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("getting ready", total=wanted.total())
+        hands = _hands(root, orders, seed, wanted, lambda text: progress.update(task, description=text))
+        tally.missing = hands.missing
+        try:
+            progress.update(task, description="grading")
+            for job, came in each_done(hands, jobs, lambda count: progress.update(task, description="grading alone what was stopped by the clock")):
+                if isinstance(came, CourseError):
+                    tally.faults.append((job.wanted, str(came)))
+                else:
+                    write_down(came)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            child.interrupted.set()           # whoever waits for a worker gives up too
+            raise
+        finally:
+            hands.close()
+
+
+def _hands(root: Path, orders: Orders, seed: int, wanted: Counter[int], progress: Callable[[str], None]):
+    """Those who grade, with the exams that they need."""
+    from grader.classroom.grading.compiled import compile_ahead
+    from grader.classroom.grading.exam import exam_for
+    from grader.classroom.grading.hands import Hands
+
+    exams = {}
+    for problem in orders.problems:
+        if problem.number in wanted:
+            exams[problem.number] = exam_for(problem, seed, progress)
+            compile_ahead(root, exams[problem.number], wanted[problem.number], progress)
+    if orders.dask:
+        from grader.classroom.grading.cluster import Cluster
+
+        return Cluster(orders.dask, exams, seed, waived=orders.waived)
+    return Hands(root, exams, seed, waived=orders.waived, hidden=[orders.out.resolve(), orders.submissions.resolve()], cores=orders.cores)

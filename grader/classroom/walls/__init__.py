@@ -1,0 +1,1 @@
+"""What keeps a submission from everything that is not its own."""

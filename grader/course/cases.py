@@ -1,0 +1,126 @@
+"""What a problem declares: in `checks.py` its names with their cases, properties and claims, and in `mistakes.py` what people get wrong.
+
+Inputs are drawn with NumPy alone, so that the process that judges never needs JAX.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grader.course.claims import Proof
+
+TRANSFORMS = ("eager", "jit", "vmap", "grad")
+
+
+class Case:
+    """One rung of a problem's ladder: a name's meaning in sizes, and the transforms that apply.
+
+    Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try, none for a case that only a proof is about.
+    `raises` names the exception that the contract asks for. `idle` names what makes no difference here, which `verify` tries: an argument or a parameter
+    ("q"), that under one transform ("v under grad"), or one change of it ("mask: flipped"). A case that only a class knows is `like` one that students
+    know: what is claimed of that one is claimed of it as well.
+    """
+
+    def __init__(self, *, under: Sequence[str] = TRANSFORMS, raises: str = "", idle: Sequence[str] = (), like: str = "", **sizes: Any):
+        self.under, self.raises, self.idle, self.like = tuple(under), raises, tuple(idle), like
+        self.sizes = sizes
+
+
+@dataclass(frozen=True)
+class ModuleInputs:
+    """What one case of a Module needs: constructor arguments, parameters by path (`"q_proj.kernel"`), call arguments.
+
+    A module that keeps state is called once for each of `steps`, with that many rows of every array, in the way that `drive` names (see `run/drive.py`).
+    """
+
+    init: Mapping[str, Any]
+    params: Mapping[str, Any]
+    call: Mapping[str, Any]
+    steps: Sequence[int] = ()
+    drive: str = "by hand"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A property that ties several calls together, such as causality, at the sizes of one of the entry's cases: nothing tells its calls from that case's.
+    All have inputs of the same shapes, and so outputs.
+
+    `vary(rng, inputs)` yields `(label, changed inputs)`; `broken(arrays, output, label, changed arrays, changed output)` is a boolean array that is
+    True where the property does not hold. `rule` is the sentence for the student.
+    """
+
+    name: str
+    rule: str
+    vary: Callable
+    broken: Callable
+    case: str
+    under: Sequence[str] = ("eager", "jit")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name that the student writes. `inputs(rng, **sizes)` draws a case's arguments; `cases` go from the simplest up."""
+
+    name: str
+    inputs: Callable
+    cases: Mapping[str, Case]
+    relations: Sequence[Relation] = ()
+    proofs: Sequence[Proof] = ()
+    keyword_only: Sequence[str] = ()                # arguments after the `*` of the stub's signature, from which a Problem fills it
+    idle: Sequence[str] = ()                        # arguments that make no difference in any case, such as the size of a block
+    given: Sequence[str] = ()                       # of a Module: the variables whose initial values the contract gives
+
+    @property
+    def claims(self) -> dict[str, Proof]:
+        """The claims about its programs by name, also by the one that they have at the sizes of a class."""
+        return {name: proof for proof in self.proofs for name in (proof.name, of_class(proof.name))}
+
+    @property
+    def properties(self) -> dict[str, Relation]:
+        return {name: relation for relation in self.relations for name in (relation.name, of_class(relation.name))}
+
+
+class Function(Entry):
+    """A plain function; `inputs` returns its arguments by name. What is not an array is static under `jit`."""
+
+
+class Module(Entry):
+    """A `flax.nnx.Module`; `inputs` returns ModuleInputs."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that people really give, in one of its forms: what runs, and the sentence that names it. The first form has an empty name."""
+
+    name: str
+    entry: str | None
+    sentence: str
+    make: Callable
+    form: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.name} {self.form}".rstrip()
+
+
+def mistake(target=None, **forms):
+    """Marks a function of a `mistakes.py` as a mistake; its docstring is the sentence that the student reads.
+
+    For a Function the mistake is called as `wrong(ref, *arguments)`; for a Module as `wrong(Ref)` and returns a class.
+    With several names in a problem, say which one: `@mistake("causal_mask")`. One that people make in several forms has a keyword-only
+    argument, whose default is the first of them: `@mistake(number=(-10.0, -1000.0))` for one that is written `wrong(Ref, *, number=-100.0)`.
+    """
+    def mark(make, entry=None):
+        make.is_mistake_of, make.forms = entry, forms
+        return make
+
+    return mark(target) if callable(target) else functools.partial(mark, entry=target)
+
+
+def of_class(name: str) -> str:
+    """How a claim or a property is called where it is asked once more."""
+    return f"{name}, at sizes of this class"

@@ -1,0 +1,107 @@
+"""The answer key: what each call must give, how far off is allowed, and what the known mistakes give. Data only; grading knows only this.
+
+It is kept as an `.npz` without code, with a frame of `wire.py` for the answers and one for the mistakes.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from grader.course.verdict import Outcome
+from grader.process import wire
+
+FORMAT = 3
+
+
+@dataclass
+class Answer:
+    """The expected outcome of a call (arrays in the call's dtype, values from float64) and the allowed absolute error for each leaf."""
+
+    outcome: Outcome
+    allowed: dict[str, float]
+
+
+@dataclass
+class KnownMistake:
+    """A mistake as data: its sentence, and its outcome for the calls that tell it."""
+
+    name: str
+    entry: str
+    sentence: str
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+
+@dataclass
+class AnswerKey:
+    """Answers by call id. `mistakes` is None while nobody has asked for them. `source` names the checks and the harness that a released key follows from."""
+
+    answers: dict[int, Answer] = field(default_factory=dict)
+    mistakes: list[KnownMistake] | None = None
+    source: str = ""
+
+
+def packed(key: AnswerKey) -> bytes:
+    """The key as the bytes of an `.npz`."""
+    frames = {"answers": _packed([[id, answer.outcome, answer.allowed] for id, answer in key.answers.items()], [key.source])}
+    if key.mistakes is not None:
+        told = [[id, outcome, {}] for m in key.mistakes for id, outcome in m.outcomes.items()]
+        frames["mistakes"] = _packed(told, [[m.name, m.entry, m.sentence, len(m.outcomes)] for m in key.mistakes])
+    stream = io.BytesIO()
+    np.savez(stream, **{name: np.frombuffer(frame, np.uint8) for name, frame in frames.items()})
+    return stream.getvalue()
+
+
+def unpacked(content: bytes) -> AnswerKey:
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        [source], answers = _unpacked(stored["answers"])
+        mistakes = None
+        if "mistakes" in stored:
+            listed, outcomes = _unpacked(stored["mistakes"])
+            outcomes = iter(outcomes)
+            mistakes = [KnownMistake(name, entry, sentence, {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)})
+                        for name, entry, sentence, count in listed]
+    return AnswerKey({id: Answer(outcome, allowed) for id, outcome, allowed in answers}, mistakes, source)
+
+
+def save(key: AnswerKey, path: Path) -> None:
+    """Writes the key under a temporary name and renames it, so that nobody reads half of it."""
+    content = packed(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load(path: Path) -> AnswerKey:
+    return unpacked(path.read_bytes())
+
+
+def _packed(entries: list, listed=()) -> bytes:
+    """One frame with all outcomes: thousands of small arrays are read faster than as thousands of files in a zip."""
+    messages, arrays = [], {}
+    for number, (id, outcome, allowed) in enumerate(entries):
+        message, leaves = outcome.to_wire()
+        messages.append([id, message, allowed])
+        arrays |= {f"{number}/{leaf}": array for leaf, array in leaves.items()}
+    return wire.pack(dict(format=FORMAT, listed=list(listed), outcomes=messages), arrays)
+
+
+def _unpacked(stored: np.ndarray):
+    message, arrays = wire.receive(io.BytesIO(stored.tobytes()))
+    leaves: dict[int, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        number, leaf = name.split("/", 1)
+        leaves.setdefault(int(number), {})[leaf] = array
+    return message["listed"], [(id, Outcome.from_wire(told, leaves.get(number, {})), allowed) for number, (id, told, allowed) in enumerate(message["outcomes"])]

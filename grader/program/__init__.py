@@ -1,0 +1,1 @@
+"""What can be proved of a program as JAX traces it."""

@@ -1,0 +1,134 @@
+"""What is called: a function as it is, or a module as the pure function of (params, arrays) that transforms act on.
+
+A target is made for the form of a call, so that it cannot depend on anything that two calls of one form do not share.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import numpy as np
+
+from grader.course.calls import Call
+from grader.run.drive import AXIS_OF_ROWS, DRIVES
+
+PLAIN = "array"                 # the kind of what is held beside the variables
+
+
+class ParameterMismatch(Exception):
+    """The module does not hold the parameters of the contract, so the case's values cannot be loaded."""
+
+
+class FunctionTarget:
+    """A student's function (or the reference, or a mistake) under the static arguments of a form."""
+
+    def __init__(self, function, form: Call):
+        self.function, self.form = function, form
+
+    def __call__(self, params, arrays):
+        return pass_arguments(self.function, self.form.arguments(arrays), self.form.by_name, self.form.keyword_only)
+
+
+class ModuleTarget:
+    """A module class, constructed once for the constructor arguments of a form."""
+
+    def __init__(self, cls, form: Call):
+        from flax import nnx
+
+        self.nnx, self.form = nnx, form
+        self.module = pass_arguments(cls, form.init, form.by_name, rngs=nnx.Rngs(0))
+        self.graphdef, self.state = nnx.split(self.module)
+        self.flat = list(nnx.to_flat_state(self.state))
+
+    def variables(self) -> list[tuple[str, str, tuple[int, ...], str]]:
+        """Path, kind, shape and dtype of every variable that the module holds, and of every array beside them: `nnx.split` hands out both as state."""
+        return self._described(self.flat)
+
+    def initial(self, names) -> dict:
+        """What those of the named variables hold that are there, by path."""
+        return {_dotted(path): _value(variable) for path, variable in self.flat if _dotted(path) in names}
+
+    def _described(self, variables):
+        return sorted((_dotted(path), _kind(self.nnx, variable), np.shape(value), _dtype(value))
+                      for path, variable in variables for value in [_value(variable)])
+
+    def loaded(self, params):
+        own = {name: shape for name, kind, shape, _ in self.variables() if kind == "Param"}
+        if own != {name: tuple(array.shape) for name, array in params.items()}:
+            raise ParameterMismatch
+        double = any(array.dtype == "float64" for array in params.values())
+        flat = []
+        for path, variable in self.flat:
+            if _dotted(path) in params:
+                variable = variable.replace(params[_dotted(path)])
+            elif double and isinstance(variable, self.nnx.Variable) and jax.numpy.issubdtype(variable[...].dtype, jax.numpy.floating):
+                variable = variable.replace(variable[...].astype("float64"))        # the exact answer goes through exact caches
+            flat.append((path, variable))
+        return self.nnx.merge(self.graphdef, self.nnx.from_flat_state(flat), copy=True)     # a cache that a call fills is empty for the next
+
+    def parts(self, arrays) -> list[dict]:
+        """The arrays of each call: all of them, or the rows of each step."""
+        if not self.form.steps:
+            return [arrays]
+        ends = list(itertools.accumulate(self.form.steps))
+        axis = AXIS_OF_ROWS.get(self.form.drive, 0)
+        return [{name: jax.lax.slice_in_dim(a, end - size, end, axis=axis) for name, a in arrays.items()} for size, end in zip(self.form.steps, ends)]
+
+    def call_module(self, module, arrays):
+        return pass_arguments(module, self.form.arguments(arrays), self.form.by_name)
+
+    def told(self, outputs: list, module):
+        """What the calls gave, and what the module holds beside its parameters afterwards."""
+        output = outputs if self.form.steps else outputs[0]
+        others = {_dotted(path): _value(variable) for path, variable in self.held(module)
+                  if isinstance(variable, self.nnx.Variable) and not isinstance(variable, self.nnx.Param)}
+        return {"output": output, "variables": others} if others else output
+
+    def held(self, module) -> list[tuple]:
+        return list(self.nnx.to_flat_state(self.nnx.split(module)[1]))
+
+    def __call__(self, params, arrays):
+        return self.told(*DRIVES[self.form.drive](self.nnx, self.call_module, self.loaded(params), self.parts(arrays)))
+
+    def variables_after(self, params, arrays):
+        """As `variables`, once the calls are done."""
+        module = self.loaded(params)
+        for part in self.parts(arrays):
+            self.call_module(module, part)
+        return self._described(self.held(module))
+
+
+def target_for(found, form: Call):
+    return (ModuleTarget if form.module else FunctionTarget)(found, form)
+
+
+def pass_arguments(callee, arguments: dict, by_name: bool, keyword_only=(), **always):
+    if by_name:
+        return callee(**arguments, **always)
+    named = {name: arguments[name] for name in keyword_only if name in arguments}
+    return callee(*(value for name, value in arguments.items() if name not in named), **named, **always)
+
+
+def _value(variable):
+    """What a variable holds: an array, or the Python number that somebody put there instead. An array beside the variables is itself."""
+    if not hasattr(variable, "get_value"):
+        return variable
+    try:
+        return variable[...]
+    except TypeError:
+        return variable.get_value()
+
+
+def _kind(nnx, variable) -> str:
+    return "Param" if isinstance(variable, nnx.Param) else type(variable).__name__ if isinstance(variable, nnx.Variable) else PLAIN
+
+
+def _dtype(value) -> str:
+    if not hasattr(value, "dtype"):
+        return f"Python {type(value).__name__}"
+    return "key" if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key) else str(value.dtype)
+
+
+def _dotted(path) -> str:
+    return ".".join(str(part) for part in path)
