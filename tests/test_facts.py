@@ -142,7 +142,7 @@ LIARS = {
                                 "dtype='', shape=[], inside=[], line=None, opaque='')\n" + NAIVE,
     "a measure that says little": "import grader.program.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=4096, by='', dtype='', shape=[], inside=[], "
                                   "line=None, opaque='')\n" + NAIVE,
-    "no make_jaxpr": "jax.make_jaxpr = lambda f: lambda *a: None\nimport grader.program.read\ngrader.program.program = lambda closed: None\n" + NAIVE,
+    "no make_jaxpr": "jax.make_jaxpr = lambda f: lambda *a: None\nimport grader.program.read\ngrader.program.read.program = lambda closed: None\n" + NAIVE,
     "facts in the outcome": "import grader.course.verdict as v\nown = v.Outcome.to_wire\ndef lies(self):\n"
                             "    if isinstance(self.structure, list) and self.structure[0] == 'facts':\n        return {'structure': ['facts', dict(elements=1, limit=4096, by='', dtype='', shape=[], inside=[], line=None)]}, {}\n"
                             "    return own(self)\nv.Outcome.to_wire = lies\n" + NAIVE,
@@ -207,7 +207,7 @@ def test_what_is_traced_is_what_is_judged(problem):
 def test_a_patched_jit_is_judged_by_its_program(problem):
     """Whatever `jax.jit` becomes, a program has to come, and its outputs count."""
     text = "class Fake:\n    def __init__(self, f): self.f = f\n    def __call__(self, *a): return self.f(*a)\n" \
-           "    def trace(self, *a): return own(lambda *b: b[0]).trace(*a)\nown = jax.jit\njax.jit = Fake\nimport grader.run.evaluate\ngrader.evaluate.jit = Fake\n" + NAIVE
+           "    def trace(self, *a): return own(lambda *b: b[0]).trace(*a)\nown = jax.jit\njax.jit = Fake\nimport grader.run.evaluate\ngrader.run.evaluate.jit = Fake\n" + NAIVE
     status, _, right = judged(problem, text)
     assert not (status == Status.PASSED and right)
 
@@ -216,7 +216,7 @@ def test_a_patched_jit_is_judged_by_its_program(problem):
                          ids=["no program", "nothing", "other inputs"])
 def test_what_is_no_program_is_a_forgery(problem, sent):
     """Data that no worker writes ends the attempt, as other forgeries do."""
-    assert judged(problem, f"import grader.program.carry\ngrader.carry.carry = lambda *a: {sent}\n" + NAIVE) == (Status.FAILED, "forged", False)
+    assert judged(problem, f"import grader.program.carry\ngrader.program.carry.carry = lambda *a: {sent}\n" + NAIVE) == (Status.FAILED, "forged", False)
 
 
 def test_facts_without_a_program_are_a_forgery(problem):
@@ -284,13 +284,13 @@ def test_what_cannot_be_sent_is_not_proved(problem):
 ], ids=["a sentence", "a name", "a type", "an exception"])
 def test_who_says_that_nothing_can_be_sent_proves_nothing(problem, said, told):
     """It earns no pass; and the reason is told in the grader's words alone, whatever the student's process says."""
-    text = f"import grader.program.carry, grader.program.carried\ndef carry(*a):\n    {said}\ngrader.carry.carry = carry\n" + NAIVE
+    text = f"import grader.program.carry, grader.program.carried\ndef carry(*a):\n    {said}\ngrader.program.carry.carry = carry\n" + NAIVE
     assert judged(problem, text)[:2] == (Status.UNCHECKED, f"could not be proved: {told}")
 
 
 def test_the_graders_own_fault_while_a_program_is_written_down(problem):
     """It is no failure of the claim: the file has done nothing wrong."""
-    text = "import grader.program.carry\ndef carry(*a):\n    return {}['a new parameter of JAX']\ngrader.carry.carry = carry\n" + RIGHT
+    text = "import grader.program.carry\ndef carry(*a):\n    return {}['a new parameter of JAX']\ngrader.program.carry.carry = carry\n" + RIGHT
     assert judged(problem, text)[:2] == (Status.UNCHECKED, "could not be proved: the grader failed to write the program down (KeyError)")
 
 

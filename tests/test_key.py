@@ -220,7 +220,7 @@ def test_the_reference_is_told_the_problem_and_every_call(played):
 @pytest.mark.parametrize("prints, said", [
     ("", "the reference of 31_sdpa did not finish (exit 1): it said nothing"),
     ("Traceback\n  lines\nNameError: oops\n\n", "the reference of 31_sdpa did not finish (exit 1): NameError: oops"),
-    ("Traceback\n  lines\ngrader.problem.CourseError: at one key the reference fails\n", "31_sdpa: at one key the reference fails")])
+    ("Traceback\n  lines\ngrader.course.problem.CourseError: at one key the reference fails\n", "31_sdpa: at one key the reference fails")])
 def test_a_reference_that_dies_is_the_courses_fault(played, prints, said):
     """When the reference ends early, the CourseError gives its last words, and no key is kept."""
     problem, process = played
