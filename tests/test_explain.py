@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grader.course.calls import Call
-from grader.course.verdict import Check, Failure, Outcome
+from grader.course.verdict import Check, Failure, Outcome, leaf_paths
 from grader.judge.explain import LIST, explain_ended, explain_mismatch
 from grader.key.compare import compare
 from grader.process.child import Ended
@@ -118,8 +118,10 @@ def test_a_drive_that_loses_the_state():
                                            ("variables.pos", "the variable `pos` after the calls")])
 def test_outputs_and_state_of_several_calls(leaf, subject):
     """What a stateful module gave is told by the call, and what it holds by the variable."""
-    structure = ["dict", [[leaf.split(".")[0], "array"]]]
-    right, mine = (Outcome(structure, {leaf: np.float32([value])}) for value in (1, 2))
+    whole, _, part = leaf.partition(".")
+    lists = ["list", ["array"] * 2]
+    structure = ["dict", [[whole, ["dict", [["output", lists]]] if part.endswith("]") else ["dict", [[part, "array"]]]]]] if part else ["dict", [["output", lists]]]
+    right, mine = (Outcome(structure, {other: np.float32([value if other == leaf else 0]) for other in leaf_paths(structure)}) for value in (1, 2))
     assert explained(right, mine)[0] == f"1 of 1 values of {subject} differs, by up to 1"
 
 
@@ -151,7 +153,7 @@ def test_wrong_values_in_one_of_several_arrays():
     """A gradient is named by its input, another array by its path."""
     assert explained(grads(q=[1], k=[1]), grads(q=[1], k=[3]), "grad")[0] == "1 of 1 values of the gradient for k differs, by up to 2"
     right = grads(output=[1], cache=[1])
-    assert explained(right, grads(output=[1], cache=[3]))[0] == "1 of 1 values of the output's cache differs, by up to 2"
+    assert explained(right, grads(output=[1], cache=[3]))[0] == "1 of 1 values of cache of the output differs, by up to 2"
     assert explained(right, grads(output=[2], cache=[1]))[0] == "1 of 1 values of the output differs, by up to 1"
 
 

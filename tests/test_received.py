@@ -252,7 +252,7 @@ def test_debug_makes_the_same_call(number, case, kind, tmp_path):
 def test_calls_that_differ_in_anything_are_of_different_forms():
     """Whatever field a call has or gains, another value of it is another form: the arrays, the place and what is asked apart."""
     call = next(call for call in EVERY[34] if call.transform == "eager" and call.static.get("mask", 0) is None)
-    apart = {"id", "check", "variant", "seed", "given", "raises", "params", "arrays", "measure"}
+    apart = {"id", "check", "variant", "seed", "given", "raises", "drawn", "params", "arrays", "measure"}
     for field in dataclasses.fields(Call):
         changed = dataclasses.replace(call, **{field.name: object() if field.name != "check" else dataclasses.replace(call.check, case="another")})
         assert (changed.form_key == call.form_key) == (field.name in apart), field.name

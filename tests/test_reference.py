@@ -31,8 +31,8 @@ def computed(tmp_path_factory):
     calls = calls_for(problem.entries)
     ran = []
 
-    def recorded(find, plain, *, double=False, eagerly=False, run=reference._run):
-        outcomes = run(find, plain, double=double, eagerly=eagerly)
+    def recorded(find, plain, driver=None, *, double=False, eagerly=False, run=reference._run):
+        outcomes = run(find, plain, driver, double=double, eagerly=eagerly)
         if not double:
             ran.extend((call, outcomes[call.id]) for call in plain)
         return outcomes
@@ -145,7 +145,7 @@ def array(values, dtype) -> Outcome:
 
 def allowed(runs, scale=None, dtype="float32", kind="eager", **fields) -> float:
     """`runs`: (neighbour, value in single, value in double) each."""
-    call = Call(0, Check("f", kind, "c"), arrays={"x": np.ones(1, dtype)}, **fields)
+    call = Call(0, Check("f", kind, "c"), arrays={"x": np.ones(1, dtype)}, order=("x", *fields.get("static", ())), **fields)
     made = [(None, neighbour, call, array([single], dtype), array([double], "float64")) for neighbour, single, double in runs]
     return _answer(call, made, scale).allowed[""]
 

@@ -8,7 +8,9 @@ The allowed error is 16 times the largest distance between the two, since one fl
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +18,16 @@ from pathlib import Path
 import numpy as np
 
 from grader.course.calls import DRAWS, Call, is_float
-from grader.course.cases import Function, Mistake
+from grader.course.cases import CLAIMS, Function, Mistake
 from grader.course.claims import settle
 from grader.course.problem import CourseError, discover, load, mistakes
-from grader.course.verdict import Check, Failure, Outcome
-from grader.key.compare import agree
+from grader.course.trees import parts_of
+from grader.course.verdict import Check, Failure, Outcome, named_tuple_of_fields
+from grader.key.compare import DRAWN, agree
 from grader.key.key import Answer
 
 VARIABLES = ("parameters", "state")      # checks that list a module's variables and compare no values
-STAGES = (("parameters", "eager"), ("proof",), None)
+STAGES = (("parameters", "eager"), ("proof", "draws"), None)
 NEIGHBOURS = 4
 MARGIN = 16
 
@@ -42,7 +45,7 @@ def main() -> None:
     set_up_jax()
     order, _ = wire.receive(requests)
     calls = [Call.from_wire(*wire.receive(requests)) for _ in range(order["calls"])]
-    calls = [dataclasses.replace(call, raises=raises) for call, raises in zip(calls, order["raises"])]
+    calls = [dataclasses.replace(call, raises=raises, drawn=drawn) for call, raises, drawn in zip(calls, order["raises"], order["drawn"])]
     keep_compiled(order["cache"])
 
     def send(message, arrays=None):
@@ -66,10 +69,10 @@ def main() -> None:
 def answer_key(problem, calls: list[Call]) -> dict[int, Answer]:
     """An Answer for every call but the changed ones of a relation, which are judged against the unchanged one, and of a proof, whose facts speak for themselves."""
     reference = load(problem.solutions / "reference.py", "reference")
-    wanted = [call for call in calls if call.variant == "" and call.check.kind != "proof"]
-    plain = _plain_calls(wanted)
-    single = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain])
-    double = _run(lambda entry: getattr(reference, entry), [call for call, _ in plain if call.check.kind not in VARIABLES], double=True)
+    wanted = [call for call in calls if call.variant == "" and call.check.kind not in CLAIMS]
+    plain, driver = _plain_calls(wanted), driver_of(problem)
+    single = _run(lambda name: getattr(reference, name), [call for call, _ in plain], driver)
+    double = _run(lambda name: getattr(reference, name), [call for call, _ in plain if call.check.kind not in VARIABLES and not call.keys and not call.drawn], driver, double=True)
     scale = getattr(reference, "error_scale", None)
 
     together: dict[int, list] = {}
@@ -99,7 +102,7 @@ def _plain_calls(calls: list[Call]) -> list[tuple[Call, tuple]]:
         draws = {"vmap": range(DRAWS), "traces": [1]}.get(kind, [None])
         for draw in draws:
             arrays = call.arrays if draw is None else {name: array[draw] for name, array in call.arrays.items()}
-            for neighbour in range(1 if kind in VARIABLES else 1 + NEIGHBOURS):
+            for neighbour in range(1 if kind in VARIABLES or call.drawn else 1 + NEIGHBOURS):
                 rng = np.random.default_rng([call.id, neighbour])
                 near = {name: _nudge(rng, array) if neighbour else array for name, array in arrays.items()}
                 base = kind if kind in ("grad", "again", *VARIABLES) else "eager"
@@ -115,14 +118,20 @@ def _nudge(rng, array):
     return (array.astype(np.float64) * (1 + step * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
 
 
-def _run(find, calls: list[Call], *, double: bool = False, eagerly: bool = False) -> dict[int, Outcome]:
+def driver_of(problem):
+    """The problem's own functions, where it has some."""
+    path = problem.folder / "driver.py"
+    return load(path, "driver") if path.exists() else None
+
+
+def _run(find, calls: list[Call], driver=None, *, double: bool = False, eagerly: bool = False) -> dict[int, Outcome]:
     import jax
 
     from grader.run.evaluate import Evaluation
 
     outcomes: dict[int, Outcome] = {}
     with jax.enable_x64(double):
-        Evaluation(find, _failure, lambda call, outcome: outcomes.__setitem__(call.id, outcome), double=double).run(calls, eagerly=eagerly)
+        Evaluation(find, _failure, lambda call, outcome: outcomes.__setitem__(call.id, outcome), double=double, driver=driver).run(calls, eagerly=eagerly)
     return outcomes
 
 
@@ -137,16 +146,25 @@ def _answer(call: Call, runs: list, scale) -> Answer:
     first = _right(call, runs[0][3])
     if first.failure:
         return Answer(first, {})
-    failed = next((double.failure for *_, double in runs if double.failure), None)
+    if call.keys or call.drawn:                               # in another precision it would draw other bits: how far inputs that are one rounding off take it says how far is allowed
+        exactly = {draw: single for draw, neighbour, _, single, _ in runs if neighbour == 0}
+        runs = [(draw, neighbour, one, single, exactly[draw]) for draw, neighbour, one, single, _ in runs]
+    failed = next((double.failure for *_, double in runs if double and double.failure), None)
     if failed:
         raise CourseError(f"in float64 the reference fails at {call.check.case} · {call.check.kind}: {failed.type}: {failed.message}")
     exact = [double for _, neighbour, _, _, double in runs if neighbour == 0]
     like = runs[0][3]
     leaves, allowed = {}, {}
     for leaf, array in like.leaves.items():
+        if leaf in _drawn(call, like):
+            leaves[leaf], allowed[leaf] = np.stack([single.leaves[leaf] for _, neighbour, _, single, _ in runs if neighbour == 0]) if call.check.kind == "vmap" else array, DRAWN
+            continue
         values = [outcome.leaves[leaf] for outcome in exact]
         leaves[leaf] = (np.stack(values) if call.check.kind == "vmap" else values[0]).astype(array.dtype)
         if not is_float(array):
+            if any((single.leaves[leaf] != double.leaves[leaf]).any() for *_, single, double in runs):
+                raise CourseError(f"at {call.check.entry}, {call.check.case} · {call.check.kind} rounding decides{f' {leaf}' if leaf else ''}: in float32, in float64 or at inputs that "
+                                  "are one rounding away the reference gives other integers. Choose inputs that keep clear of it")
             continue
         error = max(_error(single.leaves[leaf], double.leaves[leaf]) for _, _, _, single, double in runs)
         eps = 2.0 ** -8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
@@ -160,6 +178,13 @@ def _answer(call: Call, runs: list, scale) -> Answer:
         leaves["traces"] = np.asarray(1, np.int32)
         structure = ["dict", [["output", structure], ["traces", "array"]]]
     return Answer(Outcome(structure, leaves), allowed)
+
+
+def _drawn(call: Call, outcome: Outcome) -> set[str]:
+    """Which arrays may hold anything: what is drawn, and the keys that a module keeps."""
+    kept = re.compile(r"(.*\.)?variables\.")
+    return {path for path, kind in parts_of(outcome.structure) if kind == "key" and kept.match(path)} | \
+        {leaf for leaf in outcome.leaves if call.drawn and not kept.match(leaf)}
 
 
 def _right(call: Call, outcome: Outcome) -> Outcome:
@@ -187,7 +212,7 @@ def _single(call: Call) -> list[Call]:
 
 
 def _scale_arguments(call: Call) -> dict:
-    arguments = {name: a.astype(np.float64) if is_float(a) else a for name, a in call.arrays.items()} | call.static
+    arguments = call.arguments({name: a.astype(np.float64) if is_float(a) else a for name, a in call.arrays.items()}, dataclass=named_tuple_of_fields)
     if call.module:
         return dict(init=call.init, params={name: a.astype(np.float64) for name, a in call.params.items()}, **arguments)
     return arguments
@@ -209,11 +234,12 @@ def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
     every other mistake, where anything does."""
     reference = load(problem.solutions / "reference.py", "reference")
     entries = {entry.name: entry for entry in problem.entries}
-    bank = []
+    bank, driver = [], driver_of(problem)
     for known in mistakes(problem.solutions / "mistakes.py"):
         name = known.entry or problem.entries[0].name
         wrong = wrong_answer(known, getattr(reference, name), isinstance(entries[name], Function))
-        bank.append(_Known(dataclasses.replace(known, entry=name), wrong, [call for call in calls if call.check.entry == name]))
+        bank.append(_Known(dataclasses.replace(known, entry=name), functools.partial(_with, reference, name, wrong),
+                           [call for call in calls if call.check.entry == name], driver))
     for one in bank:
         while one.stages and not _unlike(entries[one.known.entry], one.calls, one.outcomes, key):
             one.go_on()
@@ -225,23 +251,29 @@ def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
 
 @dataclasses.dataclass
 class _Known:
-    """A mistake, what stands in the reference's place, and what it gives so far."""
+    """A mistake, where its names are found, and what it gives so far."""
 
     known: Mistake
-    wrong: Callable
+    find: Callable
     calls: list[Call]
+    driver: object
     stages: list = dataclasses.field(default_factory=lambda: [*STAGES])
     outcomes: dict[int, Outcome] = dataclasses.field(default_factory=dict)
 
     def go_on(self) -> None:
         kinds = self.stages.pop(0)
         stage = [call for call in self.calls if call.id not in self.outcomes and (kinds is None or call.check.kind in kinds)]
-        self.outcomes |= _run(lambda entry: self.wrong, stage, eagerly=True)
+        self.outcomes |= _run(self.find, stage, self.driver, eagerly=True)
 
     def is_like(self, other: _Known, key: dict[int, Answer]) -> bool:
         """Whether nothing that is known of both tells them apart, and they are not two forms of one."""
         return self.known.entry == other.known.entry and self.known.name != other.known.name and all(
             agree(self.outcomes[id], other.outcomes[id], key[id].allowed if id in key else {}) for id in self.outcomes.keys() & other.outcomes.keys())
+
+
+def _with(reference, replaced: str, wrong, name: str):
+    """What stands under a name where one of the reference's is replaced."""
+    return wrong if name == replaced else getattr(reference, name)
 
 
 def _unlike(entry, calls: list[Call], outcomes: dict[int, Outcome], key: dict[int, Answer]) -> bool:

@@ -19,7 +19,7 @@ from grader.key.answers import Answers, source_of
 from grader.process import store
 
 LISTED = ".release.json"
-OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "hints.md", "attempt.py", "mended.py")
+OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "driver.py", "hints.md", "attempt.py", "mended.py")
 NOT_FOR_STUDENTS = ("authors", "bench", "classroom", "__pycache__")           # rooms, and what tools leave behind
 EXTRAS = ("author", "publish", "class", "test")
 IGNORED = ".venv*/\n.grader/\n__pycache__/\n*.egg-info/\n.ipynb_checkpoints/\n.DS_Store\n"

@@ -26,7 +26,7 @@ from grader.process import store
 ABOUT = "about.json"
 ENTRANCE = "run_autograder"
 SHELL = ("setup.sh", ENTRANCE)
-OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py")
+OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "driver.py")
 BESIDE_THE_COURSE = ("jaxlib", "landlockpy")        # what an autograder needs and the course does not name
 PRIVATE, PUBLIC, PROGRAM = 0o600, 0o644, 0o755
 
@@ -94,7 +94,8 @@ def _files(root: Path, problems: list[Problem], grading: Grading, console) -> It
             yield path.relative_to(root).as_posix(), path.read_bytes(), PUBLIC
     for problem in problems:
         for name in OF_A_PROBLEM:
-            yield f"problems/{problem.name}/{name}", (problem.folder / name).read_bytes(), PUBLIC
+            if (problem.folder / name).exists():
+                yield f"problems/{problem.name}/{name}", (problem.folder / name).read_bytes(), PUBLIC
     seed = secrets.randbits(128)
     exams = on_all_cores(lambda problem: packed(exam_for(problem, seed)), problems, "computing the answer keys", console)
     for problem, exam in zip(problems, exams):

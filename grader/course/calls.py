@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from grader.course.cases import TRANSFORMS, Entry, Module, Relation
+from grader.course.cases import TRANSFORMS, Entry, Given, Key, Module, ModuleInputs, Relation
 from grader.course.problem import CourseError
+from grader.course.trees import parts_of, put_together, take_apart
 from grader.course.verdict import Check
 
 DRAWS = 3                       # how many inputs a vmapped call stacks
+RNGS = "rngs"                   # the path of the keys of a statistic about a module, which go into the streams that it keeps
+GIVEN = "given by the problem"
 PUBLIC = 1 << 32                # a seed from here on is secret: a worker is told what follows from it and does not lead back to it
 
 
@@ -36,9 +39,13 @@ class Call:
     init: dict[str, Any] = field(default_factory=dict)
     static: dict[str, Any] = field(default_factory=dict)
     params: dict[str, np.ndarray] = field(default_factory=dict)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)    # by path: `state[0].mean` is a part of the argument `state`
+    trees: dict[str, Any] = field(default_factory=dict)             # the structures of the arguments that are more than an array
     steps: tuple[int, ...] = ()     # a stateful module's calls: how many rows each takes
     drive: str = "by hand"
+    mode: str = ""              # of a module: train or eval
+    driver: str = ""            # the function of the problem's `driver.py` that is called in the place of what the student wrote
+    drawn: bool = False         # whether its values are drawn, and so have no expected ones; a worker is not told
     given: tuple[str, ...] = ()     # a module's variables whose initial values are compared
     raises: str = ""            # what the contract asks to be raised; a worker is not told
     measure: dict[str, Any] = field(default_factory=dict)       # what to measure of the program: for a proof facts, for a relation its outputs
@@ -49,22 +56,34 @@ class Call:
 
     def to_wire(self):
         message = dict(id=self.id, check=[self.check.entry, self.check.kind, self.check.case], variant=self.variant, module=self.module,
-                       by_name=self.by_name, keyword_only=self.keyword_only, seed=self.seed, order=self.order, init=self.init, static=self.static, steps=self.steps, drive=self.drive,
-                       given=self.given, measure=self.measure)
+                       by_name=self.by_name, keyword_only=self.keyword_only, seed=self.seed, order=self.order, init=_sent(self.init), static=_sent(self.static),
+                       trees=self.trees, steps=self.steps, drive=self.drive, mode=self.mode, driver=self.driver, given=self.given, measure=self.measure)
         return message, {f"params/{n}": a for n, a in self.params.items()} | {f"arrays/{n}": a for n, a in self.arrays.items()}
 
     @classmethod
     def from_wire(cls, message, arrays) -> Call:
         message["check"] = Check(*message["check"])
+        message |= {name: received(message[name]) for name in ("init", "static")}
         groups = {"params": {}, "arrays": {}}
         for name, array in arrays.items():
             group, rest = name.split("/", 1)
             groups[group][rest] = array
         return cls(**message, **groups)
 
-    def arguments(self, arrays) -> dict[str, Any]:
-        """All arguments in the contract's order, with `arrays` for the arrays."""
-        return {name: arrays[name] if name in arrays else self.static[name] for name in self.order}
+    def arguments(self, arrays, **making) -> dict[str, Any]:
+        """All arguments in the contract's order, with `arrays` for the arrays. `making` says how keys, dataclasses and what is given are made (see `put_together`)."""
+        key = making.pop("key", lambda data: data)
+
+        def leaf(kind, path):
+            return key(arrays[path]) if kind == "key" else arrays[path]
+
+        return {name: put_together(self.trees[name], leaf, name, **making) if name in self.trees else arrays[name] if name in arrays else self.static[name]
+                for name in self.order}
+
+    @functools.cached_property
+    def keys(self) -> list[str]:
+        """The paths of the keys among the arrays."""
+        return [path for name, structure in self.trees.items() for path, kind in parts_of(structure, name) if kind == "key"] + [RNGS] * (RNGS in self.arrays)
 
     @property
     def names(self) -> list[str]:
@@ -79,7 +98,7 @@ class Call:
     @functools.cached_property
     def form(self) -> Call:
         """The call without its arrays, and without what is asked about it: all that a target may depend on. Whatever a call has more is a part of it."""
-        return replace(self, id=0, check=Check(self.check.entry, ""), variant="", seed=0, given=(), raises="", params={}, arrays={}, measure={})
+        return replace(self, id=0, check=Check(self.check.entry, ""), variant="", seed=0, given=(), raises="", drawn=False, params={}, arrays={}, measure={})
 
     @functools.cached_property
     def form_key(self) -> str:
@@ -98,8 +117,9 @@ class Call:
 
     def described(self) -> str:
         """The case's arguments in a line: `q (3, 8)  k (5, 8)  num_heads 2`."""
-        shown = [f"{name} {tuple(array.shape)}" for name, array in self.arrays.items()]
+        shown = [f"{name} {_shape(array, name in self.keys)}" for name, array in self.arrays.items()]
         shown += [f"{name} {value!r}" for name, value in {**self.init, **self.static}.items()]
+        shown += [f"{path} {part[1]!r}" for name, tree in self.trees.items() for path, part in parts_of(tree, name) if part[0] == "static"]
         if self.steps:
             shown.append(f"in {_sizes(self.steps)}" + (f", {self.drive}" if self.drive != "by hand" else ""))
         return "  ".join(shown)
@@ -124,18 +144,22 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
         proved |= {(relation.case, under) for relation in entry.relations for under in relation.under if under != "eager"}
         for index, (case, rung) in enumerate(entry.cases.items()):
             rng = _generator(seed, entry.name, case)
-            drawn[case] = dict(module=module, by_name=bool(index % 2), keyword_only=tuple(entry.keyword_only), raises=rung.raises), [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
+            draws = [_split(entry.inputs(rng, **rung.sizes)) for _ in range(DRAWS)]
+            with_key = any(kind == "key" for name, tree in draws[0]["trees"].items() for _, kind in parts_of(tree, name))
+            drawn[case] = dict(module=module and not rung.driver, by_name=bool(index % 2 or rung.driver), keyword_only=() if rung.driver else tuple(entry.keyword_only), raises=rung.raises, driver=rung.driver,
+                               drawn=with_key if rung.drawn is None else rung.drawn), draws
             if case in {name for name, _ in proved}:
-                apart[case] = [_split(entry.inputs(rng, **rung.sizes), module) for _ in range(DRAWS)]
+                apart[case] = [_split(entry.inputs(rng, **rung.sizes)) for _ in range(DRAWS)]
 
         def inputs_of(case: str, transform: str) -> dict:
             draws = apart[case] if (case, transform) in proved else drawn[case][1]
             return _stacked(draws) if transform == "vmap" else draws[0]
 
         plain = [case for case, rung in entry.cases.items() if "eager" in rung.under and "jit" in rung.under]
-        if module and plain:
-            common, draws = drawn[plain[0]]
-            add(check=Check(entry.name, "parameters", plain[0]), given=tuple(entry.given), **common, **draws[0])
+        constructed = [case for case in plain if drawn[case][0]["module"]]
+        if constructed:
+            common, draws = drawn[constructed[0]]
+            add(check=Check(entry.name, "parameters", constructed[0]), given=tuple(entry.given), **common, **draws[0])
         for transform in TRANSFORMS:
             for case, rung in entry.cases.items():
                 common, draws = drawn[case]
@@ -146,6 +170,13 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
             for case in proof.cases:
                 measure = proof.measure(entry.cases[case].sizes) | dict(under=proof.under)
                 add(check=Check(entry.name, "proof", proof.name), variant=case, measure=measure, **drawn[case][0], **inputs_of(case, proof.under))
+        for statistic in entry.statistics:
+            if statistic.case not in drawn:
+                raise CourseError(f"the statistic {statistic.name!r} of {entry.name} is about a case that is not there: {statistic.case!r}")
+            common, draws = drawn[statistic.case]
+            if not (common["module"] or any(kind == "key" for name, tree in draws[0]["trees"].items() for _, kind in parts_of(tree, name))):
+                raise CourseError(f"the statistic {statistic.name!r} of {entry.name} is about a case without a key: {statistic.case!r}")
+            add(check=Check(entry.name, "draws", statistic.name), **common, **_many(draws[0], statistic, _generator(seed, entry.name, statistic.name)))
         for relation in entry.relations:
             if relation.case not in drawn:
                 raise CourseError(f"the property {relation.name!r} of {entry.name} is about a case that is not there: {relation.case!r}")
@@ -172,7 +203,7 @@ def _add_relation(add, entry: Entry, relation: Relation, common: dict, seed: int
         inputs = entry.inputs(rng, **entry.cases[relation.case].sizes)
         measure = {} if transform == "eager" else dict(of="outputs", under=transform)
         for label, changed in [("", inputs), *relation.vary(rng, inputs)]:
-            add(check=Check(entry.name, transform, relation.name), variant=label, measure=measure, **common, **_split(changed, common["module"]))
+            add(check=Check(entry.name, transform, relation.name), variant=label, measure=measure, **common, **_split(changed))
 
 
 def of_cotangents(seed: int) -> int:
@@ -184,18 +215,60 @@ def _generator(seed: int, *names: str) -> np.random.Generator:
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
 
 
-def _split(inputs, module: bool) -> dict[str, dict]:
+def _split(inputs) -> dict[str, dict]:
+    module = isinstance(inputs, ModuleInputs)
     arguments = inputs.call if module else inputs
-    arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
-    return dict(init=dict(inputs.init) if module else {}, params=dict(inputs.params) if module else {}, arrays=arrays, order=tuple(arguments),
-                static={name: value for name, value in arguments.items() if name not in arrays},
-                steps=tuple(inputs.steps) if module else (), drive=inputs.drive if module else "by hand")
+    arrays: dict[str, np.ndarray] = {}
+    trees, static = {}, {}
+    for name, value in arguments.items():
+        structure = take_apart(value, functools.partial(_leaf, arrays), name, whole=(Key, Given))
+        if structure == "array":
+            continue
+        if any(kind in ("array", "key") for _, kind in parts_of(structure, name)):
+            trees[name] = structure
+        else:
+            static[name] = value
+    return dict(init=dict(inputs.init) if module else {}, params=dict(inputs.params) if module else {}, arrays=arrays, trees=trees, static=static, order=tuple(arguments),
+                steps=tuple(inputs.steps) if module else (), drive=inputs.drive if module else "by hand", mode=inputs.mode if module else "")
+
+
+def _leaf(arrays: dict[str, np.ndarray], item, path: str):
+    """What an argument's part is, with its array kept."""
+    if isinstance(item, (np.ndarray, np.generic, Key)):
+        arrays[path] = np.asarray(item.data if isinstance(item, Key) else item)
+        return "key" if isinstance(item, Key) else "array"
+    return ["static", _sent(item)]
+
+
+def _sent(value):
+    """A static value as JSON has it: what the problem's driver gives goes by its name."""
+    if isinstance(value, Given):
+        return {GIVEN: value.name}
+    return {name: _sent(part) for name, part in value.items()} if isinstance(value, dict) else value
+
+
+def received(value):
+    """A static value as it was before it was sent."""
+    if isinstance(value, dict):
+        return Given(value[GIVEN]) if [*value] == [GIVEN] else {name: received(part) for name, part in value.items()}
+    return value
 
 
 def _stacked(draws: list[dict]) -> dict[str, dict]:
     """The draws with their arrays stacked; constructor, parameters and static arguments are those of the first."""
     arrays = {name: np.stack([draw["arrays"][name] for draw in draws]) for name in draws[0]["arrays"]}
     return {**draws[0], "arrays": arrays}
+
+
+def _many(draw: dict, statistic, rng) -> dict[str, dict]:
+    """The inputs of a draw with as many keys as a statistic asks for, in the place of each."""
+    shapes = {path: draw["arrays"][path].shape for name, tree in draw["trees"].items() for path, kind in parts_of(tree, name) if kind == "key"} or {RNGS: (2,)}
+    many = {path: rng.integers(1 << 32, size=(statistic.draws, *shape), dtype=np.uint32) for path, shape in shapes.items()}
+    return {**draw, "arrays": draw["arrays"] | many}
+
+
+def _shape(array: np.ndarray, is_key: bool) -> str:
+    return str(tuple(array.shape)) if not is_key else f"key {tuple(array.shape[:-1])}" if array.ndim > 1 else "key"
 
 
 def _applies(transform: str, draw: dict) -> bool:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.course.claims import Proof
+    from grader.course.statistics import Statistic
 
 TRANSFORMS = ("eager", "jit", "vmap", "grad")
+CLAIMS = ("proof", "draws")                      # kinds of checks that are about more than one call's values
 
 
 class Case:
@@ -22,12 +24,36 @@ class Case:
     Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try, none for a case that only a proof is about.
     `raises` names the exception that the contract asks for. `idle` names what makes no difference here, which `verify` tries: an argument or a parameter
     ("q"), that under one transform ("v under grad"), or one change of it ("mask: flipped"). A case that only a class knows is `like` one that students
-    know: what is claimed of that one is claimed of it as well.
+    know: what is claimed of that one is claimed of it as well. `driver` names the function of the problem's `driver.py` that takes the arguments and calls
+    what the student wrote. `drawn` says whether its values are drawn, so that any are right whose structure, shape and dtype are: of a case with a key
+    they are, unless it says otherwise.
     """
 
-    def __init__(self, *, under: Sequence[str] = TRANSFORMS, raises: str = "", idle: Sequence[str] = (), like: str = "", **sizes: Any):
-        self.under, self.raises, self.idle, self.like = tuple(under), raises, tuple(idle), like
+    def __init__(self, *, under: Sequence[str] = TRANSFORMS, raises: str = "", idle: Sequence[str] = (), like: str = "", driver: str = "",
+                 drawn: bool | None = None, **sizes: Any):
+        self.under, self.raises, self.idle, self.like, self.driver, self.drawn = tuple(under), raises, tuple(idle), like, driver, drawn
         self.sizes = sizes
+
+
+@dataclass(frozen=True)
+class Key:
+    """A typed key of JAX, or an array of them, as its data: `uint32 (..., 2)`."""
+
+    data: Any
+
+    @classmethod
+    def drawn(cls, rng, *shape: int) -> Key:
+        return cls(rng.integers(1 << 32, size=(*shape, 2), dtype="uint32"))
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the problem's `driver.py` defines under a name, as a static argument: a function, or a class of modules."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -35,6 +61,7 @@ class ModuleInputs:
     """What one case of a Module needs: constructor arguments, parameters by path (`"q_proj.kernel"`), call arguments.
 
     A module that keeps state is called once for each of `steps`, with that many rows of every array, in the way that `drive` names (see `run/drive.py`).
+    `mode` is "train" or "eval", for what a module such as `nnx.Dropout` does only in one of them.
     """
 
     init: Mapping[str, Any]
@@ -42,6 +69,7 @@ class ModuleInputs:
     call: Mapping[str, Any]
     steps: Sequence[int] = ()
     drive: str = "by hand"
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,7 @@ class Entry:
     cases: Mapping[str, Case]
     relations: Sequence[Relation] = ()
     proofs: Sequence[Proof] = ()
+    statistics: Sequence[Statistic] = ()
     keyword_only: Sequence[str] = ()                # arguments after the `*` of the stub's signature, from which a Problem fills it
     idle: Sequence[str] = ()                        # arguments that make no difference in any case, such as the size of a block
     given: Sequence[str] = ()                       # of a Module: the variables whose initial values the contract gives
@@ -78,6 +107,10 @@ class Entry:
     def claims(self) -> dict[str, Proof]:
         """The claims about its programs by name, also by the one that they have at the sizes of a class."""
         return {name: proof for proof in self.proofs for name in (proof.name, of_class(proof.name))}
+
+    @property
+    def frequencies(self) -> dict[str, Statistic]:
+        return {statistic.name: statistic for statistic in self.statistics}
 
     @property
     def properties(self) -> dict[str, Relation]:

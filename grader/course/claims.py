@@ -248,7 +248,7 @@ class Races(Proof):
 
 
 def settle(entry, calls, outcomes) -> dict[str, tuple[list[int], str]]:
-    """What the outcomes say of each proof of an entry: the ids of its calls, and the sign of how it is broken, "" where it holds."""
+    """What the outcomes say of each claim of an entry, about a program or about what is drawn: the ids of its calls, and the sign of how it is broken, "" where it holds."""
     found = {}
     for name, proof in entry.claims.items():
         group = [call.id for call in calls if (call.check.entry, call.check.kind, call.check.case) == (entry.name, "proof", name)]
@@ -256,7 +256,17 @@ def settle(entry, calls, outcomes) -> dict[str, tuple[list[int], str]]:
         if group and len(facts) == len(group):
             broken = proof.broken(facts)
             found[name] = group, broken.sign if broken else ""
+    for call in calls:
+        if call.check.entry == entry.name and call.check.kind == "draws" and call.id in outcomes and not outcomes[call.id].failure:
+            broken = entry.frequencies[call.check.case].broken(call.arguments(call.arrays), drawn_of(outcomes[call.id]))
+            found[call.check.case] = [call.id], broken.sign if broken else ""
     return found
+
+
+def drawn_of(outcome):
+    """What was drawn: of a module that holds more than its parameters, the output alone."""
+    value = outcome.value
+    return value["output"] if isinstance(value, dict) and {*value} == {"output", "variables"} else value
 
 
 def settled(entry, calls, outcomes) -> dict:

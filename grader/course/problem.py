@@ -55,6 +55,12 @@ class Problem:
     def mended(self) -> Path:
         return self.folder / "mended.py"
 
+    @functools.cached_property
+    def driver(self) -> str:
+        """The text of `driver.py`, whose functions drive what the student wrote; most problems have none."""
+        path = self.folder / "driver.py"
+        return read(path).decode() if path.exists() else ""
+
     @property
     def lesson(self) -> Path:
         return self.folder / "README.md"
@@ -143,7 +149,7 @@ class Problem:
 
     def content(self) -> list[Path]:
         """Every file that decides this problem's answer key."""
-        files = [self.folder / "checks.py", self.pristine]
+        files = [self.folder / "checks.py", self.folder / "driver.py", self.pristine]
         if self.solutions:
             files += [self.solutions / name for name in ("reference.py", "mistakes.py", "unseen.py")]
         return [path for path in files if path.exists()]

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from grader.course.trees import WITH_FIELDS, named_tuple, put_together, within
+
 if TYPE_CHECKING:               # an untouched stub gets its verdict without NumPy
     import numpy as np
 
 
 LONGEST, MOST, DEEPEST = 4000, 20, 100           # characters of a text, lines of a traceback, containers in each other: what a process may say of an outcome
 AXES, LARGEST = 64, 1 << 40                     # of a shape that it tells
-SIMPLE = re.compile(r"array|None|tracer|NumPy array|Python \S+|\S+ object")         # what a structure without parts may be
+SIMPLE = re.compile(r"array|key|None|tracer|NumPy array|Python \S+|\S+ object")         # what a structure without parts may be
 
 
 class Status(str, enum.Enum):
@@ -57,6 +59,11 @@ class Outcome:
     leaves: dict[str, np.ndarray] = field(default_factory=dict)
     failure: Failure | None = None
 
+    @property
+    def value(self) -> Any:
+        """What was returned, with NumPy's arrays in it."""
+        return put_together(self.structure, lambda kind, path: self.leaves.get(path), dataclass=named_tuple_of_fields)
+
     def to_wire(self):
         if self.failure:
             return {"failure": [self.failure.type, list(self.failure.bases), self.failure.message, [list(line) for line in self.failure.lines]]}, {}
@@ -76,6 +83,10 @@ class Outcome:
         if len(found) < len(arrays):
             raise ValueError("an array that is nowhere in the structure")
         return cls(message["structure"], arrays)
+
+
+def named_tuple_of_fields(name: str, fields: tuple[str, ...], static=()):
+    return named_tuple(name, fields)
 
 
 def cut(text, longest: int = 200) -> str:
@@ -108,7 +119,7 @@ def _size(value) -> int:
 def leaf_paths(structure, path: str = "", depth: int = 0) -> Iterator[str]:
     """The paths of the arrays in a structure, in its order; ValueError when it is none."""
     if isinstance(structure, str) and len(structure) <= LONGEST and SIMPLE.fullmatch(structure):
-        if structure == "array":
+        if structure in ("array", "key"):
             yield path
         return
     if not isinstance(structure, (list, tuple)) or len(structure) != 2 or depth > DEEPEST:
@@ -131,7 +142,12 @@ def leaf_paths(structure, path: str = "", depth: int = 0) -> Iterator[str]:
         for name, part in parts:
             if not _is_name(name):
                 raise ValueError("no name")
-            yield from leaf_paths(part, f"{path}.{name}" if path else name, depth + 1)
+            yield from leaf_paths(part, within(path, name), depth + 1)
+    elif kind in WITH_FIELDS:
+        name, fields = parts
+        if not _is_name(name) or not isinstance(fields, (list, tuple)):
+            raise ValueError("no fields")
+        yield from leaf_paths(["dict", fields], path, depth)
     elif kind in ("tuple", "list"):
         for i, part in enumerate(parts):
             yield from leaf_paths(part, f"{path}[{i}]", depth + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grader.course.verdict import Outcome
-from grader.key.compare import agree, compare, distance
+from grader.key.compare import DRAWN, agree, compare, distance
 from grader.key.key import Answer, KnownMistake
 
 CLOSE = 1e-4
@@ -52,5 +52,5 @@ def _allowed(theirs: Outcome, answer: Answer | None) -> dict[str, float]:
         if answer and not answer.outcome.failure and leaf in answer.outcome.leaves and answer.outcome.leaves[leaf].shape == array.shape:
             apart = distance(Outcome("array", {"": array}), Outcome("array", {"": answer.outcome.leaves[leaf]}))
             rounding = min(rounding, apart / 4)
-        allowed[leaf] = max(rounding, least)
+        allowed[leaf] = DRAWN if least is DRAWN else max(rounding, least)
     return allowed

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grader.course.calls import Call
+from grader.course.trees import WITH_FIELDS, first_difference
 from grader.course.verdict import Difference, cut, named
 from grader.judge.raised import explain_failure
 from grader.key.compare import Mismatch
@@ -108,7 +109,7 @@ def _subject(leaf: str, kind: str) -> str:
     step = re.fullmatch(r"output\[(\d+)\]", leaf)
     if step:
         return f"the output of call {int(step[1]) + 1}"
-    return f"the output's {leaf}" if leaf and leaf != "output" else "the output"
+    return f"{named(leaf)} of the output" if leaf and leaf != "output" else "the output"
 
 
 def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
@@ -119,6 +120,10 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
                 "Keep nothing on the module but what the contract names; `rngs` is used in `__init__` and not kept."
         return f"after its calls the module lacks variables of the contract: {_listed(sorted(right - mine))}", "", \
             "A variable stays one: write its value with `self.name[...] = value`, never `self.name = value`."
+    place, right, mine = first_difference(expected, came)
+    if place and _part(came, "variables") is None:
+        return f"in what it returns, {named(place)} is {_words(mine)}; expected {_words(right)}", "", \
+            "Compute with `jax.numpy`, so that `jit` and `grad` can follow." if mine == "NumPy array" else ""
     words = _words(came)
     if came == "None":
         return "it returns None", "", "Is a `return` missing at the end?"
@@ -146,8 +151,10 @@ def _variable_names(structure) -> list[str]:
 
 def _words(structure) -> str:
     if isinstance(structure, str):
-        return {"array": "an array", "None": "None"}.get(structure, f"a {structure}")
+        return {"array": "an array", "key": "a key", "None": "None"}.get(structure, f"a {structure}")
     kind, parts = structure[0], structure[1]
+    if kind in WITH_FIELDS:
+        return f"a {kind} `{named(parts[0])}` with {_listed([name for name, _ in parts[1]])}"
     names = _listed([name for name, _ in parts]) if kind == "dict" else ""
     return f"a {kind} with {names}" if names else f"a {kind} of {len(parts)}"
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from grader.course.calls import Call
 from grader.course.cases import TRANSFORMS, Entry, Relation
-from grader.course.claims import Proof
+from grader.course.claims import Proof, drawn_of
 from grader.course.problem import Problem
+from grader.course.statistics import Statistic
 from grader.course.verdict import UNPROVED, Check, Difference, Finding, Outcome, Status, cut, leaf_paths
 from grader.judge.attempt import Attempt
 from grader.judge.explain import explain_ended, explain_mismatch
@@ -81,6 +82,11 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
                 if finding.status == Status.FAILED:
                     broken |= {c.id: True for c in group}
             continue
+        if call.check.kind == "draws":
+            finding = _statistic_finding(entry.frequencies[call.check.case], call, attempt, any(f.status == Status.FAILED for f in findings))
+            findings.append(finding)
+            broken |= {call.id: True} if finding.status == Status.FAILED else {}
+            continue
         if call.check.case in relations:
             if call.variant == "":
                 group = [c for c in calls if c.check == call.check]
@@ -106,6 +112,11 @@ def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Atte
         mismatch = compare(answer.outcome, outcome, answer.allowed)
         if mismatch and call.check.kind == "traces" and any(finding.status == Status.FAILED for finding in findings):
             mismatch = compare(_without_output(answer.outcome), _without_output(outcome), {})       # how often, whatever the values are
+        if mismatch is None and call.check.kind == "again" and call.keys and not _same_draw(outcome):
+            broken[call.id] = True
+            findings.append(Finding(call.check, Status.FAILED, "the same key gives another result the second time", inputs=inputs,
+                                    advice="What is drawn follows from the key alone: draw with `jax.random` and that key, and with nothing else."))
+            continue
         if mismatch is None:
             findings.append(Finding(call.check, Status.PASSED, inputs=inputs))
             continue
@@ -167,6 +178,30 @@ def _proof_finding(proof: Proof, group: list[Call], attempt: Attempt, failed_bef
     if found is None:
         return Finding(check, Status.PASSED, proof.reported([outcome.structure[1] for outcome in outcomes]), inputs=inputs)
     return Finding(check, Status.FAILED, found.sentence, inputs=inputs, lines=_line(found.line), advice=found.advice)
+
+
+def _statistic_finding(statistic: Statistic, call: Call, attempt: Attempt, failed_before: bool) -> Finding:
+    """Judges a claim about what is drawn from what many keys gave."""
+    outcome, inputs = attempt.outcomes.get(call.id), f"{call.described()}, {statistic.draws} keys"
+    if outcome is None:
+        return _no_outcome(call.check, {call.id}, attempt, inputs)
+    if outcome.failure and failed_before:
+        return Finding(call.check, Status.UNCHECKED, "the call itself fails", inputs=inputs)
+    if outcome.failure:
+        summary, advice = explain_failure(outcome.failure, "vmap")
+        return Finding(call.check, Status.FAILED, f"{statistic.rule} It could not be seen: {summary}", inputs=inputs, lines=outcome.failure.lines, advice=advice)
+    found = statistic.broken(call.arguments(call.arrays), drawn_of(outcome))
+    if found is None:
+        return Finding(call.check, Status.PASSED, f"over {statistic.draws} keys", inputs=inputs)
+    if found.sign == "shape" and failed_before:
+        return Finding(call.check, Status.UNCHECKED, "what a single call gives has to be right first", inputs=inputs)
+    return Finding(call.check, Status.FAILED, found.sentence, inputs=inputs, advice=found.advice)
+
+
+def _same_draw(outcome: Outcome) -> bool:
+    """Whether a call that was made twice with one key gave the same twice, to the last bit."""
+    again = {leaf: array for leaf, array in outcome.leaves.items() if leaf.startswith("again")}
+    return all(array.tobytes() == outcome.leaves[f"before{leaf.removeprefix('again')}"].tobytes() for leaf, array in again.items())
 
 
 def _is_unproved(outcome: Outcome) -> bool:

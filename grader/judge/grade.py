@@ -92,7 +92,7 @@ def ask(worker: Process, problem: Problem, stub: Stub, calls: list, *, cache: Pa
     """
     worker.watched_file = str(stub.path)
     order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), writes=writes, memory=worker.limits.memory,
-                 carry=carry, singly=singly)
+                 carry=carry, singly=singly, driver=problem.driver)
     worker.send([(order, None), *(call.to_wire() for call in calls)], last=last)
 
 

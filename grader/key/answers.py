@@ -97,7 +97,7 @@ class Answers:
                 raise CourseError(f"solutions/{self.problem.name}/{part} is missing")
         self._new = True
         self._process = Process(Child("grader.authors.reference"), PATIENT)
-        order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls), raises=[call.raises for call in self.calls],
+        order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls), raises=[call.raises for call in self.calls], drawn=[call.drawn for call in self.calls],
                      cache=str(store.folder(self.root, "xla", "reference") or ""))
         self._process.send([(order, None), *(call.to_wire() for call in self.calls)])
         self._frames = self._checked(self._process.frames())
@@ -142,7 +142,7 @@ def _released(problem: Problem) -> AnswerKey:
 def source_of(problem: Problem) -> str:
     """Names what a released key has to fit: the checks, the shipped stub and the harness, of which students have their own copies."""
     digest = hashlib.sha256()
-    for path in [problem.folder / "checks.py", problem.pristine, *_harness()]:
+    for path in [*(path for path in problem.content() if path.parent == problem.folder), *_harness()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     return digest.hexdigest()[:16]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.course.cases import TRANSFORMS
+from grader.course.cases import CLAIMS, TRANSFORMS
 from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
 
 COMMAND = "python -m grader"
@@ -30,8 +30,8 @@ class Layout:
 def layout(entry: EntryVerdict) -> Layout:
     return Layout(tuple(dict.fromkeys(f.check.case for f in entry.findings if f.check.kind in TRANSFORMS)),
                   {(f.check.case, f.check.kind): f for f in entry.findings},
-                  tuple(f for f in entry.findings if f.check.kind == "proof"),
-                  tuple(f for f in entry.findings if f.check.kind not in (*TRANSFORMS, "proof")))
+                  tuple(f for f in entry.findings if f.check.kind in CLAIMS),
+                  tuple(f for f in entry.findings if f.check.kind not in (*TRANSFORMS, *CLAIMS)))
 
 
 def has_table(entry: EntryVerdict) -> bool:
@@ -42,7 +42,7 @@ def has_table(entry: EntryVerdict) -> bool:
 def title(finding: Finding, verdict: Verdict | None = None) -> str:
     """What a check is called: its case and transform, or what it is about; in a verdict on several names also whose it is."""
     whose = f"{finding.check.entry} · " if verdict and len(verdict.entries) > 1 and finding.check.entry else ""
-    if finding.check.kind == "proof":
+    if finding.check.kind in CLAIMS:
         return whose + finding.check.case
     kind = structure(finding)
     return whose + (f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind)

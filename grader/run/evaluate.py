@@ -21,6 +21,7 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from grader.course.calls import Call
+from grader.course.trees import take_apart
 from grader.course.verdict import Failure, Outcome, cut, word
 from grader.run import transforms
 from grader.run.target import ModuleTarget, target_for
@@ -37,7 +38,7 @@ class Evaluation:
 
     `left_over` tracers are what an earlier file leaked, in a worker that is used again.
     `started(stage, *ids)` is told before student code runs, so that a hang is known by its place. `path` is the file whose lines
-    count. `singly` no program is compiled together with another.
+    count. `singly` no program is compiled together with another. `driver` is the problem's `driver.py`, where it has one.
     With `carry(call, program)` nothing is measured here: each program that a proof is about is handed over once, with the first of its calls.
     """
 
@@ -45,9 +46,9 @@ class Evaluation:
 
     def __init__(self, find: Callable, fail: Callable[[BaseException], Failure], emit: Callable[[Call, Outcome], None],
                  started: Callable[..., None] = lambda stage, *ids: None, *, double: bool = False, path: str = "",
-                 carry: Callable[[Call, ClosedJaxpr], None] | None = None, singly: bool = False):
+                 carry: Callable[[Call, ClosedJaxpr], None] | None = None, singly: bool = False, driver=None):
         self.find, self.fail, self.emit, self.started = find, fail, emit, started
-        self.double, self.path, self.carry, self.singly = double, path, carry, singly
+        self.double, self.path, self.carry, self.singly, self.driver = double, path, carry, singly, driver
         self.targets: dict = {}
         self.programs: dict = {}
         self.carried: set = set()
@@ -77,6 +78,8 @@ class Evaluation:
                     self._traced(transform, [call], pool)()
             for call in groups.pop("proof", []):
                 self._attempt(call, self._measured)
+            for call in groups.pop("draws", []):
+                self._attempt(call, self._draws)
             for call in groups.pop("traces", []):
                 self._attempt(call, self._traces)
             for call in groups.pop("state", []):
@@ -98,7 +101,7 @@ class Evaluation:
 
     def _target(self, call: Call):
         if call.form_key not in self.targets:
-            self.targets[call.form_key] = target_for(self.find(call.check.entry), call.form)
+            self.targets[call.form_key] = target_for(self.find, call.form, self.driver)
         return self.targets[call.form_key]
 
     def _arguments(self, call: Call, draw: int | None = None):
@@ -189,7 +192,7 @@ class Evaluation:
 
         arguments, interpret = self._arguments(call), measure.interpretation(call)
         if interpret is not None and not self.carry:
-            target = target_for(self.find(call.check.entry), call.with_static(interpret=interpret).form)
+            target = target_for(self.find, call.with_static(interpret=interpret).form, self.driver)
             return Outcome(["facts", measure.of_kernel(target, arguments, call, self.path)])
         key = call.measure["under"], call.program_key
         if key not in self.programs:
@@ -242,15 +245,20 @@ class Evaluation:
             program.trace(*self._arguments(call, draw))
         return describe({"traces": jnp.int32(count)})
 
+    def _draws(self, call: Call) -> Outcome:
+        """What many keys draw, everything else being the same."""
+        drawn = jit(jax.vmap(self._target(call), in_axes=(None, {path: 0 if path in call.keys else None for path in call.arrays})))
+        return describe(drawn(*self._arguments(call)))
+
     def _again(self, call: Call, through: Callable = lambda target: target) -> Outcome:
         """What a call gives whose first array is the very object of an earlier call, and what the earlier call gives when it is made again."""
         target = through(self._target(call))
         params, arrays = self._arguments(call, 0)
         _, others = self._arguments(call, 1)
-        target(params, arrays)
+        before = target(params, arrays)
         first = next(iter(arrays))
         shared = {**others, first: arrays[first]} if len(arrays) > 1 else others
-        return describe({"other": target(params, shared), "again": target(params, arrays)})
+        return describe({"other": target(params, shared), "again": target(params, arrays)} | ({"before": before} if call.keys else {}))
 
     def _leaks(self, call: Call) -> Outcome:
         """How many tracers outlive the traces that made them, found among all living objects. Those that JAX's own caches hold are no leak."""
@@ -298,26 +306,25 @@ def describe(value) -> Outcome:
     """An Outcome from whatever was returned: the structure by name, the arrays by path."""
     leaves: dict[str, np.ndarray] = {}
 
-    def visit(item, path):
+    def leaf(item, path):
         if isinstance(item, Tracer):
             return "tracer"
-        if type(item) is _Change:
-            return ["change", [*item]]
         if issubclass(type(item), jax.Array):   # whatever it says of itself
-            leaves[path] = np.asarray(item)
+            is_key = jax.dtypes.issubdtype(item.dtype, jax.dtypes.prng_key)
+            leaves[path] = np.asarray(jax.random.key_data(item) if is_key else item)
             if leaves[path].nbytes > LARGEST:
                 raise MemoryError
-            return "array"
+            return "key" if is_key else "array"
         if item is None:
             return "None"
         if isinstance(item, (np.ndarray, np.generic)):
             return "NumPy array"
         if isinstance(item, (bool, int, float, complex, str)):
             return f"Python {word(type(item).__name__)}"
-        if isinstance(item, (tuple, list)):
-            return ["tuple" if isinstance(item, tuple) else "list", [visit(part, f"{path}[{i}]") for i, part in enumerate(item)]]
-        if isinstance(item, dict):
-            return ["dict", [[key, visit(part, f"{path}.{key}" if path else key)] for key, part in ((cut(key), part) for key, part in item.items())]]
         return f"{word(str(type(item).__module__))}.{word(type(item).__qualname__)} object".removeprefix("builtins.")
 
-    return Outcome(structure=visit(value, ""), leaves=leaves)
+    if isinstance(value, dict) and type(value.get("change")) is _Change:
+        changed = value.pop("change")
+        structure = take_apart(value, leaf, name_of=cut)
+        return Outcome(["dict", [*structure[1], ["change", ["change", [*changed]]]]], leaves)
+    return Outcome(take_apart(value, leaf, name_of=cut), leaves)

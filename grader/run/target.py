@@ -5,12 +5,16 @@ A target is made for the form of a call, so that it cannot depend on anything th
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from grader.course.calls import Call
+from grader.course.calls import RNGS, Call, received
+from grader.course.cases import Given
 from grader.run.drive import AXIS_OF_ROWS, DRIVES
 
 PLAIN = "array"                 # the kind of what is held beside the variables
@@ -23,21 +27,33 @@ class ParameterMismatch(Exception):
 class FunctionTarget:
     """A student's function (or the reference, or a mistake) under the static arguments of a form."""
 
-    def __init__(self, function, form: Call):
-        self.function, self.form = function, form
+    def __init__(self, function, form: Call, driver=None):
+        self.function, self.form, self.driver = function, form, driver
 
     def __call__(self, params, arrays):
-        return pass_arguments(self.function, self.form.arguments(arrays), self.form.by_name, self.form.keyword_only)
+        return pass_arguments(self.function, arguments_of(self.form, arrays, self.driver), self.form.by_name, self.form.keyword_only)
+
+
+class Names:
+    """What the student wrote (or the reference, or one mistake among the reference's), by name: what a driver drives."""
+
+    def __init__(self, find):
+        self._find = find
+
+    def __getattr__(self, name: str):
+        return self._find(name)
 
 
 class ModuleTarget:
     """A module class, constructed once for the constructor arguments of a form."""
 
-    def __init__(self, cls, form: Call):
+    def __init__(self, cls, form: Call, driver=None):
         from flax import nnx
 
-        self.nnx, self.form = nnx, form
-        self.module = pass_arguments(cls, form.init, form.by_name, rngs=nnx.Rngs(0))
+        self.nnx, self.form, self.driver = nnx, form, driver
+        self.module = pass_arguments(cls, {name: given(value, driver) for name, value in form.init.items()}, form.by_name, rngs=nnx.Rngs(0))
+        if form.mode:
+            getattr(self.module, form.mode)()
         self.graphdef, self.state = nnx.split(self.module)
         self.flat = list(nnx.to_flat_state(self.state))
 
@@ -53,7 +69,8 @@ class ModuleTarget:
         return sorted((_dotted(path), _kind(self.nnx, variable), np.shape(value), _dtype(value))
                       for path, variable in variables for value in [_value(variable)])
 
-    def loaded(self, params):
+    def loaded(self, params, rngs=None):
+        """The module with these parameters, and with streams that draw from the key whose data is `rngs`."""
         own = {name: shape for name, kind, shape, _ in self.variables() if kind == "Param"}
         if own != {name: tuple(array.shape) for name, array in params.items()}:
             raise ParameterMismatch
@@ -62,6 +79,8 @@ class ModuleTarget:
         for path, variable in self.flat:
             if _dotted(path) in params:
                 variable = variable.replace(params[_dotted(path)])
+            elif rngs is not None and isinstance(variable, self.nnx.RngKey):
+                variable = variable.replace(jax.random.fold_in(jax.random.wrap_key_data(rngs), len(flat)))
             elif double and isinstance(variable, self.nnx.Variable) and jax.numpy.issubdtype(variable[...].dtype, jax.numpy.floating):
                 variable = variable.replace(variable[...].astype("float64"))        # the exact answer goes through exact caches
             flat.append((path, variable))
@@ -76,7 +95,7 @@ class ModuleTarget:
         return [{name: jax.lax.slice_in_dim(a, end - size, end, axis=axis) for name, a in arrays.items()} for size, end in zip(self.form.steps, ends)]
 
     def call_module(self, module, arrays):
-        return pass_arguments(module, self.form.arguments(arrays), self.form.by_name)
+        return pass_arguments(module, arguments_of(self.form, arrays, self.driver), self.form.by_name)
 
     def told(self, outputs: list, module):
         """What the calls gave, and what the module holds beside its parameters afterwards."""
@@ -89,7 +108,9 @@ class ModuleTarget:
         return list(self.nnx.to_flat_state(self.nnx.split(module)[1]))
 
     def __call__(self, params, arrays):
-        return self.told(*DRIVES[self.form.drive](self.nnx, self.call_module, self.loaded(params), self.parts(arrays)))
+        arrays = dict(arrays)
+        module = self.loaded(params, arrays.pop(RNGS, None))
+        return self.told(*DRIVES[self.form.drive](self.nnx, self.call_module, module, self.parts(arrays)))
 
     def variables_after(self, params, arrays):
         """As `variables`, once the calls are done."""
@@ -99,8 +120,27 @@ class ModuleTarget:
         return self._described(self.held(module))
 
 
-def target_for(found, form: Call):
-    return (ModuleTarget if form.module else FunctionTarget)(found, form)
+def target_for(find: Callable, form: Call, driver=None):
+    """What is called for a form: what `find(name)` gives, or the function of the problem's `driver` that drives it."""
+    if form.driver:
+        return FunctionTarget(functools.partial(getattr(driver, form.driver), Names(find)), form, driver)
+    return (ModuleTarget if form.module else FunctionTarget)(find(form.check.entry), form, driver)
+
+
+def arguments_of(form: Call, arrays, driver) -> dict:
+    """The arguments as they are passed: keys are typed, what the problem gives is itself, dataclasses are registered with JAX."""
+    arguments = form.arguments(arrays, key=jax.random.wrap_key_data, static=lambda value: given(received(value), driver), dataclass=_dataclass)
+    return {name: given(value, driver) for name, value in arguments.items()}
+
+
+def given(value, driver):
+    return getattr(driver, value.name) if isinstance(value, Given) else value
+
+
+@functools.cache
+def _dataclass(name: str, fields: tuple[str, ...], static: tuple[str, ...]) -> type:
+    made = dataclasses.make_dataclass(name, fields, frozen=True)
+    return jax.tree_util.register_dataclass(made, [field for field in fields if field not in static], [*static])
 
 
 def pass_arguments(callee, arguments: dict, by_name: bool, keyword_only=(), **always):

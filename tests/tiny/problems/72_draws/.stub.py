@@ -1,0 +1,2 @@
+def draw(key, logits, temperature):
+    raise NotImplementedError

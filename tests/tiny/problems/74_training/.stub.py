@@ -1,0 +1,2 @@
+def train_step(model, optimizer, x, y):
+    raise NotImplementedError
