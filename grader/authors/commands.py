@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ def add_to(command: Callable) -> None:
     """Adds them to the command line; `command(name, run, help, ...)` makes a parser."""
     verify = command("verify", _verify, "for authors: prove that the problems, their right answers and their mistakes hold together")
     verify.add_argument("problems", nargs="*", default=["all"], help="31, 31-33 or all (the default)")
+    verify.add_argument("--all", dest="anew", action="store_true", help="also what was verified before and has not changed since")
+    verify.add_argument("--since", metavar="COMMIT", help="only what could have changed since a commit, and a few of the rest, other ones each day")
 
     new = command("new", _new, "for authors: scaffold both halves of a problem", epilog=f"example: {COMMAND} new 41 rope")
     new.add_argument("number", type=int)
@@ -41,7 +44,12 @@ def _verify(options) -> int:
     need("author", "jupytext", "nbclient", "ipykernel", "matplotlib")
     from grader.authors.verify import verify
 
-    return verify(course_root(), select(options.problems, every_problem()), console_for())
+    problems = select(options.problems, every_problem())
+    if options.since:
+        from grader.authors.ledger import changed_since
+
+        problems = changed_since(course_root(), problems, options.since, datetime.date.today().toordinal())
+    return verify(course_root(), problems, console_for(), anew=options.anew)
 
 
 def _publish(options) -> int:

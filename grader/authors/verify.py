@@ -10,29 +10,33 @@ import queue
 import tempfile
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
-from grader.authors import telling
+from grader.authors import ledger, telling
 from grader.authors.mutants import CAUGHT_BY
 from grader.authors.proofread import faults_of
 from grader.course import problem as course
 from grader.course.calls import Call, calls_for
+from grader.course.claims import settle, settled
 from grader.course.problem import CourseError, Problem
 from grader.course.verdict import Outcome, Status
 from grader.judge.attempt import listen
+from grader.judge.diagnose import diagnose
 from grader.judge.grade import ask, grade, start_worker
 from grader.key.answers import Answers, Known
+from grader.key.compare import agree
 from grader.key.key import AnswerKey
 from grader.process import store
 from grader.process.stub import open_stub
 
-STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py", "mended.py"}
+STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "driver.py", "hints.md", "attempt.py", "mended.py"}
 INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
+COUNTED = ("checks", "cases", "right", "mistakes", "caught", "named", "tried")
 AT_ONCE = min(4, os.cpu_count() or 2)
 FULL = 1 << 30                                      # bytes of a worker whose memory has grown with what it compiled, and that is used no more
 
@@ -99,8 +103,14 @@ class Proof:
     named: int = 0
     tried: int = 0                                  # by the gates of `telling.py`
     faults: list[str] = field(default_factory=list)
+    kept: bool = False                              # whether all of it is from an earlier run
     workers: Workers = field(default_factory=Workers)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(cls, problem: Problem, workers: Workers, anew: bool) -> Proof:
+        found = None if anew else ledger.recall(problem)
+        return cls(problem, workers=workers, kept=True, **found) if found else cls(problem, workers=workers)
 
     @functools.cached_property
     def _key(self) -> AnswerKey:
@@ -121,20 +131,21 @@ class Proof:
             _ = self.key if self.problem.solutions else None
 
 
-def verify(root: Path, problems: list[Problem], console) -> int:
-    """Prints a table and every fault; returns 0 when there is none, 2 otherwise."""
+def verify(root: Path, problems: list[Problem], console, *, anew: bool = False) -> int:
+    """Prints a table and every fault; returns 0 when there is none, 2 otherwise. What was verified as it is, and held together, is not verified again, unless `anew`."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     workers = Workers()
-    proofs = [Proof(problem, workers=workers) for problem in problems]
+    proofs = [Proof.of(problem, workers, anew) for problem in problems]
     faults = stray_files(root)
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
                   disable=not console.is_terminal) as progress, \
             concurrent.futures.ThreadPoolExecutor(1) as ahead, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        tasks = [(proof, trial) for proof in proofs for trial in _trials(proof)]
+        tasks = [(proof, trial) for proof in proofs if not proof.kept for trial in _trials(proof)]
         bar = progress.add_task("verifying", total=len(tasks))
         for proof in proofs:
-            ahead.submit(proof.prepare)
+            if not proof.kept:
+                ahead.submit(proof.prepare)
         running = {pool.submit(_guarded, proof, trial): proof for proof, trial in tasks}
         try:
             for done in concurrent.futures.as_completed(running):
@@ -146,11 +157,13 @@ def verify(root: Path, problems: list[Problem], console) -> int:
             pool.shutdown(wait=True, cancel_futures=True)
             workers.close()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("problem", "checks", "cases", "right", "mistakes", "caught", "named", "tried", ""):
+    for column in ("problem", *COUNTED, ""):
         table.add_column(column, justify="left" if column in ("problem", "") else "right")
     for proof in proofs:
         mark = Text("✗", style="bold red") if proof.faults else Text("✓", style="green")
-        table.add_row(proof.problem.name, *map(str, (proof.checks, proof.cases, proof.right, proof.mistakes, proof.caught, proof.named, proof.tried)), mark)
+        table.add_row(proof.problem.name, *map(str, (getattr(proof, column) for column in COUNTED)), mark + Text(" as verified before" * proof.kept, style="dim"))
+        if not proof.faults and not proof.kept:
+            ledger.note(proof.problem, {column: getattr(proof, column) for column in COUNTED})
     console.print(table)
     faults += [f"{proof.problem.name}: {fault}" for proof in proofs for fault in sorted({*proof.faults})]      # one that every gate meets is one
     for fault in faults:
@@ -194,9 +207,10 @@ def _trials(proof: Proof):
         bank = course.mistakes(problem.solutions / "mistakes.py")
     except CourseError as error:
         return [*trials, lambda message=str(error): [message]]
-    for known in bank:
-        proof.mistakes += 1
-        trials.append(lambda known=known: _caught(proof, known))
+    proof.mistakes = len(bank)
+    trials.append(lambda: _told_apart(proof, bank, calls))
+    first = {known.entry: known for known in reversed(bank)}
+    trials += [lambda known=known: _caught(proof, known) for known in first.values()]
     sentences = Counter(known.sentence for known in bank if not known.form)
     trials.append(lambda: [f"mistake {known.name} has no sentence" for known in bank if not known.sentence and not known.form]
                   + [f"{count} mistakes say: {sentence}" for sentence, count in sentences.items() if count > 1 and sentence])
@@ -259,18 +273,35 @@ def _passes(proof: Proof, what: str, source: str) -> list[str]:
     return [] if verdict.status == Status.PASSED else [f"{what} does not pass: {_told(verdict)}"]
 
 
-def _caught(proof: Proof, known) -> list[str]:
+def _told_apart(proof: Proof, bank: list, calls: list[Call]) -> list[str]:
+    """Each mistake is caught and named, judged from what it gave when the key was computed. Where that does not show it, it goes the way of a student's file."""
+    entries, faults = {entry.name: entry for entry in proof.problem.entries}, []
+    told = {name: [replace(known, outcomes=settled(entry, calls, known.outcomes)) for known in proof.key.mistakes if known.entry == name] for name, entry in entries.items()}
+    for known, mine in zip(bank, proof.key.mistakes, strict=True):
+        candidates = told[mine.entry]
+        outcomes = next(other.outcomes for other, one in zip(candidates, (k for k in proof.key.mistakes if k.entry == mine.entry), strict=True) if one is mine)
+        broken = {id: True for id, outcome in mine.outcomes.items() if id in proof.key.answers and not agree(proof.key.answers[id].outcome, outcome, proof.key.answers[id].allowed)}
+        broken |= {id: True for group, sign in settle(entries[mine.entry], calls, mine.outcomes).values() if sign for id in group}
+        named = diagnose(mine.entry, outcomes, proof.key.answers, candidates, broken)
+        if named and named.name == known.name:
+            proof.caught, proof.named = proof.caught + 1, proof.named + 1
+        else:
+            faults += _caught(proof, known, counted=True)
+    return faults
+
+
+def _caught(proof: Proof, known, *, counted: bool = False) -> list[str]:
     """A mistake is graded on the calls that tell it; under the other names stands the reference, which is graded by itself."""
     entry = known.entry or proof.problem.entries[0].name
     telling = {id for other in proof.key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes}
     verdict = _graded(proof, _stand_in(proof.problem, known.id), telling)
     if verdict.status == Status.PASSED:
         return [f"mistake {known.id} is not caught"]
-    proof.caught += 1
+    proof.caught += counted
     named = next((e.mistake for e in verdict.entries if e.name == entry), "")
     if named != known.name:
         return [f"mistake {known.id} is named {named or 'nothing'}: {_told(verdict)}"]
-    proof.named += 1
+    proof.named += counted
     return []
 
 

@@ -1,0 +1,65 @@
+"""What was verified already, by everything that it follows from: the rooms that decide, the problem's folders, and the versions of Python, JAX, Flax and NumPy.
+
+It lies under `.grader/`, may be deleted at any time, and is committed nowhere: what it does not know is verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+
+from grader.course.problem import CourseError, Problem
+from grader.process import store
+
+GRADER = Path(__file__).resolve().parents[1]
+ROOMS = ("course", "process", "program", "run", "key", "judge", "report", "authors")      # of the grader: what verifying a problem runs
+BESIDE = ("pyproject.toml",)
+PACKAGES = ("jax", "jaxlib", "flax", "numpy", "optax")
+FEW = 8                                         # of what nothing changed one in so many is verified all the same, another one each day
+
+
+def recall(problem: Problem) -> dict | None:
+    """What was found when just this was verified, where it was and held together."""
+    try:
+        kept = json.loads(_place(problem).read_text(encoding="utf-8"))
+        return kept["found"] if kept["follows from"] == digest(problem) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def note(problem: Problem, found: dict) -> None:
+    """Keeps what was found of a problem that holds together."""
+    if place := _place(problem):
+        store.write(place, json.dumps({"follows from": digest(problem), "found": found}, indent=1).encode())
+
+
+def digest(problem: Problem) -> str:
+    """Names everything that a verification follows from."""
+    versions = [platform.python_version(), *(importlib.metadata.version(name) for name in PACKAGES)]
+    digest = hashlib.sha256(repr(versions).encode())
+    for folder in (*(GRADER / room for room in ROOMS), problem.folder, problem.solutions):
+        for path in sorted(folder.rglob("*")) if folder else ():
+            if path.is_file() and path.suffix not in (".pyc", ".svg"):
+                digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def changed_since(root: Path, problems: list[Problem], commit: str, day: int) -> list[Problem]:
+    """The problems that could have changed since a commit, and a few of the others, which are other ones on another day."""
+    done = subprocess.run(["git", "-C", str(root), "diff", "--name-only", "-z", commit, "--"], capture_output=True, text=True)
+    if done.returncode:
+        raise CourseError(f"what changed since {commit} cannot be told: {done.stderr.strip()}")
+    paths = [Path(name) for name in done.stdout.split("\0") if name]
+    if any(path.parts[0] == "grader" and path.parts[1:2] and path.parts[1] in ROOMS or str(path) in BESIDE for path in paths):
+        return problems
+    touched = {path.parts[1] for path in paths if path.parts[0] in ("problems", "solutions") and len(path.parts) > 2}
+    return [problem for problem in problems if problem.name in touched or (problem.number + day) % FEW == 0]
+
+
+def _place(problem: Problem) -> Path | None:
+    folder = store.folder(problem.folder.parents[1], "ledger")
+    return folder / f"{problem.name}.json" if folder else None

@@ -1,0 +1,75 @@
+"""What was verified and has not changed costs nothing; what could have changed is verified."""
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from grader.authors import ledger
+from grader.authors.verify import verify
+from grader.course.problem import CourseError, discover
+from tests.conftest import PROBLEMS
+
+FOUND = dict(checks=31, cases=7, right=5, mistakes=17, caught=17, named=17, tried=208)
+
+
+@pytest.fixture
+def copies(tmp_path) -> list:
+    """A repository with three problems, each a copy of 31 under a number of its own."""
+    for number in (31, 32, 33):
+        for half in ("problems", "solutions"):
+            shutil.copytree(getattr(PROBLEMS[31], "folder" if half == "problems" else "solutions"), tmp_path / half / f"{number}_copy", ignore=shutil.ignore_patterns("__pycache__"))
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    return discover(tmp_path)
+
+
+def test_what_has_not_changed_is_known(copies, monkeypatch):
+    """A problem is known by its two folders, the rooms that decide and the versions: a change of any of them forgets it, and of no other problem."""
+    for problem in copies:
+        ledger.note(problem, FOUND)
+    assert [ledger.recall(problem) for problem in copies] == [FOUND] * 3
+    (copies[0].solutions / "right/by_hand.py").write_text("# changed\n")
+    (copies[1].folder / "README.md").unlink()
+    assert [ledger.recall(problem) for problem in copies] == [None, None, FOUND]
+    monkeypatch.setattr(ledger.platform, "python_version", lambda: "3.99.0")
+    assert ledger.recall(copies[2]) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"follows from": 1}', b"\xff"])
+def test_a_torn_page_is_no_page(copies, content):
+    """What cannot be read is verified again."""
+    ledger.note(copies[0], FOUND)
+    next((copies[0].folder.parents[1] / ".grader/ledger").iterdir()).write_bytes(content)
+    assert ledger.recall(copies[0]) is None
+
+
+def test_verify_says_what_it_did_not_do_again(copies):
+    """The row of a problem that is known is from the earlier run, and says so; nothing is run for it."""
+    for problem in copies:
+        ledger.note(problem, FOUND)
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    assert verify(copies[0].folder.parents[1], copies, console) == 0
+    assert console.file.getvalue().count("✓ as verified before") == 3 and "208" in console.file.getvalue()
+
+
+def test_since_a_commit(copies):
+    """A change of a problem concerns that one and a few others; one of the grader's rooms all; one of a page of the site only the few."""
+    root = copies[0].folder.parents[1]
+
+    def named(day=0):
+        return [problem.number for problem in ledger.changed_since(root, copies, "HEAD", day)]
+
+    assert named() == [32] and named(day=1) == [31] and named(day=2) == []          # one in eight, another one each day
+    (copies[2].folder / "hints.md").write_text("## Another\n")
+    assert named(day=2) == [33] and named() == [32, 33]
+    for path, all_of_them in {"grader/classroom/run.py": False, "grader/run/evaluate.py": True}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text("")
+        subprocess.run(["git", "-C", str(root), "add", "."], check=True)
+        assert (named(day=2) == [31, 32, 33]) == all_of_them
+    with pytest.raises(CourseError, match="what changed since nowhere cannot be told: fatal: "):
+        ledger.changed_since(root, copies, "nowhere", 0)
