@@ -22,6 +22,41 @@ ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS = {problem.number: problem for problem in discover(ROOT)}
 
 
+# The short run tries every kind of thing once, and leaves out what repeats it.
+
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption("--everything", action="store_true", help="also the tests that repeat a thing for each mistake, submission, screen or problem")
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """A test marked `thorough`, itself or by its file, runs with `--everything`, or where its file is asked for; one marked `sample` stands for its like in the short run."""
+    thorough = {item for item in items if item.get_closest_marker("thorough") and not item.get_closest_marker("sample")}
+    asked_for = config.getoption("--everything") or any(argument.partition("::")[0].endswith(".py") for argument in config.args)
+    if thorough and not asked_for:
+        config.hook.pytest_deselected(items=[*thorough])
+        items[:] = [item for item in items if item not in thorough]
+        config.stash[LEFT_OUT] = len(thorough)
+
+
+def pytest_sessionfinish(session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"left out: {count} tests that repeat for each mistake, submission, screen or problem what was tried once. To run them too: "
+                                    "python -m pytest -n auto --everything")
+
+
 @pytest.fixture(scope="session")
 def sdpa() -> Problem:
     """Problem 31, the simplest one."""

@@ -17,6 +17,8 @@ from grader.process.child import Limits
 from grader.report.terminal import show
 from tests.conftest import PROBLEMS
 
+pytestmark = pytest.mark.thorough
+
 # Two lines come before every text below, so its first line is line 3.
 TOP = """import jax, jax.numpy as jnp, numpy as np
 def right(q, k, v): return jax.nn.softmax(q @ k.T / q.shape[-1] ** 0.5) @ v

@@ -28,6 +28,8 @@ from grader.student.cli import STOPPED, main
 from tests import classroom
 from tests.conftest import PROBLEMS, ROOT
 
+pytestmark = pytest.mark.thorough
+
 classroom.need_a_sandbox()
 
 NUMBERS = (31, 33)

@@ -18,6 +18,8 @@ from grader.process.child import Limits
 from grader.process.clock import Clock, Usage, usage_of
 from tests.conftest import PROBLEMS
 
+pytestmark = pytest.mark.thorough
+
 TOP = """import jax, jax.numpy as jnp
 def right(q, k, v): return jax.nn.softmax(q @ k.T / q.shape[-1] ** 0.5) @ v
 """

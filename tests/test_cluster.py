@@ -27,6 +27,8 @@ from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
 from tests.test_hostile import RIGHT
 
+pytestmark = pytest.mark.thorough
+
 classroom.need_a_sandbox()
 needed("distributed")
 

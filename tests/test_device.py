@@ -8,6 +8,8 @@ from grader.student import cli, device
 from grader.student.device import Report, Row
 from tests.conftest import PROBLEMS
 
+pytestmark = pytest.mark.thorough
+
 REFERENCE = PROBLEMS[40].solutions / "reference.py"
 ROW = Row("T 4096, H 128, bfloat16", flops=4e12, seconds={"yours": 0.04, "XLA": 0.08, "cuDNN": 0.02}, error=0.0039)
 REFUSED = Row("T 8192, H 128, float32", flops=8e12, seconds={"XLA": 0.1}, refused={"yours": "out of memory", "cuDNN": "no float32"})

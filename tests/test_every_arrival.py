@@ -20,6 +20,8 @@ from tests import made_up
 from tests.conftest import PROBLEMS
 from tests.test_arrivals import BY_COLAB, BY_JUPYTER, mixed, notebook, zipped
 
+pytestmark = pytest.mark.thorough
+
 EXPECTED = Path(__file__).with_suffix(".csv")   # by the student: the points of 31, the total, and the flags
 NEW, OLD = b"def sdpa(q, k, v):\n    return v\n", b"def sdpa(q, k, v):\n    return k\n"
 SHIPPED = PROBLEMS[31].pristine.read_bytes()

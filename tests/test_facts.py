@@ -28,6 +28,8 @@ from grader.program import prover as proving
 from grader.program.carried import NotCarried
 from tests.conftest import PROBLEMS
 
+pytestmark = pytest.mark.thorough
+
 CHECKS = '''
 import numpy as np
 from grader.course.cases import Case, Function

@@ -33,6 +33,8 @@ from grader.run.worker import import_stub
 from tests.conftest import PROBLEMS
 from tests.test_facts import Here
 
+pytestmark = pytest.mark.thorough
+
 FOLDER = Path(__file__).with_name("false_claims")
 FALSE = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
 SEED = 1 << 90

@@ -28,6 +28,8 @@ from tests.browser import missing
 from tests.conftest import PROBLEMS, ROOT
 from tests.site_text import squeezed, unsaid
 
+pytestmark = pytest.mark.thorough
+
 if not sys.platform.startswith("linux"):
     pytest.skip("Gradescope's container is Linux", allow_module_level=True)
 

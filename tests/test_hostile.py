@@ -13,7 +13,7 @@ from grader.process.child import Limits
 from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the class run needs Linux")
+pytestmark = [pytest.mark.thorough, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the class run needs Linux")]
 
 FOLDER = Path(__file__).with_name("hostile")
 HOSTILE = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
@@ -61,7 +61,7 @@ def traces() -> list[str]:
     return [str(place / WAS_HERE) for place in places if (place / WAS_HERE).exists()]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.sample) if name == "reads_solutions" else name for name in HOSTILE])
 def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, marker, exam):
     """Its verdict is the expected one, nothing secret is in what it printed, nothing of it is left, and the next student's right answer passes."""
     before = children()

@@ -16,6 +16,8 @@ import pytest
 from tests.browser import browser, needed, serious  # noqa: F401  (a fixture)
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.thorough
+
 needed("jupyterlab")
 PATIENCE = 180_000                              # milliseconds; nothing is decided by time, but a hang must end
 NOTEBOOK = json.loads((ROOT / "notebooks/31_sdpa.ipynb").read_text(encoding="utf-8"))

@@ -22,6 +22,8 @@ from grader.run.transforms import cotangent
 from tests.conftest import PROBLEMS, ROOT
 from tests.oracles import Refused
 
+pytestmark = pytest.mark.thorough
+
 ORACLES = ROOT / "tests" / "oracles"
 SHARE = 1 / 2                   # of the allowed error: a key is exact but for a rounding, and the rest is for answers
 

@@ -13,6 +13,8 @@ from grader.course.verdict import Status, Verdict
 from grader.judge.grade import grade
 from grader.report import terminal
 
+pytestmark = pytest.mark.thorough
+
 TINY = {problem.number: problem for problem in discover(Path(__file__).parent / "tiny")}
 RIGHT = [path for problem in TINY.values() for path in (problem.solutions / "reference.py", *sorted((problem.solutions / "right").glob("*.py")))]
 WRONG = [(problem, known.id) for problem in TINY.values() for known in mistakes(problem.solutions / "mistakes.py")]

@@ -32,6 +32,8 @@ from grader.course.select import UsageError
 from tests import made_up
 from tests.conftest import PROBLEMS
 
+pytestmark = pytest.mark.thorough
+
 DUE = datetime(2025, 3, 1, 23, 59, tzinfo=timezone(timedelta(hours=1)))
 POLICY = Policy(DUE, timedelta(minutes=30), 0.1, 0.5, {"Ada": 3}, {"bela": 2})
 RULE = "Each day begun costs 10 % of the points"

@@ -16,6 +16,8 @@ from grader.authors.site import place
 from grader.course.problem import CourseError, discover
 from tests.conftest import PROBLEMS, ROOT
 
+pytestmark = pytest.mark.thorough
+
 LESSON = """# 7 · A title
 
 ## Why it matters

@@ -23,6 +23,8 @@ from grader.student import debug
 from tests import recorder
 from tests.conftest import PROBLEMS, ROOT
 
+pytestmark = pytest.mark.thorough
+
 jax.config.update("jax_platforms", "cpu")
 EVERY = {number: calls_for(problem.entries) for number, problem in PROBLEMS.items()}
 BATCHED = ("vmap", "traces", "again")           # their arrays hold several draws

@@ -9,14 +9,19 @@ import zipfile
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from grader.authors import release as releasing
 from grader.authors.site import edition
 from grader.classroom.arrivals.arrivals import arrivals, submitted
 from grader.course.cases import Module
+from grader.key import key as keys
 from tests.conftest import PROBLEMS, ROOT
 from tests.site_text import squeezed, unsaid
 
+pytestmark = pytest.mark.thorough
+
+WITH_KEYS = (31, 32)
 ANSWER = "def sdpa(q, k, v):\n    return v\n"
 
 
@@ -26,10 +31,12 @@ def grader(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def released(once):
-    """The whole students' course. Nobody writes in it."""
+    """The whole students' course, with the answer keys of a function and of a module: what one key holds is what each holds. Nobody writes in it."""
     def make(out):
-        done = grader(ROOT, "release", out)
-        assert done.returncode == 0, done.stdout + done.stderr
+        key_of = releasing._key
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(releasing, "_key", lambda problem: key_of(problem) if problem.number in WITH_KEYS else keys.packed(keys.AnswerKey()))
+            assert releasing.release(ROOT, [*PROBLEMS.values()], out, Console(file=io.StringIO())) == 0
 
     return once("released", make)
 
@@ -44,6 +51,7 @@ def small(course, tmp_path):
     return course, out
 
 
+@pytest.mark.sample
 def test_what_is_in_it(released):
     """Lesson, stub, checks, hints, key and notebook of every problem; the grader; README, licence, workflow; and nothing else."""
     there = {path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file() and ".grader" not in path.parts and "__pycache__" not in path.parts}
@@ -70,8 +78,7 @@ def test_nothing_of_a_solution_is_in_it(released):
         text = squeezed(content.decode("utf-8", "ignore").encode().decode("unicode_escape", "ignore") if path.suffix == ".ipynb" else content.decode("utf-8", "ignore"))
         leaks = [statement for statement in secrets if statement in text]
         assert not leaks, path
-    assert not [path for path in released.rglob("*") if path.name in ("mistakes.py", "right", "reference.py", "solutions", "instructor")]
-
+    assert not [path for path in released.rglob("*") if path.name in ("mistakes.py", "right", "reference.py", "solutions", "authors", "classroom", "bench")]
 
 
 def attempts(number):
@@ -85,7 +92,7 @@ def attempts(number):
     yield name, f"{reference}\nright = {entry}\n{mistakes}\n\n{wrong}\n"
 
 
-@pytest.mark.parametrize("number", [31, 36, 40])
+@pytest.mark.parametrize("number", WITH_KEYS)
 def test_a_verdict_there_is_the_same_as_here(released, tmp_path, number):
     """Right answers pass, mistakes are named, and the smallest failing case is the same one, with the same numbers."""
     named = set()

@@ -31,6 +31,8 @@ from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
 from tests.test_hostile import RIGHT
 
+pytestmark = pytest.mark.thorough
+
 classroom.need_a_sandbox()
 
 CLEAN = {*KEPT_ENVIRONMENT, *REUSED, "PYTHONPATH", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "TF_CPP_MIN_LOG_LEVEL", "JAX_PLATFORMS", "LC_CTYPE"}

@@ -20,6 +20,8 @@ from tests.browser import browser, serious  # noqa: F401
 from tests.conftest import PROBLEMS, ROOT
 from tests.site_text import statements, text_of, unsaid
 
+pytestmark = pytest.mark.thorough
+
 LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
 PAGES = ["index.html", *LESSONS, "how_the_grader_decides.html", "glossary.html", "instructors.html", "search.html", "genindex.html"]
 FINITE = "document.getAnimations().filter(a => a.effect.getTiming().iterations !== Infinity)"

@@ -19,6 +19,8 @@ from grader.process.child import Ended
 from tests.classroom import SEED
 from tests.conftest import PROBLEMS
 
+pytestmark = pytest.mark.thorough
+
 NAMES = [(number, entry.name) for number, problem in PROBLEMS.items() for entry in problem.entries]
 
 

@@ -11,6 +11,8 @@ from grader.authors.new import scaffold
 from grader.authors.verify import stray_files, verify
 from grader.course.problem import CourseError, discover
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def console():

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 popen_spawn = pytest.importorskip("pexpect.popen_spawn")
 pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 
