@@ -380,7 +380,7 @@ def test_a_hostile_submission_earns_nothing(container, name, walls, told):
 
 
 @pytest.mark.parametrize("files, told", [
-    ({"work.zip": b"PK\3\4"}, "Work.zip is damaged and cannot be unpacked"), ({"thesis.pdf": b"%PDF"}, "(there is only thesis.pdf)"),
+    ({"work.zip": b"PK\3\4"}, "work.zip is damaged and cannot be unpacked"), ({"thesis.pdf": b"%PDF"}, "(there is only thesis.pdf)"),
     ({"31.py": b"", "33.py": b""}, "31.py is empty: hand in the file with your answer.")], ids=["damaged", "no code", "empty"])
 def test_what_cannot_be_read_is_no_zero(container, files, told):
     """There are no results, which Gradescope shows as the autograder's failure, without a score; the instructor reads why."""

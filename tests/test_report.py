@@ -562,3 +562,11 @@ def test_a_report_of_several_problems():
 def test_exit_codes(status, code):
     """0 for a pass, 2 for the course's fault, 1 for everything that is the file's."""
     assert verdict(status).exit_code == code
+
+
+@pytest.mark.parametrize("text, told", [
+    ("it is late", "It is late."), ("problems/31_sdpa/stub.py is empty", "problems/31_sdpa/stub.py is empty."), ("work.zip is damaged", "work.zip is damaged."),
+    ("q_proj is missing", "q_proj is missing."), ("late by 2 days, e.g. so", "Late by 2 days, e.g. so."), ("why not?", "Why not?")])
+def test_a_sentence_leaves_names_as_they_are(text, told):
+    """It begins with a large letter, unless it begins with the name of a file or of something in a program."""
+    assert words.sentence(text) == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -130,7 +131,9 @@ def spoken(name: str) -> str:
 
 
 def sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ":")) else ".")
+    """The text as a sentence. A name that begins it, of a file or in a program, keeps its small letter."""
+    first = text[:1] if re.match(r"\S*\w[._/]\w", text) else text[:1].upper()
+    return first + text[1:] + ("" if text.endswith((".", "!", "?", ":")) else ".")
 
 
 def count(number: int, noun: str) -> str:
