@@ -2,7 +2,7 @@
 loop and by a prover alike.
 
 A file's docstring names its problem, and the claims or properties that fail, or cannot be proved, with a part of the sentence. Only these are asked here,
-and the values of the programs that claims are about."""
+and the values of the programs that claims are about. Where the last line says which of the file's functions `products` is, each of them is tried."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ from tests.test_facts import Here
 pytestmark = pytest.mark.thorough
 
 FOLDER = Path(__file__).with_name("false_claims")
-FALSE = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
 SEED = 1 << 90
 
 
@@ -48,8 +47,27 @@ class Expected(NamedTuple):
     claims: dict[str, tuple[Status, str]]
 
 
-def expected(path: Path) -> Expected:
-    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+class File(NamedTuple):
+    path: Path
+    source: str
+
+
+def files():
+    """Each file by its name, and each way of those that have several."""
+    for path in sorted(FOLDER.glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if not (taken := re.search(r"^products = \w+$", source, re.MULTILINE)):
+            yield path.stem, File(path, source)
+            continue
+        for way in (node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)):
+            yield f"{path.stem}_{way}", File(path, source.replace(taken[0], f"products = {way}"))
+
+
+FALSE = dict(files())
+
+
+def expected(source: str) -> Expected:
+    said = ast.get_docstring(ast.parse(source))
     problem = re.search(r"^Problem: (\d+)(, at sizes of a class)?$", said, re.MULTILINE)
     claims = re.findall(r"^(Fails|Unproved): (.+?): (.+)$", said, re.MULTILINE)
     return Expected(int(problem[1]), bool(problem[2]), {claim: ({"Fails": Status.FAILED, "Unproved": Status.UNCHECKED}[status], part) for status, claim, part in claims})
@@ -68,9 +86,10 @@ def asked(number: int, of_a_class: bool, claims: tuple[str, ...]) -> tuple[Entry
     raise AssertionError(f"problem {number} makes no such claims: {claims}")
 
 
-def findings(path: Path, proved: bool):
+def findings(file: File, proved: bool):
     """What is found of a file: of its claims by what its worker measures, or of values as well by what a prover derives."""
-    said, source = expected(path), path.read_text(encoding="utf-8")
+    path, source = file
+    said = expected(source)
     entry, calls, answers = asked(said.number, said.of_a_class, tuple(said.claims))
     calls = [call for call in calls if proved or call.measure]
     module, outcomes, carried = import_stub(str(path), source), {}, {}
@@ -90,7 +109,7 @@ def findings(path: Path, proved: bool):
 @pytest.mark.parametrize("name", FALSE)
 def test_a_false_claim_is_found(name, proved):
     """The values are right, and each claim that the file breaks is told, in the same words wherever it is derived."""
-    claims = expected(FALSE[name]).claims
+    claims = expected(FALSE[name].source).claims
     for finding in findings(FALSE[name], proved):
         if finding.check.case in claims:
             status, part = claims[finding.check.case]

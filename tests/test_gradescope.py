@@ -1,8 +1,10 @@
 """The autograder for Gradescope: what is in its zip, and what it does with a submission, in a folder that looks like Gradescope's container."""
 
+import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -11,15 +13,19 @@ import tempfile
 import tomllib
 import zipfile
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
+from grader.classroom.metadata import metadata
 from rich.console import Console
 
 from grader.authors.site import edition
 from grader.classroom import gradescope as building
+from grader.classroom.book.late import Policy, lateness
 from grader.classroom.book.points import Grading
 from grader.classroom.walls.walls import closed
 from grader.course.problem import CourseError
@@ -54,7 +60,7 @@ PROBE = '''
 import os
 from pathlib import Path
 at = Path({autograder!r})
-for path in [at / "source/exams", at / "source/exams/31", at / "results", at / "results/results.json", at / "submission", at / "submission_metadata.json",
+for path in [at / "source/exams", at / "source/exams/31", at / "source/late.json", at / "results", at / "results/results.json", at / "submission", at / "submission_metadata.json",
              Path(f"/proc/{{os.getppid()}}/mem"), Path(f"/proc/{{os.getppid()}}/environ")]:
     try:
         os.listdir(path) if path.is_dir() else path.open("rb").read(1)
@@ -104,13 +110,13 @@ class Container:
     autograder: Path
     tools: Path
 
-    def grades(self, submission: dict[str, bytes], walls: str = "namespaces") -> subprocess.CompletedProcess:
-        """Runs the autograder on files, as Gradescope does."""
+    def grades(self, submission: dict[str, bytes], walls: str = "namespaces", about=dict(users=[dict(name="Ada")])) -> subprocess.CompletedProcess:
+        """Runs the autograder on files, as Gradescope does, which tells `about` them."""
         for name, content in submission.items():
             path = self.autograder / "submission" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        (self.autograder / "submission_metadata.json").write_text('{"users": [{"name": "Ada"}]}')
+        (self.autograder / "submission_metadata.json").write_text(json.dumps(about))
         return subprocess.run([self.autograder / "run_autograder"], env=self._environment(walls), cwd=self.autograder, capture_output=True, text=True)
 
     def _environment(self, walls: str) -> dict[str, str]:
@@ -164,7 +170,7 @@ def in_zip(archive: Path) -> dict[str, bytes]:
 def test_what_is_in_it(archive):
     """Two scripts, what to install, the grader with the class's part of the instructor's, three files of each problem, its exam; and nothing else."""
     names = {*in_zip(archive)}
-    wanted = {"setup.sh", "run_autograder", "requirements.txt", ".python-version", "about.json"}
+    wanted = {"setup.sh", "run_autograder", "requirements.txt", ".python-version", "about.json", "late.json"}
     wanted |= {f"problems/{p.name}/{name}" for p in MINE for name in ("README.md", ".stub.py", "checks.py")} | {f"exams/{p.number}" for p in MINE}
     assert {name for name in names if not name.startswith("grader/")} == wanted
     own = {path.relative_to(ROOT).as_posix() for path in (ROOT / "grader").rglob("*") if path.is_file() and not any(part == "__pycache__" or part[0] == "." for part in path.parts)}
@@ -173,11 +179,11 @@ def test_what_is_in_it(archive):
 
 
 def test_who_may_read_it(archive):
-    """The zip and the exams in it are their owner's alone; the scripts can be run; the rest can be read, as a submission's own user has to."""
+    """The zip, the exams in it, and who has more time are their owner's alone; the scripts can be run; the rest can be read, as a submission's own user has to."""
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
     with zipfile.ZipFile(archive) as packed:
         for entry in packed.infolist():
-            secret, script = entry.filename.startswith("exams/"), entry.filename in ("setup.sh", "run_autograder")
+            secret, script = entry.filename.startswith("exams/") or entry.filename == "late.json", entry.filename in ("setup.sh", "run_autograder")
             assert entry.external_attr >> 16 == (0o600 if secret else 0o755 if script else 0o644), entry.filename
 
 
@@ -221,7 +227,7 @@ def test_the_container_gets_the_versions_that_the_key_was_computed_with(archive)
 def test_a_build_says_what_it_made(archive):
     said = (archive.parent / "said").read_text()
     assert said == (f"{archive} is an autograder for 2 problems: upload it at Configure Autograder, as a zip file. It holds the answers: give it to no student\n"
-                    f"next: {archive.with_suffix('.toml')} has the weights; change them and build again. Each build draws other inputs\n")
+                    f"next: {archive.with_suffix('.toml')} has the weights and what late work costs; change them and build again. Each build draws other inputs\n")
     assert tomllib.loads(archive.with_suffix(".toml").read_text())["weights"] == {"31": 1, "33": 1}
 
 
@@ -297,7 +303,8 @@ def test_setup_installs_bubblewrap_and_what_is_pinned(container):
 # What it does with a submission
 
 def test_a_submission_is_graded(container):
-    """Each problem is a test with its points; what is not in order with one file keeps no other from its points; what is Gradescope's is as its documentation says."""
+    """Each problem is a test with its points; one that could not be read has no score, which is told, and keeps no other from its points; what is Gradescope's is as
+    its documentation says."""
     done = container.grades({"problems/31_sdpa/stub.py": RIGHT, "notes/33_causal_mask.ipynb": b"{", "33.py": b""})
     assert (done.returncode, done.stderr) == (0, "")
     results = container.results
@@ -308,7 +315,10 @@ def test_a_submission_is_graded(container):
     assert "passed</strong>: " in right["output"] and right["output_format"] == "html"
     assert {"key", "course", "jax", "python", "waived", "graded_at", "sha256", "place"} <= {*right["extra_data"]} and "seed" not in right["extra_data"]
     assert right["extra_data"]["place"] == "problems/31_sdpa/stub.py" and right["extra_data"]["course"] == json.loads(in_zip_of(container, "about.json"))["course"]
-    assert (unread["score"], unread["max_score"], unread["status"]) == (0, 50, "failed")
+    assert not {"score", "max_score", "status"} & {*unread}
+    without = "The score is without what could not be read (33) and has no points yet."
+    assert f"{without} Hand it in again, or ask whoever runs the course." in results["output"]
+    assert f"{without} Have it handed in again, or give its points by hand." in done.stdout
     assert "is empty: hand in the file with your answer" in unread["output"] and "Nothing was run. This says nothing about your answer" in unread["output"]
     assert "33: could not be read" in done.stdout.splitlines()
     assert stat.S_IMODE((container.autograder / "results").stat().st_mode) == 0o700
@@ -372,17 +382,80 @@ def test_a_hostile_submission_earns_nothing(container, name, walls, told):
 
 
 @pytest.mark.parametrize("files, told", [
-    ({}, "Nothing is in it: hand in stub.py, or a zip of your problems folder."),
-    ({"work.zip": b"PK\3\4"}, "Work.zip is damaged and cannot be unpacked"), ({"thesis.pdf": b"%PDF"}, "(there is only thesis.pdf)")], ids=["nothing", "damaged", "no code"])
-def test_a_submission_without_an_answer_is_told_so(container, files, told):
-    """A sentence and no points, without anything being run."""
+    ({"work.zip": b"PK\3\4"}, "work.zip is damaged and cannot be unpacked"), ({"thesis.pdf": b"%PDF"}, "(there is only thesis.pdf)"),
+    ({"31.py": b"", "33.py": b""}, "31.py is empty: hand in the file with your answer.")], ids=["damaged", "no code", "empty"])
+def test_what_cannot_be_read_is_no_zero(container, files, told):
+    """There are no results, which Gradescope shows as the autograder's failure, without a score; the instructor reads why."""
+    (container.autograder / "results/results.json").write_text('{"score": 100}')
     done = container.grades(files)
+    assert (done.returncode, done.stderr) == (2, "") and not [*(container.autograder / "results").iterdir()]
+    assert done.stdout.startswith("Nothing was graded, since nothing could be read: ") and told in done.stdout and "or give the points by hand" in done.stdout
+
+
+def test_nothing_handed_in_earns_nothing(container):
+    """An empty submission is told so, and has no points."""
+    done = container.grades({})
     assert done.returncode == 0
     results = container.results
     jsonschema.validate(results, RESULTS)
-    assert results["score"] == 0 and told in results["output"]
-    student, instructor = ("could not be read", "nothing could be read") if files else ("nothing was handed in", "nothing handed in")
-    assert all(student in test["output"] for test in results["tests"]) and instructor in done.stdout
+    assert results["score"] == 0 and "Nothing is in it: hand in stub.py, or a zip of your problems folder." in results["output"]
+    assert all("nothing was handed in" in test["output"] for test in results["tests"]) and "nothing handed in" in done.stdout
+
+
+# Late work
+
+DUE = "2025-03-01T23:59:00-08:00"
+POLICY = Policy(per_day=0.1, grace=timedelta(minutes=30), extensions={"grace": 1})
+
+
+def about(created: str, **more) -> dict:
+    """What Gradescope tells of a submission, by its documentation."""
+    return dict(id=1, created_at=created, assignment=dict(due_date=DUE, late_due_date=None, total_points="100.0"), users=[dict(email="ada@example.org", id=7, name="Ada L.")], previous_submissions=[]) | more
+
+
+def test_late_work_costs_what_the_policy_says(container):
+    """By Gradescope's dates, and the student reads by how much it is late and what that costs; what came in time costs nothing, nor does handing the same in again."""
+    (container.autograder / "source/late.json").write_text(POLICY.packed())
+    in_time = dict(number="33", extra_data=dict(sha256=hashlib.sha256(PROBLEMS[33].pristine.read_bytes()).hexdigest()))
+    earlier = [dict(submission_time="2025-02-28T10:00:00-08:00", score=0.0, results=dict(tests=[in_time]))]
+    done = container.grades({"31.py": RIGHT, "33.py": PROBLEMS[33].pristine.read_bytes()}, about=about("2025-03-03T09:00:00-08:00", previous_submissions=earlier))
+    late, again = container.results["tests"]
+    assert (late["score"], late["max_score"], late["status"], container.results["score"]) == (40, 50, "passed", 40)
+    read = unescape(re.sub("<[^>]*>", "", late["output"]))
+    assert "Late by 1 day and 9 hours, as Gradescope says. It counts as 2 days. Each day begun costs 10 % of the points. 50 × 0.8 = 40 of 50 points." in read
+    assert "came 2025-03-03 09:00, by Gradescope" in read
+    assert "31: late by 2 days (-20 %)" in done.stdout and "late" not in again["output"] and "came 2025-02-28 10:00, by Gradescope" in again["output"]
+
+
+@pytest.mark.parametrize("told, by, cost", [
+    (about("2025-03-01T23:58:00-08:00"), None, None), (about("2025-03-02T00:10:00-08:00"), 11, 0), (about("2025-03-02T08:59:00+01:00", assignment={}), None, None),
+    (about("2025-03-02T12:00:00-08:00"), 721, 0.1), (about("2025-03-02T12:00:00-08:00", users=[dict(email="grace@example.org")]), 721, 0),
+    (about("2025-03-02T12:00:00-08:00", users=[dict(name="A", assignment=dict(due_date=DUE)), dict(name="B", assignment=dict(due_date="2025-03-02T23:59:00-08:00"))]), None, None),
+    (about("yesterday"), None, None), ("nonsense", None, None), (dict(users=3, assignment=[], previous_submissions=[dict(results=[])]), None, None)])
+def test_what_gradescope_says_of_dates(tmp_path, told, by, cost):
+    """Its due date, a student's own where there is one, and the extensions of the policy; what is missing or strange is not known, and takes nothing off."""
+    (tmp_path / "m.json").write_text(json.dumps(told))
+    found = metadata(tmp_path / "m.json")
+    came = found.came(31, "d")
+    late = lateness(found.extended(POLICY), came, {part for name in found.ids.values() for part in (name, name.partition("@")[0])})
+    assert (came.by if came else None, late.cost if late else None) == (timedelta(minutes=by) if by else None, cost)
+
+
+def test_gradescopes_extension_moves_the_policys_date(tmp_path):
+    """Where grading.toml has a date of its own, who has more time on Gradescope has as much more there."""
+    own = dict(name="Ada", assignment=dict(due_date="2025-03-04T23:59:00-08:00"))
+    (tmp_path / "m.json").write_text(json.dumps(about("2025-03-04T12:00:00-08:00", users=[own])))
+    policy = Policy(datetime.fromisoformat("2025-02-28T12:00:00-08:00"), per_day=0.1)
+    found = metadata(tmp_path / "m.json")
+    assert found.extended(policy).due.isoformat() == "2025-03-03T12:00:00-08:00" and lateness(found.extended(policy), found.came(31, "d"), ()).days == 1
+    assert Policy.unpacked(found.extended(policy).packed()) == found.extended(policy)
+
+
+def test_without_a_date_nothing_is_taken_off(container):
+    """What Gradescope does not tell is not made up: instructors read that late work cannot be told."""
+    (container.autograder / "source/late.json").write_text(POLICY.packed())
+    done = container.grades({"33.py": PROBLEMS[33].pristine.read_bytes()})
+    assert "late work cannot be told here" in done.stdout
 
 
 @pytest.mark.parametrize("break_it, told", [

@@ -154,7 +154,7 @@ def test_every_output_tells_of_late_work(tmp_path):
     jsonschema.validate(told, json.loads(Path(machine.__file__).with_name("class.schema.json").read_text()))
     first = told["students"][0]["problems"][0]
     assert first["came"] == dict(source=GIT, at="2025-03-03T00:59:00+01:00", late=False) and (first["late"]["days"], first["late"]["cost"]) == (2, 0.2)
-    assert [line.partition(":")[0] for line in looked["late"]] == ["cy, 31", "cy, 33", "dee, 31"]
+    assert [line.partition(":")[0] for line in looked["late"]] == ["cy, 31, 33", "dee, 31"]
 
 
 def test_the_same_again_is_no_later(tmp_path):
@@ -234,6 +234,29 @@ def test_nothing_of_a_clone_is_run(clone, tmp_path):
         (clone / ".git/HEAD").write_text("ref: refs/../../../etc/passwd\n")
         assert commits.when(clone, "31.py") is None
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("pack, collected", [(pack, collected) for pack in ("zip", "gztar") for collected in (False, True)])
+def test_a_packed_clone_has_its_dates(clone, tmp_path, pack, collected):
+    """Packed as a class, each file has the date that it has unpacked; nothing but objects and their names reaches the disk, and nothing of it stays there."""
+    if collected:
+        subprocess.run(["git", "gc", "-q"], cwd=clone, check=True)
+    (clone / ".git/objects/info").mkdir(exist_ok=True)
+    (clone / ".git/objects/info/alternates").write_text("/somewhere/else\n")
+    commit(clone.parent / "hw-bela", "31.py", "def sdpa(q, k, v): return q\n", "2025-03-02T10:00:00+01:00")
+    packed = Path(shutil.make_archive(str(tmp_path / "hw-submissions"), pack, clone.parent))
+    problems = [*PROBLEMS.values()]
+    with Gradebook(tmp_path / NAME) as book:
+        _note(arrivals(packed, problems), book, packed, problems, Tally())
+        came = {(wanted.student, wanted.problem): (told.source, told.at.isoformat()) for wanted, told in book.came().items()}
+    assert came == {("hw-ada", 31): (GIT, "2025-03-01T10:00:00+01:00"), ("hw-ada", 33): (GIT, "2025-03-03T10:00:00+01:00"), ("hw-bela", 31): (GIT, "2025-03-02T10:00:00+01:00")}
+    with Commits() as commits:
+        handed_in = arrivals(packed, problems)
+        history = next(one.history for one in handed_in if one.student == "hw-ada")
+        assert {file.parts[0] for file in history} >= {"HEAD", "config", "hooks", "objects"} and commits.when(history, "31.py")
+        store = commits._store(history)
+        assert {path.name for path in store.iterdir()} <= {"HEAD", "packed-refs", "refs", "objects"} and not (store / "objects/info").exists()
+    assert not store.parent.exists()
 
 
 def test_a_run_notes_when_things_came(clone, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from grader.classroom.arrivals.submission import Submission
+from grader.classroom.book import groups
 from grader.classroom.book.exports import grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
@@ -86,3 +87,27 @@ def test_points_for_who_handed_in_nothing(book, tmp_path):
         book.arrived([Submission("grace", "grace")])
         settle(book, [*people, Submission("grace", "grace")])
         assert [given.student for given in book.overrides()] == ["grace"] and not any(one.student.startswith("Grace") for one in book.students())
+
+
+@pytest.mark.parametrize("text", ["team_1", "grace", "43", "Grace Hopper", "li1", "guest_2"])
+def test_points_for_a_member_are_the_groups(book, tmp_path, text):
+    """A group has one grade: points for a member, whoever names whom, are everybody's, and the answer says so; nobody becomes a student of their own by that."""
+    book.arrived([Submission("team_1", "team_1")])
+    book.close()
+    (tmp_path / "grading.toml").write_text('[weights]\n33 = 1\n[groups]\nteam_1 = ["Grace Hopper", "li1", "Guest 2"]\n')
+    assert by_hand(tmp_path, text, 33, 0.5, "On paper.").startswith("the group team_1, that is Grace Hopper, li1, Guest 2, problem 33: 0.5 of 1 point by hand. ")
+    mine = {"team_1": ("Grace Hopper", "li1", "Guest 2")}
+    with Gradebook(tmp_path / NAME) as book:
+        rows = groups.shared(marks(book, Grading({33: 1.0}, groups=mine), {}), mine, {})
+        assert {row.student.student: row.total for row in rows if row.by_problem[33].override} == {"Grace_Hopper": 50, "li1": 50, "Guest_2": 50}
+        assert not [*groups.unmet(marks(book, Grading({33: 1.0}, groups=mine), {}), mine)]
+
+
+def test_points_for_a_group_that_handed_in_nothing(book, tmp_path):
+    """They wait for the group; who handed in alone has points alone."""
+    book.close()
+    (tmp_path / "grading.toml").write_text('[weights]\n33 = 1\n[groups]\nteam_1 = ["grace", "kurt"]\n')
+    assert by_hand(tmp_path, "Grace Hopper", 33, 0.5, "On paper.").startswith("the group team_1, that is grace, kurt, problem 33: ")
+    assert by_hand(tmp_path, "kurt", 33, 1, "Alone.").startswith("kurt, problem 33: ")
+    with Gradebook(tmp_path / NAME) as book:
+        assert [given.student for given in book.overrides()] == ["team_1", "kurt"]

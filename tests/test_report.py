@@ -280,6 +280,19 @@ def test_a_pass_in_full():
 PRINTS = (("import", "[bold]hi[/]"), ("eager · small", "\n".join(map(str, range(13)))), ("jit · small", "x"))
 
 
+@pytest.mark.parametrize("text, rows, left", [
+    ("x" * 5000, 12, "the rest of a line of 5,000 characters"), ("a\n" + "x" * 5000 + "\nb\nc", 12, "the rest of a line of 5,000 characters and 2 more lines"),
+    ("y" * 77 * 12, 12, ""), ("y" * 77 * 12 + "\nz", 12, "1 more line"), ("界" * 457, 12, "the rest of a line of 457 characters")])
+def test_a_long_line_takes_no_more_of_the_screen(text, rows, left):
+    """What counts is what is seen: a line that is broken over the screen takes as many rows as it has there. With -v all of it is shown."""
+    shown = rendered(verdict(FAILED, RAISED, prints=(("eager · small", text),)))
+    printed = shown.partition("your code printed (eager · small):\n")[2].partition("\n\n")[0].splitlines()
+    told = f"   … {left}; -v shows the rest"
+    assert printed[rows:] == ([told] if left else []) and len(printed) == rows + bool(left)
+    whole = rendered(verdict(FAILED, RAISED, prints=(("eager · small", text),)), verbose=True)
+    assert "".join(text.split()) in "".join(whole.split())
+
+
 def test_prints_are_cut():
     """Two texts are shown, the failing case's first, of each the first twelve lines, and how much is left out; why it fails comes last."""
     twelve = "".join(f"   {i}\n" for i in range(12))
@@ -549,3 +562,11 @@ def test_a_report_of_several_problems():
 def test_exit_codes(status, code):
     """0 for a pass, 2 for the course's fault, 1 for everything that is the file's."""
     assert verdict(status).exit_code == code
+
+
+@pytest.mark.parametrize("text, told", [
+    ("it is late", "It is late."), ("problems/31_sdpa/stub.py is empty", "problems/31_sdpa/stub.py is empty."), ("work.zip is damaged", "work.zip is damaged."),
+    ("q_proj is missing", "q_proj is missing."), ("late by 2 days, e.g. so", "Late by 2 days, e.g. so."), ("why not?", "Why not?")])
+def test_a_sentence_leaves_names_as_they_are(text, told):
+    """It begins with a large letter, unless it begins with the name of a file or of something in a program."""
+    assert words.sentence(text) == told

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from grader.course.calls import DRAWS, Call, is_float
-from grader.course.cases import CLAIMS, Function, Mistake
+from grader.course.cases import CLAIM_KINDS, Function, Mistake
 from grader.course.claims import settle
 from grader.course.problem import CourseError, discover, load, mistakes
 from grader.course.trees import parts_of
@@ -69,7 +69,7 @@ def main() -> None:
 def answer_key(problem, calls: list[Call]) -> dict[int, Answer]:
     """An Answer for every call but the changed ones of a relation, which are judged against the unchanged one, and of a proof, whose facts speak for themselves."""
     reference = load(problem.solutions / "reference.py", "reference")
-    wanted = [call for call in calls if call.variant == "" and call.check.kind not in CLAIMS]
+    wanted = [call for call in calls if call.variant == "" and call.check.kind not in CLAIM_KINDS]
     plain, driver = _plain_calls(wanted), driver_of(problem)
     single = _run(lambda name: getattr(reference, name), [call for call, _ in plain], driver)
     double = _run(lambda name: getattr(reference, name), [call for call, _ in plain if call.check.kind not in VARIABLES and not call.keys and not call.drawn], driver, double=True)

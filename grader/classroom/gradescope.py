@@ -23,7 +23,7 @@ from grader.course.problem import CourseError, Problem, discover
 from grader.course.select import UsageError
 from grader.process import store
 
-ABOUT = "about.json"
+ABOUT, LATE = "about.json", "late.json"
 ENTRANCE = "run_autograder"
 SHELL = ("setup.sh", ENTRANCE)
 OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "driver.py")
@@ -53,7 +53,7 @@ def gradescope(root: Path, problems: list[Problem], out: Path, console) -> int:
     _write(out, content.getvalue())
     console.print(f"{out} is an autograder for {len(problems)} problem{'s' if len(problems) > 1 else ''}: upload it at Configure Autograder, "
                   "as a zip file. It holds the answers: give it to no student", soft_wrap=True, markup=False)
-    console.print(f"next: {weights} has the weights; change them and build again. Each build draws other inputs", soft_wrap=True, markup=False)
+    console.print(f"next: {weights} has the weights and what late work costs; change them and build again. Each build draws other inputs", soft_wrap=True, markup=False)
     return 0
 
 
@@ -89,6 +89,7 @@ def _files(root: Path, problems: list[Problem], grading: Grading, console) -> It
     yield "requirements.txt", requirements(root).encode(), PUBLIC
     yield ".python-version", ".".join(platform.python_version_tuple()[:2]).encode(), PUBLIC
     yield ABOUT, json.dumps(_about(problems, grading), indent=1).encode(), PUBLIC
+    yield LATE, grading.late.packed().encode(), PRIVATE         # it says who has an extension
     for path in sorted((root / "grader").rglob("*")):
         if path.is_file() and _needed(path.relative_to(root / "grader").parts):
             yield path.relative_to(root).as_posix(), path.read_bytes(), PUBLIC

@@ -126,9 +126,12 @@ def override(out: Path, problems: list[Problem], student: str, number: int, poin
         grading = read_grading(out / "grading.toml", [], problems)
         if number not in grading.weights:
             raise UsageError(f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}")
-        weight, one = grading.weights[number], meant(book, student)
+        weight, one = grading.weights[number], meant(book, student, grading.groups)
         book.override(one.student, number, points, reason, getpass.getuser(), weight, new=one)
     told = "the points follow from the checks again" if points is None else f"{shown(points)} of {shown(weight)} point{'' if weight == 1 else 's'} by hand"
-    whom = one.student if student == one.student else f"{one.name or student} ({one.student})"
+    if shared := groups.members(one, grading.groups):
+        whom = f"the group {one.student}, that is {', '.join(shared)}"
+    else:
+        whom = one.student if student == one.student else f"{one.name or student} ({one.student})"
     console.print(f"{whom}, problem {number}: {told}. The same class command as before writes grades and feedback anew", markup=False, soft_wrap=True)
     return 0

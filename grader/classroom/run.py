@@ -174,7 +174,7 @@ def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Pro
 def _came(submission: Submission, piece: Piece, folder: Path, commits: Commits) -> Came | None:
     """When a piece came, by what it came in: the commits of a clone, or the name in Canvas's download, which tells what is late."""
     if "repository" in submission.ids:
-        at = commits.when(folder / submission.ids["repository"], piece.place)
+        at = commits.when(submission.history or folder / submission.ids["repository"], piece.place)
         return Came(GIT, at) if at else None
     if "canvas_id" in submission.ids or LATE in submission.notes:
         return Came(CANVAS, late=LATE in submission.notes)

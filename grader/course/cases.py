@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grader.course.statistics import Statistic
 
 TRANSFORMS = ("eager", "jit", "vmap", "grad")
-CLAIMS = ("proof", "draws")                      # kinds of checks that are about more than one call's values
+CLAIM_KINDS = ("proof", "draws")                      # kinds of checks that are about more than one call's values
 
 
 class Case:

@@ -194,13 +194,26 @@ def _show_prints(verdict: Verdict, console: Console, verbose: bool) -> None:
     prints = words.prints(verdict)
     shown = prints if verbose else prints[:2]
     for where, lines in shown:
-        most = len(lines) if verbose else words.PRINTED_LINES
+        rows, left = ([Text("\n".join(lines))], "") if verbose else _fitting(lines, console)
         console.print(Padding(Text(where, style="dim"), (1, 0, 0, 1)))
-        console.print(Padding(Text("\n".join(lines[:most])), (0, 0, 0, 3)))
-        if len(lines) > most:
-            console.print(Padding(Text(f"… {words.count(len(lines) - most, 'more line')}; -v shows the rest", style="dim"), (0, 0, 0, 3)))
+        console.print(Padding(Group(*rows), (0, 0, 0, 3)))
+        if left:
+            console.print(Padding(Text(f"… {left}; -v shows the rest", style="dim"), (0, 0, 0, 3)))
     if len(prints) > len(shown):
         console.print(Padding(Text(f"… and in {words.count(len(prints) - len(shown), 'more call')}; -v shows the rest", style="dim"), (0, 0, 0, 1)))
+
+
+def _fitting(lines: Sequence[str], console: Console) -> tuple[list[Text], str]:
+    """The first rows on the screen that lines take, and what is left out, since one line may take many."""
+    rows: list[Text] = []
+    for nth, line in enumerate(lines):
+        room, taken = words.PRINTED_LINES - len(rows), Text(line).wrap(console, max(1, console.width - 3))
+        if len(taken) > room:
+            following = len(lines) - nth - (room > 0)
+            cut = [f"the rest of a line of {len(line):,} characters"] if room else []
+            return [*rows, *taken[:room]], " and ".join([*cut, *([words.count(following, "more line")] if following else [])])
+        rows += taken
+    return rows, ""
 
 
 def _next(text: str):

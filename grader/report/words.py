@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.course.cases import CLAIMS, TRANSFORMS
+from grader.course.cases import CLAIM_KINDS, TRANSFORMS
 from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
 
 COMMAND = "python -m grader"
@@ -30,8 +31,8 @@ class Layout:
 def layout(entry: EntryVerdict) -> Layout:
     return Layout(tuple(dict.fromkeys(f.check.case for f in entry.findings if f.check.kind in TRANSFORMS)),
                   {(f.check.case, f.check.kind): f for f in entry.findings},
-                  tuple(f for f in entry.findings if f.check.kind in CLAIMS),
-                  tuple(f for f in entry.findings if f.check.kind not in (*TRANSFORMS, *CLAIMS)))
+                  tuple(f for f in entry.findings if f.check.kind in CLAIM_KINDS),
+                  tuple(f for f in entry.findings if f.check.kind not in (*TRANSFORMS, *CLAIM_KINDS)))
 
 
 def has_table(entry: EntryVerdict) -> bool:
@@ -42,7 +43,7 @@ def has_table(entry: EntryVerdict) -> bool:
 def title(finding: Finding, verdict: Verdict | None = None) -> str:
     """What a check is called: its case and transform, or what it is about; in a verdict on several names also whose it is."""
     whose = f"{finding.check.entry} · " if verdict and len(verdict.entries) > 1 and finding.check.entry else ""
-    if finding.check.kind in CLAIMS:
+    if finding.check.kind in CLAIM_KINDS:
         return whose + finding.check.case
     kind = structure(finding)
     return whose + (f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind)
@@ -130,7 +131,9 @@ def spoken(name: str) -> str:
 
 
 def sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ":")) else ".")
+    """The text as a sentence. A name that begins it, of a file or in a program, keeps its small letter."""
+    first = text[:1] if re.match(r"\S*\w[._/]\w", text) else text[:1].upper()
+    return first + text[1:] + ("" if text.endswith((".", "!", "?", ":")) else ".")
 
 
 def count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""An archive from a stranger becomes a list of Files, read in memory and never unpacked to disk."""
+"""An archive from a stranger becomes a list of Files, read in memory and not unpacked to disk."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from grader.classroom.arrivals.files import (
     CROWDED,
     DEEP,
     DEPTH,
+    HISTORY,
     LINK,
     MANY,
     SPECIAL,
@@ -51,8 +52,8 @@ def is_archive(name: str) -> bool:
 def in_archive(stream: BinaryIO, name: str, whole: bool = False) -> list[File]:
     """The files of an archive that may be a student's, in the order in which it lists them. Those of a zip are read from the stream when they are asked for.
 
-    Of a `whole` download of many students, what is ignored is listed too: who handed in nothing else is told so. One student's bomb does not spoil the
-    others' work: a file is held to its limit when it is read.
+    Of a `whole` download of many students, what is ignored is listed too: who handed in nothing else is told so, and a clone's history can be read. One student's
+    bomb does not spoil the others' work: a file is held to its limit when it is read.
 
     Raises:
         Refused: it is broken, a bomb, or of a kind that is not read.
@@ -83,10 +84,11 @@ def _zip(stream: BinaryIO, whole: bool) -> list[File]:
     found = []
     for member in members:
         parts, trouble = _parts(member.filename)
-        if member.filename.endswith(("/", "\\")) or any(map(ignored, parts)):
-            found += [_listed(parts)] if whole else []
-            continue
         trouble = trouble or _trouble_of(member)
+        if member.filename.endswith(("/", "\\")) or any(map(ignored, parts)):
+            history = HISTORY in parts and not trouble
+            found += [File(parts, partial(_unpacked, archive, member)) if history else _listed(parts)] if whole else []
+            continue
         when = (_seconds(member.date_time),)
         found.append(refused(parts, trouble, when) if trouble else File(parts, partial(_unpacked, archive, member), when))
     return found
@@ -130,7 +132,8 @@ def _tar(stream: BinaryIO, start: bytes, whole: bool) -> list[File]:
             archive.members.clear()                 # it would keep them all
             parts, trouble = _parts(member.name)
             if member.isdir() or any(map(ignored, parts)):
-                found += [_listed(parts)] if whole else []
+                history = whole and HISTORY in parts and not trouble and member.isreg()     # all of a tar is held to a limit
+                found += [File(parts, partial(_kept, archive.extractfile(member).read())) if history else _listed(parts)] if whole else []
                 continue
             trouble = trouble or (LINK if member.issym() or member.islnk() else "" if member.isreg() else SPECIAL)
             when = (float(member.mtime),)

@@ -27,7 +27,18 @@ from functools import partial
 from pathlib import Path
 
 from grader.classroom.arrivals.archive import NOT_READ, in_archive, is_archive
-from grader.classroom.arrivals.files import File, Refused, hidden, ignored, in_folder, on_disk, opened, refused, shown
+from grader.classroom.arrivals.files import (
+    HISTORY,
+    File,
+    Refused,
+    hidden,
+    ignored,
+    in_folder,
+    on_disk,
+    opened,
+    refused,
+    shown,
+)
 from grader.classroom.arrivals.naming import Named, Topics, apart, named, safe
 from grader.classroom.arrivals.pieces import Course, Work
 from grader.classroom.arrivals.submission import EMPTY_HANDED, LATE, Piece, Student, Submission
@@ -120,6 +131,7 @@ class _Handed:
     notes: tuple[str, ...] = ()
     file: str = ""                                  # Canvas's number of the last one
     packed: int = 0                                 # how many archives of the student's its files lie in
+    history: tuple[File, ...] = ()                  # of a clone that came packed
 
 
 # Who: the entries of the folder.
@@ -232,7 +244,7 @@ def _packed(path: Path, course: Course, notes: list[str], stack: contextlib.Exit
     loose = {top: course.topics.owner(top.rpartition(".")[0]) for top, files in groups.items() if top.lower().endswith((".py", ".ipynb")) and files[0].parts == (top,)}
     if own := next((top for top in groups if top in of_problems or top in loose and not loose[top]), ""):
         raise UsageError(f"{path} holds one student's files ({shown(own)}): name the folder that it lies in")
-    clones = [top for top, files in groups.items() if any(file.parts[1:2] == (".git",) for file in files)]
+    clones = [top for top, files in groups.items() if any(file.parts[1:2] == (HISTORY,) for file in files)]
     slug = path.name.partition(".")[0].removesuffix("-submissions") + "-"
     for top, files in groups.items():
         if files[0].parts != (top,):
@@ -240,7 +252,8 @@ def _packed(path: Path, course: Course, notes: list[str], stack: contextlib.Exit
             if ids and all(clone.startswith(slug) for clone in clones):
                 ids["github"] = top.removeprefix(slug)
             inner = [replace(file, parts=file.parts[1:]) for file in files if not any(map(ignored, file.parts[1:]))]
-            yield _Handed(safe(top), shown(top), ids, (partial(_these, inner),), top)
+            history = tuple(replace(file, parts=file.parts[2:]) for file in files if file.parts[1:2] == (HISTORY,) and file.parts[-1] != ".")
+            yield _Handed(safe(top), shown(top), ids, (partial(_these, inner),), top, history=history)
         elif is_archive(top):
             yield _Handed(safe(_stem(top)), shown(_stem(top)), {}, (partial(_these, files),), top)
         elif top not in loose:
@@ -430,7 +443,7 @@ def _refusal(name: str, trouble: str, stack: contextlib.ExitStack) -> list[File]
 
 def _submission(handed: _Handed, work: Work) -> Submission:
     """Reads what one student handed in. Whatever is wrong with it is told in it, and costs no other student anything."""
-    bare = Submission(handed.student, handed.name, handed.ids, notes=handed.notes)
+    bare = Submission(handed.student, handed.name, handed.ids, notes=handed.notes, history=handed.history)
     try:
         return _read(handed, bare, work)
     except OSError:                             # the disk's fault

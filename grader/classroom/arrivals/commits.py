@@ -1,6 +1,7 @@
 """When a file of a clone was committed last. The clone is not trusted: none of its settings is read, nothing in it is run, and time and memory are bounded.
 
 Git reads the clone's objects from an empty repository of ours, whose settings are ours. Only the name of the last commit is read from the clone's other files.
+Of a clone that came packed, its objects and what names them are put into a folder of ours for as long as Git reads them.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import resource
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from grader.classroom.arrivals.files import Refused, opened
+from grader.classroom.arrivals.files import HISTORY, File, Refused, opened
 
 SECONDS, MEMORY = 20, 2 << 30
+PACKED = 256 << 20                              # bytes of a packed clone's history
+NEEDED = re.compile(r"HEAD|packed-refs|shallow|refs/[\w/.-]+|objects/(?:[0-9a-f]{2}/[0-9a-f]{38}|pack/pack-[0-9a-f]{40}\.(?:pack|idx|rev))")
 NAME = re.compile(r"[0-9a-f]{40}")
 REF = re.compile(r"ref: (refs/[\w/.-]+)")
 
@@ -28,15 +32,16 @@ class Commits:
     def __enter__(self) -> Commits:
         self._stack = contextlib.ExitStack()
         self._own = ""
+        self._unpacked: tuple[Sequence[File], Path] | None = None       # the packed clone that was asked for last, and where it lies now
         return self
 
     def __exit__(self, *exception) -> None:
         self._stack.close()
 
-    def when(self, clone: Path, place: str) -> datetime | None:
-        """The date of the last commit that changed the file at `place`, as whoever made it has it; None where nothing says it."""
+    def when(self, clone: Path | Sequence[File], place: str) -> datetime | None:
+        """The date of the last commit that changed the file at `place`, as whoever made it has it; None where nothing says it. A packed clone is its history's files."""
         git = shutil.which("git")
-        store = clone / ".git"
+        store = clone / HISTORY if isinstance(clone, Path) else self._store(clone)
         ours = not store.is_symlink() and not (store / "objects").is_symlink() and (store / "objects").is_dir()
         if not git or not ours or not (head := _head(store)):
             return None
@@ -45,6 +50,24 @@ class Commits:
         with contextlib.suppress(ValueError):
             return datetime.fromisoformat(told.strip())
         return None
+
+    def _store(self, history: Sequence[File]) -> Path:
+        """What Git needs of a packed clone, on the disk. A part that cannot be read is left out."""
+        if self._unpacked and self._unpacked[0] is history:
+            return self._unpacked[1]
+        if self._unpacked:
+            shutil.rmtree(self._unpacked[1], ignore_errors=True)
+        store, left = Path(self._stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)), "git"), PACKED
+        self._unpacked = history, store
+        for file in history:
+            name = "/".join(file.parts)
+            if NEEDED.fullmatch(name) and ".." not in name:
+                with contextlib.suppress(Refused, OSError):
+                    content = file.read(left)
+                    left -= len(content)
+                    (store / name).parent.mkdir(parents=True, exist_ok=True)
+                    (store / name).write_bytes(content)
+        return store
 
     def _run(self, git: str, words: list[str], **variables: str) -> str:
         if not self._own:

@@ -16,6 +16,7 @@ NOTEBOOK = 20 << 20
 ARCHIVE = 50 << 20                                  # bytes of an archive that lies in another, and of what one student's files say together
 DEPTH = 20                                          # folders in folders
 MANY = 10_000                                       # files of one student
+HISTORY = ".git"                                    # the folder of a clone that holds its commits
 OF_A_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 OF_A_MACHINE = {"__pycache__", "node_modules", "site-packages", "venv", "env", "grader"}
 

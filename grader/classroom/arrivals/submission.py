@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from grader.classroom.arrivals.files import File
+
 LATE = "late"                                   # the note of what a download calls late
 
 
@@ -32,6 +34,7 @@ class Submission:
     `name` is for people; `ids` are what the download's file names say of the student in their system (`canvas_id`, `moodle_id`, `github`, `repository`).
     `trouble` is what kept all of it from being read, such as a zip bomb; `notes` are what an instructor should know (late, a second version, files left out).
     `told` is what the student should know too of how the answer to a problem was found, such as which of two files counts.
+    `history` is what a clone that came packed knows of its commits.
     """
 
     student: str
@@ -42,6 +45,7 @@ class Submission:
     notes: tuple[str, ...] = ()
     file: str = ""                              # Canvas's number of the last file, to which feedback is attached
     told: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    history: tuple[File, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from grader.classroom.arrivals.naming import safe
@@ -17,6 +17,11 @@ def members(one, groups: Groups) -> Sequence[str]:
     """Who shares what this student or submission handed in; nobody where it is no group's."""
     called = names_of(one)
     return next((names for name, names in groups.items() if name.casefold() in called), ())
+
+
+def group_of(called: Collection[str], groups: Groups) -> str:
+    """The group of somebody who is `called` so, in small letters; nothing where there is none."""
+    return next((group for group, names in groups.items() for name in names if {name.casefold(), safe(name).casefold()} & {*called}), "")
 
 
 def spread(people: Iterable[Submission], groups: Groups) -> list[Submission]:

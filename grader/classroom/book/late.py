@@ -2,6 +2,7 @@
 
 Canvas's download says that something is late and not by how much. Moodle's worksheet says when each submission was changed last, and how late that is.
 In a clone the commits have dates, which the student's own computer wrote.
+Gradescope says when a submission was made, and when it was due, for each student.
 """
 
 from __future__ import annotations
@@ -58,6 +59,14 @@ class Policy:
 
     def names(self) -> set[str]:
         return {*self.extensions, *self.days}
+
+    def packed(self) -> str:
+        return json.dumps([self.due.isoformat() if self.due else None, self.grace.total_seconds(), self.per_day, self.most, dict(self.extensions), dict(self.days)])
+
+    @staticmethod
+    def unpacked(text: str) -> Policy:
+        due, grace, *others = json.loads(text)
+        return Policy(datetime.fromisoformat(due) if due else None, timedelta(seconds=grace), *others)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Who is meant where an instructor names somebody: by the key in grades.csv, a login, a number or the name, of those who handed in and of the roster."""
+"""Who is meant where an instructor names somebody: by the key in grades.csv, a login, a number or the name, of those who handed in, of groups and of the roster."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from grader.classroom.arrivals.files import shown
 from grader.classroom.arrivals.naming import apart, safe
 from grader.classroom.arrivals.submission import Student, Submission
 from grader.classroom.book.gradebook import Gradebook
+from grader.classroom.book.groups import Groups, group_of
+from grader.classroom.book.marks import names_of
 from grader.classroom.book.roster import Roster, Row, first_last, full_name_keys, name_keys
 from grader.course.select import UsageError
 
@@ -29,12 +31,28 @@ def kept(book: Gradebook) -> Roster | None:
     return Roster(system, (), (), tuple(Row(name, ids, at) for at, (name, ids) in enumerate(rows)))
 
 
-def meant(book: Gradebook, text: str) -> Student:
+def meant(book: Gradebook, text: str, groups: Groups = {}) -> Student:
     """Whom a text names: by the key, else by a login or a number, else by the name in any order. Who is only on the roster may not be in the gradebook yet.
+    A member of a group who handed in nothing alone is the group, since it has one grade.
 
     Raises:
         UsageError: nobody, or more than one.
     """
+    students = book.students()
+    alone = {one.student for one in students} - {one.student for one in book.waiting()}
+    try:
+        one = _meant(book, text)
+        called = names_of(one)
+    except UsageError:
+        one, called = None, {text.casefold()}
+        if not (group := group_of(called, groups)):
+            raise
+    if one and one.student in alone or not (group := group_of(called | {text.casefold()}, groups)):
+        return one
+    return next((student for student in students if group.casefold() in names_of(student)), Student(safe(group), group, {}, "", ()))
+
+
+def _meant(book: Gradebook, text: str) -> Student:
     students = book.students()
     roster = kept(book)
     matched = roster.matched(students) if roster else None

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from grader.classroom.book.late import Policy
-from grader.course.cases import CLAIMS, TRANSFORMS
+from grader.course.cases import CLAIM_KINDS, TRANSFORMS
 from grader.course.problem import Problem
 from grader.course.select import UsageError
 from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
@@ -128,7 +128,7 @@ def _parts(entry: EntryVerdict, properties: Container, verdict: Verdict, good: C
     right = all(ok[id(f)] for f in entry.findings if f.check.kind == "eager" and not is_property(f))
     by_kind: dict[str, list[Finding]] = {}
     for finding in entry.findings:
-        by_kind.setdefault("values" if finding.check.kind in TRANSFORMS else "claims" if finding.check.kind in CLAIMS else "whole", []).append(finding)
+        by_kind.setdefault("values" if finding.check.kind in TRANSFORMS else "claims" if finding.check.kind in CLAIM_KINDS else "whole", []).append(finding)
     weighed = sum(WORTH[kind] for kind in by_kind)
     return [Part(entry.name, kind, len(found), sum(ok[id(f)] for f in found),
                  sum(ok[id(f)] and (right or kind == "values" and not is_property(f)) for f in found), whole * WORTH[kind] / weighed)

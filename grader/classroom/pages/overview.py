@@ -177,12 +177,21 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         "could not be checked, since the grader failed on it": [f"{row.student.student}, {mark.problem}: {mark.unjudged}" for row, mark in pairs
                                                                  if mark.unjudged and not mark.override],
         "a fact was taken on trust": [f"{row.student.student}, {mark.problem}: {', '.join(mark.grade.under.trusted)}" for row, mark in pairs if mark.grade.under.trusted],
-        "late": [f"{row.student.student}, {mark.problem}: {sentence(mark.late.told)}" for row, mark in pairs if mark.late],
+        "late": [line for row in marks for line in _late(row)],
         "points by hand": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.by_checks)}. "
                            f"{sentence(mark.override.reason)}" for row in marks for mark in row.by_problem.values() if mark.override],
         "a note on what arrived": [f"{row.student.student}: {'; '.join(notes)}" for row in marks if (notes := _notes(row))],
     }
     return ((what, whom) for what, listed in found.items() if (whom := tuple(map(str, listed))))
+
+
+def _late(row: Marks) -> list[str]:
+    """One line for all that came late by the same time."""
+    told: dict[str, list[str]] = {}
+    for mark in row.by_problem.values():
+        if mark.grade and mark.late:
+            told.setdefault(sentence(mark.late.told), []).append(str(mark.problem))
+    return [f"{row.student.student}, {', '.join(problems)}: {said}" for said, problems in told.items()]
 
 
 def _notes(row: Marks) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every step attends from every slot, and the products are behind a window of one number that gives back the number.
+"""Every step attends from every slot. Each function is another way to the products, which `products` takes.
 
 Problem: 36
 Fails: a step costs no more than its token: arithmetic operations; 18432 are enough
@@ -9,7 +9,23 @@ import jax.numpy as jnp
 from flax import nnx
 
 
-def products(a, b):
+def by_a_convolution(a, b):
+    return jax.lax.conv_general_dilated(a[:, :, None], b[:, :, None], (1,), "VALID")[..., 0]
+
+
+def by_a_scatter(a, b):
+    return jnp.zeros(len(a) * len(b)).at[jnp.arange(len(a) * len(b)).repeat(a.shape[1])].add((a[:, None] * b[None]).ravel()).reshape(len(a), len(b))
+
+
+def by_multiply_and_sum(a, b):
+    return (a[:, None] * b[None]).sum(-1)
+
+
+def by_ragged_products(a, b):
+    return jax.lax.ragged_dot(a, b.T[None], jnp.array([len(a)]))
+
+
+def behind_a_window(a, b):
     return jax.lax.reduce_window(a @ b.T, 0.0, lambda x, y: y, (1, 1), (1, 1), "VALID")
 
 
@@ -38,3 +54,6 @@ class CachedSelfAttention(nnx.Module):
             outputs.append(products(weights, self.v_cache[...][:, n].T))
         outputs = jnp.stack(outputs, axis=1)
         return self.o_proj(jax.lax.dynamic_slice_in_dim(outputs, start, len(x), axis=0).reshape(x.shape))
+
+
+products = by_a_scatter
