@@ -131,6 +131,7 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
 def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:
     from grader.diagnose import diagnose
     from grader.judge import findings_of, not_callable
+    from grader.parts import part_at_fault, told_part
     from grader.proofs import settled
 
     mine = [call for call in calls if call.check.entry == entry.name]
@@ -150,6 +151,8 @@ def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistak
             progress("reading the bank of mistakes (once)")
         candidates = [replace(known, outcomes=settled(entry, mine, known.outcomes)) for known in answers.mistakes() if known.entry == entry.name]
         known = diagnose(entry.name, settled(entry, mine, attempt.outcomes), answers.key.answers, candidates, broken)
+    if known is None:
+        findings = told_part(findings, part_at_fault(entry, mine, attempt.outcomes, answers.key.answers))
     return EntryVerdict(entry.name, Status.FAILED, tuple(findings), known.name if known else "", known.sentence if known else "")
 
 
