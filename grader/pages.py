@@ -17,6 +17,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from grader import state
+from grader.exercise import answers_last
 from grader.problem import CourseError, Problem
 from grader.report import formula, narrow
 from grader.report.markdown import with_formulas
@@ -51,7 +52,7 @@ def show_lesson(problem: Problem, console: Console) -> None:
         raise CourseError(f"{problem.name} has no README.md") from error
     notebook = problem.folder.parents[1] / "notebooks" / f"{problem.name}.ipynb"
     figures = f"notebooks/{notebook.name}" if notebook.exists() else "the lesson's notebook, and its page on the course's site,"
-    page = _Page(text, figures)
+    page = _Page(answers_last(text), figures)
     if not (console.is_terminal and sys.stdin.isatty()):
         with trimmed(console):
             console.print(page)
