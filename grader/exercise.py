@@ -46,7 +46,7 @@ def _failed(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, NotFilledIn):
-            return f"Not filled in yet: in the place of `blank(...)` write {cause}."
+            return f"Not filled in yet. Missing: {cause}."
         cause = cause.__cause__ or cause.__context__
     first = next(iter(str(error).strip().splitlines()), "")
     return f"Not yet: it raises {type(error).__name__}{': ' if first else ''}{first}"

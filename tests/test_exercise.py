@@ -18,7 +18,7 @@ LESSON = '''# 7 · A title
 check(lambda: blank("two"), 2)
 ```
 ```text
-Not filled in yet: in the place of `blank(...)` write two.
+Not filled in yet. Missing: two.
 ```
 
 <details><summary>Answer</summary>
@@ -47,8 +47,8 @@ def wrapped():
 
 def test_an_exercise_says_in_a_sentence_how_it_stands(capsys):
     """A blank, a value, a shape, an error: none of them ends the lesson."""
-    assert told(capsys, lambda: blank("a number"), 1) == "Not filled in yet: in the place of `blank(...)` write a number."
-    assert told(capsys, wrapped, 1) == "Not filled in yet: in the place of `blank(...)` write the rest."
+    assert told(capsys, lambda: blank("a number"), 1) == "Not filled in yet. Missing: a number."
+    assert told(capsys, wrapped, 1) == "Not filled in yet. Missing: the rest."
     assert told(capsys, lambda: [1.0, 2.0], [1, 2]) == "Right."
     assert told(capsys, lambda: [1.0, 3.0], [1, 2]) == "Not yet: 1 of 2 values differ. The first at [1] is 3, and 2 is right."
     assert told(capsys, lambda: 3.0, 2) == "Not yet: 1 of 1 values differ. The first is 3, and 2 is right."
