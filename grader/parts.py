@@ -17,10 +17,13 @@ VALUES = ("eager", "jit")       # the first of them that a case is tried under t
 
 
 def part_at_fault(entry: Entry, calls: Sequence[Call], outcomes: Mapping[int, Outcome], answers: Mapping[int, Answer]) -> Part | None:
-    """The first part of an entry that holds every wrong value."""
+    """The first part of an entry that holds every wrong value, if every case came back."""
     if not entry.parts:
         return None
-    tried = sorted(_tried(entry, calls, outcomes, answers), key=lambda case: not case[-1].any())       # the wrong ones first, by which most parts are ruled out
+    tried = [*_tried(entry, calls, outcomes, answers)]
+    if None in tried:
+        return None
+    tried.sort(key=lambda case: not case[-1].any())                     # the wrong ones first, by which most parts are ruled out
     if not tried or not tried[0][-1].any():
         return None
     return next((part for part in entry.parts if (_shows if part.shown else _holds)(part, tried)), None)
@@ -39,14 +42,17 @@ def _holds(part: Part, tried: list[tuple]) -> bool:
     return 2 * sum(needing) >= len(needing)
 
 
-def _tried(entry: Entry, calls: Sequence[Call], outcomes: Mapping[int, Outcome], answers: Mapping[int, Answer]) -> Iterator[tuple]:
-    """Of each case that came back: its inputs, the expected output, the output that came where it can be compared, and where that is wrong."""
+def _tried(entry: Entry, calls: Sequence[Call], outcomes: Mapping[int, Outcome], answers: Mapping[int, Answer]) -> Iterator[tuple | None]:
+    """Of each case its inputs, the expected output, the output that came where it can be compared, and where that is wrong; None for one that did not come back."""
     first = {}
     for call in sorted((call for call in calls if call.check.kind in VALUES and call.check.case in entry.cases), key=lambda call: VALUES.index(call.check.kind)):
         first.setdefault(call.check.case, call)
     for call in first.values():
         outcome, answer = outcomes.get(call.id), answers[call.id]
-        if outcome is None or answer.outcome.failure or answer.outcome.structure != "array":
+        if answer.outcome.failure or answer.outcome.structure != "array":
+            continue
+        if outcome is None:
+            yield None
             continue
         expected, mismatch = answer.outcome.leaves[""], compare(answer.outcome, outcome, answer.allowed)
         comparable = mismatch is None or mismatch.difference is not None

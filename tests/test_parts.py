@@ -75,7 +75,7 @@ FAULTS = {
     "The mask: each wrong row is the attention over the keys from its query's place on": dict(sees=lambda key, query: key >= query),
     "The mask: each wrong row is what comes out when a key's number is counted from the first of its block.": dict(key_place=lambda turn: 0),
     "The mask: each wrong row is what comes out when a query's number is counted from the first of its block.": dict(place=lambda rows, block_q: rows % block_q),
-    "The sum: each wrong row is the right one times a number.": dict(carry=lambda old, new, weights, values: (new[0], old[1] + weights.sum(1, keepdims=True), new[2])),
+    "The sum or the division: each wrong row is the right one times a number.": dict(carry=lambda old, new, weights, values: (new[0], old[1] + weights.sum(1, keepdims=True), new[2])),
     "The loop over key blocks: with one block everything is right": dict(carry=lambda old, new, weights, values: (new[0], new[1], old[2] + weights @ values)),
     "The grid or an index map: only heads after the first are wrong.": dict(heads=lambda head: 0),
     "The grid: only the queries of a last block that is not full are wrong.": None,
@@ -141,6 +141,13 @@ def test_the_first_part_that_holds_every_wrong_value_is_told():
     assert part_of(lambda x: array(2 * x)) == "twice"
     assert part_of(lambda x: array(0 * x)) is None
     assert part_of(array) is None
+
+
+def test_nothing_is_told_of_a_run_that_was_cut_short():
+    """Of a case that did not come back nobody knows whether it is right."""
+    outcomes = {call.id: array(2 * call.arrays["x"]) for call in CALLS}
+    assert part_at_fault(ENTRY, CALLS, outcomes, RIGHT).sentence == "twice"
+    assert part_at_fault(ENTRY, CALLS, dict([*outcomes.items()][:-1]), RIGHT) is None
 
 
 def test_what_raises_or_has_another_shape_is_wrong_as_a_whole():

@@ -299,9 +299,9 @@ PARTS = [
          "the keys: some keys count twice or in place of others. Pad keys and values to whole blocks, so that no "
          "`pl.ds` hangs over.",
          shown=attends_to(moved_back)),
-    Part("The sum: each wrong row is the right one times a number. So the weights are right in proportion to each "
-         "other, and what they are divided by is wrong: what the carry does with the sum, what is counted in it, "
-         "or the division itself, once, after the loop.",
+    Part("The sum or the division: each wrong row is the right one times a number. So the weights are right in "
+         "proportion to each other, and only a factor of the row is wrong: look at what the carry does with the "
+         "sum, at what is counted in it, and at the division, once, after the loop.",
          shown=right_but_for_a_factor),
     # Where what is wrong stands, in the fewest places first.
     Part("The dtypes: only with bfloat16 is anything wrong. Scores, maximum, sum and output are float32 until the "
@@ -319,9 +319,9 @@ PARTS = [
     Part("The grid: only the queries of a last block that is not full are wrong. The number of query blocks is "
          "rounded up, `pl.cdiv(T_q, block_q)`.",
          needed=at(lambda inputs, head, query: in_a_short_block(inputs, query))),
-    Part("The output's or the queries' index map: only query blocks between the first and the last are wrong. An "
-         "index map returns the number of a block, not of its first row: as a number, here, that stands for the "
-         "last block.",
+    Part("The output's or the queries' index map: only query blocks between the first and the last are wrong. This "
+         "happens where a map returns the first row of a block in the place of its number: beyond the last block "
+         "that stands for the last.",
          needed=at(lambda inputs, head, query:
              in_later_blocks(inputs, query)
              & (query < (inputs["q"].shape[1] - 1) // inputs.get("block_q", 128) * inputs.get("block_q", 128)))),
