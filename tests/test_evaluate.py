@@ -574,3 +574,35 @@ def test_what_an_earlier_call_decides_is_seen(source, differs):
     Evaluation(lambda entry: names["f"], lambda error: failure_of(error, ""), lambda call, outcome: found.update({call.id: outcome})).run([call])
     right = {"other": x[0] + y[1], "again": x[0] + y[0]}
     assert {leaf for leaf, array in found[0].leaves.items() if not np.array_equal(array, right[leaf])} == ({differs} - {""})
+
+
+def test_what_jax_keeps_of_a_kernel_that_failed_is_no_leak_of_the_file():
+    """JAX holds tracers of a trace that raised within `pl.when`. Of a call after it only what that call leaves counts, and is found."""
+    from jax.experimental import pallas as pl
+
+    kept = []
+
+    def kernel(keeps):
+        def wrong_for_one_row(x, y, power):
+            if keeps:
+                kept.append(x + 1)
+
+            def body(x_ref, o_ref):
+                @pl.when(pl.program_id(0) == 0)
+                def _():
+                    doubled = x_ref[...] * 2
+                    if len(x) == 1:
+                        raise ValueError("one row")
+                    o_ref[...] = doubled
+
+            return pl.pallas_call(body, grid=(1,), out_shape=jax.ShapeDtypeStruct(x.shape, x.dtype), interpret=True)(x)
+
+        return wrong_for_one_row
+
+    ladder = entry("eager", "jit", small=dict(rows=1), wide=dict(rows=2))
+    calls = calls_for([ladder])
+    for keeps in (False, True):
+        outcomes = by_place(calls, evaluated(kernel(keeps), calls))
+        assert outcomes["eager", "small"].failure.message == "one row"
+        assert (outcomes["leaks", "wide"].leaves["leaked"] > 0) == keeps
+    kept.clear()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.course.problem import Problem, discover
+from grader.student.exercise import ANSWER
 
 HEADINGS = ("Why it matters", "The formula", "Shapes", "A worked example", "A picture", "What it is not yet", "Pitfalls", "Time and memory",
             "Edge cases", "Further reading")
@@ -19,7 +20,7 @@ SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 class Cell:
     """A piece of a lesson: prose, or code with the output that the lesson shows below it (or None), and the description of its figure and its caption (or none).
 
-    `line` is where it starts in the lesson.
+    `line` is where it starts in the lesson. An `exercise` has a title and the lines that stand in the place of its blanks, which the prose below it has folded.
     """
 
     source: str
@@ -28,6 +29,8 @@ class Cell:
     shown: str | None = None
     alt: str = ""
     caption: str = ""
+    exercise: str = ""
+    answer: str = ""
 
 
 def cells_of(lesson: Path) -> list[Cell]:
@@ -41,12 +44,17 @@ def cells_of(lesson: Path) -> list[Cell]:
         at = max(text.find(source, at), at)
         line = text[:at].count("\n") + 1
         if found.cell_type == "code":
-            cells.append(Cell(source, line, code=True, alt=found.metadata.get("alt", ""), caption=found.metadata.get("caption", "")))
+            cells.append(Cell(source, line, code=True, alt=found.metadata.get("alt", ""), caption=found.metadata.get("caption", ""),
+                              exercise=found.metadata.get("exercise", "")))
         else:
             shown = SHOWN.match(source) if cells and cells[-1].code else None
             if shown:
                 cells[-1] = dataclasses.replace(cells[-1], shown=shown[1])
                 line, source = line + shown[0].count("\n"), source[shown.end():]
+            answer = ANSWER.match(source + "\n") if cells and cells[-1].exercise else None
+            if answer:
+                cells[-1] = dataclasses.replace(cells[-1], answer=answer["lines"])
+                source = source.replace("```python .noeval\n", "```python\n", 1)
             for part in SECTION.split(source):
                 if part.strip():
                     cells.append(Cell(part.strip(), line))

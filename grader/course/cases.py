@@ -90,6 +90,19 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of the work that may be at fault, told by its sentence where no known mistake explains a wrong answer. The sentence claims no more than what is seen:
+
+    `needed(inputs, shape)`, a boolean array over a case's output or one boolean for all of it: only values that need this part are wrong;
+    or `shown(inputs, expected, came)`, a boolean: in every case that is compared the output, the right ones too, is what a fault of this part gives.
+    """
+
+    sentence: str
+    needed: Callable | None = None
+    shown: Callable | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One name that the student writes. `inputs(rng, **sizes)` draws a case's arguments; `cases` go from the simplest up."""
 
@@ -99,6 +112,7 @@ class Entry:
     relations: Sequence[Relation] = ()
     proofs: Sequence[Proof] = ()
     statistics: Sequence[Statistic] = ()
+    parts: Sequence[Part] = ()                      # of several that are at fault, the first is told: what shows itself, then what is seldom needed
     keyword_only: Sequence[str] = ()                # arguments after the `*` of the stub's signature, from which a Problem fills it
     idle: Sequence[str] = ()                        # arguments that make no difference in any case, such as the size of a block
     given: Sequence[str] = ()                       # of a Module: the variables whose initial values the contract gives

@@ -241,6 +241,9 @@ class Races(Proof):
         fact, = facts
         if fact["race"]:
             return Broken("race", f"{self.rule} Two steps of the grid touch the same memory, one of them writing.", "Each block of the output belongs to one step of the grid.")
+        if "block index" in fact["complaint"]:
+            return Broken("block out of bounds", f"{self.rule} TPU interpret mode says: {fact['complaint']}",
+                          "An index map gave the number of a block that the array does not have. It returns numbers of blocks, not of rows; a block that is a whole axis has the number 0 there.", fact["line"])
         if fact["complaint"]:
             return Broken("out of bounds" if "bounds" in fact["complaint"] else "complaint", f"{self.rule} TPU interpret mode says: {fact['complaint']}",
                           "Pad outside the kernel, or clamp the start of the block and mask what was read twice.", fact["line"])

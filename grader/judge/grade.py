@@ -132,6 +132,7 @@ def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistak
     from grader.course.claims import settled
     from grader.judge.diagnose import diagnose
     from grader.judge.findings import findings_of, not_callable
+    from grader.judge.parts import part_at_fault, told_part
 
     mine = [call for call in calls if call.check.entry == entry.name]
     trouble = not_callable(attempt.messages["found"].get(entry.name, {}), entry.name, problem)
@@ -150,6 +151,8 @@ def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistak
             progress("reading the bank of mistakes (once)")
         candidates = [replace(known, outcomes=settled(entry, mine, known.outcomes)) for known in answers.mistakes() if known.entry == entry.name]
         known = diagnose(entry.name, settled(entry, mine, attempt.outcomes), answers.key.answers, candidates, broken)
+    if known is None:
+        findings = told_part(findings, part_at_fault(entry, mine, attempt.outcomes, answers.key.answers))
     return EntryVerdict(entry.name, Status.FAILED, tuple(findings), known.name if known else "", known.sentence if known else "")
 
 

@@ -52,6 +52,7 @@ class Evaluation:
         self.targets: dict = {}
         self.programs: dict = {}
         self.carried: set = set()
+        self.failed = False             # whether a call has raised
 
     def run(self, calls: Iterable[Call], *, eagerly: bool = True) -> None:
         """Evaluates the calls. Not `eagerly`: an eager call is traced and compiled with the others where it can be."""
@@ -95,6 +96,7 @@ class Evaluation:
             outcome = action(call)
         except BaseException as error:      # sys.exit() in a stub is an outcome too
             outcome = Outcome(failure=self.fail(error))
+            self.failed = True
         self.emit(call, outcome)
         if outcome.failure and outcome.failure.exhausting:
             raise Exhausted
@@ -151,6 +153,7 @@ class Evaluation:
                 self._hand_over(call)
                 members.setdefault(key, []).append(call)
             except BaseException as error:
+                self.failed = True
                 if transform == "eager":
                     self._attempt(call, self._eager)
                 else:
@@ -261,20 +264,23 @@ class Evaluation:
         return describe({"other": target(params, shared), "again": target(params, arrays)} | ({"before": before} if call.keys else {}))
 
     def _leaks(self, call: Call) -> Outcome:
-        """How many tracers outlive the traces that made them, found among all living objects. Those that JAX's own caches hold are no leak."""
+        """How many tracers outlive the traces that made them, found among all living objects. Those that JAX's own caches hold are no leak, nor those that JAX
+        keeps of a trace that failed: after a failure only what this call leaves counts."""
         target = self._target(call)
+        before = {id(tracer): tracer for tracer in _living_tracers()} if self.failed else {}
+        known = len(before) if self.failed else Evaluation.left_over
         jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
-        living = _living_tracers()
-        if living > Evaluation.left_over:
+        if len(_living_tracers()) > known:
             jax.clear_caches()
-            living = _living_tracers()
-        leaked, Evaluation.left_over = max(living - Evaluation.left_over, 0), living
+        living = _living_tracers()
+        new = sum(id(tracer) not in before for tracer in living)
+        leaked, Evaluation.left_over = new if self.failed else max(new - known, 0), len(living)
         return describe({"leaked": jnp.int32(leaked)})
 
 
-def _living_tracers() -> int:
+def _living_tracers() -> list[Tracer]:
     collect()
-    return sum(isinstance(item, Tracer) for item in get_objects())
+    return [item for item in get_objects() if isinstance(item, Tracer)]
 
 
 class _Change(tuple):

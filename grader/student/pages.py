@@ -22,6 +22,7 @@ from grader.report import formula, narrow
 from grader.report.markdown import with_formulas
 from grader.report.terminal import trimmed, without_padding
 from grader.report.words import COMMAND
+from grader.student.exercise import answers_last
 
 INDENT = 2                                      # of code and formulas
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -51,7 +52,7 @@ def show_lesson(problem: Problem, console: Console) -> None:
         raise CourseError(f"{problem.name} has no README.md") from error
     notebook = problem.folder.parents[1] / "notebooks" / f"{problem.name}.ipynb"
     figures = f"notebooks/{notebook.name}" if notebook.exists() else "the lesson's notebook, and its page on the course's site,"
-    page = _Page(text, figures)
+    page = _Page(answers_last(text), figures)
     if not (console.is_terminal and sys.stdin.isatty()):
         with trimmed(console):
             console.print(page)

@@ -20,6 +20,13 @@ def _instead(ref, **functions):
         ref.__globals__.update(own)
 
 
+class _Jnp:
+    """`jnp`, of which some functions are others."""
+
+    def __getattr__(self, name):
+        return getattr(jnp, name)
+
+
 class _Pallas:
     """`pl` with another `pallas_call`."""
 
@@ -52,6 +59,53 @@ def no_rescaling(ref, q, k, v, **options):
 
 
 @mistake
+def output_not_rescaled(ref, q, k, v, **options):
+    """The sum shrinks when a larger maximum comes, and the output does not. Both were summed under the old maximum: multiply both by exp(old maximum - new maximum) before
+    a block is added. With one block of keys nothing shows."""
+    own = ref.__globals__["absorb"]
+
+    def absorb(state, scores, values):
+        top, total, output = state
+        new_top, new_total, new_output = own(state, scores, values)
+        return new_top, new_total, new_output + (1 - jnp.exp(top - new_top)) * output
+
+    with _instead(ref, absorb=absorb):
+        return ref(q, k, v, **options)
+
+
+@mistake
+def maximum_not_carried(ref, q, k, v, **options):
+    """The maximum that goes on to the next turn is the one from the start, not the new one, and what was summed under the new one is then shrunk by the wrong factor. The turn
+    returns the new maximum, with the new sum and the new output."""
+    own = ref.__globals__["absorb"]
+    with _instead(ref, absorb=lambda state, scores, values: (state[0], *own(state, scores, values)[1:])):
+        return ref(q, k, v, **options)
+
+
+@mistake(each=(True,))
+def divided_in_the_loop(ref, q, k, v, *, each=False, **options):
+    """The output is divided by the sum in each turn. The next turn adds to it what is not divided yet, and shrinks and divides the old part once more. Carry the sum and the
+    undivided output, and divide once, after the loop."""
+    own = ref.__globals__["absorb"]
+
+    def absorb(state, scores, values):
+        top, total, output = state
+        new_top, new_total, new_output = own((top, jnp.zeros_like(total), output) if each else state, scores, values)
+        if each:                                # the part of this block alone is divided, by its own sum
+            shrink = jnp.exp(top - new_top)
+            part = (new_output - shrink * output) / jnp.where(new_total == 0, 1, new_total)
+            return new_top, jnp.where(new_top > -1e38, 1, 0), shrink * output + part
+        return new_top, jnp.where(new_total == 0, 0, 1) * new_total, new_output / jnp.where(new_total == 0, 1, new_total)
+
+    class Undivided(_Jnp):
+        def where(self, condition, one, other):         # by which the reference keeps from dividing by 0
+            return jnp.ones_like(other) if isinstance(one, int) else jnp.where(condition, one, other)
+
+    with _instead(ref, absorb=absorb, jnp=Undivided()):
+        return ref(q, k, v, **options)
+
+
+@mistake
 def no_maximum(ref, q, k, v, **options):
     """No maximum is taken off the scores, and exp overflows: logits in the hundreds give inf / inf = NaN. Keep a running maximum for each query, and shrink what was
     summed whenever it rises."""
@@ -78,12 +132,15 @@ def padding_counted(ref, q, k, v, **options):
         return ref(q, k, v, **options)
 
 
-@mistake
-def grid_axes_swapped(ref, q, k, v, **options):
-    """The axes of the grid are swapped: it runs over (query blocks, heads), and the index maps read (head, query block). An index map gets the grid's indices in
-    the grid's order, and `pl.program_id(i)` counts its axes in the same order. Blocks that no step writes hold whatever was there."""
-    def pallas_call(kernel, *, grid, **rest):
-        return pl.pallas_call(kernel, grid=grid[::-1], **rest)
+@mistake(in_maps=(True,))
+def grid_axes_swapped(ref, q, k, v, *, in_maps=False, **options):
+    """The axes of the grid and the indices of an index map are not in one order: one has (query block, head), the other (head, query block). An index map gets the grid's
+    indices in the grid's order, and `pl.program_id(i)` counts its axes in the same order. Blocks that no step writes hold whatever was there."""
+    def pallas_call(kernel, *, grid, in_specs, out_specs, **rest):
+        if not in_maps:
+            return pl.pallas_call(kernel, grid=grid[::-1], in_specs=in_specs, out_specs=out_specs, **rest)
+        swapped = pl.BlockSpec(out_specs.block_shape, lambda block, head: (head, block, 0))
+        return pl.pallas_call(kernel, grid=grid, in_specs=[swapped, *in_specs[1:]], out_specs=swapped, **rest)
 
     with _instead(ref, pl=_Pallas(pallas_call)):
         return ref(q, k, v, **options)
@@ -243,11 +300,8 @@ def summed_in_half_precision(ref, q, k, v, **options):
         return ref(q, k, v, **options)
 
 
-class _HalfDots:
+class _HalfDots(_Jnp):
     """`jnp` whose `dot` keeps the dtype of its arguments."""
-
-    def __getattr__(self, name):
-        return getattr(jnp, name)
 
     def dot(self, a, b, preferred_element_type=None):
         return jnp.dot(a, b)

@@ -1,4 +1,4 @@
-"""Blocks keep their head axis of length 1; the keys are upcast, hidden scores are a large negative number, and padded lengths are found by `cdiv`."""
+"""Blocks keep their head axis of length 1, and are rounded up to powers of two of at least 16; the keys are upcast, hidden scores are a large negative number, and padded lengths are found by `cdiv`."""
 
 import functools
 
@@ -41,8 +41,7 @@ def attend(q_ref, k_ref, v_ref, o_ref, *, block_k, offset, t_k, causal):
 def tiled_attention(q, k, v, *, block_q=128, block_k=128, causal=False, interpret=False):
     n, t_q, h = q.shape
     t_k = k.shape[1]
-    block_q = min(block_q, max(pl.next_power_of_2(t_q), 16))
-    block_k = min(block_k, max(pl.next_power_of_2(t_k), 16))
+    block_q, block_k = (max(16, pl.next_power_of_2(min(block, t))) for block, t in ((block_q, t_q), (block_k, t_k)))
     rows, columns = pl.cdiv(t_q, block_q) * block_q, pl.cdiv(t_k, block_k) * block_k
     q = jnp.zeros((n, rows, h), q.dtype).at[:, :t_q].set((q.astype(jnp.float32) / h ** 0.5).astype(q.dtype))
     k = jnp.zeros((n, columns, h), k.dtype).at[:, :t_k].set(k)
