@@ -13,7 +13,7 @@ from grader import state
 from grader.problem import CourseError, Problem
 from grader.sandbox import Child, Limits, Process
 from grader.stub import Stub, open_stub, shown_path
-from grader.verdict import UNJUDGED, Check, EntryVerdict, Finding, Status, Verdict
+from grader.verdict import UNJUDGED, Check, EntryVerdict, Finding, Named, Status, Verdict
 
 if TYPE_CHECKING:
     from grader.answers import Known
@@ -131,6 +131,7 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
 def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:
     from grader.diagnose import diagnose
     from grader.judge import findings_of, not_callable
+    from grader.pairs import beginning_of, pair_in, seen_in
     from grader.proofs import settled
 
     mine = [call for call in calls if call.check.entry == entry.name]
@@ -144,13 +145,23 @@ def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistak
     if not failed:
         cut_short = any(finding.status == Status.UNCHECKED for finding in findings)
         return EntryVerdict(entry.name, Status.UNCHECKED if cut_short else Status.PASSED, tuple(findings))
-    known = None
-    if want_mistakes and broken:
-        if answers.key.mistakes is None:
-            progress("reading the bank of mistakes (once)")
-        candidates = [replace(known, outcomes=settled(entry, mine, known.outcomes)) for known in answers.mistakes() if known.entry == entry.name]
-        known = diagnose(entry.name, settled(entry, mine, attempt.outcomes), answers.key.answers, candidates, broken)
-    return EntryVerdict(entry.name, Status.FAILED, tuple(findings), known.name if known else "", known.sentence if known else "")
+    verdict = EntryVerdict(entry.name, Status.FAILED, tuple(findings))
+    if not want_mistakes or not broken:
+        return verdict
+    if answers.key.mistakes is None:
+        progress("reading the bank of mistakes (once)")
+    bank = [replace(known, outcomes=settled(entry, mine, known.outcomes) if known.entry == entry.name else {}) for known in answers.mistakes()]
+    outcomes = settled(entry, mine, attempt.outcomes)
+    known = diagnose(entry.name, outcomes, answers.key.answers, bank, broken)
+    if known:
+        return replace(verdict, mistake=known.name, sentence=known.sentence)
+    seen = seen_in(mine, outcomes, answers.key.answers)
+    if not seen:
+        return verdict
+    if found := pair_in(seen, bank, answers.composed):
+        one, other = found
+        return replace(verdict, mistake=one.name, sentence=one.sentence, second=Named(other.name, other.sentence))
+    return replace(verdict, partly=beginning_of(seen, mine, bank, broken))
 
 
 def unjudged(problem: Problem, path: Path, error: Exception) -> Verdict:

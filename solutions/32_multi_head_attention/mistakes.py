@@ -88,7 +88,7 @@ def all_heads_as_one(Ref):
     return Wrong
 
 
-@mistake
+@mistake(about="the scale")
 def scale_of_the_whole_width(Ref):
     """The scores are divided by sqrt(d_model). `x.shape[-1]` is at hand and is the right width with one head only; a score of one head
     adds up H = d_model // num_heads products: divide by sqrt(H)."""
@@ -99,7 +99,7 @@ def scale_of_the_whole_width(Ref):
     return Wrong
 
 
-@mistake
+@mistake(about="the scale")
 def forgot_the_scale(Ref):
     """The scores are not divided by sqrt(H). The split into heads takes all the attention and the scale of problem 31 gets lost: divide
     by the square root of the head's width before the softmax."""

@@ -13,7 +13,7 @@ from grader.instructor.classroom.roster import Row
 from grader.instructor.classroom.submission import Submission
 from grader.instructor.classroom.unread import is_unread
 from grader.report import words
-from grader.verdict import Status
+from grader.verdict import Named, Status
 
 Properties = Mapping[int, Container[tuple[str, str]]]      # of each problem, as `points.properties_of` has them
 
@@ -26,6 +26,13 @@ class Name(NamedTuple):
     mistake: str
     sentence: str
     first: str                                  # the title of the first failing check
+    second: Named | None = None                 # the mistake beside the first
+
+    @property
+    def mistakes(self) -> tuple[tuple[str, str], ...]:
+        """The known mistakes that explain it, each with its sentence."""
+        first = ((self.mistake, self.sentence),) if self.mistake else ()
+        return first + (((self.second.name, self.second.sentence),) if self.second else ())
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,8 @@ def _mark(grade: Grade | None, override: Override | None, problem: int, grading:
     if grade is None:
         return Mark(problem, weight, override=override)
     verdict = grade.verdict
-    names = tuple(Name(entry.name, entry.status, entry.mistake, entry.sentence, words.title(entry.first) if entry.first else "") for entry in verdict.entries)
+    names = tuple(Name(entry.name, entry.status, entry.mistake, entry.sentence, words.title(entry.first) if entry.first else "", entry.second)
+                  for entry in verdict.entries)
     return Mark(problem, weight, grade, credit(verdict, properties.get(problem, ()), grading.partial), override, names,
                 verdict.trouble.summary if verdict.trouble else "", is_unread(verdict), "; ".join(verdict.notes) if verdict.unjudged else "")
 
