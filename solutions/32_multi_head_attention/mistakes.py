@@ -43,6 +43,18 @@ def joined_by_reshape_alone(Ref):
     return Wrong
 
 
+@mistake(order=("nht", "htn", "hnt"))
+def joined_in_another_order(Ref, *, order="thn"):
+    """The heads are joined with their axes in another order. Right before the reshape to (..., T, d_model) they have to be (..., T, N, H), so that the
+    numbers of one head stand side by side, and one head after the other: of (..., N, T, H) swap the axes of heads and tokens, and no others."""
+    class Wrong(Ref):
+        def join(self, heads):
+            *batch, num_heads, length, head_dim = heads.shape
+            return jnp.einsum(f"...nth->...{order}", heads).reshape(*batch, length, num_heads * head_dim)
+
+    return Wrong
+
+
 @mistake
 def never_swapped(Ref):
     """The features are reshaped straight to (..., N, T, H) and straight back. The two reshapes undo each other, so every shape fits, but
