@@ -9,10 +9,11 @@ from grader.compare import compare
 from grader.diagnose import diagnose
 from grader.key import Answer, KnownMistake
 from grader.verdict import Failure, Outcome
+from grader.wire import dtype_of
 
 
 def array(values, dtype="float32") -> Outcome:
-    return Outcome("array", {"": np.asarray(values, dtype)})
+    return Outcome("array", {"": np.asarray(values, bool if dtype is bool else dtype_of(dtype))})
 
 
 def raised(type="TypeError", message="no", bases=()) -> Outcome:
