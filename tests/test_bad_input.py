@@ -666,6 +666,10 @@ RIGHT = {
     "any arguments": "def sdpa(*args, **options): return right(*args, **options)",
     "one more argument with a default": "def sdpa(q, k, v, *, precision=None): return right(q, k, v)",
     "a jitted function": "sdpa = jax.jit(right)",
+    "an object whose call is static": """
+class Attention:
+    __call__ = staticmethod(jax.jit(right))
+sdpa = Attention()""",
     "an object with a signature that raises": """
 class Odd:
     @property

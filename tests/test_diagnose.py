@@ -7,11 +7,13 @@ import pytest
 
 from grader.course.verdict import Failure, Outcome
 from grader.judge.diagnose import diagnose
+from grader.key.compare import compare
 from grader.key.key import Answer, KnownMistake
+from grader.process.wire import dtype_of
 
 
 def array(values, dtype="float32") -> Outcome:
-    return Outcome("array", {"": np.asarray(values, dtype)})
+    return Outcome("array", {"": np.asarray(values, bool if dtype is bool else dtype_of(dtype))})
 
 
 def raised(type="TypeError", message="no", bases=()) -> Outcome:
@@ -156,3 +158,12 @@ def test_a_broken_property_is_a_broken_call():
     leak = mistake("leak", {0: array([1, 1]), 7: array([3, 4])})
     attempt = {0: array([1, 1]), 7: array([3, 4])}
     assert named(attempt, leak, broken={7: True}) == "leak" and named(attempt, leak, broken={}) is None
+
+
+def test_what_nearly_overflows_is_as_good_as_infinite_for_a_name_alone():
+    """Two programs that let a huge number through, one of which rounds it to infinity, make the same mistake; to a verdict they are two answers."""
+    leak = mistake("leak", {0: array([-np.inf, 2]), 1: array([10, 10])})
+    attempt = {0: array([-1.4e38, 2]), 1: array([10, 10])}
+    assert named(attempt, leak) == "leak"
+    assert named(attempt | {0: array([1.4e38, 2])}, leak) is None and named(attempt | {0: array([-1e36, 2])}, leak) is None
+    assert compare(leak.outcomes[0], attempt[0], {}) is not None

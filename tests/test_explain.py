@@ -216,7 +216,7 @@ def test_variables_that_are_not_the_contracts():
     assert explained(expected, came, "parameters", module=True) == (
         "the module does not hold the variables of the contract",
         "+ a.bias    Param (2,) is not in the contract\n"
-        "! b.kernel  Param (3, 2) bfloat16, expected Param (2, 3)\n"
+        "! b.kernel  Param (3, 2) bfloat16, expected Param (2, 3) float32\n"
         "! c         Param () int32, expected Cache () int32\n"
         "- d         Param (1,) is missing",
         "What counts is the name, kind, shape and dtype; initial values are free unless the contract gives them.")

@@ -116,9 +116,9 @@ CALLS = [Call(0, Check("sdpa", "eager", "a")), Call(1, Check("sdpa", "eager", "b
 FRAMES = [({"answer": 0, "allowed": {"": 0.5}, "structure": "array"}, {"": np.ones(2, np.float32)}),
           ({"answer": 1, "allowed": {}, "failure": ["ValueError", [], "no", []]}, {}),
           ({"answered": 2}, {}),
-          ({"mistake": "wrong", "entry": "sdpa", "sentence": "So."}, {}),
+          ({"mistake": "wrong", "entry": "sdpa", "sentence": "So.", "about": "it"}, {}),
           ({"outcome": 0, "structure": "array"}, {"": np.zeros(2, np.float32)}),
-          ({"mistake": "other", "entry": "sdpa", "sentence": "Or so."}, {}),
+          ({"mistake": "other", "entry": "sdpa", "sentence": "Or so.", "about": ""}, {}),
           ({"done": True}, {})]
 
 

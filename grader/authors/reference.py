@@ -8,6 +8,7 @@ The allowed error is 16 times the largest distance between the two, since one fl
 from __future__ import annotations
 
 import dataclasses
+import dis
 import functools
 import itertools
 import re
@@ -33,7 +34,7 @@ MARGIN = 16
 
 
 def main() -> None:
-    """Reads a request and the calls, sends each answer, then each mistake's outcomes."""
+    """Reads a request and the calls, sends each answer, then each mistake's outcomes; or, as often as it is asked, what pairs of mistakes give."""
     from grader.process import wire
     from grader.process.child import end_with_parent
     from grader.program.settings import keep_compiled, set_up_jax
@@ -53,13 +54,23 @@ def main() -> None:
 
     root = Path(order["root"])
     problem = next(p for p in discover(root) if p.number == order["problem"])
+    if order["pairs"]:
+        bank = _bank(problem, calls)
+        while frame := wire.receive(requests):
+            for one, other, ids in frame[0]["compose"]:
+                send({"pair": [one, other]})
+                for id, outcome in together(bank[one], bank[other], ids).items():
+                    message, arrays = outcome.to_wire()
+                    send({"outcome": id, **message}, arrays)
+            send({"done": True})
+        return
     key = answer_key(problem, calls)
     for id, answer in key.items():
         message, arrays = answer.outcome.to_wire()
         send({"answer": id, "allowed": answer.allowed, **message}, arrays)
     send({"answered": len(key)})
     for known, outcomes in mistake_outcomes(problem, calls, key):
-        send({"mistake": known.name, "entry": known.entry, "sentence": known.sentence})
+        send({"mistake": known.name, "entry": known.entry, "sentence": known.sentence, "about": known.about})
         for id, outcome in outcomes.items():
             message, arrays = outcome.to_wire()
             send({"outcome": id, **message}, arrays)
@@ -232,14 +243,8 @@ def _count(**counts) -> Outcome:
 def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
     """Each mistake with its outcomes: of structure and values, then of the proofs, then of every other check, until they tell it from the reference and from
     every other mistake, where anything does."""
-    reference = load(problem.solutions / "reference.py", "reference")
     entries = {entry.name: entry for entry in problem.entries}
-    bank, driver = [], driver_of(problem)
-    for known in mistakes(problem.solutions / "mistakes.py"):
-        name = known.entry or problem.entries[0].name
-        wrong = wrong_answer(known, getattr(reference, name), isinstance(entries[name], Function))
-        bank.append(_Known(dataclasses.replace(known, entry=name), functools.partial(_with, reference, name, wrong),
-                           [call for call in calls if call.check.entry == name], driver))
+    bank = _bank(problem, calls)
     for one in bank:
         while one.stages and not _unlike(entries[one.known.entry], one.calls, one.outcomes, key):
             one.go_on()
@@ -249,11 +254,42 @@ def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
     return [(one.known, one.outcomes) for one in bank]
 
 
+def _bank(problem, calls: list[Call]) -> list[_Known]:
+    """Every mistake, in each of its forms."""
+    reference, driver = load(problem.solutions / "reference.py", "reference"), driver_of(problem)
+    entries = {entry.name: entry for entry in problem.entries}
+    bank = []
+    for known in mistakes(problem.solutions / "mistakes.py"):
+        name = known.entry or problem.entries[0].name
+        make = functools.partial(wrong_answer, known, function=isinstance(entries[name], Function))
+        wrong = make(getattr(reference, name))
+        bank.append(_Known(dataclasses.replace(known, entry=name), make, wrong, functools.partial(_with, reference, name, wrong),
+                           [call for call in calls if call.check.entry == name], driver))
+    return bank
+
+
+def together(one: _Known, other: _Known, ids: list[int]) -> dict[int, Outcome]:
+    """What the second mistake gives for some calls, made in what the first gave; nothing where it does not ask what stands in the reference's place."""
+    if not _asks(other.known.make):
+        return {}
+    wrong = other.make(one.wrong)
+    return _run(lambda name: wrong if name == one.known.entry else one.find(name), [call for call in other.calls if call.id in ids], one.driver, eagerly=True)
+
+
+def _asks(make: Callable) -> bool:
+    """Whether a mistake uses its first argument."""
+    code = getattr(make, "func", make).__code__
+    first = code.co_varnames[0]
+    return first in code.co_cellvars or any(first == used.argval or isinstance(used.argval, tuple) and first in used.argval for used in dis.get_instructions(code))
+
+
 @dataclasses.dataclass
 class _Known:
-    """A mistake, where its names are found, and what it gives so far."""
+    """A mistake, how it is made, what stands in the reference's place, where its names are found, and what it gives so far."""
 
     known: Mistake
+    make: Callable
+    wrong: Callable
     find: Callable
     calls: list[Call]
     driver: object

@@ -141,28 +141,31 @@ class Module(Entry):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people really give, in one of its forms: what runs, and the sentence that names it. The first form has an empty name."""
+    """A wrong answer that people really give, in one of its forms: what runs, and the sentence that names it. The first form has an empty name.
+    Of two that are `about` the same thing nobody makes both at once."""
 
     name: str
     entry: str | None
     sentence: str
     make: Callable
     form: str = ""
+    about: str = ""
 
     @property
     def id(self) -> str:
         return f"{self.name} {self.form}".rstrip()
 
 
-def mistake(target=None, **forms):
+def mistake(target=None, *, about="", **forms):
     """Marks a function of a `mistakes.py` as a mistake; its docstring is the sentence that the student reads.
 
     For a Function the mistake is called as `wrong(ref, *arguments)`; for a Module as `wrong(Ref)` and returns a class.
     With several names in a problem, say which one: `@mistake("causal_mask")`. One that people make in several forms has a keyword-only
     argument, whose default is the first of them: `@mistake(number=(-10.0, -1000.0))` for one that is written `wrong(Ref, *, number=-100.0)`.
+    Two that nobody can make at once, since both say what the same thing is, are `about` that: `@mistake(about="the scale")`.
     """
     def mark(make, entry=None):
-        make.is_mistake_of, make.forms = entry, forms
+        make.is_mistake_of, make.forms, make.about = entry, forms, about
         return make
 
     return mark(target) if callable(target) else functools.partial(mark, entry=target)

@@ -190,8 +190,8 @@ def mistakes(path: Path) -> list[Mistake]:
     for name, make in vars(load(path, "mistakes")).items():
         if hasattr(make, "is_mistake_of"):
             sentence = " ".join((make.__doc__ or "").split())
-            found.append(Mistake(name, make.is_mistake_of, sentence, make))
-            found += [Mistake(name, make.is_mistake_of, sentence, functools.partial(make, **{argument: value}), f"{argument}={value}")
+            found.append(Mistake(name, make.is_mistake_of, sentence, make, about=make.about))
+            found += [Mistake(name, make.is_mistake_of, sentence, functools.partial(make, **{argument: value}), f"{argument}={value}", make.about)
                       for argument, values in make.forms.items() for value in values]
     return found
 

@@ -247,14 +247,29 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Named:
+    """A known mistake by its name and sentence. One that explains `first`, the first failing case, and not all of the rest, tells a case that it does not explain."""
+
+    name: str
+    sentence: str
+    first: str = ""
+    unexplained: str = ""
+
+
+@dataclass(frozen=True)
 class EntryVerdict:
-    """The findings for one name, in the order in which causes come before effects."""
+    """The findings for one name, in the order in which causes come before effects.
+
+    `mistake` and its sentence explain all of it, alone or with a `second` one. Where none does, `partly` is what explains the beginning.
+    """
 
     name: str
     status: Status
     findings: tuple[Finding, ...] = ()
     mistake: str = ""
     sentence: str = ""
+    second: Named | None = None
+    partly: Named | None = None
 
     @property
     def first(self) -> Finding | None:

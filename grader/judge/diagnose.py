@@ -25,7 +25,7 @@ def diagnose(entry: str, outcomes: Mapping[int, Outcome], answers: Mapping[int, 
         told, off = False, 0.0
         for id, theirs in mistake.outcomes.items():
             mine = outcomes.get(id)
-            if mine is None or not (agree(theirs, mine, _allowed(theirs, answers.get(id))) or _both_right(theirs, mine, answers.get(id))):
+            if mine is None or not explains(theirs, mine, answers.get(id)):
                 break
             told = told or broken.get(id, False)
             off = max(off, distance(theirs, mine))
@@ -33,6 +33,11 @@ def diagnose(entry: str, outcomes: Mapping[int, Outcome], answers: Mapping[int, 
             if told:
                 fitting.append((off, len(fitting), mistake))
     return min(fitting)[2] if fitting else None
+
+
+def explains(theirs: Outcome, mine: Outcome, answer: Answer | None) -> bool:
+    """Whether what a mistake gives at a call is what the attempt gave."""
+    return agree(theirs, mine, _allowed(theirs, answer)) or _both_right(theirs, mine, answer)
 
 
 def _both_right(theirs: Outcome, mine: Outcome, answer: Answer | None) -> bool:

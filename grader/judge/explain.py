@@ -184,9 +184,9 @@ def _variables(expected, came) -> str:
     right, mine = ({name: (cut(kind), tuple(shape), cut(dtype)) for name, kind, shape, dtype, *_ in variables} for variables in (expected, came))
     width = min(max(map(len, [*right, *mine]), default=0), LONGEST_NAME)
 
-    def told(variable):
+    def told(variable, other=None):
         kind, shape, dtype = variable
-        return cut(f"{kind} {shape}" + (f" {dtype}" if dtype != "float32" else ""), LONGEST_NAME)
+        return cut(f"{kind} {shape}" + (f" {dtype}" if dtype != "float32" or other and other[2] != dtype else ""), LONGEST_NAME)
 
     rows = []
     for name in sorted({*right, *mine}):
@@ -196,5 +196,5 @@ def _variables(expected, came) -> str:
         elif name not in right:
             rows.append(f"+ {shown}  {told(mine[name])} is not in the contract")
         elif right[name] != mine[name]:
-            rows.append(f"! {shown}  {told(mine[name])}, expected {told(right[name])}")
+            rows.append(f"! {shown}  {told(mine[name], right[name])}, expected {told(right[name], mine[name])}")
     return "\n".join([*rows[:MOST_ROWS], *([f"… and {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else [])])

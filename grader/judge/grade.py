@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.course.problem import CourseError, Problem
-from grader.course.verdict import UNJUDGED, Check, EntryVerdict, Finding, Status, Verdict
+from grader.course.verdict import UNJUDGED, Check, EntryVerdict, Finding, Named, Status, Verdict
 from grader.process import store
 from grader.process.child import Child, Limits, Process
 from grader.process.stub import Stub, open_stub, shown_path
@@ -129,8 +129,6 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
 
 
 def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:
-    from grader.course.claims import settled
-    from grader.judge.diagnose import diagnose
     from grader.judge.findings import findings_of, not_callable
     from grader.judge.parts import part_at_fault, told_part
 
@@ -145,15 +143,33 @@ def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistak
     if not failed:
         cut_short = any(finding.status == Status.UNCHECKED for finding in findings)
         return EntryVerdict(entry.name, Status.UNCHECKED if cut_short else Status.PASSED, tuple(findings))
-    known = None
+    verdict = EntryVerdict(entry.name, Status.FAILED, tuple(findings))
     if want_mistakes and broken:
-        if answers.key.mistakes is None:
-            progress("reading the bank of mistakes (once)")
-        candidates = [replace(known, outcomes=settled(entry, mine, known.outcomes)) for known in answers.mistakes() if known.entry == entry.name]
-        known = diagnose(entry.name, settled(entry, mine, attempt.outcomes), answers.key.answers, candidates, broken)
-    if known is None:
-        findings = told_part(findings, part_at_fault(entry, mine, attempt.outcomes, answers.key.answers))
-    return EntryVerdict(entry.name, Status.FAILED, tuple(findings), known.name if known else "", known.sentence if known else "")
+        verdict = _named(verdict, entry, mine, attempt, answers, broken, progress)
+    if not (verdict.mistake or verdict.partly):
+        verdict = replace(verdict, findings=tuple(told_part(findings, part_at_fault(entry, mine, attempt.outcomes, answers.key.answers))))
+    return verdict
+
+
+def _named(verdict: EntryVerdict, entry, calls, attempt, answers, broken, progress) -> EntryVerdict:
+    """The verdict with the mistake that explains it, or the two, or the one that explains how it begins."""
+    from grader.course.claims import settled
+    from grader.judge.diagnose import diagnose
+    from grader.judge.pairs import beginning_of, pair_in, seen_in
+
+    if answers.key.mistakes is None:
+        progress("reading the bank of mistakes (once)")
+    bank = [replace(known, outcomes=settled(entry, calls, known.outcomes) if known.entry == entry.name else {}) for known in answers.mistakes()]
+    outcomes = settled(entry, calls, attempt.outcomes)
+    if known := diagnose(entry.name, outcomes, answers.key.answers, bank, broken):
+        return replace(verdict, mistake=known.name, sentence=known.sentence)
+    seen = seen_in(calls, outcomes, answers.key.answers)
+    if not seen:
+        return verdict
+    if found := pair_in(seen, bank, answers.composed):
+        one, other = found
+        return replace(verdict, mistake=one.name, sentence=one.sentence, second=Named(other.name, other.sentence))
+    return replace(verdict, partly=beginning_of(seen, calls, bank, broken))
 
 
 def unjudged(problem: Problem, path: Path, error: Exception) -> Verdict:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.course.calls import Call
@@ -29,13 +31,16 @@ class Answers:
         self.notes: list[str] = []
         self.key = AnswerKey()
         self._process: Process | None = None
-        self._new = False
+        self._composer: Process | None = None
+        self._new = self._new_pairs = False
         self.path: Path | None = None
+        self.path_of_pairs: Path | None = None          # in a file of their own, which only a wrong answer that nothing else explains needs
         if problem.solutions is None:
             self.key = _released(problem)
             return
         folder = store.folder(self.root, "keys")
         self.path = folder / f"{problem.name}-{key_digest(problem, seed)}.npz" if folder else None
+        self.path_of_pairs = self.path and self.path.with_suffix(".pairs.npz")
         if self.path and self.path.exists():
             try:
                 self.key = keys.load(self.path)
@@ -67,20 +72,53 @@ class Answers:
             found: list[KnownMistake] = []
             for message, arrays in self._frames:
                 if "mistake" in message:
-                    found.append(KnownMistake(message["mistake"], message["entry"], message["sentence"]))
+                    found.append(KnownMistake(message["mistake"], message["entry"], message["sentence"], about=message["about"]))
                 elif "outcome" in message:
                     found[-1].outcomes[message["outcome"]] = Outcome.from_wire(message, arrays)
             self.key.mistakes, self._new = found, True
         return self.key.mistakes
 
+    def composed(self, wanted: Sequence[tuple[int, int, Sequence[int]]]) -> Mapping[tuple[int, int], Mapping[int, Outcome]]:
+        """What pairs of mistakes give, by their places in the bank: for each of `wanted` the second, made in what the first gave, at the calls with these ids.
+        What cannot be found out is left out; where there is no `solutions/`, that is what the key does not hold."""
+        if self.path_of_pairs and not self.key.pairs and self.path_of_pairs.exists():
+            with contextlib.suppress(Exception):        # half a disk, an older format: compose them anew
+                self.key.pairs = keys.load(self.path_of_pairs).pairs
+        if self.problem.solutions and (new := [order for order in wanted if not self._is_composed(*order)]):
+            self._compose(new)
+        return self.key.pairs
+
+    def _is_composed(self, one: int, other: int, ids: Sequence[int]) -> bool:
+        known = self.key.pairs.get((one, other))
+        return known is not None and (not known or known.keys() >= {*ids})
+
+    def _compose(self, wanted: Sequence[tuple[int, int, Sequence[int]]]) -> None:
+        frames = [({"compose": wanted}, None)]
+        if self._composer is None:
+            self._composer = Process(Child("grader.authors.reference"), PATIENT)
+            frames = [*self._order(pairs=True), *frames]
+        self._composer.send(frames, last=False)
+        found, of = {}, None
+        for message, arrays in self._composer.frames(last=False):
+            if "outcome" in message:
+                found[message["outcome"]] = Outcome.from_wire(message, arrays)
+            elif of:                                    # whole, now that something else follows
+                self.key.pairs[of], self._new_pairs = found, True
+            if "pair" in message:
+                found, of = {}, tuple(message["pair"])
+
     def close(self) -> None:
-        if self._process:
-            self._process.kill()
+        for process in (self._process, self._composer):
+            if process:
+                process.kill()
+        if self._new_pairs and self.path_of_pairs:
+            with contextlib.suppress(OSError):
+                keys.save(AnswerKey(pairs=self.key.pairs), self.path_of_pairs)
         if self._new and self.path and self.key.answers:
             try:
-                keys.save(self.key, self.path)
+                keys.save(replace(self.key, pairs={}), self.path)
                 for old in self.path.parent.glob(f"{self.problem.name}-*.npz"):
-                    if old != self.path and old.stat().st_mtime < self.path.stat().st_mtime - 86400:
+                    if old not in (self.path, self.path_of_pairs) and old.stat().st_mtime < self.path.stat().st_mtime - 86400:
                         old.unlink(missing_ok=True)
             except OSError as error:
                 self.notes.append(f"The answer key could not be kept ({error.strerror}); the next run computes it again.")
@@ -97,10 +135,13 @@ class Answers:
                 raise CourseError(f"solutions/{self.problem.name}/{part} is missing")
         self._new = True
         self._process = Process(Child("grader.authors.reference"), PATIENT)
-        order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls), raises=[call.raises for call in self.calls], drawn=[call.drawn for call in self.calls],
-                     cache=str(store.folder(self.root, "xla", "reference") or ""))
-        self._process.send([(order, None), *(call.to_wire() for call in self.calls)])
+        self._process.send(self._order(pairs=False))
         self._frames = self._checked(self._process.frames())
+
+    def _order(self, pairs: bool) -> list[tuple]:
+        order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls), raises=[call.raises for call in self.calls],
+                     drawn=[call.drawn for call in self.calls], cache=str(store.folder(self.root, "xla", "reference") or ""), pairs=pairs)
+        return [(order, None), *(call.to_wire() for call in self.calls)]
 
     def _checked(self, frames):
         ended = yield from frames
@@ -123,6 +164,9 @@ class Known:
 
     def mistakes(self) -> list[KnownMistake]:
         return self.key.mistakes or []
+
+    def composed(self, wanted: Sequence[tuple[int, int, Sequence[int]]]) -> Mapping[tuple[int, int], Mapping[int, Outcome]]:
+        return self.key.pairs
 
 
 def _released(problem: Problem) -> AnswerKey:

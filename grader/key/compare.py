@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from grader.course.trees import same
 from grader.course.verdict import Difference, Outcome
 
 DRAWN = None                                    # in the place of an allowed error: what is drawn has no expected values
+
+EIGHT_BITS_OF_EXPONENT, HUGE = ("float32", "bfloat16"), 1e37       # a thirtieth of the largest number of these types
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,19 @@ def agree(one: Outcome, other: Outcome, allowed: dict[str, float]) -> bool:
     """Whether an attempt's outcome is a mistake's. Two failures agree when they are of one type and say the same but for numbers."""
     if one.failure and other.failure:
         return one.failure.type == other.failure.type and _wordless(one.failure.message) == _wordless(other.failure.message)
-    return compare(one, other, allowed) is None
+    return compare(_beyond(one), _beyond(other), allowed) is None
+
+
+def _beyond(outcome: Outcome) -> Outcome:
+    """The outcome with what is nearly too large for its type as infinite: of two programs that say the same, one rounds it to infinity and the other does not.
+    For naming only; to a verdict they are two answers."""
+    leaves = {leaf: _overflowed(array) if array.dtype.name in EIGHT_BITS_OF_EXPONENT else array for leaf, array in outcome.leaves.items()}
+    return replace(outcome, leaves=leaves)
+
+
+def _overflowed(array: np.ndarray) -> np.ndarray:
+    huge = np.abs(_float(array)) > HUGE
+    return np.where(huge, np.copysign(np.inf, _float(array)), _float(array)).astype(array.dtype) if huge.any() else array
 
 
 def distance(one: Outcome, other: Outcome) -> float:

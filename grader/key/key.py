@@ -17,7 +17,7 @@ import numpy as np
 from grader.course.verdict import Outcome
 from grader.process import wire
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass
@@ -30,21 +30,27 @@ class Answer:
 
 @dataclass
 class KnownMistake:
-    """A mistake as data: its sentence, and its outcome for the calls that tell it."""
+    """A mistake as data: its sentence, its outcome for the calls that tell it, and what it is about, where others are about the same."""
 
     name: str
     entry: str
     sentence: str
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    about: str = ""
 
 
 @dataclass
 class AnswerKey:
-    """Answers by call id. `mistakes` is None while nobody has asked for them. `source` names the checks and the harness that a released key follows from."""
+    """Answers by call id. `mistakes` is None while nobody has asked for them. `source` names the checks and the harness that a released key follows from.
+
+    `pairs` are what was found out of two mistakes at once, by their places among all of the bank: the second made in what the first gave. One without outcomes
+    is one that the second makes nothing of, since it does not ask the reference.
+    """
 
     answers: dict[int, Answer] = field(default_factory=dict)
     mistakes: list[KnownMistake] | None = None
     source: str = ""
+    pairs: dict[tuple[int, int], dict[int, Outcome]] = field(default_factory=dict)
 
 
 def packed(key: AnswerKey) -> bytes:
@@ -52,7 +58,10 @@ def packed(key: AnswerKey) -> bytes:
     frames = {"answers": _packed([[id, answer.outcome, answer.allowed] for id, answer in key.answers.items()], [key.source])}
     if key.mistakes is not None:
         told = [[id, outcome, {}] for m in key.mistakes for id, outcome in m.outcomes.items()]
-        frames["mistakes"] = _packed(told, [[m.name, m.entry, m.sentence, len(m.outcomes)] for m in key.mistakes])
+        frames["mistakes"] = _packed(told, [[m.name, m.entry, m.sentence, m.about, len(m.outcomes)] for m in key.mistakes])
+    if key.pairs:
+        told = [[id, outcome, {}] for outcomes in key.pairs.values() for id, outcome in outcomes.items()]
+        frames["pairs"] = _packed(told, [[*pair, len(outcomes)] for pair, outcomes in key.pairs.items()])
     stream = io.BytesIO()
     np.savez(stream, **{name: np.frombuffer(frame, np.uint8) for name, frame in frames.items()})
     return stream.getvalue()
@@ -65,9 +74,12 @@ def unpacked(content: bytes) -> AnswerKey:
         if "mistakes" in stored:
             listed, outcomes = _unpacked(stored["mistakes"])
             outcomes = iter(outcomes)
-            mistakes = [KnownMistake(name, entry, sentence, {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)})
-                        for name, entry, sentence, count in listed]
-    return AnswerKey({id: Answer(outcome, allowed) for id, outcome, allowed in answers}, mistakes, source)
+            mistakes = [KnownMistake(name, entry, sentence, {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)}, about)
+                        for name, entry, sentence, about, count in listed]
+        listed, outcomes = _unpacked(stored["pairs"]) if "pairs" in stored else ((), ())
+        outcomes = iter(outcomes)
+        pairs = {(one, other): {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)} for one, other, count in listed}
+    return AnswerKey({id: Answer(outcome, allowed) for id, outcome, allowed in answers}, mistakes, source, pairs)
 
 
 def save(key: AnswerKey, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Plane, Status, Told, Verdict
+from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Named, Plane, Status, Told, Verdict
 
 SCHEMA_VERSION = 1
 
@@ -22,9 +22,16 @@ def _verdict(verdict: Verdict, pictures: bool) -> dict:
     return dict(number=verdict.number, name=verdict.name, title=verdict.title, path=verdict.path, status=verdict.status.value,
                 trouble=_finding(verdict.trouble) if verdict.trouble else None,
                 names=[dict(name=entry.name, status=entry.status.value, mistake=entry.mistake or None, sentence=entry.sentence or None,
+                            second=_named(entry.second), partly=_named(entry.partly),
                             checks=[_finding(finding, pictures, finding is entry.first) for finding in entry.findings]) for entry in verdict.entries],
                 prints=[dict(where=where, text=text) for where, text in verdict.prints],
                 notes=list(verdict.notes), seconds=round(verdict.seconds, 3))
+
+
+def _named(known: Named | None) -> dict | None:
+    if known is None:
+        return None
+    return dict(name=known.name, sentence=known.sentence) | (dict(first=known.first, unexplained=known.unexplained) if known.first else {})
 
 
 def _finding(finding: Finding, where: bool = False, plane: bool = False) -> dict:
@@ -64,7 +71,8 @@ def _values(array) -> list:
 def restored(data: Mapping) -> Verdict:
     """The verdict that `data` was made of. Its differences have no arrays, but what is told of them; rendered, it is the same."""
     entries = tuple(EntryVerdict(entry["name"], Status(entry["status"]), tuple(_restored_finding(check, entry["name"]) for check in entry["checks"]),
-                                 entry["mistake"] or "", entry["sentence"] or "") for entry in data["names"])
+                                 entry["mistake"] or "", entry["sentence"] or "", *(Named(**entry[part]) if entry.get(part) else None for part in ("second", "partly")))
+                    for entry in data["names"])
     return Verdict(data["number"], data["name"], data["title"], data["path"], Status(data["status"]), entries,
                    _restored_finding(data["trouble"], "") if data["trouble"] else None, tuple((part["where"], part["text"]) for part in data["prints"]),
                    tuple(data["notes"]), data["seconds"])

@@ -79,7 +79,8 @@ def _entry(entry: EntryVerdict, verdict: Verdict) -> Markup:
     told = words.in_a_line(entry)
     if told:
         return _line(entry.status, tag("strong", tag("code", entry.name)), f" {told}")
-    panel = tag("div", tag("p", tag("strong", words.spoken(entry.mistake))), tag("p", prose(entry.sentence)), class_="gv-panel") if entry.mistake else ""
+    name, said = words.diagnosis(entry)
+    panel = tag("div", tag("p", tag("strong", name)), *(tag("p", prose(part)) for part in said), class_="gv-panel") if name else ""
     legend = words.legend([entry])
     return join(_table(entry) if words.has_table(entry) else "", tag("p", legend, class_="gv-dim") if legend else "", _failure(entry.first, verdict), panel)
 

@@ -115,8 +115,9 @@ def _overall(entry: EntryVerdict, verbose: bool):
 def _reason(entry: EntryVerdict, verdict: Verdict):
     """The first check that a name fails, and the mistake where it is known."""
     parts = [Padding(_failure(entry.first, verdict), (1, 0, 0, 1))]
-    if entry.mistake:
-        parts += [Padding(Panel(Text(entry.sentence), title=Text(words.spoken(entry.mistake), "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
+    name, told = words.diagnosis(entry)
+    if name:
+        parts += [Padding(Panel(Text("\n\n".join(told)), title=Text(name, "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
     return Group(*parts)
 
 

@@ -56,7 +56,17 @@ def failing(verdict: Verdict) -> list[EntryVerdict]:
 
 def reason(entry: EntryVerdict) -> str:
     """Why a name fails, in a few words."""
-    return spoken(entry.mistake) if entry.mistake else entry.first.summary
+    return diagnosis(entry)[0] or entry.first.summary
+
+
+def diagnosis(entry: EntryVerdict) -> tuple[str, tuple[str, ...]]:
+    """What is known of a failure: its name, and what is said of it, in paragraphs; an empty name where nothing is."""
+    if entry.second:
+        return f"two things: {spoken(entry.mistake)}, and {spoken(entry.second.name)}", (entry.sentence, entry.second.sentence)
+    if found := entry.partly:
+        return f"{spoken(found.name)}, and something else", \
+            (found.sentence, f"This explains ‘{found.first}’, the first case that fails. It does not explain ‘{found.unexplained}’: there is more to mend.")
+    return spoken(entry.mistake), (entry.sentence,)
 
 
 def legend(entries: Sequence[EntryVerdict]) -> str:

@@ -152,7 +152,8 @@ def look_at(module, name: str):
     if not callable(found):
         return {"not callable": type(found).__name__}
     try:
-        signature = inspect.signature(found)
+        static = isinstance(inspect.getattr_static(type(found), "__call__", None), staticmethod)
+        signature = inspect.signature(found.__call__ if static else found)      # of an instance Python leaves out the first argument, which is not `self` here
     except BaseException:                       # it has none, or it is the student's own and raises
         return {"callable": inspect.isclass(found)}
     parameters = [[p.name, p.kind.name, p.default is not p.empty] for p in signature.parameters.values()]

@@ -6,48 +6,48 @@ import jax.numpy as jnp
 from grader.course import mistake
 
 
-@mistake
+@mistake(about="the scale")
 def forgot_the_scale(ref, q, k, v):
     """The scores are not divided by sqrt(d_k). The softmax of "q kᵀ" alone looks finished and its rows sum to 1, but a score adds up
     d_k products and grows with the width: divide by sqrt(d_k) before the softmax."""
     return ref(q * q.shape[-1] ** 0.5, k, v)
 
 
-@mistake
+@mistake(about="the scale")
 def divided_by_the_width(ref, q, k, v):
     """The scores are divided by d_k instead of sqrt(d_k). A sum of d_k independent terms has variance d_k, so its size is sqrt(d_k):
     divide by the square root."""
     return ref(q / q.shape[-1] ** 0.5, k, v)
 
 
-@mistake
+@mistake(about="the scale")
 def root_without_brackets(ref, q, k, v):
     """The scores are divided by 2 d_k. `d_k ** 1/2` is not the root: Python raises to the power first and divides by 2 afterwards, and so
     `scores / d_k ** 1/2` divides by d_k and by 2. Write `d_k ** 0.5`."""
     return ref(q / (2 * q.shape[-1] ** 0.5), k, v)
 
 
-@mistake
+@mistake(about="the scale")
 def half_of_the_width(ref, q, k, v):
     """The scores are divided by d_k / 2. In brackets `(d_k ** 1/2)` is d_k to the power 1, and half of that: the root is `d_k ** 0.5`
     or `math.sqrt(d_k)`."""
     return ref(q * 2 / q.shape[-1] ** 0.5, k, v)
 
 
-@mistake
+@mistake(about="the scale")
 def multiplied_by_the_scale(ref, q, k, v):
     """The scores are multiplied by sqrt(d_k) instead of divided. `* d ** 0.5` and `* d ** -0.5` differ by one sign."""
     return ref(q * q.shape[-1], k, v)
 
 
-@mistake
+@mistake(about="the scale")
 def scale_of_the_values(ref, q, k, v):
     """The scores are divided by sqrt(d_v), the width of the values. The products run over the width of queries and keys:
     take d_k from `q.shape[-1]`, not from `v.shape[-1]`."""
     return ref(q * (q.shape[-1] / v.shape[-1]) ** 0.5, k, v)
 
 
-@mistake
+@mistake(about="the scale")
 def scale_of_the_length(ref, q, k, v):
     """The scores are divided by the square root of the number of keys. `k.shape[0]` counts the keys; the scale is the width `k.shape[-1]`."""
     return ref(q * (q.shape[-1] / k.shape[0]) ** 0.5, k, v)
@@ -81,7 +81,7 @@ def overflowing_softmax(ref, q, k, v):
     return weights / weights.sum(-1, keepdims=True) @ v
 
 
-@mistake
+@mistake(about="the scale")
 def scale_after_softmax(ref, q, k, v):
     """The scale is applied to the weights, after the softmax. Precedence does this: in `softmax(q @ k.T) / d ** 0.5` the division comes
     last, and the rows no longer sum to 1. Divide the scores."""

@@ -43,6 +43,18 @@ def joined_by_reshape_alone(Ref):
     return Wrong
 
 
+@mistake(order=("nht", "htn", "hnt"))
+def joined_in_another_order(Ref, *, order="thn"):
+    """The heads are joined with their axes in another order. Right before the reshape to (..., T, d_model) they have to be (..., T, N, H), so that the
+    numbers of one head stand side by side, and one head after the other: of (..., N, T, H) swap the axes of heads and tokens, and no others."""
+    class Wrong(Ref):
+        def join(self, heads):
+            *batch, num_heads, length, head_dim = heads.shape
+            return jnp.einsum(f"...nth->...{order}", heads).reshape(*batch, length, num_heads * head_dim)
+
+    return Wrong
+
+
 @mistake
 def never_swapped(Ref):
     """The features are reshaped straight to (..., N, T, H) and straight back. The two reshapes undo each other, so every shape fits, but
@@ -88,7 +100,7 @@ def all_heads_as_one(Ref):
     return Wrong
 
 
-@mistake
+@mistake(about="the scale")
 def scale_of_the_whole_width(Ref):
     """The scores are divided by sqrt(d_model). `x.shape[-1]` is at hand and is the right width with one head only; a score of one head
     adds up H = d_model // num_heads products: divide by sqrt(H)."""
@@ -99,7 +111,7 @@ def scale_of_the_whole_width(Ref):
     return Wrong
 
 
-@mistake
+@mistake(about="the scale")
 def forgot_the_scale(Ref):
     """The scores are not divided by sqrt(H). The split into heads takes all the attention and the scale of problem 31 gets lost: divide
     by the square root of the head's width before the softmax."""

@@ -399,14 +399,14 @@ def one_head_for_all(ref, q, k, v, num_heads, mask=None):
     return ref(q, k, v, 1, mask)
 
 
-@mistake("bidirectional_attention")
+@mistake("bidirectional_attention", about="the scale")
 def scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None):
     """The scores are divided by sqrt(d_model). After the split a score is a sum over one head's width: divide by sqrt(H), H = d_model //
     num_heads."""
     return ref(q / num_heads ** 0.5, k, v, num_heads, mask)
 
 
-@mistake("bidirectional_attention")
+@mistake("bidirectional_attention", about="the scale")
 def forgot_the_scale(ref, q, k, v, num_heads, mask=None):
     """The scores are not divided by sqrt(H), the square root of one head's width. Everything else of problem 31 holds here too."""
     return ref(q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)
@@ -630,14 +630,14 @@ def causal_joined_without_moving(ref, q, k, v, num_heads, mask=None):
     return _split(ref(q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
-@mistake("causal_attention")
+@mistake("causal_attention", about="the scale")
 def causal_scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None):
     """The scores are divided by sqrt(d_model); after the split into heads it has to be sqrt(H), the width over which the products were
     summed."""
     return ref(q / num_heads ** 0.5, k, v, num_heads, mask)
 
 
-@mistake("causal_attention")
+@mistake("causal_attention", about="the scale")
 def causal_forgot_the_scale(ref, q, k, v, num_heads, mask=None):
     """The masks are right, but the scores are not divided by sqrt(H), the square root of one head's width."""
     return ref(q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)

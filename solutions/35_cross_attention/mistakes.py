@@ -195,7 +195,7 @@ def keeps_the_rngs(Ref):
 # --- scores and weights
 
 
-@mistake
+@mistake(about="the scale")
 def forgot_the_scale(Ref):
     """The scores are not divided by sqrt(H). Two sequences take all the attention and the scale gets lost: divide by the square root of the
     head's width before the softmax."""
@@ -206,7 +206,7 @@ def forgot_the_scale(Ref):
     return Wrong
 
 
-@mistake
+@mistake(about="the scale")
 def scale_of_the_model(Ref):
     """The scores are divided by sqrt(d_model). `x.shape[-1]` is at hand and is the right width with one head only; a score of one head
     adds up H = d_model // num_heads products: divide by sqrt(H)."""
@@ -217,7 +217,7 @@ def scale_of_the_model(Ref):
     return Wrong
 
 
-@mistake
+@mistake(about="the scale")
 def scale_of_the_context(Ref):
     """The scores are divided by sqrt(d_context). That is the width of the keys' tokens before `k_proj`; the products of a score run over
     the width of a head, after the projection and the split: divide by sqrt(H)."""

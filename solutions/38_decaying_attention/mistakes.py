@@ -181,8 +181,8 @@ def causal_ignored(Ref):
 
 @mistake("DecayingAttention")
 def distance_with_a_sign_in_the_scores(Ref):
-    """The distance is i - j, with its sign. With the causal mask that is the same, and most code with such a bias is causal; without the mask
-    a later key gets a bonus that grows with its distance. Take `jnp.abs`."""
+    """The later a key, the more it is favoured. The distance is `i - j` with its sign, or `j` alone: a softmax cannot tell these two apart, since they differ by
+    the same number along a row. With the causal mask either is right, and most code with such a bias is causal; without it take `jnp.abs(i - j)`."""
     class Wrong(Ref):
         def distance(self, length):
             return (jnp.arange(length)[:, None] - jnp.arange(length)).astype(jnp.float32)

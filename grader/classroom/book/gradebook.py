@@ -331,6 +331,7 @@ class Gradebook:
         student, problem, digest = record.wanted
         under = record.under
         mistakes = [entry["mistake"] for entry in record.verdict["names"] if entry["mistake"]]
+        mistakes += [entry["second"]["name"] for entry in record.verdict["names"] if entry.get("second")]
         with self._transaction() as run:
             found = self.graded(record.wanted)
             if found and not proposed:

@@ -12,7 +12,7 @@ from grader.classroom.book.late import Came, Lateness, lateness
 from grader.classroom.book.points import Credit, Grading, credit, shown
 from grader.classroom.book.roster import Row
 from grader.classroom.book.unread import is_unread
-from grader.course.verdict import Status
+from grader.course.verdict import Named, Status
 from grader.report import words
 
 Properties = Mapping[int, Container[tuple[str, str]]]      # of each problem, as `points.properties_of` has them
@@ -26,6 +26,13 @@ class Name(NamedTuple):
     mistake: str
     sentence: str
     first: str                                  # the title of the first failing check
+    second: Named | None = None                 # the mistake beside the first
+
+    @property
+    def mistakes(self) -> tuple[tuple[str, str], ...]:
+        """The known mistakes that explain it, each with its sentence."""
+        first = ((self.mistake, self.sentence),) if self.mistake else ()
+        return first + (((self.second.name, self.second.sentence),) if self.second else ())
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,8 @@ def _mark(grade: Grade | None, override: Override | None, problem: int, grading:
     if grade is None:
         return Mark(problem, weight, override=override)
     verdict = grade.verdict
-    names = tuple(Name(entry.name, entry.status, entry.mistake, entry.sentence, words.title(entry.first) if entry.first else "") for entry in verdict.entries)
+    names = tuple(Name(entry.name, entry.status, entry.mistake, entry.sentence, words.title(entry.first) if entry.first else "", entry.second)
+                  for entry in verdict.entries)
     return Mark(problem, weight, grade, credit(verdict, properties.get(problem, ()), grading.partial), override, names,
                 verdict.trouble.summary if verdict.trouble else "", is_unread(verdict), "; ".join(verdict.notes) if verdict.unjudged else "")
 

@@ -279,7 +279,8 @@ def _entry(entry: EntryVerdict, verdict: Verdict) -> list[str]:
     parts = [f"{words.MARK[Status.FAILED]} {name}" + (f": {counted}" if counted else ""),
              f"**{plain(words.title(finding))}**" + (f" {code(finding.inputs)}" if finding.inputs else ""), spans(words.sentence(finding.summary)),
              fenced(finding.detail) if finding.detail else "", _own_lines(finding, verdict), _places(finding), spans(finding.advice)]
-    parts += [f"> **{plain(words.spoken(entry.mistake))}**\n>\n> {spans(entry.sentence)}"] if entry.mistake else []
+    known, said = words.diagnosis(entry)
+    parts += ["\n>\n".join([f"> **{plain(known)}**", *(f"> {spans(part)}" for part in said)])] if known else []
     step = words.debugging(verdict, entry)
     return parts + ([f"Next: run {code(step)} in the course's folder."] if step else [])
 

@@ -29,7 +29,8 @@ def _mark(mark: Mark) -> dict:
     under = grade.under if grade else None
     return dict(problem=mark.problem, weight=mark.weight, points=None if mark.blank else round(mark.points, 6), status=grade.status.value if grade else None, unread=mark.unread,
                 trouble=mark.trouble or None, attempts=grade.attempts if grade else 0,
-                names=[dict(name=name.name, status=name.status.value, mistake=name.mistake or None, first=name.first or None) for name in mark.names],
+                names=[dict(name=name.name, status=name.status.value, mistake=name.mistake or None, second=name.second.name if name.second else None,
+                            first=name.first or None) for name in mark.names],
                 override={name: getattr(mark.override, name) for name in ("points", "weight", "reason", "who", "at")} if mark.override else None,
                 came=_came(mark), late=dict(days=mark.late.days, cost=round(mark.late.cost, 6), told=mark.late.told) if mark.late else None,
                 flags=list(mark.flags), under=dict(key=under.key, seed=str(under.seed), course=under.course, jax=under.jax, waived=list(under.waived),

@@ -72,7 +72,7 @@ def _told(mark: Mark) -> str:
         return f"{points}, {'could not be read' if mark.unread and not mark.ungraded else 'not graded yet'}"
     if mark.grade is None:
         return f"{points}, nothing was handed in"
-    mistakes = ", ".join(dict.fromkeys(words.spoken(name.mistake) for name in mark.names if name.mistake))
+    mistakes = ", ".join(dict.fromkeys(words.spoken(mistake) for name in mark.names for mistake, _ in name.mistakes))
     told = [points, "could not be read" if mark.unread else mark.grade.status.value, mistakes, mark.late.told if mark.late else "",
             f"points by hand: {mark.override.reason}" if mark.override else ""]
     return "; ".join(filter(None, told))
