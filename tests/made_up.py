@@ -12,7 +12,6 @@ from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.gradebook import Circumstances, Gradebook, Record, Wanted, digest_of
 from grader.course.problem import Problem
 from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Status, Verdict
-from grader.judge.explain import off_by
 from grader.report import machine
 
 PASSED, FAILED, UNCHECKED, NOT_WRITTEN, COURSE = Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN, Status.COURSE
@@ -51,7 +50,7 @@ def difference(expected, came, leaf: str = "", allowed: float = 1e-6) -> Differe
 def missed(expected, came, allowed: float = 1e-6, **fields) -> Finding:
     """A failing check of values, told as `explain` tells it."""
     found = difference(expected, came, allowed=allowed)
-    return Finding(Check("f", "eager", "small"), FAILED, f"{int(found.wrong.sum())} of {found.wrong.size} values of the output differ{off_by(found)}",
+    return Finding(Check("f", "eager", "small"), FAILED, f"{int(found.wrong.sum())} of {found.wrong.size} values of the output differ{found.off_by}",
                    difference=found, **fields)
 
 
@@ -82,7 +81,7 @@ def wrong(number: int = 31, mistake: str = "", rng: random.Random | None = None,
     entry = ENTRIES[number]
     checks = list(findings(entry, [(kind, case) for kind in ("eager", "jit", "vmap", "grad") for case in CASES[1:]]))
     found = difference(right, mine)
-    checks[1] = replace(checks[1], difference=found, summary=f"{int(found.wrong.sum())} of 18 values of the output differ{off_by(found)}")
+    checks[1] = replace(checks[1], difference=found, summary=f"{int(found.wrong.sum())} of 18 values of the output differ{found.off_by}")
     return verdict(number, FAILED, EntryVerdict(entry, FAILED, tuple(checks), mistake, MISTAKES.get(mistake, "")), prints=prints)
 
 

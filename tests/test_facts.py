@@ -17,8 +17,9 @@ from grader.course.problem import Problem
 from grader.course.verdict import Outcome, Status
 from grader.judge.attempt import Attempt, listen
 from grader.judge.derive import FORMLESS, derive, disguised, programs_of
-from grader.judge.findings import findings_of, trouble_with
+from grader.judge.findings import findings_of
 from grader.judge.grade import ask, grade, start_worker
+from grader.judge.trouble import trouble_with
 from grader.key.compare import compare
 from grader.key.key import Answer
 from grader.process.child import Child, Ended, Limits, Process

@@ -139,10 +139,9 @@ def secrets(draw):
 @given(secrets())
 def test_no_expected_value_is_told(pair):
     """Planted values, and errors that give them away, are in no JSON, HTML or Markdown for a student; the instructor's has them."""
-    from grader.judge.explain import off_by
-
+    
     found = made_up.difference(*pair)
-    verdict = with_difference(found, f"{found.wrong.sum()} values differ{off_by(found)}")
+    verdict = with_difference(found, f"{found.wrong.sum()} values differ{found.off_by}")
     assert planted_in(json.dumps(machine.data(verdict)))
     for shown in (discreet(verdict), discreet(restored(verdict)), restored(discreet(verdict))):
         assert planted_in(every_rendering(shown)) == []

@@ -18,7 +18,8 @@ from grader.course.cases import Case, Function, Module, ModuleInputs, Relation
 from grader.course.claims import Flops, Growth, Largest
 from grader.course.verdict import LONGEST, Check, EntryVerdict, Finding, Outcome, Status, Verdict, word
 from grader.judge.attempt import Attempt, listen
-from grader.judge.findings import findings_of, not_callable, trouble_with
+from grader.judge.findings import findings_of
+from grader.judge.trouble import not_callable, trouble_with
 from grader.key.key import Answer
 from grader.process import wire
 from grader.process.child import Ended, Limits, stuck_line

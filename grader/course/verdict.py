@@ -217,6 +217,12 @@ class Difference:
     allowed: float
     told: Told | None = None
 
+    @property
+    def off_by(self) -> str:
+        """How far off the values are, as a part of the sentence; nothing where that has no size."""
+        allowed = f" (allowed: {self.allowed:.1g})" if self.allowed else ""
+        return f", by up to {self.largest:.2g}{allowed}" if self.largest else ""
+
 
 UNPROVED = "could not be proved: "              # how a claim is told whose facts could not be derived
 UNJUDGED = "judging"                            # the kind of check that says that the grader itself failed

@@ -9,44 +9,41 @@ import numpy as np
 
 from grader.course.calls import Call
 from grader.course.trees import WITH_FIELDS, first_difference
-from grader.course.verdict import Difference, cut, named
+from grader.course.verdict import named
+from grader.judge.kinds import kind_of, part_of
 from grader.judge.raised import explain_failure
 from grader.key.compare import Mismatch
 from grader.process.child import Ended
 
-RETRACED = "What changes from call to call must be an array, not a Python value: a counter kept on the module or in a global forces a new trace."
 LIST = "Return one array: `jnp.array` makes one of nested lists, `jnp.stack` of arrays. What is not the output is not returned."
-LONGEST_NAME = 80                               # letters of a name or a shape in a list
-MOST_NAMES, MOST_ROWS = 12, 60                  # of what is listed
+MOST_NAMES = 12                                 # of what is listed
+
+
+# How a process ended that did not come back: what is said of it, where {where} is its line, and what to do.
+ENDED = {
+    "timeout": ("{where} was still running after {detail} without a result, and was stopped", "Look for a loop whose condition never becomes false, or for something that waits."),
+    "starved": ("this machine had too little time for it: {detail}", "This is no fault of the file. Run it again when less else is running."),
+    "memory": ("{where} took more memory than the grader gives, and the process was ended",
+               "Look for an array whose shape is a product of values, or a list that grows without end."),
+    "results": ("it gave back more than {detail} in all", "The cases are small: look for an array whose shape is a product of sizes."),
+    "flood": ("it printed {detail} and went on, and was stopped", "Look for a `print` in a loop that does not end."),
+    "forged": ("it wrote something of its own into the channel that carries the outcomes", "Leave file descriptors alone; to show a value, use `print`."),
+    "signal": ("{where} crashed the Python process ({detail})", "Only native code crashes like this: look at calls through ctypes, or at buffers that were freed."),
+    "exit": ("{where} ended the Python process (exit code {detail})", "Leave a function with `return`, not with `os._exit()`."),
+}
 
 
 def explain_ended(ended: Ended) -> tuple[str, str]:
     """A sentence about a worker that did not come back."""
-    where = f"line {ended.line}" if ended.line else "it"
-    if ended.how == "timeout":
-        return f"{where} was still running after {ended.detail} without a result, and was stopped", "Look for a loop whose condition never becomes false, or for something that waits."
-    if ended.how == "starved":
-        return f"this machine had too little time for it: {ended.detail}", "This is no fault of the file. Run it again when less else is running."
-    if ended.how == "memory":
-        return f"{where} took more memory than the grader gives, and the process was ended", "Look for an array whose shape is a product of values, or a list that grows without end."
-    if ended.how == "results":
-        return f"it gave back more than {ended.detail} in all", "The cases are small: look for an array whose shape is a product of sizes."
-    if ended.how == "flood":
-        return f"it printed {ended.detail} and went on, and was stopped", "Look for a `print` in a loop that does not end."
-    if ended.how == "forged":
-        return "it wrote something of its own into the channel that carries the outcomes", "Leave file descriptors alone; to show a value, use `print`."
-    if ended.how == "signal":
-        return f"{where} crashed the Python process ({ended.detail})", "Only native code crashes like this: look at calls through ctypes, or at buffers that were freed."
-    return f"{where} ended the Python process (exit code {ended.detail})", "Leave a function with `return`, not with `os._exit()`."
+    sentence, advice = ENDED.get(ended.how, ENDED["exit"])
+    return sentence.format(where=f"line {ended.line}" if ended.line else "it", detail=ended.detail), advice
 
 
 def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple[str, str, str]:
     """A sentence, more lines, and advice for an outcome that is not the expected one."""
     kind = call.check.kind
-    if kind in ("parameters", "state") and mismatch.way == "structure" and mismatch.came[0] == "variables":
-        after = "after its calls " if kind == "state" else ""
-        return f"{after}the module does not hold the variables of the contract", _variables(mismatch.expected[1], mismatch.came[1]), \
-            _advice_on_variables(mismatch.expected[1], mismatch.came[1])
+    if told := kind_of(kind).explain(mismatch, call):
+        return told
     if mismatch.way == "failure":
         if mismatch.expected and (not mismatch.came or mismatch.came.type == "ParameterMismatch"):
             return f"{mismatch.expected.type} was expected, and nothing was raised", "", f"The contract asks for `raise {mismatch.expected.type}(...)` here."
@@ -56,8 +53,6 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         if mismatch.expected:
             summary = f"{mismatch.expected.type} was expected; instead {summary}"
         return summary, "", advice
-    if mismatch.way == "structure" and kind == "traces" and (change := _part(mismatch.came, "change")) and change[0] == "change":
-        return f"the step was traced again for inputs of the same shapes{_changed(*change[1])}", "", RETRACED
     if mismatch.way == "structure":
         return (*_structure(mismatch, call), )
     subject = _subject(mismatch.leaf, kind)
@@ -69,16 +64,6 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return f"{subject} has dtype {mismatch.came}; expected {mismatch.expected}", "", \
             "A mask is boolean; True means: may attend." if mismatch.expected == "bool" else "The output has the input's dtype." if call.arrays else ""
     difference = mismatch.difference
-    if kind == "leaks":
-        return "an intermediate value outlives the call: the file keeps a tracer in a global, a list or an attribute", "", \
-            "Keep nothing between calls. To look at a value, use `jax.debug.print`, or return it."
-    if kind == "traces" and mismatch.leaf == "traces":
-        return f"the body was traced {int(difference.came)} times for two calls with the same shapes; once is enough", "", RETRACED
-    if kind == "again":
-        when = "called again with the very same arrays, it gives another answer" if mismatch.leaf.startswith("again") else \
-            "called with the same first array and other values in the rest, it gives an answer that is not theirs" if len(call.arrays) > 1 else \
-            "called with other values in the same shape, it gives an answer that is not theirs"
-        return when + off_by(difference), "", "Keep nothing between calls: the output follows from the arguments alone."
     count, total = int(difference.wrong.sum()), difference.wrong.size
     driven = f"Here the steps are taken by {call.drive}: what the module remembers has to be in its nnx variables, not in Python values." if call.drive != "by hand" else ""
     if mismatch.way == "nan":
@@ -89,13 +74,7 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return f"{bad} of {total} values of {subject} {'is' if bad == 1 else 'are'} {what}", "", driven
     if difference.expected.dtype.kind == "b":
         return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}", "", ""
-    return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}{off_by(difference)}", "", driven
-
-
-def off_by(difference: Difference) -> str:
-    """How far off the values are, as a part of the sentence; nothing where that has no size."""
-    allowed = f" (allowed: {difference.allowed:.1g})" if difference.allowed else ""
-    return f", by up to {difference.largest:.2g}{allowed}" if difference.largest else ""
+    return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}{difference.off_by}", "", driven
 
 
 def _subject(leaf: str, kind: str) -> str:
@@ -121,7 +100,7 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
         return f"after its calls the module lacks variables of the contract: {_listed(sorted(right - mine))}", "", \
             "A variable stays one: write its value with `self.name[...] = value`, never `self.name = value`."
     place, right, mine = first_difference(expected, came)
-    if place and _part(came, "variables") is None:
+    if place and part_of(came, "variables") is None:
         return f"in what it returns, {named(place)} is {_words(mine)}; expected {_words(right)}", "", \
             "Compute with `jax.numpy`, so that `jit` and `grad` can follow." if mine == "NumPy array" else ""
     words = _words(came)
@@ -139,13 +118,8 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
     return f"it returns {words}; expected {_words(expected)}", "", ""
 
 
-def _part(structure, name: str):
-    """The part of a dict's structure under a name, or None."""
-    return next((part for key, part in structure[1] if key == name), None) if isinstance(structure, list) and structure[0] == "dict" else None
-
-
 def _variable_names(structure) -> list[str]:
-    variables = _part(structure, "variables")
+    variables = part_of(structure, "variables")
     return [name for name, _ in variables[1]] if isinstance(variables, list) and variables[0] == "dict" else []
 
 
@@ -159,42 +133,7 @@ def _words(structure) -> str:
     return f"a {kind} with {names}" if names else f"a {kind} of {len(parts)}"
 
 
-def _advice_on_variables(expected, came) -> str:
-    """What to do about the first kind of difference."""
-    named = {name for name, *_ in expected}
-    if any(kind == "array" and name not in named for name, kind, *_ in came):
-        return "An array that is an attribute is state, which `nnx.split` hands out: keep Python numbers (`math.sqrt(...)`), or compute it in `__call__`."
-    return "What counts is the name, kind, shape and dtype; initial values are free unless the contract gives them."
-
-
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(named, names[:MOST_NAMES])) + ", …" * (len(names) > MOST_NAMES)
 
 
-def _changed(name: str, before: str, now: str) -> str:
-    """What a second trace found otherwise, as the end of a sentence. The values are the file's own."""
-    def told(value: str, missing: str) -> str:
-        return f"`{cut(value.replace('`', chr(39)), 60)}`" if value else missing
-
-    return f": {told(name, '')} is {told(now, 'gone')} in the second trace and was {told(before, 'not there')} in the first" if name else ""
-
-
-def _variables(expected, came) -> str:
-    """A readable difference between two lists of variables: `-` is missing, `+` is there and should not be, `!` differs."""
-    right, mine = ({name: (cut(kind), tuple(shape), cut(dtype)) for name, kind, shape, dtype, *_ in variables} for variables in (expected, came))
-    width = min(max(map(len, [*right, *mine]), default=0), LONGEST_NAME)
-
-    def told(variable, other=None):
-        kind, shape, dtype = variable
-        return cut(f"{kind} {shape}" + (f" {dtype}" if dtype != "float32" or other and other[2] != dtype else ""), LONGEST_NAME)
-
-    rows = []
-    for name in sorted({*right, *mine}):
-        shown = f"{cut(name, LONGEST_NAME):<{width}}"
-        if name not in mine:
-            rows.append(f"- {shown}  {told(right[name])} is missing")
-        elif name not in right:
-            rows.append(f"+ {shown}  {told(mine[name])} is not in the contract")
-        elif right[name] != mine[name]:
-            rows.append(f"! {shown}  {told(mine[name], right[name])}, expected {told(right[name], mine[name])}")
-    return "\n".join([*rows[:MOST_ROWS], *([f"… and {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else [])])

@@ -3,146 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from grader.course.calls import Call
-from grader.course.cases import TRANSFORMS, Entry, Relation
+from grader.course.cases import CLAIM_KINDS, TRANSFORMS, Entry, Relation
 from grader.course.claims import Proof, drawn_of
 from grader.course.problem import Problem
 from grader.course.statistics import Statistic
-from grader.course.verdict import UNPROVED, Check, Difference, Finding, Outcome, Status, cut, leaf_paths
+from grader.course.verdict import UNPROVED, Check, Difference, Finding, Outcome, Status, cut
 from grader.judge.attempt import Attempt
 from grader.judge.explain import explain_ended, explain_mismatch
+from grader.judge.kinds import Kind, kind_of
 from grader.judge.raised import explain_failure
-from grader.key.compare import compare
+from grader.judge.trouble import status_of
+from grader.key.compare import Mismatch, compare
 from grader.key.key import Answer
-from grader.process.child import Ended
 
 
-def trouble_with(attempt: Attempt) -> Finding | None:
-    """What kept every check from running: the file could not be imported, or the run was not a worker's own."""
-    if "import failed" in attempt.messages:
-        return import_trouble(attempt.messages["import failed"], attempt)
-    if "found" not in attempt.messages or attempt.ended.how == "forged":
-        return import_trouble(None, attempt)
-    return None
+@dataclass
+class Judging:
+    """One name of an attempt while it is judged: what is known of it, and what was found so far."""
 
+    entry: Entry
+    problem: Problem
+    attempt: Attempt
+    answers: Mapping[int, Answer]
+    findings: list[Finding] = field(default_factory=list)
+    broken: dict[int, bool] = field(default_factory=dict)
 
-def import_trouble(outcome: Outcome | None, attempt: Attempt) -> Finding:
-    if outcome is None:
-        ended = attempt.ended if attempt.ended.how != "finished" else Ended("forged")       # it said so itself: calls have no outcome
-        summary, advice = explain_ended(ended)
-        when = "while the file was imported" if "found" not in attempt.messages else "while it was called" if ended.how == "forged" else "between two calls"
-        return Finding(Check("", "import"), _status(ended), f"{when}, {summary}", lines=attempt.lines, advice=advice)
-    summary, advice = explain_failure(outcome.failure, "import")
-    return Finding(Check("", "import"), Status.FAILED, f"the file cannot be imported: {summary}", lines=outcome.failure.lines, advice=advice)
+    @property
+    def failed_before(self) -> bool:
+        return any(finding.status == Status.FAILED for finding in self.findings)
 
+    @property
+    def returns(self) -> str:
+        return self.problem.returns.get(self.entry.name, "")
 
-def not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
-    """What is wrong with a name before it is called."""
-    check = Check(name, "name")
-    if "missing" in found:
-        others = ", ".join(found["missing"][:6]) or "nothing"
-        return Finding(check, Status.FAILED, f"the file defines no `{name}`", f"it defines: {others}", advice=f"The contract's name is `{name}`, spelled exactly so.")
-    if "not callable" in found:
-        return Finding(check, Status.FAILED, f"`{name}` is of type {found['not callable']} and cannot be called", advice=f"Is `{name}` assigned again further down?")
-    expected = problem.signatures[name]
-    parameters = found.get("parameters")
-    if parameters is None:
-        return None
-    if found["callable"] and "rngs" in expected:
-        expected = [argument for argument in expected if argument != "rngs"]
-        parameters = [p for p in parameters if p[0] != "rngs"]
-    positional = [p for p, kind, _ in parameters if kind in ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")]
-    by_name = {p for p, kind, _ in parameters if kind in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")}
-    kinds = {kind for _, kind, _ in parameters}
-    needed = [p for p, kind, default in parameters if not default and kind not in ("VAR_POSITIONAL", "VAR_KEYWORD")]
-    ordered = [p for p in expected if p not in problem.keyword_only.get(name, ())]
-    fits = ((positional[:len(ordered)] == ordered or "VAR_POSITIONAL" in kinds) and ({*expected} <= by_name or "VAR_KEYWORD" in kinds)
-            and {*needed} <= {*expected})
-    if fits:
-        return None
-    taken = ", ".join({"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(kind, "") + p for p, kind, _ in parameters)
-    return Finding(check, Status.FAILED, f"`{name}` takes ({taken}); expected ({', '.join(expected)})",
-                   advice="Arguments keep their names and their order: a case may pass them either way.")
+    def judge(self, group: list[Call]) -> None:
+        """Adds the finding of one check. Of one that fails, or fails for what another one has told, its calls differ from the key."""
+        finding, differs = self._finding(group)
+        self.findings.append(finding)
+        if differs:
+            self.broken |= {call.id: True for call in group}
+
+    def _finding(self, group: list[Call]) -> tuple[Finding, bool]:
+        call = group[0]
+        if call.check.kind == "proof":
+            finding = _proof_finding(self.entry.claims[call.check.case], group, self.attempt, self.failed_before)
+        elif call.check.kind == "draws":
+            finding = _statistic_finding(self.entry.frequencies[call.check.case], call, self.attempt, self.failed_before)
+        elif call.check.case in self.entry.properties:
+            finding = _relation_finding(self.entry.properties[call.check.case], group, self.attempt, self.answers[call.id], self.returns, self.failed_before)
+        else:
+            return self._value(call)
+        return finding, finding.status == Status.FAILED
+
+    def _value(self, call: Call) -> tuple[Finding, bool]:
+        """What a call gave, against the key."""
+        inputs, outcome, kind = call.described(), self.attempt.outcomes.get(call.id), kind_of(call.check.kind)
+        if outcome is None:
+            return _no_outcome(call.check, {call.id}, self.attempt, inputs), False
+        if not_written := _not_written(outcome):
+            return Finding(call.check, Status.NOT_WRITTEN, not_written, inputs=inputs, lines=outcome.failure.lines), False
+        if _is_unproved(outcome):
+            return Finding(call.check, Status.UNCHECKED, _unproved(outcome), inputs=inputs), False
+        answer = self.answers[call.id]
+        mismatch = compare(answer.outcome, outcome, answer.allowed)
+        if mismatch and self.failed_before:
+            mismatch = compare(kind.asks(answer.outcome), kind.asks(outcome), answer.allowed)
+        if mismatch is None and call.check.kind == "again" and call.keys and not _same_draw(outcome):
+            return Finding(call.check, Status.FAILED, "the same key gives another result the second time", inputs=inputs,
+                           advice="What is drawn follows from the key alone: draw with `jax.random` and that key, and with nothing else."), True
+        if mismatch is None:
+            return Finding(call.check, Status.PASSED, inputs=inputs), False
+        if first := self._first_to_mend(mismatch, outcome, kind):
+            return Finding(call.check, Status.UNCHECKED, first, inputs=inputs), True
+        summary, detail, advice = explain_mismatch(mismatch, call, self.returns)
+        difference = mismatch.difference if call.check.kind in TRANSFORMS else None
+        return Finding(call.check, Status.FAILED, summary, detail, inputs, difference, outcome.failure.lines if outcome.failure else (), advice), True
+
+    def _first_to_mend(self, mismatch: Mismatch, outcome: Outcome, kind: Kind) -> str:
+        """What has to be mended before this check says anything, if something has."""
+        lacks = mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch"
+        if lacks and self.findings and self.findings[0].status == Status.FAILED:
+            return "the parameters have to be mended first"
+        return kind.needs if self.failed_before and kind.needs and kind.needs_it(outcome) else ""
 
 
 def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Attempt, answers: Mapping[int, Answer]) -> tuple[list[Finding], dict[int, bool]]:
     """A Finding for each check in the order of causes, and the ids of the calls that differ from the key."""
-    relations, proofs = entry.properties, entry.claims
-    findings: list[Finding] = []
-    broken: dict[int, bool] = {}
+    judging = Judging(entry, problem, attempt, answers)
+    groups: dict[object, list[Call]] = {}
     for call in calls:
-        if call.check.kind == "proof":
-            group = [c for c in calls if c.check == call.check]
-            if call is group[0]:
-                finding = _proof_finding(proofs[call.check.case], group, attempt, any(f.status == Status.FAILED for f in findings))
-                findings.append(finding)
-                if finding.status == Status.FAILED:
-                    broken |= {c.id: True for c in group}
-            continue
-        if call.check.kind == "draws":
-            finding = _statistic_finding(entry.frequencies[call.check.case], call, attempt, any(f.status == Status.FAILED for f in findings))
-            findings.append(finding)
-            broken |= {call.id: True} if finding.status == Status.FAILED else {}
-            continue
-        if call.check.case in relations:
-            if call.variant == "":
-                group = [c for c in calls if c.check == call.check]
-                finding = _relation_finding(relations[call.check.case], group, attempt, answers[call.id], problem.returns.get(entry.name, ""),
-                                            any(f.status == Status.FAILED for f in findings))
-                findings.append(finding)
-                if finding.status == Status.FAILED:
-                    broken |= {c.id: True for c in group}
-            continue
-        outcome = attempt.outcomes.get(call.id)
-        inputs = call.described()
-        if outcome is None:
-            findings.append(_no_outcome(call.check, {call.id}, attempt, inputs))
-            continue
-        if outcome.failure and outcome.failure.type == "NotImplementedError" and outcome.failure.lines and "NotImplemented" in outcome.failure.lines[-1][2]:
-            findings.append(Finding(call.check, Status.NOT_WRITTEN, f"line {outcome.failure.lines[-1][0]} raises NotImplementedError: not written yet",
-                                    inputs=inputs, lines=outcome.failure.lines))
-            continue
-        if _is_unproved(outcome):
-            findings.append(Finding(call.check, Status.UNCHECKED, _unproved(outcome), inputs=inputs))
-            continue
-        answer = answers[call.id]
-        mismatch = compare(answer.outcome, outcome, answer.allowed)
-        if mismatch and call.check.kind == "traces" and any(finding.status == Status.FAILED for finding in findings):
-            mismatch = compare(_without_output(answer.outcome), _without_output(outcome), {})       # how often, whatever the values are
-        if mismatch is None and call.check.kind == "again" and call.keys and not _same_draw(outcome):
-            broken[call.id] = True
-            findings.append(Finding(call.check, Status.FAILED, "the same key gives another result the second time", inputs=inputs,
-                                    advice="What is drawn follows from the key alone: draw with `jax.random` and that key, and with nothing else."))
-            continue
-        if mismatch is None:
-            findings.append(Finding(call.check, Status.PASSED, inputs=inputs))
-            continue
-        broken[call.id] = True
-        if mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch" and findings and findings[0].status == Status.FAILED:
-            findings.append(Finding(call.check, Status.UNCHECKED, "the parameters have to be mended first", inputs=inputs))
-            continue
-        if call.check.kind == "again" and any(finding.status == Status.FAILED for finding in findings):
-            findings.append(Finding(call.check, Status.UNCHECKED, "what a single call gives has to be right first", inputs=inputs))
-            continue
-        if call.check.kind in ("traces", "state", "leaks") and outcome.failure and any(finding.status == Status.FAILED for finding in findings):
-            findings.append(Finding(call.check, Status.UNCHECKED, "the call itself fails", inputs=inputs))
-            continue
-        summary, detail, advice = explain_mismatch(mismatch, call, problem.returns.get(entry.name, ""))
-        lines = outcome.failure.lines if outcome.failure else ()
-        difference = mismatch.difference if call.check.kind in TRANSFORMS else None
-        findings.append(Finding(call.check, Status.FAILED, summary, detail, inputs, difference, lines, advice))
-    return findings, broken
+        together = call.check.kind in CLAIM_KINDS or call.check.case in entry.properties
+        groups.setdefault(call.check if together else call.id, []).append(call)
+    for group in groups.values():
+        judging.judge(group)
+    return judging.findings, judging.broken
 
 
-def _without_output(outcome: Outcome) -> Outcome:
-    """What a dict of an outcome says beside the output."""
-    if outcome.failure or not isinstance(outcome.structure, (list, tuple)) or outcome.structure[0] != "dict":
-        return outcome
-    parts = [[name, part] for name, part in outcome.structure[1] if name != "output"]
-    return Outcome(["dict", parts], {name: outcome.leaves[name] for name in leaf_paths(["dict", parts])})
+def _not_written(outcome: Outcome) -> str:
+    """What is said of a stub that says itself that it is not written."""
+    failure = outcome.failure
+    if failure and failure.type == "NotImplementedError" and failure.lines and "NotImplemented" in failure.lines[-1][2]:
+        return f"line {failure.lines[-1][0]} raises NotImplementedError: not written yet"
+    return ""
 
 
 def _no_outcome(check: Check, ids: set[int], attempt: Attempt, inputs: str) -> Finding:
@@ -150,13 +117,8 @@ def _no_outcome(check: Check, ids: set[int], attempt: Attempt, inputs: str) -> F
     stop = next((attempt.stops[id] for id in sorted(ids) if id in attempt.stops and id not in attempt.outcomes), None)
     if stop:
         summary, advice = explain_ended(stop.ended)
-        return Finding(check, _status(stop.ended), summary, inputs=inputs, lines=stop.lines, advice=advice)
+        return Finding(check, status_of(stop.ended), summary, inputs=inputs, lines=stop.lines, advice=advice)
     return Finding(check, Status.UNCHECKED, "the run was cut short before this", inputs=inputs)
-
-
-def _status(ended: Ended) -> Status:
-    """A machine that was too busy is nobody's fault."""
-    return Status.UNCHECKED if ended.how == "starved" else Status.FAILED
 
 
 def _proof_finding(proof: Proof, group: list[Call], attempt: Attempt, failed_before: bool) -> Finding:

@@ -103,7 +103,7 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
     the `whole` of the calls was asked, unless some were left out on purpose."""
     from grader.judge.attempt import attempted
     from grader.judge.derive import derive, too_long
-    from grader.judge.findings import import_trouble, trouble_with
+    from grader.judge.trouble import import_trouble, trouble_with
 
     start = time.perf_counter()
     attempt = attempted(worker, stub.source, calls, last=last, once_more=once_more, progress=progress)
@@ -129,8 +129,9 @@ def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *,
 
 
 def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:
-    from grader.judge.findings import findings_of, not_callable
+    from grader.judge.findings import findings_of
     from grader.judge.parts import part_at_fault, told_part
+    from grader.judge.trouble import not_callable
 
     mine = [call for call in calls if call.check.entry == entry.name]
     trouble = not_callable(attempt.messages["found"].get(entry.name, {}), entry.name, problem)

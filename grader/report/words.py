@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from grader.course.cases import CLAIM_KINDS, TRANSFORMS
 from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
+from grader.judge.kinds import kind_of
 
 COMMAND = "python -m grader"
 MARK = {Status.PASSED: "✓", Status.FAILED: "✗", Status.NOT_WRITTEN: "○", Status.UNCHECKED: "?", Status.COURSE: "!"}
 NO_CHECK = "–"                                  # a transform that does not apply to a case
-STRUCTURE = {"name": "name and signature", "parameters": "parameters", "state": "variables after the calls", "traces": "traced once",
-             "leaks": "no leaked tracers", "again": "same answer again", "end": "the end of the run"}
 PROPERTY_AXES = "(rows: changes, columns: output rows)"
 PRINTED_LINES = 12
 
@@ -79,7 +78,7 @@ def legend(entries: Sequence[EntryVerdict]) -> str:
 
 
 def structure(finding: Finding) -> str:
-    return STRUCTURE.get(finding.check.kind, finding.check.kind)
+    return kind_of(finding.check.kind).title or finding.check.kind
 
 
 def passed(verdict: Verdict) -> tuple[str, str]:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from grader.course.verdict import Difference, Finding, Verdict
-from grader.judge.explain import off_by
 from grader.report.words import PRINTED_LINES, failing_first
 
 MOST_LINES, MOST_LETTERS, MOST_PRINTS = PRINTED_LINES, 160, 2
@@ -66,7 +65,7 @@ def _discreet_finding(finding: Finding) -> Finding:
     if difference is None:
         return finding
     coarse = _coarse(difference)
-    return replace(finding, summary=finding.summary.replace(off_by(difference), off_by(coarse)), difference=coarse)
+    return replace(finding, summary=finding.summary.replace(difference.off_by, coarse.off_by), difference=coarse)
 
 
 def _coarse(difference: Difference) -> Difference:
