@@ -18,7 +18,7 @@ from grader.course.verdict import Outcome, Status
 from grader.judge.attempt import Attempt, listen
 from grader.judge.derive import FORMLESS, derive, disguised, programs_of
 from grader.judge.findings import findings_of
-from grader.judge.grade import ask, grade, start_worker
+from grader.judge.grade import Run, ask, grade, start_worker
 from grader.judge.trouble import trouble_with
 from grader.key.compare import compare
 from grader.key.key import Answer
@@ -93,7 +93,7 @@ def attempted(problem: Problem, text: str, start=Here) -> tuple[list[Call], Atte
     path = problem.folder / "stub.py"
     path.write_text(HEAD + text)
     stub, calls, worker = open_stub(problem, path), calls_for(problem.entries, 5), start_worker(problem, PATIENT)
-    ask(worker, problem, stub, disguised(calls, calls_for(problem.entries, 6)), cache=None, carry=True)
+    ask(Run(problem, stub, worker, calls, disguised(calls, calls_for(problem.entries, 6)), prover=start))
     return calls, derive(listen(worker, stub.source, calls, last=True), calls, str(path), stub.source, start)
 
 

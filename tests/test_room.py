@@ -23,7 +23,7 @@ from grader.classroom.walls.forkserver import REUSED
 from grader.classroom.walls.room import Bounds, Room, Walls
 from grader.course.problem import CourseError
 from grader.course.select import UsageError
-from grader.judge.grade import ask
+from grader.judge.grade import Run, ask
 from grader.process.child import KEPT_ENVIRONMENT, Process
 from grader.process.stub import stub_of
 from tests import classroom
@@ -344,7 +344,7 @@ def test_no_worker_is_told_the_seed(exam, tmp_path):
         def send(self, frames, last):
             sent.extend(frames)
 
-    ask(Told(), PROBLEMS[31], stub_of(PROBLEMS[31], Path("stub.py"), RIGHT), exam.calls, cache=Path("/cache"), writes=False)
+    ask(Run(PROBLEMS[31], stub_of(PROBLEMS[31], Path("stub.py"), RIGHT), Told(), exam.calls, exam.calls, Path("/cache"), writes=False))
     from grader.process import wire
 
     content = b"".join(wire.pack(message, arrays) for message, arrays in sent)

@@ -26,7 +26,7 @@ from grader.course.problem import CourseError, Problem
 from grader.course.verdict import Outcome, Status
 from grader.judge.attempt import listen
 from grader.judge.diagnose import diagnose
-from grader.judge.grade import ask, grade, start_worker
+from grader.judge.grade import Run, ask, grade, start_worker
 from grader.key.answers import Answers, Known
 from grader.key.compare import agree
 from grader.key.key import AnswerKey
@@ -64,7 +64,7 @@ class Workers:
         """What a file of the course's own gives for some calls, judged by nobody."""
         stub = open_stub(problem, path)
         with self._one(problem) as worker:
-            ask(worker, problem, stub, calls, cache=store.folder(problem.folder.parents[1], "xla", "reference"), last=False)
+            ask(Run(problem, stub, worker, calls, calls, store.folder(problem.folder.parents[1], "xla", "reference"), last=False))
             attempt = listen(worker, stub.source, calls, last=False)
         if attempt.ended.how != "finished" or "import failed" in attempt.messages:
             raise CourseError(f"what the cases tell could not be tried: {attempt.ended.how} {attempt.ended.detail}")

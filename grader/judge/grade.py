@@ -1,11 +1,11 @@
-"""Conducts: stub -> calls -> worker and key -> judgement -> diagnosis -> Verdict. The only file that imports every stage."""
+"""Conducts: read, start, ask, hear, prove, judge, tell. A verdict goes through each of them once; the only file that knows them all."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Container
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,9 @@ from grader.process.child import Child, Limits, Process
 from grader.process.stub import Stub, open_stub, shown_path
 
 if TYPE_CHECKING:
+    from grader.course.calls import Call
+    from grader.course.cases import Entry
+    from grader.judge.attempt import Attempt
     from grader.key.answers import Known
 
 # The stages below need NumPy. They are imported once the worker is under way, which imports JAX meanwhile.
@@ -38,7 +41,20 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
         return without_running(problem, stub, time.perf_counter() - start)
     worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
     try:
-        return _run(problem, stub, worker, seed, mistakes, keep, only, progress, prover, known, start)
+        from grader.course.calls import calls_for
+        from grader.judge.derive import disguised
+        from grader.key.answers import Answers
+
+        calls = calls_for(problem.entries, seed)
+        asked = disguised(calls, calls_for(problem.entries, seed + 1)) if prover else calls
+        run = Run(problem, stub, worker, calls, [call for call in asked if only is None or call.id in only], last=not keep, mistakes=mistakes, whole=only is None, progress=progress,
+                  cache=store.folder(problem.folder.parents[1], "xla", "reference" if keep else "student"), prover=prover,
+                  another=None if keep or only is not None else lambda left: start_worker(problem, limits=left))
+        ask(run)
+        with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
+            verdict = verdict_on(run, answers)
+        store.prune(run.cache)
+        return replace(verdict, notes=(*verdict.notes, *answers.notes), seconds=time.perf_counter() - start)
     except (CourseError, OSError, ImportError):
         raise
     except Exception as error:
@@ -48,8 +64,32 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
             worker.kill()
 
 
+@dataclass
+class Run:
+    """The run of one attempt, which each stage is told of: whose it is, who makes its calls, and with what.
+
+    `asked` are the calls as the worker gets them (see `derive.disguised`), of which `whole` says that none was left out on purpose. The worker reads compiled programs
+    from `cache`, and keeps new ones there if it `writes`; after the `last` order it is told that no more come. `another(limits)` starts a worker that takes over from one
+    that was stopped, `prover()` the process that derives facts: without it the worker's own are taken.
+    """
+
+    problem: Problem
+    stub: Stub
+    worker: Process
+    calls: list[Call]
+    asked: list[Call]
+    cache: Path | None = None
+    writes: bool = True
+    last: bool = True
+    mistakes: bool = True
+    whole: bool = True
+    progress: Callable[[str], None] = lambda text: None
+    prover: Callable[[], Process] | None = None
+    another: Callable[[Limits], Process] | None = None
+
+
 def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
-    """A worker that imports what the problem needs and then waits for `grade`."""
+    """A worker that imports what the problem needs and then waits for `ask`."""
     return Process(Child("grader.run.worker", *(["flax"] if problem.needs_flax else [])), limits)
 
 
@@ -59,107 +99,102 @@ def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdi
                    tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
 
 
-def _run(problem: Problem, stub: Stub, worker: Process, seed: int, want_mistakes: bool, keep: bool, only, progress, prover, known, start: float) -> Verdict:
-    from grader.course.calls import calls_for
-    from grader.judge.derive import disguised
-    from grader.key.answers import Answers
-
-    calls = calls_for(problem.entries, seed)
-    asked = disguised(calls, calls_for(problem.entries, seed + 1)) if prover else calls
-    asked = [call for call in asked if only is None or call.id in only]
-    cache = store.folder(problem.folder.parents[1], "xla", "reference" if keep else "student")
-
-    def begin(worker: Process, calls: list, singly: bool = False) -> Process:
-        ask(worker, problem, stub, calls, cache=cache, last=not keep, carry=prover is not None, singly=singly)
-        return worker
-
-    def once_more(ids, left, singly):
-        return begin(start_worker(problem, limits=left), [call for call in asked if call.id in ids], singly)
-
-    begin(worker, asked)
-    with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
-        verdict = hear(worker, problem, stub, calls, answers, last=not keep, mistakes=want_mistakes, progress=progress, prover=prover,
-                       once_more=None if keep or only is not None else once_more, whole=only is None)
-    store.prune(cache)
-    return replace(verdict, notes=(*verdict.notes, *answers.notes), seconds=time.perf_counter() - start)
+def ask(run: Run, ids: Container[int] | None = None, *, worker: Process | None = None, singly: bool = False) -> Process:
+    """Sends the stub and the calls to the worker, which may begin; or some of them to another one. `singly` it compiles no call together with another."""
+    worker, calls = worker or run.worker, [call for call in run.asked if ids is None or call.id in ids]
+    worker.watched_file = str(run.stub.path)
+    order = dict(stub=str(run.stub.path), source=run.stub.source, names=run.problem.names, calls=len(calls), cache=str(run.cache or ""), writes=run.writes,
+                 memory=worker.limits.memory, carry=run.prover is not None, singly=singly, driver=run.problem.driver)
+    worker.send([(order, None), *(call.to_wire() for call in calls)], last=run.last)
+    return worker
 
 
-def ask(worker: Process, problem: Problem, stub: Stub, calls: list, *, cache: Path | None, last: bool = True, writes: bool = True, carry: bool = False,
-        singly: bool = False) -> None:
-    """Sends the stub and the calls to a worker, which may begin. It reads compiled programs from `cache`, and keeps new ones there if it `writes`.
-
-    `singly` it compiles no call together with another. With `carry` it sends the programs that proofs are about, and `hear` needs a prover to read them. The calls are then those that `facts.disguised` gives.
-    """
-    worker.watched_file = str(stub.path)
-    order = dict(stub=str(stub.path), source=stub.source, names=problem.names, calls=len(calls), cache=str(cache or ""), writes=writes, memory=worker.limits.memory,
-                 carry=carry, singly=singly, driver=problem.driver)
-    worker.send([(order, None), *(call.to_wire() for call in calls)], last=last)
-
-
-def hear(worker: Process, problem: Problem, stub: Stub, calls: list, answers, *, last: bool = True, mistakes: bool = True,
-         progress: Callable[[str], None] = lambda text: None, prover: Callable[[], Process] | None = None, once_more: Callable[..., Process] | None = None,
-         whole: bool = True) -> Verdict:
-    """The verdict on what the worker answers, and on what another one does that `once_more` asks (see `attempt`). `answers` is where the key comes from;
-    the `whole` of the calls was asked, unless some were left out on purpose."""
-    from grader.judge.attempt import attempted
-    from grader.judge.derive import derive, too_long
-    from grader.judge.trouble import import_trouble, trouble_with
+def verdict_on(run: Run, answers) -> Verdict:
+    """The verdict on what the worker answers. `answers` is where the key comes from."""
+    from grader.judge.trouble import trouble_with
 
     start = time.perf_counter()
-    attempt = attempted(worker, stub.source, calls, last=last, once_more=once_more, progress=progress)
-    if prover and "found" in attempt.messages:
-        attempt = derive(attempt, calls, str(stub.path), stub.source, prover)
+    attempt = prove(run, hear(run))
     trouble = trouble_with(attempt)
+    entries = () if trouble else judge(run, attempt, answers)
+    return replace(tell(run, attempt, trouble, entries), seconds=time.perf_counter() - start)
+
+
+def hear(run: Run) -> Attempt:
+    """What came back from the worker, and from another one that took over."""
+    from grader.judge.attempt import attempted
+
+    def once_more(ids, left, singly):
+        return ask(run, ids, worker=run.another(left), singly=singly)
+
+    return attempted(run.worker, run.stub.source, run.calls, last=run.last, once_more=once_more if run.another else None, progress=run.progress)
+
+
+def prove(run: Run, attempt: Attempt) -> Attempt:
+    """The attempt with the facts that its programs, not its worker, tell."""
+    from grader.judge.derive import derive
+
+    return derive(attempt, run.calls, str(run.stub.path), run.stub.source, run.prover) if run.prover and "found" in attempt.messages else attempt
+
+
+def judge(run: Run, attempt: Attempt, answers) -> tuple[EntryVerdict, ...]:
+    """What is found of each name."""
+    if not answers.key.answers:
+        run.progress("computing the answer key (once)")
+    answers.expected()
+    return tuple(_entry_verdict(run, entry, attempt, answers) for entry in run.problem.entries)
+
+
+def tell(run: Run, attempt: Attempt, trouble: Finding | None, entries: tuple[EntryVerdict, ...]) -> Verdict:
+    """The verdict that all of it amounts to."""
+    from grader.judge.derive import too_long
+    from grader.judge.trouble import import_trouble
+
     if trouble:
-        entries = tuple(EntryVerdict(name, trouble.status) for name in problem.names)
-    else:
-        if not answers.key.answers:
-            progress("computing the answer key (once)")
-        answers.expected()
-        entries = tuple(_entry_verdict(entry, problem, calls, attempt, answers, mistakes, progress) for entry in problem.entries)
+        entries = tuple(EntryVerdict(name, trouble.status) for name in run.problem.names)
+    elif not any(entry.first for entry in entries):
         open = any(finding.status == Status.UNCHECKED and not finding.unproved for entry in entries for finding in entry.findings)
-        if not any(entry.first for entry in entries) and (attempt.ended.how not in ("finished", "starved") or attempt.ended.how == "finished" and open and whole):
+        if attempt.ended.how not in ("finished", "starved") or attempt.ended.how == "finished" and open and run.whole:
             trouble = import_trouble(None, attempt)
     statuses = {trouble.status} if trouble else {entry.status for entry in entries}
     status = Status.FAILED
     if len(statuses) == 1 or statuses == {Status.PASSED, Status.UNCHECKED}:
         status, = statuses - {Status.PASSED} or statuses
-    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), status, entries, trouble, attempt.prints,
-                   seconds=time.perf_counter() - start, stopped=attempt.stopped or too_long(attempt))
+    problem = run.problem
+    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, run.stub.path), status, entries, trouble, attempt.prints,
+                   stopped=attempt.stopped or too_long(attempt))
 
 
-def _entry_verdict(entry, problem: Problem, calls, attempt, answers, want_mistakes: bool, progress) -> EntryVerdict:
+def _entry_verdict(run: Run, entry: Entry, attempt: Attempt, answers) -> EntryVerdict:
     from grader.judge.findings import findings_of
     from grader.judge.parts import part_at_fault, told_part
     from grader.judge.trouble import not_callable
 
-    mine = [call for call in calls if call.check.entry == entry.name]
-    trouble = not_callable(attempt.messages["found"].get(entry.name, {}), entry.name, problem)
+    mine = [call for call in run.calls if call.check.entry == entry.name]
+    trouble = not_callable(attempt.messages["found"].get(entry.name, {}), entry.name, run.problem)
     if trouble:
         return EntryVerdict(entry.name, Status.FAILED, (trouble,))
-    findings, broken = findings_of(entry, problem, mine, attempt, answers.key.answers)
-    failed = [finding for finding in findings if finding.status == Status.FAILED]
-    if any(finding.status == Status.NOT_WRITTEN for finding in findings):
-        return EntryVerdict(entry.name, Status.NOT_WRITTEN, tuple(findings))
-    if not failed:
-        cut_short = any(finding.status == Status.UNCHECKED for finding in findings)
-        return EntryVerdict(entry.name, Status.UNCHECKED if cut_short else Status.PASSED, tuple(findings))
-    verdict = EntryVerdict(entry.name, Status.FAILED, tuple(findings))
-    if want_mistakes and broken:
-        verdict = _named(verdict, entry, mine, attempt, answers, broken, progress)
+    findings, broken = findings_of(entry, run.problem, mine, attempt, answers.key.answers)
+    statuses = {finding.status for finding in findings}
+    status = next((status for status in (Status.NOT_WRITTEN, Status.FAILED, Status.UNCHECKED) if status in statuses), Status.PASSED)
+    verdict = EntryVerdict(entry.name, status, tuple(findings))
+    if status != Status.FAILED:
+        return verdict
+    if run.mistakes and broken:
+        verdict = _named(run, verdict, entry, mine, attempt, answers, broken)
     if not (verdict.mistake or verdict.partly):
         verdict = replace(verdict, findings=tuple(told_part(findings, part_at_fault(entry, mine, attempt.outcomes, answers.key.answers))))
     return verdict
 
 
-def _named(verdict: EntryVerdict, entry, calls, attempt, answers, broken, progress) -> EntryVerdict:
+def _named(run: Run, verdict: EntryVerdict, entry: Entry, calls: list[Call], attempt: Attempt, answers, broken) -> EntryVerdict:
     """The verdict with the mistake that explains it, or the two, or the one that explains how it begins."""
     from grader.course.claims import settled
     from grader.judge.diagnose import diagnose
     from grader.judge.pairs import beginning_of, pair_in, seen_in
 
     if answers.key.mistakes is None:
-        progress("reading the bank of mistakes (once)")
+        run.progress("reading the bank of mistakes (once)")
     bank = [replace(known, outcomes=settled(entry, calls, known.outcomes) if known.entry == entry.name else {}) for known in answers.mistakes()]
     outcomes = settled(entry, calls, attempt.outcomes)
     if known := diagnose(entry.name, outcomes, answers.key.answers, bank, broken):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader.classroom.grading.exam import Exam
 from grader.course import problem as course
-from grader.judge.grade import ask, hear, start_worker
+from grader.judge.grade import Run, ask, start_worker, verdict_on
 from grader.process import store
 from grader.process.stub import stub_of
 
@@ -38,8 +38,9 @@ def compile_ahead(root: Path, exam: Exam, submissions: int, progress: Callable[[
                 progress(f"compiling what {what} answers to {exam.problem.number} need ({index} of {len(texts)})")
                 if worker.process.poll() is not None:
                     worker = start_worker(exam.problem)
-                ask(worker, exam.problem, stub_of(exam.problem, Path("stub.py"), text), exam.calls, cache=folder, last=False)
-                hear(worker, exam.problem, stub_of(exam.problem, Path("stub.py"), text), exam.calls, exam.key, last=False, mistakes=False)
+                run = Run(exam.problem, stub_of(exam.problem, Path("stub.py"), text), worker, exam.calls, exam.calls, folder, last=False, mistakes=False)
+                ask(run)
+                verdict_on(run, exam.key)
         finally:
             worker.kill()
         done.touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from grader.classroom.grading.exam import Exam
@@ -10,7 +11,7 @@ from grader.classroom.walls.room import Room, order_for
 from grader.classroom.walls.walls import Survey
 from grader.course.problem import Problem
 from grader.course.verdict import Verdict
-from grader.judge.grade import ask, hear, without_running
+from grader.judge.grade import Run, ask, verdict_on, without_running
 from grader.process.child import Limits, Process
 from grader.process.stub import Stub, stub_of
 
@@ -35,20 +36,14 @@ class Marker:
         return self._run(exam, stub)
 
     def _run(self, exam: Exam, stub: Stub) -> Verdict:
-        def begin(worker: Process, calls: list, singly: bool = False) -> Process:
-            ask(worker, exam.problem, stub, calls, cache=self.survey.walls.cache, writes=False, carry=exam.proves, singly=singly)
-            return worker
-
-        def once_more(ids, left, singly):
-            return begin(self._in_a_room("work", exam.problem, left), [call for call in exam.asked if call.id in ids], singly)
-
-        worker = self._in_a_room("work", exam.problem, self.limits)
+        run = Run(exam.problem, stub, self._in_a_room("work", exam.problem, self.limits), exam.calls, exam.asked, self.survey.walls.cache, writes=False,
+                  another=functools.partial(self._in_a_room, "work", exam.problem),
+                  prover=functools.partial(self._in_a_room, "prove", exam.problem, self.limits) if exam.proves else None)
         try:
-            begin(worker, exam.asked)
-            return hear(worker, exam.problem, stub, exam.calls, exam.key, once_more=once_more,
-                        prover=(lambda: self._in_a_room("prove", exam.problem, self.limits)) if exam.proves else None)
+            ask(run)
+            return verdict_on(run, exam.key)
         finally:
-            worker.kill()
+            run.worker.kill()
 
     def _in_a_room(self, what: str, problem: Problem, limits: Limits) -> Process:
         room = Room(self.survey.walls)
