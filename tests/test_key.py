@@ -187,6 +187,16 @@ def test_mistakes_are_read_only_when_they_are_asked_for(played):
     assert [m.name for m in keys.load(found.path).mistakes] == ["wrong", "other"]
 
 
+def test_answers_that_are_known_are_told_and_not_computed_again(played):
+    """A process that is asked for the mistakes alone is told the answers, from which it tells them."""
+    problem, _ = played
+    first = ask(problem, mistakes=False)
+    assert first[2]._process.order["answers"] == 0
+    process = ask(problem)[2]._process
+    told = {id: answer for frame in process.calls[len(CALLS):] for id, answer in Answer.from_wire(*frame).items()}
+    assert process.order["answers"] == len(told) == len(first[0]) and told[0].allowed == {"": 0.5}
+
+
 DAMAGES = {
     "empty": lambda whole: b"",
     "half": lambda whole: whole[:len(whole) // 2],

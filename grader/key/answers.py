@@ -56,7 +56,7 @@ class Answers:
             for message, arrays in self._frames:
                 if "answered" in message:
                     break
-                found[message["answer"]] = Answer(Outcome.from_wire(message, arrays), message["allowed"])
+                found |= Answer.from_wire(message, arrays)
             self.key.answers = found            # all of them or none: what is interrupted must not be kept as if it were whole
         return self.key.answers
 
@@ -140,8 +140,8 @@ class Answers:
 
     def _order(self, pairs: bool) -> list[tuple]:
         order = dict(root=str(self.root), problem=self.problem.number, calls=len(self.calls), raises=[call.raises for call in self.calls],
-                     drawn=[call.drawn for call in self.calls], cache=str(store.folder(self.root, "xla", "reference") or ""), pairs=pairs)
-        return [(order, None), *(call.to_wire() for call in self.calls)]
+                     drawn=[call.drawn for call in self.calls], cache=str(store.folder(self.root, "xla", "reference") or ""), pairs=pairs, answers=len(self.key.answers))
+        return [(order, None), *(call.to_wire() for call in self.calls), *(answer.to_wire(id) for id, answer in self.key.answers.items())]
 
     def _checked(self, frames):
         ended = yield from frames

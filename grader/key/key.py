@@ -27,6 +27,14 @@ class Answer:
     outcome: Outcome
     allowed: dict[str, float]
 
+    def to_wire(self, id: int):
+        message, arrays = self.outcome.to_wire()
+        return {"answer": id, "allowed": self.allowed, **message}, arrays
+
+    @classmethod
+    def from_wire(cls, message, arrays) -> dict[int, Answer]:
+        return {message["answer"]: cls(Outcome.from_wire(message, arrays), message["allowed"])}
+
 
 @dataclass
 class KnownMistake:
