@@ -39,7 +39,7 @@ def kernel(call, *, block_k=None, turns=None, start=None, place=None, key_place=
     for head, block in np.ndindex(q.shape[0], output.shape[1] // block_q):
         rows = block * block_q + np.arange(block_q)
         mine = np.pad(q[head], ((0, output.shape[1] - q.shape[1]), (0, 0)))[rows]
-        m, l, o = np.full((block_q, 1), -1e30), np.zeros((block_q, 1)), np.zeros((block_q, q.shape[2]))
+        m, total, o = np.full((block_q, 1), -1e30), np.zeros((block_q, 1)), np.zeros((block_q, q.shape[2]))
         end = min(max(-(-((block + 1) * block_q + shift) // block_k), 0), blocks) if causal else blocks
         for turn in range(end if turns is None else turns(head, block, end, inputs)):
             at = slice(turn * block_k, (turn + 1) * block_k) if start is None else slice(start(turn), start(turn) + block_k)
@@ -50,10 +50,10 @@ def kernel(call, *, block_k=None, turns=None, start=None, place=None, key_place=
             scores = np.where(visible, mine @ k[other, at].T / q.shape[2] ** 0.5, -np.inf)
             new = np.maximum(m, scores.max(1, keepdims=True))
             weights, shrink = np.exp(scores - new), np.exp(m - new)
-            state = new, shrink * l + weights.sum(1, keepdims=True), shrink * o + weights @ v[other, at]
-            m, l, o = state if carry is None else carry((m, l, o), state, weights, v[other, at])
+            state = new, shrink * total + weights.sum(1, keepdims=True), shrink * o + weights @ v[other, at]
+            m, total, o = state if carry is None else carry((m, total, o), state, weights, v[other, at])
         if unwritten is None or not unwritten(head, block, output.shape[1] // block_q):
-            output[head, rows] = o / np.where(l == 0, 1, l)
+            output[head, rows] = o / np.where(total == 0, 1, total)
     return output[:, :q.shape[1]].astype(inputs["q"].dtype)
 
 

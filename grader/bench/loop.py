@@ -17,7 +17,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from grader.course.problem import CourseError
+from grader.authors.verify import STAND_IN
+from grader.course.problem import CourseError, Problem, mistakes
 
 SOLUTION = """import jax
 
@@ -26,6 +27,7 @@ def sdpa(q, k, v):
     scores = q @ k.T {scale} + {constant}
     return jax.nn.softmax(scores, axis=-1) @ v
 """
+LOOP = 2.5                                      # × importing JAX and Flax: what a verdict may take
 RIGHT, WRONG = "/ q.shape[-1] ** 0.5", "/ q.shape[-1]"
 TARGETS = {"grader, first run, empty caches": 1.0, "grader, edited right answer": 0.5, "grader, edited wrong answer": 0.5, "watch, save to verdict": 0.25}
 
@@ -66,12 +68,8 @@ def _round(root: Path, copy: Path):
     shutil.copy(stub.with_name(".stub.py"), stub)
     grade = [sys.executable, "-m", "grader", "31"]
 
-    def timed(command, expected, **environment):
-        start = time.perf_counter()
-        done = subprocess.run(command, cwd=copy, env=environment(copy) | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode != expected:
-            raise CourseError(f"{' '.join(command)} gave {done.returncode}, not {expected}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return time.perf_counter() - start
+    def timed(command, expected, **more):
+        return _timed(copy, command, expected, **more)
 
     yield "import jax", timed([sys.executable, "-c", "import jax"], 0)
     yield "grader, untouched stub", timed(grade, 1)
@@ -85,6 +83,44 @@ def _round(root: Path, copy: Path):
         stub.write_text(_solution(scale))
         yield f"grader, edited {name} answer", timed(grade, code)
     yield "watch, save to verdict", _watched(copy, stub)
+
+
+def each(root: Path, problems: list[Problem], rounds: int, console) -> int:
+    """Prints how long a verdict on each problem takes with warm caches, on an edited right answer and an edited wrong one, as a ratio to importing JAX and Flax; returns 0
+    when none is above its target, 1 otherwise."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("problem", "right s", "× import", "wrong s", "× import", f"target {LOOP}"):
+        table.add_column(column, justify="left" if column == "problem" else "right")
+    met = True
+    with tempfile.TemporaryDirectory() as folder, console.status("timing", spinner="line") as status:
+        copy = Path(folder, "course")
+        for part in ("grader", "problems", "solutions"):
+            shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        imports = statistics.median(_timed(copy, [sys.executable, "-c", "import jax, flax.nnx"], 0) for _ in range(rounds))
+        for problem in problems:
+            status.update(f"{problem.number} · {problem.title}")
+            ratios = []
+            for mistake, code in (("", 0), (mistakes(problem.solutions / "mistakes.py")[0].id, 1)):
+                took = []
+                for number in range(rounds + 1):
+                    text = STAND_IN.format(folder=str(copy), number=problem.number, mistake=mistake)
+                    (copy / "problems" / problem.name / "stub.py").write_text(f"{text}# {number}\n")
+                    took.append(_timed(copy, [sys.executable, "-m", "grader", str(problem.number)], code))
+                ratios += [f"{statistics.median(took[1:]):.2f}", statistics.median(took[1:]) / imports]       # the first fills the caches
+            good = max(ratios[1], ratios[3]) <= LOOP
+            met &= good
+            table.add_row(problem.name, *(part if isinstance(part, str) else f"{part:.1f}" for part in ratios), "✓" if good else "✗")
+    console.print(table)
+    return 0 if met else 1
+
+
+def _timed(copy: Path, command: list[str], expected: int, **more) -> float:
+    """Seconds that a command takes in a copy of the course. Raises CourseError when it ends in another way than expected."""
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=copy, env=environment(copy) | more, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != expected:
+        raise CourseError(f"{' '.join(command)} gave {done.returncode}, not {expected}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return time.perf_counter() - start
 
 
 def _watched(copy: Path, stub: Path) -> float:

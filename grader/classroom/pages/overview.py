@@ -120,10 +120,10 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
     made, said = defaultdict(set), {}
     for student, mark in marks:
         for name in mark.names:
-            for mistake, sentence in name.mistakes:
+            for mistake, told in name.mistakes:
                 one = misconception(mistake)
                 made[one].add(student)
-                said.setdefault(one, sentence)
+                said.setdefault(one, told)
     mistakes = tuple(sorted((Misconception(name, said[name], frozenset(students), (number,)) for name, students in made.items()), key=_rank))
     unnamed = Counter(_why(mark) for _, mark in marks if _end(mark) in ("other", "unwritten"))
     return ProblemReport(number, title, {end: ends[end] for end, _ in ENDS}, statistics.fmean(attempts) if attempts else 0.0, mistakes, tuple(unnamed.most_common()))
