@@ -64,7 +64,7 @@ WORDS = {
     "a value within": (71, MOMENTS.replace("state.count + 1", "state.count + 2"), "1 of 1 values of `[0].count` of the output differs, by up to 1"),
     "another type": (71, MOMENTS.replace("state.count + 1", "state.count + 1.0"), "`[0].count` of the output has dtype float32; expected int32"),
     "never": (72, "import jax.numpy as jnp\ndef draw(key, logits, temperature):\n    return jnp.argmax(logits, -1).astype(jnp.int32)\n",
-              "Each index is drawn as often as its probability says. Index 1 is drawn 100.00% of the time; it has to be drawn in 28.64% of all draws."),
+              "Each index is drawn as often as its probability says. Index 1 is drawn 100.00% of the time; it has to be drawn in 44.44% of all draws."),
     "another shape": (72, "import jax.numpy as jnp\ndef draw(key, logits, temperature):\n    return jnp.argmax(logits)\n",
                       "the output has shape (); expected (3,)"),
     "not from the key": (72, "import jax\nimport jax.numpy as jnp\ncount = [0]\ndef draw(key, logits, temperature):\n    count[0] += 1\n"

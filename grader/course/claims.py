@@ -258,7 +258,7 @@ def settle(entry, calls, outcomes) -> dict[str, tuple[list[int], str]]:
             found[name] = group, broken.sign if broken else ""
     for call in calls:
         if call.check.entry == entry.name and call.check.kind == "draws" and call.id in outcomes and not outcomes[call.id].failure:
-            broken = entry.frequencies[call.check.case].broken(call.arguments(call.arrays), drawn_of(outcomes[call.id]))
+            broken = entry.frequencies[call.check.case].broken(call.known, drawn_of(outcomes[call.id]))
             found[call.check.case] = [call.id], broken.sign if broken else ""
     return found
 

@@ -247,8 +247,10 @@ class Evaluation:
 
     def _draws(self, call: Call) -> Outcome:
         """What many keys draw, everything else being the same."""
-        drawn = jit(jax.vmap(self._target(call), in_axes=(None, {path: 0 if path in call.keys else None for path in call.arrays})))
-        return describe(drawn(*self._arguments(call)))
+        key = "draws", call.program_key
+        if key not in self.programs:
+            self.programs[key] = jit(jax.vmap(self._target(call), in_axes=(None, {path: 0 if path in call.keys else None for path in call.arrays})))
+        return describe(self.programs[key](*self._arguments(call)))
 
     def _again(self, call: Call, through: Callable = lambda target: target) -> Outcome:
         """What a call gives whose first array is the very object of an earlier call, and what the earlier call gives when it is made again."""
