@@ -120,6 +120,15 @@ def drawn(x):
         jax.random.permutation(key, x)
 
 
+def keys(x):
+    key = jax.random.wrap_key_data(lax.bitcast_convert_type(x[0, :2], jnp.uint32))
+    one, other = jax.random.split(jax.random.clone(key))
+    chosen = lax.cond(x.sum() > 0, lambda key: jax.random.fold_in(key, 2), lambda key: key, one)
+    last, rows = lax.scan(lambda key, row: (jax.random.split(key)[1], row + jax.random.gumbel(key, row.shape)), other, x)
+    return chosen, last, rows, jax.random.key_data(jnp.where(x[0, 0] > 0, one, other)), jax.random.choice(one, 5, (3,), replace=False), \
+        jax.random.normal(jax.random.key(x[0, 0].astype(int), impl="rbg"), (2,))
+
+
 def closed_over(x):
     table, keys = jnp.arange(12.0).reshape(3, 4), jax.random.key(1)
     return x * table + X, jnp.float32(2) * x, x @ table.T @ table, jax.random.uniform(keys, (2,))
@@ -165,7 +174,7 @@ def kernels(x):
     return call(x), jax.vmap(call)(wide), by_head(wide), with_scratch(x), whole(x)
 
 
-ALL = [loops, branches, indexed, products, kinds, drawn, closed_over, rules, named, kernels]
+ALL = [loops, branches, indexed, products, kinds, drawn, keys, closed_over, rules, named, kernels]
 
 
 @pytest.mark.parametrize("function", ALL, ids=lambda function: function.__name__)

@@ -374,3 +374,46 @@ def test_a_lie_about_a_program_is_named_as_the_mistake_that_it_hides(problem):
     verdict = grade(dataclasses.replace(problem, solutions=folder), naive, limits=PATIENT, prover=prover)
     assert verdict.status == Status.FAILED and verdict.entries[0].mistake == "everything_at_once"
 
+
+
+# --- keys
+
+KEYED = '''
+import numpy as np
+from grader.course import Case, Function, Growth, Key, Largest
+
+def inputs(rng, length):
+    return dict(key=Key.drawn(rng), state={"keys": Key.drawn(rng, 3), "x": rng.standard_normal(length).astype(np.float32)})
+
+ENTRIES = [Function("drops", inputs, cases={"short": Case(length=3, under=("jit",)), "long": Case(length=64, under=("jit",)), "longer": Case(length=128, under=())},
+                    proofs=[Largest("nothing square", "Nothing of size T × T may exist.", ["long"], limit=lambda length: length ** 2),
+                            Growth("no loop is unrolled", "The program is no longer for more.", ["long", "longer"], of="equations", exponent=0.0,
+                                   length=lambda length: length, limit=lambda length: 1000)])]
+'''
+DROPS = '''def drops(key, state):
+    one, other = jax.random.split(key)
+    keys = jax.vmap(lambda key: jax.random.fold_in(key, 7))(state["keys"])
+    kept = jax.random.bernoulli(one, 0.5, state["x"].shape) & (jax.random.uniform(keys[1], state["x"].shape) > 0.1)
+    again = jax.random.wrap_key_data(jax.random.key_data(other) + jnp.uint32(1))
+    return {"key": other, "keys": keys, "again": again}, jnp.where(kept, state["x"], jax.random.permutation(keys[0], state["x"]))
+'''
+SQUARE = DROPS.replace("jax.random.bernoulli(one, 0.5, state[\"x\"].shape)", "jax.random.bernoulli(one, 0.5, (len(state['x']), len(state['x'])))[0]")
+
+
+@pytest.mark.parametrize("text, status", [(DROPS, Status.PASSED), (SQUARE, Status.FAILED)], ids=["right", "draws too much"])
+def test_programs_with_keys_are_carried(problem, text, status):
+    """Keys that come in, are split, folded, wrapped and handed out: the facts are those of the program, and so are its outputs, keys included."""
+    (problem.folder / "checks.py").write_text(KEYED)
+    (problem.folder / ".stub.py").write_text("def drops(key, state):\n    raise NotImplementedError\n")
+    calls, attempt = attempted(problem, text)
+    assert not trouble_with(attempt)
+    long = next(call for call in calls if (call.transform, call.check.case) == ("jit", "long"))
+    outcome, names = attempt.outcomes[long.id], {}
+    exec(HEAD + text, names)
+    (state, x) = names["drops"](jax.random.wrap_key_data(long.arrays["key"]), {"keys": jax.random.wrap_key_data(long.arrays["state.keys"]), "x": long.arrays["state.x"]})
+    assert outcome.structure == ["tuple", [["dict", [["again", "key"], ["key", "key"], ["keys", "key"]]], "array"]]
+    for leaf, expected in {"[0].key": state["key"], "[0].keys": state["keys"], "[0].again": state["again"]}.items():
+        assert np.array_equal(outcome.leaves[leaf], jax.random.key_data(expected))
+    assert np.array_equal(outcome.leaves["[1]"], x)
+    findings, _ = findings_of(problem.entries[0], problem, [call for call in calls if call.transform == "proof"], attempt, {})
+    assert [finding.status for finding in findings] == [status, Status.PASSED], findings
