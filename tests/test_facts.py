@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from grader.course.calls import Call, calls_for
-from grader.course.problem import Problem
+from grader.course.problem import Problem, discover
 from grader.course.verdict import Outcome, Status
 from grader.judge.attempt import Attempt, listen
 from grader.judge.derive import FORMLESS, derive, disguised, programs_of
@@ -26,7 +26,7 @@ from grader.process.stub import open_stub
 from grader.program import carry
 from grader.program import prover as proving
 from grader.program.carried import NotCarried
-from tests.conftest import PROBLEMS
+from tests.conftest import PROBLEMS, ROOT
 
 CHECKS = '''
 import numpy as np
@@ -417,3 +417,53 @@ def test_programs_with_keys_are_carried(problem, text, status):
     assert np.array_equal(outcome.leaves["[1]"], x)
     findings, _ = findings_of(problem.entries[0], problem, [call for call in calls if call.transform == "proof"], attempt, {})
     assert [finding.status for finding in findings] == [status, Status.PASSED], findings
+
+
+# --- what is kept between the passes
+
+KEEPS = "def exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n"
+SAVES = "def exp_sum(x, y):\n    return jax.checkpoint(lambda x, y: jax.nn.logsumexp(x[:, None] * y, axis=1))(x, y)\n"
+WITHIN = "import grader.program.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=512, length=64, by='', dtype='', shape=[], inside=[], line=None, opaque='')\n"
+FLAT = "import grader.run.transforms as t\nt.grad_in_two = t.grad\n"
+ALL_BEHIND = """import grader.run.transforms as t
+def grad_in_two(function, seed):
+    def backward(params, arrays):
+        return t.grad(function, seed)(params, arrays)
+    return lambda params, arrays: jax.jit(backward)(params, arrays)
+t.grad_in_two = grad_in_two
+"""
+SPLIT_OFF = """import grader.run.transforms as t
+own = t.grad_in_two
+def grad_in_two(function, seed):
+    gradients = own(function, seed)
+    def backward(made):
+        return {name: 1.0 * value for name, value in made.items()}
+    return lambda params, arrays: jax.jit(backward)(gradients(params, arrays))
+t.grad_in_two = grad_in_two
+"""
+
+
+@pytest.mark.parametrize("text, told", [
+    (SAVES, (Status.PASSED, "0 elements are kept, of 512")),
+    (KEEPS, (Status.FAILED, "4352 elements are kept, where 512 are enough")),
+    (WITHIN + KEEPS, (Status.FAILED, "4352 elements are kept, where 512 are enough")),
+    (FLAT + KEEPS, (Status.UNCHECKED, "could not be proved: its gradient is not in two programs, forward and backward")),
+    (ALL_BEHIND + KEEPS, (Status.PASSED, "0 elements are kept, of 512")),
+    (SPLIT_OFF + KEEPS, (Status.UNCHECKED, "could not be proved: its gradient is not in two programs, forward and backward"))],
+    ids=["checkpoint", "plain", "a measure that says little", "one program", "all in the backward pass", "a last step called backward"])
+def test_what_is_kept_is_read_off_the_program_whose_gradients_are_compared(problem, text, told):
+    """Whatever the worker says: what the second program gets from the first is seen, and both together give the gradients that are judged. Who sends a program that
+    computes all of it behind the line keeps nothing, as with a checkpoint."""
+    tiny = next(one for one in discover(ROOT / "tests/tiny") if one.number == 76)
+    for name in ("checks.py", ".stub.py"):
+        (problem.folder / name).write_text((tiny.folder / name).read_text())
+    calls, attempt = attempted(problem, text)
+    assert not trouble_with(attempt)
+    findings, _ = findings_of(problem.entries[0], problem, [call for call in calls if call.check.case == "no weights are kept"], attempt, {})
+    assert findings[0].status == told[0] and told[1] in findings[0].summary
+    call = next(call for call in calls if (call.transform, call.check.case) == ("grad", "more"))
+    if told[0] != Status.UNCHECKED:
+        x, y = call.arrays["x"].astype(float), call.arrays["y"].astype(float)
+        weights = np.exp(np.outer(x, y))
+        weights *= (np.random.default_rng([5, len(x)]).standard_normal(len(x)) / weights.sum(1))[:, None]
+        assert np.allclose(attempt.outcomes[call.id].leaves["x"], weights @ y, rtol=1e-3, atol=1e-4)

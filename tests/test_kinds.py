@@ -73,6 +73,11 @@ WORDS = {
     "a key for an index": (72, "import jax\ndef draw(key, logits, temperature):\n    return key\n", "it returns a key; expected an array"),
     "one step too few": (73, (TINY[73].solutions / "right/plain_loop.py").read_text(encoding="utf-8").replace("for token in prompt:", "for token in prompt[:1]:"),
                          "values of `[1].count` of the output differs, by up to 1"),
+    "weights kept": (76, "import jax\ndef exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n",
+                     "Between the passes nothing of size rows × columns may be kept. 4352 elements are kept, where 512 are enough; the largest array has shape (64, 64) and type float32, "
+                     "made by `exp`."),
+    "what is kept grows": (76, "import jax\ndef exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n",
+                           "What is kept may grow no faster than the inputs. At a length of 64 it keeps 4352 elements between the passes; 1024 are enough."),
     "nothing dropped": (75, (TINY[75].solutions / "reference.py").read_text(encoding="utf-8").replace("self.dropout(self.linear(x))", "self.dropout(self.linear(x), deterministic=True)"),
                         "In train each value is zero as often as the rate says. The value at (0, 0) is zero 0.0% of the time; it has to be 50%."),
 }
