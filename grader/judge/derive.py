@@ -23,7 +23,7 @@ from grader.process.wire import plain
 LONGEST = 300
 # What `carry` says that has no form as data, beside a primitive by its name. The process that says it also runs the student's code: no other words of it are told.
 FORMLESS = ("a kernel that closes over an array", *(f"a `pallas_call` with {what}" for what in (
-    "a mesh", "scalars fetched ahead", "a grid that depends on values", "transformed blocks", "scratch that is no array")),
+    "a mesh", "a grid that depends on values", "transformed blocks", "scratch that is no array")),
     "a program of so many steps", "a constant of such a size")
 A_STEP, A_PARAMETER = "one of its steps", "a parameter of one of its steps"
 TOO_LONG = {"timeout": "it was still being read or run when its time was up", "starved": "this machine had too little time for it"}
