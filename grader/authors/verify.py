@@ -30,7 +30,7 @@ from grader.key.key import AnswerKey
 from grader.process import store
 from grader.process.stub import open_stub
 
-STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "attempt.py", "mended.py"}
+STUDENT_FILES = {"README.md", "stub.py", ".stub.py", "checks.py", "driver.py", "hints.md", "attempt.py", "mended.py"}
 INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
 AT_ONCE = min(4, os.cpu_count() or 2)
