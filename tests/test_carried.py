@@ -19,11 +19,13 @@ from jax.extend.core import jaxpr_as_fun
 
 from grader.course.calls import calls_for
 from grader.course.problem import load
+from grader.judge.derive import formless
 from grader.process import wire
 from grader.program import carry as writing
 from grader.program import rebuild as reading
 from grader.program.carried import DEPTH, STEPS, Malformed, NotCarried
 from grader.program.carry import carry
+from grader.program.flow import Flow
 from grader.program.lowering import lowering
 from grader.program.read import opaque, program, walk
 from grader.program.rebuild import function_of, rebuild
@@ -120,6 +122,15 @@ def drawn(x):
         jax.random.permutation(key, x)
 
 
+def keys(x):
+    key = jax.random.wrap_key_data(lax.bitcast_convert_type(x[0, :2], jnp.uint32))
+    one, other = jax.random.split(jax.random.clone(key))
+    chosen = lax.cond(x.sum() > 0, lambda key: jax.random.fold_in(key, 2), lambda key: key, one)
+    last, rows = lax.scan(lambda key, row: (jax.random.split(key)[1], row + jax.random.gumbel(key, row.shape)), other, x)
+    return chosen, last, rows, jax.random.key_data(jnp.where(x[0, 0] > 0, one, other)), jax.random.choice(one, 5, (3,), replace=False), \
+        jax.random.normal(jax.random.key(x[0, 0].astype(int), impl="rbg"), (2,))
+
+
 def closed_over(x):
     table, keys = jnp.arange(12.0).reshape(3, 4), jax.random.key(1)
     return x * table + X, jnp.float32(2) * x, x @ table.T @ table, jax.random.uniform(keys, (2,))
@@ -165,7 +176,99 @@ def kernels(x):
     return call(x), jax.vmap(call)(wide), by_head(wide), with_scratch(x), whole(x)
 
 
-ALL = [loops, branches, indexed, products, kinds, drawn, closed_over, rules, named, kernels]
+WIDE = np.arange(32 * 128, dtype=np.float32).reshape(32, 128) / 1000
+
+
+def called(kernel, x, scratch=(), ahead=False):
+    """A kernel over four blocks of rows, interpreted; `ahead` of which a table of their numbers is fetched."""
+    rows = pl.BlockSpec((8, 128), lambda i, *_: (i, 0))
+    form = dict(grid=(4,), in_specs=[pl.BlockSpec((8, 128), lambda i, table: (table[i], 0)) if ahead else rows], out_specs=rows, scratch_shapes=scratch)
+    form = dict(grid_spec=tpu.PrefetchScalarGridSpec(num_scalar_prefetch=1, **form)) if ahead else form
+    return pl.pallas_call(kernel, out_shape=jax.ShapeDtypeStruct(x.shape, x.dtype), interpret=True, **form)(*[jnp.array([2, 0, 1, 3], np.int32)][:ahead], x)
+
+
+def scalars_in_scratch(a, o, kept):
+    kept[0] = jnp.int32(3)
+    o[...] = a[...] * kept[0]
+
+
+def scoped(a, o):
+    def body(kept, count):
+        kept[...] = a[...] * 3
+        count[0] = jnp.int32(2)
+        o[...] = kept[...] * count[0]
+        return kept[0, 0]
+
+    o[...] += pl.run_scoped(body, tpu.VMEM((8, 128), np.float32), tpu.SMEM((1,), np.int32))
+
+
+def scoped_in_a_loop(a, o):
+    def turn(i, total):
+        return total + pl.run_scoped(lambda kept: (kept.__setitem__(..., a[...] * i), kept[1, 1])[1], tpu.VMEM((8, 128), np.float32))
+
+    o[...] = a[...] + lax.fori_loop(0, 3, turn, 0.0)
+
+
+def fetched_ahead(table, a, o):
+    o[...] = a[...] + table[pl.program_id(0)]
+
+
+def fetched_into_scratch(table, a, o, kept):
+    kept[...] = a[...] * 2
+    o[...] = kept[...] - table[3]
+
+
+@pytest.mark.parametrize("kernel, options", [(scalars_in_scratch, dict(scratch=[tpu.SMEM((1,), np.int32)])), (scoped, {}), (scoped_in_a_loop, {}),
+                                             (fetched_ahead, dict(ahead=True)), (fetched_into_scratch, dict(ahead=True, scratch=[tpu.VMEM((8, 128), np.float32)]))])
+def test_kernels_with_scratch_and_scalars_come_back(kernel, options):
+    """Scratch of any memory, `run_scoped` and scalars that are fetched ahead, which the maps of the blocks read as well."""
+    same(lambda x: called(kernel, x, **options), WIDE)
+
+
+def copies(a, o, kept, semaphore):
+    copy = tpu.make_async_copy(a, kept, semaphore)
+    copy.start()
+    copy.wait()
+    o[...] = kept[...]
+
+
+def copies_in_a_scope(a, o):
+    pl.run_scoped(lambda kept, semaphore: copies(a, o, kept, semaphore), tpu.VMEM((8, 128), np.float32), tpu.SemaphoreType.DMA)
+
+
+def signals(a, o, semaphore):
+    pl.semaphore_signal(semaphore, 1)
+    o[...] = a[...]
+
+
+@pytest.mark.parametrize("kernel, scratch, name", [
+    (copies, [tpu.VMEM((8, 128), np.float32), tpu.SemaphoreType.DMA], "dma_start"), (copies_in_a_scope, (), "dma_start"), (signals, [tpu.SemaphoreType.REGULAR], "semaphore_signal")])
+def test_a_kernel_that_copies_or_signals_is_told_by_that_step(kernel, scratch, name):
+    """What moves on its own is not carried: neither a forgery nor a fault of the grader's, and the step's name is among those that are told."""
+    closed = jax.make_jaxpr(lambda x: called(kernel, x, scratch))(WIDE)
+    with pytest.raises(NotCarried, match=f"^`{name}`$") as raised:
+        carry(closed)
+    assert formless(str(raised.value)) == f"`{name}`"
+
+
+def test_what_flows_through_a_scope_is_seen():
+    """What a scope writes to a ref of the kernel is made of what went in, as without the scope: nothing is hidden in there."""
+    def kernel(a, o):
+        def body(kept):
+            kept[...] = jnp.exp(a[...])
+            o[...] = kept[...].astype(jnp.bfloat16).astype(jnp.float32)
+
+        pl.run_scoped(body, tpu.VMEM((8, 128), np.float32))
+        o[...] = o[...] + 1.0
+
+    for closed in (closed := jax.make_jaxpr(lambda x: called(kernel, x))(WIDE)), rebuild(*sent(closed), __file__):
+        labels = []
+        Flow(lambda step, ins: frozenset().union(*ins) | ({"exp"} if step.name == "exp" else frozenset()), lambda step, ins, outs: labels.append((step.name, ins))).through(
+            program(closed), [frozenset({"x"})])
+        assert ("add", [frozenset({"x", "exp"}), frozenset()]) in labels
+
+
+ALL = [loops, branches, indexed, products, kinds, drawn, keys, closed_over, rules, named, kernels]
 
 
 @pytest.mark.parametrize("function", ALL, ids=lambda function: function.__name__)

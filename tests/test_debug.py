@@ -1,15 +1,24 @@
 """debug: the first failing case as a script in plain JAX, run in the student's own terminal."""
 
+import contextlib
+import io
 import os
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from grader.course.calls import calls_for
-from grader.student.debug import _named, snippet
+from grader.course.calls import Call, calls_for
+from grader.course.problem import discover
+from grader.course.verdict import Outcome
+from grader.student.debug import _named
+from grader.student.script import snippet
+from tests.conftest import ROOT
 
 
 def test_debug_runs_the_first_failing_case_and_keeps_the_script(course):
@@ -87,3 +96,82 @@ def test_a_modules_script_loads_the_cases_parameters(tmp_path, course):
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "gradient for x" in done.stdout
+
+
+TINY = {problem.number: problem for problem in discover(ROOT / "tests/tiny")}
+
+
+def script_of(number: int, kind: str, case: str, tmp_path) -> tuple[Path, Call]:
+    """The script of one call of a tiny problem, on its reference."""
+    problem = TINY[number]
+    call = next(c for c in calls_for(problem.entries) if (c.check.kind, c.check.case) == (kind, case))
+    script = tmp_path / "script.py"
+    script.write_text(snippet(call, problem.solutions / "reference.py", number, problem.folder / "driver.py" if problem.driver else None))
+    return script, call
+
+
+def given(number: int, call: Call) -> Outcome:
+    """What the reference gives in the grader's own hands."""
+    from grader.authors.reference import driver_of
+    from grader.course.problem import load
+    from grader.run.evaluate import Evaluation
+
+    reference, outcomes = load(TINY[number].solutions / "reference.py", "reference"), []
+    Evaluation(lambda name: getattr(reference, name), lambda error: None, lambda call, outcome: outcomes.append(outcome), driver=driver_of(TINY[number])).run([call])
+    return outcomes[0]
+
+
+@pytest.mark.parametrize("number, kind, case", [
+    (71, "eager", "a step"), (71, "vmap", "of Nesterov"), (72, "eager", "one row"), (72, "jit", "certain"), (72, "draws", "as often in a batch"),
+    (73, "jit", "a prompt"), (73, "eager", "as often as said"), (74, "eager", "three updates"), (75, "eager", "in train"), (75, "draws", "half is dropped")])
+def test_a_script_gives_what_the_call_gives(number, kind, case, tmp_path):
+    """Trees, named tuples, dataclasses, keys, functions of the problem's driver, and modules in train: the script's output is the grader's."""
+    from grader.run.evaluate import describe
+
+    script, call = script_of(number, kind, case, tmp_path)
+    assert "grader" not in script.read_text().replace(str(ROOT), "").replace("reference.py", "")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        output = describe(runpy.run_path(str(script))["output"])
+    expected = given(number, call)
+    leaves = {leaf.removeprefix("output"): array for leaf, array in expected.leaves.items() if not leaf.startswith("variables.")}
+    assert printed.getvalue().startswith("output ") and output.leaves.keys() == leaves.keys()
+    assert all(np.allclose(array, leaves[leaf], rtol=1e-5, atol=1e-6) for leaf, array in output.leaves.items())
+
+
+@pytest.mark.parametrize("number, case, paths", [(71, "of Nesterov", {"state.mean.kernel", "gradients.bias", "settings.rate"}), (73, "a prompt", {"state.table"})])
+def test_a_script_of_a_gradient_names_each_part(number, case, paths, tmp_path):
+    """The gradient for each floating array of an argument, by its path, and none for counts and tokens."""
+    script, call = script_of(number, "grad", case, tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        runpy.run_path(str(script))
+    told = {line.removeprefix("gradient for ") for line in printed.getvalue().splitlines() if line.startswith("gradient for ")}
+    assert told == {*given(number, call).leaves} and paths <= told and "state.count" not in told
+
+
+def test_a_script_reads_like_the_call(tmp_path):
+    """A person sees the argument as it is: a type with named fields, what its parts are, and what comes from the problem's driver."""
+    text = script_of(71, "eager", "a step", tmp_path)[0].read_text()
+    assert "Moments = collections.namedtuple('Moments', ['count', 'mean'])\n" in text
+    assert "return stub.momentum(Moments(count=state_count, mean={'kernel': state_mean_kernel, 'bias': state_mean_bias}), " in text
+    assert "Settings(rate=settings_rate, nesterov=False), ['kernel', 'bias'])\n" in text
+    assert "return stub.generate(driver.bigram, {'count': state_count, 'table': state_table}, prompt, 1)\n" in script_of(73, "eager", "one token", tmp_path)[0].read_text()
+    assert "return driver.three_updates(stub, kernel=kernel, x=x, y=y, rate=0.1)\n" in script_of(74, "eager", "three updates", tmp_path)[0].read_text()
+    assert "module.train()\n" in script_of(75, "eager", "in train", tmp_path)[0].read_text()
+
+
+def test_a_driven_script_runs_in_any_python(tmp_path):
+    """It finds the student's file and the driver where they lie, without the course on its path."""
+    script, _ = script_of(73, "eager", "as often as said", tmp_path)
+    done = subprocess.run([sys.executable, "-I", str(script)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("output tuple"), done.stderr
+
+
+@pytest.mark.parametrize("array", [np.float32([np.inf, -np.inf, np.nan, 1.5]), np.zeros((0, 3), np.float32), np.float32(2), np.array([[True, False]])], ids=str)
+def test_any_array_is_written_out(array):
+    """Infinities, NaN, scalars and arrays without elements come back as they were."""
+    import jax.numpy as jnp
+
+    from grader.student.script import _values
+
+    back = eval(_values(np.asarray(array)), {"jnp": jnp, "np": np})
+    assert (back.shape, back.dtype) == (np.shape(array), array.dtype) and np.array_equal(back, array, equal_nan=array.dtype.kind == "f")

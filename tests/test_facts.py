@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from grader.course.calls import Call, calls_for
-from grader.course.problem import Problem
+from grader.course.problem import Problem, discover
 from grader.course.verdict import Outcome, Status
 from grader.judge.attempt import Attempt, listen
 from grader.judge.derive import FORMLESS, derive, disguised, programs_of
@@ -27,7 +27,7 @@ from grader.process.stub import open_stub
 from grader.program import carry
 from grader.program import prover as proving
 from grader.program.carried import NotCarried
-from tests.conftest import PROBLEMS
+from tests.conftest import PROBLEMS, ROOT
 
 pytestmark = pytest.mark.thorough
 
@@ -301,7 +301,7 @@ def test_every_form_that_is_missing_has_its_words():
     """Whatever `carry` says of a program is among the words that are told, but for the names of steps."""
     raised = [node.exc.args[0] for node in ast.walk(ast.parse(Path(carry.__file__).read_text())) if isinstance(node, ast.Raise) and node.exc.func.id == "NotCarried"]
     said = {node.value for node in raised if isinstance(node, ast.Constant)}
-    assert said <= {*FORMLESS} and len(said) >= 5 and len(raised) == len(said) + 3, "two name a step, and one what a kernel has"
+    assert said <= {*FORMLESS} and len(said) >= 5 and len(raised) == len(said) + 4, "three name a step, and one what a kernel has"
 
 
 def test_a_program_without_end_is_not_sent(monkeypatch):
@@ -377,3 +377,96 @@ def test_a_lie_about_a_program_is_named_as_the_mistake_that_it_hides(problem):
     verdict = grade(dataclasses.replace(problem, solutions=folder), naive, limits=PATIENT, prover=prover)
     assert verdict.status == Status.FAILED and verdict.entries[0].mistake == "everything_at_once"
 
+
+
+# --- keys
+
+KEYED = '''
+import numpy as np
+from grader.course import Case, Function, Growth, Key, Largest
+
+def inputs(rng, length):
+    return dict(key=Key.drawn(rng), state={"keys": Key.drawn(rng, 3), "x": rng.standard_normal(length).astype(np.float32)})
+
+ENTRIES = [Function("drops", inputs, cases={"short": Case(length=3, under=("jit",)), "long": Case(length=64, under=("jit",)), "longer": Case(length=128, under=())},
+                    proofs=[Largest("nothing square", "Nothing of size T × T may exist.", ["long"], limit=lambda length: length ** 2),
+                            Growth("no loop is unrolled", "The program is no longer for more.", ["long", "longer"], of="equations", exponent=0.0,
+                                   length=lambda length: length, limit=lambda length: 1000)])]
+'''
+DROPS = '''def drops(key, state):
+    one, other = jax.random.split(key)
+    keys = jax.vmap(lambda key: jax.random.fold_in(key, 7))(state["keys"])
+    kept = jax.random.bernoulli(one, 0.5, state["x"].shape) & (jax.random.uniform(keys[1], state["x"].shape) > 0.1)
+    again = jax.random.wrap_key_data(jax.random.key_data(other) + jnp.uint32(1))
+    return {"key": other, "keys": keys, "again": again}, jnp.where(kept, state["x"], jax.random.permutation(keys[0], state["x"]))
+'''
+SQUARE = DROPS.replace("jax.random.bernoulli(one, 0.5, state[\"x\"].shape)", "jax.random.bernoulli(one, 0.5, (len(state['x']), len(state['x'])))[0]")
+
+
+@pytest.mark.parametrize("text, status", [(DROPS, Status.PASSED), (SQUARE, Status.FAILED)], ids=["right", "draws too much"])
+def test_programs_with_keys_are_carried(problem, text, status):
+    """Keys that come in, are split, folded, wrapped and handed out: the facts are those of the program, and so are its outputs, keys included."""
+    (problem.folder / "checks.py").write_text(KEYED)
+    (problem.folder / ".stub.py").write_text("def drops(key, state):\n    raise NotImplementedError\n")
+    calls, attempt = attempted(problem, text)
+    assert not trouble_with(attempt)
+    long = next(call for call in calls if (call.transform, call.check.case) == ("jit", "long"))
+    outcome, names = attempt.outcomes[long.id], {}
+    exec(HEAD + text, names)
+    (state, x) = names["drops"](jax.random.wrap_key_data(long.arrays["key"]), {"keys": jax.random.wrap_key_data(long.arrays["state.keys"]), "x": long.arrays["state.x"]})
+    assert outcome.structure == ["tuple", [["dict", [["again", "key"], ["key", "key"], ["keys", "key"]]], "array"]]
+    for leaf, expected in {"[0].key": state["key"], "[0].keys": state["keys"], "[0].again": state["again"]}.items():
+        assert np.array_equal(outcome.leaves[leaf], jax.random.key_data(expected))
+    assert np.array_equal(outcome.leaves["[1]"], x)
+    findings, _ = findings_of(problem.entries[0], problem, [call for call in calls if call.transform == "proof"], attempt, {})
+    assert [finding.status for finding in findings] == [status, Status.PASSED], findings
+
+
+# --- what is kept between the passes
+
+KEEPS = "def exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n"
+SAVES = "def exp_sum(x, y):\n    return jax.checkpoint(lambda x, y: jax.nn.logsumexp(x[:, None] * y, axis=1))(x, y)\n"
+WITHIN = "import grader.program.measure as m\nm.of_program = lambda *a: dict(elements=1, limit=512, length=64, by='', dtype='', shape=[], inside=[], line=None, opaque='')\n"
+FLAT = "import grader.run.transforms as t\nt.grad_in_two = t.grad\n"
+ALL_BEHIND = """import grader.run.transforms as t
+def grad_in_two(function, seed):
+    def backward(params, arrays):
+        return t.grad(function, seed)(params, arrays)
+    return lambda params, arrays: jax.jit(backward)(params, arrays)
+t.grad_in_two = grad_in_two
+"""
+SPLIT_OFF = """import grader.run.transforms as t
+own = t.grad_in_two
+def grad_in_two(function, seed):
+    gradients = own(function, seed)
+    def backward(made):
+        return {name: 1.0 * value for name, value in made.items()}
+    return lambda params, arrays: jax.jit(backward)(gradients(params, arrays))
+t.grad_in_two = grad_in_two
+"""
+
+
+@pytest.mark.parametrize("text, told", [
+    (SAVES, (Status.PASSED, "0 elements are kept, of 512")),
+    (KEEPS, (Status.FAILED, "4352 elements are kept, where 512 are enough")),
+    (WITHIN + KEEPS, (Status.FAILED, "4352 elements are kept, where 512 are enough")),
+    (FLAT + KEEPS, (Status.UNCHECKED, "could not be proved: its gradient is not in two programs, forward and backward")),
+    (ALL_BEHIND + KEEPS, (Status.PASSED, "0 elements are kept, of 512")),
+    (SPLIT_OFF + KEEPS, (Status.UNCHECKED, "could not be proved: its gradient is not in two programs, forward and backward"))],
+    ids=["checkpoint", "plain", "a measure that says little", "one program", "all in the backward pass", "a last step called backward"])
+def test_what_is_kept_is_read_off_the_program_whose_gradients_are_compared(problem, text, told):
+    """Whatever the worker says: what the second program gets from the first is seen, and both together give the gradients that are judged. Who sends a program that
+    computes all of it behind the line keeps nothing, as with a checkpoint."""
+    tiny = next(one for one in discover(ROOT / "tests/tiny") if one.number == 76)
+    for name in ("checks.py", ".stub.py"):
+        (problem.folder / name).write_text((tiny.folder / name).read_text())
+    calls, attempt = attempted(problem, text)
+    assert not trouble_with(attempt)
+    findings, _ = findings_of(problem.entries[0], problem, [call for call in calls if call.check.case == "no weights are kept"], attempt, {})
+    assert findings[0].status == told[0] and told[1] in findings[0].summary
+    call = next(call for call in calls if (call.transform, call.check.case) == ("grad", "more"))
+    if told[0] != Status.UNCHECKED:
+        x, y = call.arrays["x"].astype(float), call.arrays["y"].astype(float)
+        weights = np.exp(np.outer(x, y))
+        weights *= (np.random.default_rng([5, len(x)]).standard_normal(len(x)) / weights.sum(1))[:, None]
+        assert np.allclose(attempt.outcomes[call.id].leaves["x"], weights @ y, rtol=1e-3, atol=1e-4)

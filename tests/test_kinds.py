@@ -66,7 +66,7 @@ WORDS = {
     "a value within": (71, MOMENTS.replace("state.count + 1", "state.count + 2"), "1 of 1 values of `[0].count` of the output differs, by up to 1"),
     "another type": (71, MOMENTS.replace("state.count + 1", "state.count + 1.0"), "`[0].count` of the output has dtype float32; expected int32"),
     "never": (72, "import jax.numpy as jnp\ndef draw(key, logits, temperature):\n    return jnp.argmax(logits, -1).astype(jnp.int32)\n",
-              "Each index is drawn as often as its probability says. Index 1 is drawn 100.00% of the time; it has to be drawn in 28.64% of all draws."),
+              "Each index is drawn as often as its probability says. Index 1 is drawn 100.00% of the time; it has to be drawn in 44.44% of all draws."),
     "another shape": (72, "import jax.numpy as jnp\ndef draw(key, logits, temperature):\n    return jnp.argmax(logits)\n",
                       "the output has shape (); expected (3,)"),
     "not from the key": (72, "import jax\nimport jax.numpy as jnp\ncount = [0]\ndef draw(key, logits, temperature):\n    count[0] += 1\n"
@@ -75,6 +75,11 @@ WORDS = {
     "a key for an index": (72, "import jax\ndef draw(key, logits, temperature):\n    return key\n", "it returns a key; expected an array"),
     "one step too few": (73, (TINY[73].solutions / "right/plain_loop.py").read_text(encoding="utf-8").replace("for token in prompt:", "for token in prompt[:1]:"),
                          "values of `[1].count` of the output differs, by up to 1"),
+    "weights kept": (76, "import jax\ndef exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n",
+                     "Between the passes nothing of size rows × columns may be kept. 4352 elements are kept, where 512 are enough; the largest array has shape (64, 64) and type float32, "
+                     "made by `exp`."),
+    "what is kept grows": (76, "import jax\ndef exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n",
+                           "What is kept may grow no faster than the inputs. At a length of 64 it keeps 4352 elements between the passes; 1024 are enough."),
     "nothing dropped": (75, (TINY[75].solutions / "reference.py").read_text(encoding="utf-8").replace("self.dropout(self.linear(x))", "self.dropout(self.linear(x), deterministic=True)"),
                         "In train each value is zero as often as the rate says. The value at (0, 0) is zero 0.0% of the time; it has to be 50%."),
 }

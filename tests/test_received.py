@@ -19,7 +19,7 @@ from grader.run.drive import AXIS_OF_ROWS
 from grader.run.evaluate import Evaluation
 from grader.run.failure import failure_of
 from grader.run.transforms import cotangent
-from grader.student import debug
+from grader.student.script import snippet
 from tests import recorder
 from tests.conftest import PROBLEMS, ROOT
 
@@ -246,7 +246,7 @@ def test_debug_makes_the_same_call(number, case, kind, tmp_path):
     path.write_text(stub_text(number) + SHOWN)
     call = next(call for call in EVERY[number] if call.transform == kind and call.check.case == case)
     script = tmp_path / "script.py"
-    script.write_text(debug.snippet(call, path, number))
+    script.write_text(snippet(call, path, number))
     ran = subprocess.run([sys.executable, "-W", "ignore", script], capture_output=True, text=True, env={"JAX_PLATFORMS": "cpu", "PATH": ""})
     assert {told for told in ran.stderr.splitlines() if told in lines_of(call) or "32 (" in told} == lines_of(call), ran.stderr
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,13 +11,17 @@ import pytest
 from flax import nnx
 
 from grader.authors import telling
-from grader.authors.mutants import CAUGHT_BY, mutated
+from grader.authors.mutants import CAUGHT_BY, OF_KEYS, mutated
+from grader.authors.reference import answer_key, driver_of
 from grader.course.calls import calls_for
 from grader.course.cases import Case, Function, Module, ModuleInputs
+from grader.course.problem import discover, load
+from grader.course.statistics import Statistic
 from grader.course.verdict import Outcome
 from grader.key.key import Answer, AnswerKey
 from grader.run.evaluate import Evaluation
 from grader.run.failure import failure_of
+from tests.conftest import ROOT
 
 jax.config.update("jax_platforms", "cpu")
 
@@ -140,3 +146,103 @@ def test_each_automatic_mutant_is_caught(name, entry, implementation):
     assert faults(tried) == [] and (tried or name == "adds_an_array")
     the_same = [*telling.mutants_that_pass(name, asked, evaluated(implementation, asked), key)]
     assert all(the_same)                        # the gate can fail
+
+
+# --- the new kinds: trees, keys, draws, drivers
+
+TINY = {problem.number: problem for problem in discover(ROOT / "tests/tiny")}
+
+
+def gates(problem, entries=None, reference=None) -> list[str]:
+    """What every gate says of a problem's cases, and of others in their place."""
+    entries, right = entries or problem.entries, reference or vars(load(problem.solutions / "reference.py", "reference"))
+    driver, found, calls = driver_of(problem), [], calls_for(entries)
+
+    def run(asked, names=right):
+        outcomes = {}
+        Evaluation(lambda name: names[name], lambda error: failure_of(error, ""), lambda call, outcome: outcomes.__setitem__(call.id, outcome), driver=driver).run(asked)
+        return outcomes
+
+    key = AnswerKey(answer_key(problem, calls))
+    found += [*telling.constants_that_pass(calls, key), *telling.answers_that_repeat(calls, key)]
+    for name in CAUGHT_BY:
+        asked = telling.caught_by(name, calls, key)
+        found += telling.mutants_that_pass(name, asked, run(asked, mutated(name, {entry.name: right[entry.name] for entry in entries})), key)
+    for entry in entries:
+        changed = telling.changed_calls(entry, calls)
+        found += telling.arguments_that_make_no_difference(entry, changed, run([other for *_, other in changed]), key)
+        changed = telling.drawn_otherwise(entry, calls)
+        outcomes = run([other for *_, other in changed])
+        found += [*telling.cases_that_nothing_tells(entry, calls), *telling.draws_that_pass(entry, changed, outcomes)]
+        as_it_is = {call.id: outcomes[other.id] for call, what, other in changed if what == telling.AS_IT_IS}
+        asked = [call for call in calls if call.id in as_it_is]
+        found += telling.one_key_twice(entry, asked, as_it_is, run(asked, mutated(OF_KEYS, {entry.name: right[entry.name]})))
+    return faults(found)
+
+
+@pytest.mark.parametrize("number", TINY)
+def test_the_tiny_problems_pass_every_gate(number):
+    """Trees, keys, draws, functions as arguments, training loops and modules in train: each argument counts, and no constant and no mutant passes."""
+    assert gates(TINY[number]) == []
+
+
+def changed_case(number: int, case: str, **options):
+    """A tiny problem's entries with one case that is otherwise, under the transforms that tell least."""
+    entry, = TINY[number].entries
+    return [dataclasses.replace(entry, cases={case: Case(**{"under": ("eager", "jit"), **options})}, statistics=[one for one in entry.statistics if one.case == case])]
+
+
+def test_an_argument_is_named_by_itself_or_by_a_path():
+    """A part of a tree that makes no difference is found by its path; the case may say so of the part or of the whole argument."""
+    said = gates(TINY[71], changed_case(71, "a step", under=("jit", "grad")))
+    assert {fault.split(" makes")[0] for fault in said} == {f"momentum, a step · grad: {part}" for part in (
+        "state.count: zeros", "gradients.kernel: redrawn", "gradients.bias: redrawn")}
+    assert gates(TINY[71], changed_case(71, "a step", under=("jit", "grad"), idle=("state.count under grad", "gradients under grad"))) == []
+    assert any("it says that state.mean.kernel: redrawn makes no difference, and it does" in fault for fault in gates(TINY[71], changed_case(71, "a step", idle=("state.mean",))))
+
+
+def test_what_is_said_to_be_certain_is_tried_with_other_keys():
+    """A case that says that a key makes no difference has the same answer for every key."""
+    assert "draw, one row · jit: it says that what is drawn is certain (drawn=False), and another key gives something else" in \
+        gates(TINY[72], [dataclasses.replace(changed_case(72, "one row", temperature=0.2, drawn=False)[0], statistics=())])
+
+
+def test_values_that_are_drawn_need_a_claim():
+    """Any values of a drawn case pass, constants and all: a case that no claim is about is found."""
+    entry, = changed_case(72, "one row", temperature=0.2)
+    assert gates(TINY[72], [dataclasses.replace(entry, statistics=())]) == [
+        "draw, one row: its values are drawn, and no claim is about them, so any pass: a Statistic, Frequencies or a Relation of this case tells"]
+
+
+def test_a_claim_that_constants_and_any_key_pass_is_found():
+    """A claim that says little tells neither a constant nor an argument that is ignored, and each is named."""
+    entry, = changed_case(72, "one row", temperature=0.2)
+    weak = Statistic("an index", "Something is drawn.", "one row", of=lambda drawn, inputs: drawn >= 0, expected=lambda inputs: (1.0, 0.0, 0.0))
+    said = gates(TINY[72], [dataclasses.replace(entry, statistics=[weak])])
+    place = "draw, one row · draws: no claim about what is drawn tells "
+    assert said == [place + what for what in (
+        "zeros: it would pass", "the first draw each time: it would pass",
+        *(f"{name}, so who ignores it passes; if that has to be, the case says so (idle=)" for name in ("key: one key each time", "logits: redrawn", "temperature: redrawn")))]
+
+
+def test_who_uses_one_key_twice_is_caught_where_rows_must_be_independent():
+    """A reference that splits its key, and a case with no claim that rows fall apart: one key for all of them would pass."""
+    rows = vars(load(TINY[72].solutions / "right/by_inverse_sum.py", "rows"))
+    entry, = changed_case(72, "a batch", batch=(3,), temperature=0.5)
+    assert gates(TINY[72], [entry], rows) == []
+    alone = dataclasses.replace(entry, statistics=[one for one in entry.statistics if one.name != "rows are independent"])
+    assert gates(TINY[72], [alone], rows) == ["draw, a batch · draws: who uses one key twice passes"]
+
+
+def test_a_mutant_of_what_a_driver_drives_is_caught():
+    """The name that the driver calls is the mutant; a case that shows only how often it was called would pass it."""
+    entry, = TINY[74].entries
+    calls = calls_for([entry])
+    again = [call for call in calls if call.check.kind == "again"]
+    key = AnswerKey(answer_key(TINY[74], again))
+    right = vars(load(TINY[74].solutions / "reference.py", "reference"))
+    names = mutated("keeps_its_first_answer", {"train_step": right["train_step"]})
+    outcomes = {}
+    Evaluation(names.__getitem__, lambda error: failure_of(error, ""), lambda call, outcome: outcomes.__setitem__(call.id, outcome), driver=driver_of(TINY[74])).run(again)
+    assert faults(telling.mutants_that_pass("keeps_its_first_answer", again, outcomes, key)) == []
+    assert faults(telling.mutants_that_pass("keeps_its_first_answer", again, {call.id: key.answers[call.id].outcome for call in again}, key))

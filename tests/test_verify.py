@@ -114,3 +114,9 @@ def test_the_real_course_has_no_strays():
     from tests.conftest import ROOT
 
     assert stray_files(ROOT) == []
+
+
+def test_a_driver_is_no_stray(small):
+    """What a problem brings to drive the student's names belongs to it."""
+    (small / "problems/31_sdpa/driver.py").write_text("def twice(names, q, k, v):\n    return names.sdpa(q, k, v), names.sdpa(q, k, v)\n")
+    assert stray_files(small) == []

@@ -6,6 +6,8 @@ import functools
 
 # What each is to be caught by.
 CAUGHT_BY = {"keeps_its_first_answer": ("again",), "answers_in_another_dtype": ("eager", "jit", "vmap"), "adds_an_array": ("parameters",)}
+OF_KEYS = "uses_one_key_twice"          # by the claims about what is drawn
+
 
 def keeps_its_first_answer(function):
     """Gives for arrays of one shape what it gave for the first ones."""
@@ -33,9 +35,33 @@ def answers_in_another_dtype(function):
     import jax.numpy as jnp
 
     def other(leaf):
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.key_data(leaf)
         return leaf.astype(jnp.float16 if leaf.dtype == jnp.float32 else jnp.float32)
 
     return functools.wraps(function)(lambda *args, **kwargs: jax.tree.map(other, function(*args, **kwargs)))
+
+
+def uses_one_key_twice(function):
+    """Whatever a key is split into, or folded with, is one key."""
+    import jax
+
+    split, fold_in = jax.random.split, jax.random.fold_in
+
+    def one_for_all(key, num=2):
+        keys = split(key, num)
+        axes = keys.ndim - (not jax.dtypes.issubdtype(keys.dtype, jax.dtypes.prng_key))
+        return jax.numpy.broadcast_to(keys[(0,) * axes], keys.shape)
+
+    @functools.wraps(function)
+    def mutant(*args, **kwargs):
+        jax.random.split, jax.random.fold_in = one_for_all, lambda key, data: fold_in(key, 0)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            jax.random.split, jax.random.fold_in = split, fold_in
+
+    return mutant
 
 
 def adds_an_array(construct):

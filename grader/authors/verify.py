@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.authors import ledger, telling
-from grader.authors.mutants import CAUGHT_BY
+from grader.authors.mutants import CAUGHT_BY, OF_KEYS
 from grader.authors.proofread import faults_of
 from grader.course import problem as course
 from grader.course.calls import Call, calls_for
@@ -202,6 +202,7 @@ def _trials(proof: Proof):
     calls = calls_for(problem.entries)
     trials.append(lambda: _counted(proof, [*telling.constants_that_pass(calls, proof.key), *telling.answers_that_repeat(calls, proof.key)]))
     trials += [lambda entry=entry: _arguments_count(proof, entry, calls) for entry in problem.entries]
+    trials += [lambda entry=entry: _draws_are_told(proof, entry, calls) for entry in problem.entries if any(call.drawn and call.check.entry == entry.name for call in calls)]
     trials += [lambda name=name: _mutants_are_caught(proof, name, calls) for name in CAUGHT_BY]
     try:
         bank = course.mistakes(problem.solutions / "mistakes.py")
@@ -317,10 +318,23 @@ def _arguments_count(proof: Proof, entry, calls: list[Call]) -> list[str]:
     return _counted(proof, [*telling.arguments_that_make_no_difference(entry, changed, outcomes, proof.key)])
 
 
+def _draws_are_told(proof: Proof, entry, calls: list[Call]) -> list[str]:
+    changed = telling.drawn_otherwise(entry, calls)
+    outcomes = _outcomes(proof, _stand_in(proof.problem, ""), [other for _, _, other in changed]) if changed else {}
+    right = {call.id: outcomes[other.id] for call, what, other in changed if what == telling.AS_IT_IS}
+    asked = [call for call in calls if call.id in right]
+    twice = _outcomes(proof, _mutant(proof.problem, OF_KEYS), asked) if asked else {}
+    return _counted(proof, [*telling.cases_that_nothing_tells(entry, calls), *telling.draws_that_pass(entry, changed, outcomes),
+                            *telling.one_key_twice(entry, asked, right, twice)])
+
+
 def _mutants_are_caught(proof: Proof, name: str, calls: list[Call]) -> list[str]:
     asked = telling.caught_by(name, calls, proof.key)
-    text = _stand_in(proof.problem, "") + MUTANT.format(name=name, folder=str(proof.problem.folder.parents[1]), number=proof.problem.number)
-    return _counted(proof, [*telling.mutants_that_pass(name, asked, _outcomes(proof, text, asked) if asked else {}, proof.key)])
+    return _counted(proof, [*telling.mutants_that_pass(name, asked, _outcomes(proof, _mutant(proof.problem, name), asked) if asked else {}, proof.key)])
+
+
+def _mutant(problem: Problem, name: str) -> str:
+    return _stand_in(problem, "") + MUTANT.format(name=name, folder=str(problem.folder.parents[1]), number=problem.number)
 
 
 def _outcomes(proof: Proof, source: str, calls: list[Call]) -> dict[int, Outcome]:

@@ -13,7 +13,7 @@ import numpy as np
 from grader.course.cases import TRANSFORMS, Entry, Given, Key, Module, ModuleInputs, Relation
 from grader.course.problem import CourseError
 from grader.course.trees import parts_of, put_together, take_apart
-from grader.course.verdict import Check
+from grader.course.verdict import Check, named_tuple_of_fields
 
 DRAWS = 3                       # how many inputs a vmapped call stacks
 RNGS = "rngs"                   # the path of the keys of a statistic about a module, which go into the streams that it keeps
@@ -79,6 +79,11 @@ class Call:
 
         return {name: put_together(self.trees[name], leaf, name, **making) if name in self.trees else arrays[name] if name in arrays else self.static[name]
                 for name in self.order}
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What a claim about draws is told: the arguments, and of a module its constructor's arguments and its parameters by path."""
+        return {**self.init, **self.params, **self.arguments(self.arrays, static=received, dataclass=named_tuple_of_fields)}
 
     @functools.cached_property
     def keys(self) -> list[str]:

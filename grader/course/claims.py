@@ -86,8 +86,29 @@ class Largest(Proof):
 
 
 @dataclass(frozen=True)
+class Kept(Proof):
+    """Between the forward and the backward pass at most `limit(**sizes)` elements are kept. Inputs do not count; the output does, where the backward pass uses it."""
+
+    under: str = "grad"
+    limit: Callable[..., int] = None
+
+    def measure(self, sizes):
+        return dict(of="kept", limit=int(self.limit(**sizes)))
+
+    def judge(self, facts):
+        fact, = facts
+        if fact["elements"] <= fact["limit"]:
+            return None
+        return Broken(f"kept {fact['by']}", f"{self.rule} {fact['elements']} elements are kept, where {fact['limit']} are enough; the largest array has shape {_shape(fact['shape'])} and type "
+                      f"{fact['dtype']}, made by `{fact['by']}`{_inside(fact)}.", COUNTED["kept"][2], fact["line"])
+
+    def reported(self, facts):
+        return f"{facts[0]['elements']} elements are kept, of {facts[0]['limit']}"
+
+
+@dataclass(frozen=True)
 class Growth(Proof):
-    """From each case to the next and longer one, what `of` counts (equations, flops or memory) grows at most as `length(**sizes)` to the power `exponent`,
+    """From each case to the next and longer one, what `of` counts (equations, flops, memory, or kept: with under="grad", elements between the passes) grows at most as `length(**sizes)` to the power `exponent`,
     and in each it is at most `limit(**sizes)`: what is padded at a short length would grow slowly from there."""
 
     of: str = "memory"
@@ -111,7 +132,7 @@ class Growth(Proof):
         return None
 
     def amount(self, fact) -> int:
-        return fact[{"equations": "count", "memory": "bytes", "flops": "flops"}[self.of]]
+        return fact[{"equations": "count", "memory": "bytes", "flops": "flops", "kept": "elements"}[self.of]]
 
     def power(self, few, many) -> float:
         return math.log(max(self.amount(many), 1) / max(self.amount(few), 1), many["length"] / few["length"])
@@ -127,6 +148,8 @@ COUNTED = {
     "equations": ("it has", "equations", "A Python loop is unrolled when it is traced. A `lax.scan` or `lax.fori_loop` is one equation."),
     "memory": ("the compiled program takes", "bytes of temporary memory",
                "What stays alive until the end counts in full: combine each piece with what came before, and let go of it."),
+    "kept": ("it keeps", "elements between the passes", "What the backward pass can compute again from the inputs need not be kept: `jax.checkpoint`, or a `jax.custom_vjp` "
+             "whose forward pass returns only that."),
     "flops": ("it takes", "arithmetic operations", "What is computed again at each step counts each time: keep it."),
 }
 
@@ -261,7 +284,7 @@ def settle(entry, calls, outcomes) -> dict[str, tuple[list[int], str]]:
             found[name] = group, broken.sign if broken else ""
     for call in calls:
         if call.check.entry == entry.name and call.check.kind == "draws" and call.id in outcomes and not outcomes[call.id].failure:
-            broken = entry.frequencies[call.check.case].broken(call.arguments(call.arrays), drawn_of(outcomes[call.id]))
+            broken = entry.frequencies[call.check.case].broken(call.known, drawn_of(outcomes[call.id]))
             found[call.check.case] = [call.id], broken.sign if broken else ""
     return found
 

@@ -8,5 +8,5 @@ OUTSIDE = ("after_all", "all_gather", "all_to_all", "axis_index", "call", "call_
 APART = ("barrier", "bitcast", "call_exported", "compute_on", "core_map", "custom_jvp_call_jaxpr", "custom_partitioning", "custom_vmap_call", "debug_barrier",
          "dimension_size", "dma_start", "dma_wait", "emit_pipeline", "empty_ref", "free_ref", "freeze", "inspect_sharding", "layout_constraint", "linear_call",
          "load", "new_ref", "pack", "pack_elementwise", "parallel_loop", "pbroadcast", "prng_random_bits", "prng_seed", "psum_invariant", "pvary",
-         "random_clone", "random_unwrap", "random_wrap", "reduce_scatter", "remat_opt", "reshard", "roll", "scaled_dot", "shard_map", "stochastic_round",
+         "reduce_scatter", "remat_opt", "reshard", "roll", "scaled_dot", "shard_map", "stochastic_round",
          "store", "unpack", "unpack_elementwise", "zeros_like")

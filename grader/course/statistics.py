@@ -20,7 +20,7 @@ ROUNDING = 1e-5                                 # of a probability that float32 
 
 @dataclass(frozen=True)
 class Statistic:
-    """A claim about the means over `draws` keys, at the inputs of one case.
+    """A claim about the means over `draws` keys, at the inputs of one case: the arguments by name, of a module also its constructor's and its parameters by path.
 
     `of(drawn, inputs)` makes of what was drawn, `(draws, ...)`, the numbers whose means are known, `(draws, ...)`; `expected(inputs)` gives the mean and the variance
     of each, and the largest distance of one draw from its mean. `told(place, mean, expected)` says in a sentence what came.

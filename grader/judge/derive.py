@@ -14,6 +14,7 @@ from collections.abc import Callable
 from grader.course.calls import Call
 from grader.course.outside import APART, OUTSIDE
 from grader.course.problem import CourseError
+from grader.course.trees import parts_of
 from grader.course.verdict import Outcome, leaf_paths
 from grader.judge.attempt import Attempt
 from grader.process.child import Ended, Process
@@ -22,7 +23,7 @@ from grader.process.wire import plain
 LONGEST = 300
 # What `carry` says that has no form as data, beside a primitive by its name. The process that says it also runs the student's code: no other words of it are told.
 FORMLESS = ("a kernel that closes over an array", *(f"a `pallas_call` with {what}" for what in (
-    "a mesh", "scalars fetched ahead", "a grid that depends on values", "transformed blocks", "scratch that is no array")),
+    "a mesh", "a grid that depends on values", "transformed blocks", "scratch that is no array")),
     "a program of so many steps", "a constant of such a size")
 A_STEP, A_PARAMETER = "one of its steps", "a parameter of one of its steps"
 TOO_LONG = {"timeout": "it was still being read or run when its time was up", "starved": "this machine had too little time for it"}
@@ -150,16 +151,17 @@ def _heard(prover: Process, groups: list[list[Call]], attempt: Attempt) -> dict[
             found |= _unproved([group[message["call"]]], message["unproved"])
         elif "call" in message:
             call = group[message["call"]]
-            found[call.id] = Outcome(["facts", message["facts"]]) if call.transform == "proof" else _filled(attempt.outcomes[call.id], arrays)
+            found[call.id] = Outcome(["facts", message["facts"]]) if call.transform == "proof" else _filled(attempt.outcomes[call.id], message["keys"], arrays)
     for number, group in enumerate(groups, 1):
         found |= _unproved([call for call in group if call.id not in found], WHY.get(ended.how, DIED) if number == read else DIED)
     return found
 
 
-def _filled(told: Outcome, arrays: dict) -> Outcome:
+def _filled(told: Outcome, keys: list[int], arrays: dict) -> Outcome:
     """The outputs of a program in the containers that the worker told of, which show in no program."""
     leaves = [*leaf_paths(told.structure)]
-    if {*map(str, range(len(leaves)))} != {*arrays}:
+    kinds = [kind for _, kind in parts_of(told.structure) if kind in ("array", "key")]
+    if {*map(str, range(len(leaves)))} != {*arrays} or [number for number, kind in enumerate(kinds) if kind == "key"] != keys:
         raise _Forged
     return Outcome(told.structure, {leaf: arrays[str(number)] for number, leaf in enumerate(leaves)})
 

@@ -152,7 +152,7 @@ def _statistic_finding(statistic: Statistic, call: Call, attempt: Attempt, faile
     if outcome.failure:
         summary, advice = explain_failure(outcome.failure, "vmap")
         return Finding(call.check, Status.FAILED, f"{statistic.rule} It could not be seen: {summary}", inputs=inputs, lines=outcome.failure.lines, advice=advice)
-    found = statistic.broken(call.arguments(call.arrays), drawn_of(outcome))
+    found = statistic.broken(call.known, drawn_of(outcome))
     if found is None:
         return Finding(call.check, Status.PASSED, f"over {statistic.draws} keys", inputs=inputs)
     if found.sign == "shape" and failed_before:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 
 import jax
+import numpy as np
 from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu, triton
@@ -55,6 +56,9 @@ def known_primitives() -> dict[str, Primitive]:
     found = {}
     for place in (of_kernels, of_refs, slicing, core_of_lax, primitives):
         found |= {value.name: value for value in vars(place).values() if isinstance(value, Primitive)}
+    # what makes a key of data, and data of a key, is in none at all
+    of_keys = jax.make_jaxpr(lambda data: jax.random.key_data(jax.random.clone(jax.random.wrap_key_data(data))))(np.zeros(2, np.uint32))
+    found |= {equation.primitive.name: equation.primitive for equation in of_keys.eqns}
     return {name: primitive for name, primitive in found.items() if name not in (*OUTSIDE, *UNCHANGED, *OPAQUE, *SILENT)}
 
 

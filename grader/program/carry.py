@@ -181,15 +181,23 @@ def _cond(writer, equation) -> dict:
 def _kernel(writer, equation) -> dict:
     parameters = equation.params
     mapping, jaxpr = parameters["grid_mapping"], parameters["jaxpr"]
-    for what, there in {"a mesh": parameters["mesh"], "scalars fetched ahead": mapping.num_index_operands,
+    for what, there in {"a mesh": parameters["mesh"],
                         "a grid that depends on values": not all(isinstance(size, int) for size in mapping.grid)}.items():
         if there:
             raise NotCarried(f"a `pallas_call` with {what}")
-    return dict(program=writer.program(jaxpr), name=parameters["name"], grid=list(mapping.grid), mapped=list(mapping.vmapped_dims), ins=mapping.num_inputs,
+    return dict(program=writer.program(jaxpr), name=parameters["name"], grid=list(mapping.grid), mapped=list(mapping.vmapped_dims), ahead=mapping.num_index_operands, ins=mapping.num_inputs,
                 blocks=[_block(writer, block) for block in mapping.block_mappings], outs=[_aval(aval) for aval in parameters["out_avals"]],
                 scratch=[_scratch(writer, aval) for aval in mapping.scratch_avals], aliases=[list(pair) for pair in parameters["input_output_aliases"]],
                 compiler=writer.value(parameters["compiler_params"], "pallas_call"), place=_place_of_kernel(jaxpr, writer.path),
                 refs=[str(name) for name in jaxpr.debug_info.arg_names or ()])
+
+
+def _scoped(writer, equation) -> dict:
+    jaxpr = equation.params["jaxpr"]
+    if equation.params["collective_axes"] or any(equation.params.get("ref_transforms", ())):
+        raise NotCarried(f"`{equation.primitive.name}`")
+    inner = jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars], debug_info=jaxpr.debug_info.with_unknown_names())
+    return dict(program=writer.program(inner), scratch=[_scratch(writer, var.aval) for var in jaxpr.invars])
 
 
 def _block(writer, block) -> dict:
@@ -213,4 +221,4 @@ def _place_of_kernel(jaxpr, path: str) -> list | None:
 
 
 WAYS = {"jit": _jit, "pjit": _jit, "custom_jvp_call": _call, "custom_vjp_call": _call, "remat2": _remat, "checkpoint": _remat, "scan": _scan, "while": _while,
-        "cond": _cond, "pallas_call": _kernel}
+        "cond": _cond, "pallas_call": _kernel, "run_scoped": _scoped}

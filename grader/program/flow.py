@@ -43,9 +43,9 @@ class Flow:
         self.same: dict = {}                    # the ref outside, by the variable that it is inside
         self.settled = True                     # whether this turn is the last one, in which everything is told
 
-    def through(self, part: Part, sources: list[frozenset]) -> list[frozenset]:
-        """The labels of a program's outputs, from those of its inputs."""
-        of = dict(zip(part.jaxpr.invars, sources))
+    def through(self, part: Part, sources: list[frozenset], closed: list[frozenset] = ()) -> list[frozenset]:
+        """The labels of a program's outputs, from those of its inputs, and of what it closes over."""
+        of = dict(zip(part.jaxpr.invars, sources)) | dict(zip(part.jaxpr.constvars, closed))
 
         def labels(var):
             return NOTHING if isinstance(var, Literal) else self._kept(var) if _is_ref(var) else of.get(var, NOTHING)
@@ -61,25 +61,28 @@ class Flow:
     def _step(self, step: Step, ins: list[frozenset]) -> list[frozenset]:
         equation, parts = step.equation, step.parts
         if step.name == "scan":
-            self._inside(parts[0], equation.invars)
+            self._inside(parts[0].jaxpr.invars, equation.invars)
             loop = scan_layout(equation)
             return self._loop(parts[0], ins, loop.consts, loop.carries)
         if step.name == "while":
             test, body = parts
             skipped, consts = equation.params["cond_nconsts"], equation.params["body_nconsts"]
-            self._inside(body, equation.invars[skipped:])
+            self._inside(body.jaxpr.invars, equation.invars[skipped:])
             outs = self._loop(body, ins[skipped:], consts, len(equation.outvars))
             self.through(test, [*ins[:skipped], *outs])
             return outs
         if step.name == "cond":
             for branch in parts:
-                self._inside(branch, equation.invars[1:])
+                self._inside(branch.jaxpr.invars, equation.invars[1:])
             return [ins[0].union(*made) for made in zip(*[self.through(branch, ins[1:]) for branch in parts])]
         if is_call(equation) and parts:
-            self._inside(parts[0], equation.invars)
+            self._inside(parts[0].jaxpr.invars, equation.invars)
             return self.through(parts[0], ins)
         if step.name == "pallas_call":
             return self._kernel(step, ins)
+        if step.name == "run_scoped":
+            self._inside(parts[0].jaxpr.constvars, equation.invars)
+            return self.through(parts[0], [NOTHING] * len(parts[0].jaxpr.invars), ins)
         made = self.made(step, ins)
         if step.name in WRITES:
             self._keep(equation.invars[0], made)
@@ -115,9 +118,9 @@ class Flow:
         self.settled = told
         return turn()
 
-    def _inside(self, part: Part, operands) -> None:
+    def _inside(self, inside, operands) -> None:
         """Notes which refs of a loop, branch or call are refs of what is around it."""
-        for inner, outer in zip(part.jaxpr.invars, operands):
+        for inner, outer in zip(inside, operands):
             if not isinstance(outer, Literal) and _is_ref(outer):
                 self.same[inner] = self.same.get(outer, outer)
 

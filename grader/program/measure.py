@@ -6,7 +6,7 @@ from grader.course.calls import Call
 from grader.program import flow, lowering, read, work
 
 MEASURES = {"largest": read.largest, "equations": read.equations, "flops": work.flops, "precision": flow.precision, "kernel": work.kernel,
-            "copies": flow.copies}
+            "copies": flow.copies, "kept": read.kept}
 
 
 def of_program(closed, call: Call, path: str) -> dict:

@@ -77,7 +77,7 @@ def proved(message: dict, arrays: dict, calls: list, path: str):
     from jax.extend.core import jaxpr_as_fun
 
     from grader.program import measure
-    from grader.program.carried import Malformed
+    from grader.program.carried import Malformed, is_key
     from grader.program.read import opaque, program
     from grader.program.rebuild import function_of, rebuild
 
@@ -93,7 +93,8 @@ def proved(message: dict, arrays: dict, calls: list, path: str):
             yield call, ({"facts": {"opaque": outside}} if call.transform == "proof" else {"unproved": f"`{outside}` leaves the program"}, {})
         elif call.transform != "proof":
             outputs = run()(*map(jax.numpy.asarray, call.inputs))
-            yield call, ({"outputs": len(outputs)}, {str(number): np.asarray(output) for number, output in enumerate(outputs)})
+            yield call, ({"keys": [number for number, output in enumerate(outputs) if is_key(output.dtype)]}, {str(number): np.asarray(jax.random.key_data(output) if is_key(output.dtype) else output)
+                                                      for number, output in enumerate(outputs)})
         elif interpret is None:
             yield call, ({"facts": measure.of_program(closed, call, path)}, {})
         else:

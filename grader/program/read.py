@@ -208,7 +208,7 @@ def _arrays(part: Part, path: str) -> Iterator[tuple]:
         for var in visit.step.equation.invars:
             if isinstance(var, Literal):
                 yield np.shape(var.val), str(var.aval.dtype), "a constant", visit
-        for var in visit.step.made:
+        for var in visit.step.made if not is_call(visit.step.equation) else ():        # of a call they are made inside
             if hasattr(var.aval, "shape"):
                 yield tuple(var.aval.shape), str(var.aval.dtype), visit.step.name, visit
 
@@ -227,6 +227,35 @@ def largest(part: Part, path: str, *, limit: int) -> dict:
             best, rank = found, higher
     shape, dtype, primitive, visit = best
     return dict(elements=math.prod(shape), limit=limit, dtype=dtype, by=primitive, shape=list(shape)) | place(visit)
+
+
+def kept(part: Part, path: str, *, limit: int, length: int = 0) -> dict:
+    """The elements that `backward`, the second of two programs, gets from `forward`, the first, and the largest array among them. The inputs of both do not count, nor does
+    what is handed on twice."""
+    names = [step.equation.params.get("name") if step.name in ("jit", "pjit") else "" for step in part.steps]
+    last = part.steps[-1] if names[-1:] == ["backward"] else None
+    if names not in ([], ["forward"], ["backward"], ["forward", "backward"]):
+        return dict(unproved="its gradient is not in two programs, forward and backward")
+    sources = {}
+    for step in part.steps:
+        inner = _open(step.equation.params["jaxpr"]) if is_call(step.equation) and "jaxpr" in step.equation.params else None
+        for number, var in enumerate(step.equation.outvars):
+            sources[var] = _source(inner, inner.outvars[number], step, sources) if inner else (var, step)
+    crossing = {var: step for var, step in (sources.get(var, (var, None)) for var in (last.equation.invars if last else ()) if isinstance(var, Var)) if step is not None}
+    largest = max(crossing, key=lambda var: math.prod(var.aval.shape), default=None)
+    visit = next((visit for visit in walk(part, path) if largest in visit.step.equation.outvars), None) if largest is not None else None
+    return dict(elements=sum(math.prod(var.aval.shape) for var in crossing), limit=limit, length=length, shape=list(largest.aval.shape) if largest is not None else [],
+                dtype=str(largest.aval.dtype) if largest is not None else "", by=visit.step.name if visit else "") | place(visit)
+
+
+def _source(inner: Jaxpr, var, step: Step, sources: dict) -> tuple:
+    """What a call hands out: a variable of its own, beside the call; or where what it was given came from, beside None for the program's inputs."""
+    if isinstance(var, Literal):
+        return var, None
+    if var not in inner.invars:
+        return var, step
+    outer = step.equation.invars[inner.invars.index(var)]
+    return (outer, None) if isinstance(outer, Literal) else sources.get(outer, (outer, None))
 
 
 def equations(part: Part, path: str, *, length: int, limit: int) -> dict:

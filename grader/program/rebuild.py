@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from jax import lax
 from jax.experimental import pallas as pl
+from jax.experimental.pallas import tpu
 from jax.extend.core import ClosedJaxpr, Primitive
 
 from grader.process.wire import WireError, dtype_of
@@ -320,9 +321,9 @@ def _cond(reader, values, branches):
     return known_primitives()["cond"].bind(*values, branches=traced)
 
 
-def _kernel(reader, values, program, name, grid, mapped, blocks, ins, outs, scratch, aliases, compiler, place, refs):
+def _kernel(reader, values, program, name, grid, mapped, ahead, blocks, ins, outs, scratch, aliases, compiler, place, refs):
     grid, mapped, outs = _wholes(grid), _wholes(mapped), [reader.struct(aval) for aval in _list(outs)]
-    _check(_whole(ins) == len(values) and len(_list(blocks)) == ins + len(outs) and (name is None or isinstance(name, str)), "no kernel")
+    _check(_whole(ahead) + _whole(ins) == len(values) and len(_list(blocks)) == ins + len(outs) and (name is None or isinstance(name, str)), "no kernel")
     _check(all(isinstance(block, dict) and {*block} == {"shape", "index", "space", "buffered"} for block in blocks), "no blocks")
     body = reader.function(program)
 
@@ -342,9 +343,15 @@ def _kernel(reader, values, program, name, grid, mapped, blocks, ins, outs, scra
     told = [ref for ref in _list(refs) if isinstance(ref, str) and ref.isidentifier() and not keyword.iskeyword(ref)]
     if len({*told}) == len(program["ins"]):     # for messages
         placed.__signature__ = inspect.Signature([inspect.Parameter(ref, inspect.Parameter.POSITIONAL_ONLY) for ref in told])
-    return pl.pallas_call(placed, out_shape=tuple(outs), grid=grid, in_specs=specs[:ins], out_specs=tuple(specs[ins:]),
-                          scratch_shapes=[_scratch(reader, part) for part in _list(scratch)], input_output_aliases=dict(map(_wholes, _list(aliases))),
+    form = dict(grid=grid, in_specs=specs[:ins], out_specs=tuple(specs[ins:]), scratch_shapes=[_scratch(reader, part) for part in _list(scratch)])
+    if ahead:
+        form = dict(grid_spec=tpu.PrefetchScalarGridSpec(num_scalar_prefetch=ahead, **form))
+    return pl.pallas_call(placed, out_shape=tuple(outs), **form, input_output_aliases=dict(map(_wholes, _list(aliases))),
                           interpret=reader.interpret, name=name, compiler_params=reader.value(compiler))(*values)
+
+
+def _scoped(reader, values, program, scratch):
+    return jax.tree.leaves(pl.run_scoped(lambda *refs: tuple(reader.function(program)(*values, *refs)), *(_scratch(reader, part) for part in _list(scratch))))
 
 
 def _scratch(reader, part):
@@ -361,5 +368,6 @@ WAYS = {
     "scan": ({"program", "consts", "carries", "length", "reverse", "unroll"}, _scan),
     "while": ({"test", "body", "test_consts", "body_consts"}, _while),
     "cond": ({"branches"}, _cond),
-    "pallas_call": ({"program", "name", "grid", "mapped", "blocks", "ins", "outs", "scratch", "aliases", "compiler", "place", "refs"}, _kernel),
+    "pallas_call": ({"program", "name", "grid", "mapped", "ahead", "blocks", "ins", "outs", "scratch", "aliases", "compiler", "place", "refs"}, _kernel),
+    "run_scoped": ({"program", "scratch"}, _scoped),
 }

@@ -51,12 +51,15 @@ class Evaluation:
         self.double, self.path, self.carry, self.singly, self.driver = double, path, carry, singly, driver
         self.targets: dict = {}
         self.programs: dict = {}
+        self.in_two: set[str] = set()           # of whose gradients it is asked what is kept between the passes
         self.carried: set = set()
         self.failed = False             # whether a call has raised
 
     def run(self, calls: Iterable[Call], *, eagerly: bool = True) -> None:
         """Evaluates the calls. Not `eagerly`: an eager call is traced and compiled with the others where it can be."""
         groups: dict[str, list[Call]] = {}
+        calls = [*calls]
+        self.in_two = {call.program_key for call in calls if call.measure.get("of") == "kept"}
         for call in calls:
             groups.setdefault(call.transform, []).append(call)
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
@@ -141,13 +144,12 @@ class Evaluation:
         """Traces each distinct program of the calls, starts to compile them as one, and returns what runs and reports them."""
         programs: dict[str, tuple] = {}
         members: dict[str, list[Call]] = {}
-        make = transforms.TRACED.get(transform, transforms.eager)
         for call in calls:
             key = call.program_key
             try:
                 if key not in programs:
                     self.started(transform, call.id)
-                    traced = self._trace(make, call, self._arguments(call))
+                    traced = self._trace(transform, call, self._arguments(call))
                     programs[key] = traced.jaxpr, jax.tree.structure(traced.out_info)
                     self.programs["jit" if transform == "eager" else transform, key] = traced.jaxpr
                 self._hand_over(call)
@@ -183,7 +185,8 @@ class Evaluation:
             compiled.set_exception(error)
         return finish
 
-    def _trace(self, make, call: Call, arguments):
+    def _trace(self, transform: str, call: Call, arguments):
+        make = transforms.grad_in_two if transform == "grad" and call.program_key in self.in_two else transforms.TRACED.get(transform, transforms.eager)
         traced = jit(make(self._target(call), call.seed)).trace(*arguments)
         if len(traced.jaxpr.in_avals) != len(jax.tree.leaves(arguments)) or any(isinstance(const, Tracer) for const in traced.jaxpr.consts):
             raise jax.errors.UnexpectedTracerError("it uses a tracer of another trace")
@@ -199,7 +202,7 @@ class Evaluation:
             return Outcome(["facts", measure.of_kernel(target, arguments, call, self.path)])
         key = call.measure["under"], call.program_key
         if key not in self.programs:
-            self.programs[key] = self._trace(transforms.TRACED[call.measure["under"]], call, arguments).jaxpr
+            self.programs[key] = self._trace(call.measure["under"], call, arguments).jaxpr
         if not self.carry:
             return Outcome(["facts", measure.of_program(self.programs[key], call, self.path)])
         self._hand_over(call)
@@ -250,8 +253,10 @@ class Evaluation:
 
     def _draws(self, call: Call) -> Outcome:
         """What many keys draw, everything else being the same."""
-        drawn = jit(jax.vmap(self._target(call), in_axes=(None, {path: 0 if path in call.keys else None for path in call.arrays})))
-        return describe(drawn(*self._arguments(call)))
+        key = "draws", call.program_key
+        if key not in self.programs:
+            self.programs[key] = jit(jax.vmap(self._target(call), in_axes=(None, {path: 0 if path in call.keys else None for path in call.arrays})))
+        return describe(self.programs[key](*self._arguments(call)))
 
     def _again(self, call: Call, through: Callable = lambda target: target) -> Outcome:
         """What a call gives whose first array is the very object of an earlier call, and what the earlier call gives when it is made again."""

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import grad as _grad
+from jax import vjp as _vjp
 from jax import vmap as _vmap
 
 
@@ -39,6 +40,34 @@ def grad(function, seed):
         return {**of_params, **of_arrays}
 
     return gradients
+
+
+def grad_in_two(function, seed):
+    """As `grad`, in two programs of which the second gets from the first what is kept between the passes, and nothing else."""
+    def gradients(params, arrays):
+        smooth = {name: a for name, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.floating)}
+        rest = {name: a for name, a in arrays.items() if name not in smooth}
+        made = {}
+
+        def forward(params, smooth, rest):
+            output, pullback = _vjp(lambda params, smooth: function(params, smooth | rest), params, smooth)
+            kept, made["pullback"] = jax.tree.flatten(pullback)
+            made["like"] = jax.tree.map(jax.typeof, output)
+            return kept
+
+        def backward(kept):
+            return jax.tree.unflatten(made["pullback"], kept)(jax.tree.map(lambda like: _cotangent_like(like, seed), made["like"]))
+
+        of_params, of_arrays = jax.jit(backward)(jax.jit(forward)(params, smooth, rest))
+        return {**of_params, **of_arrays}
+
+    return gradients
+
+
+def _cotangent_like(like, seed):
+    if jnp.issubdtype(like.dtype, jnp.floating):
+        return jnp.asarray(cotangent(like.shape, seed), like.dtype)
+    return np.zeros(like.shape, jax.dtypes.float0)
 
 
 def cotangent(shape, seed):

@@ -29,4 +29,4 @@ def inputs(rng, width=2, count=3, nesterov=False):
                 settings=Settings(np.float32(0.9), nesterov), names=["kernel", "bias"])
 
 
-ENTRIES = [Function("momentum", inputs, {"a step": Case(), "of Nesterov": Case(nesterov=True, width=3)})]
+ENTRIES = [Function("momentum", inputs, {"a step": Case(idle=("state.count under grad", "gradients under grad")), "of Nesterov": Case(nesterov=True, width=3, idle=("state.count under grad",))})]

@@ -1,0 +1,2 @@
+def exp_sum(x, y):
+    raise NotImplementedError
