@@ -1,4 +1,5 @@
-"""A browser for the tests that look at pages: the system's chromium, driven by playwright, and the rules of axe-core."""
+"""A browser for the tests that look at pages: the system's chromium, driven by playwright, and the rules of
+axe-core."""
 
 from __future__ import annotations
 
@@ -37,14 +38,22 @@ def browser():
     """A chromium without a window."""
     path = executable()
     with needed("playwright.sync_api").sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])     # its sandbox does not start in a container's root
+        # its sandbox does not start in a container's root
+        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium
         chromium.close()
 
 
 def serious(page, within: str, *rules: str) -> list[str]:
-    """What axe-core finds to be serious or critical within a part of a page, by all of its rules or by some: the rule, the element and what is wrong there."""
+    """What axe-core finds to be serious or critical within a part of a page, by all of its rules or by some: the rule,
+    the element and what is wrong there."""
     axe = needed("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page, context=within, options=dict(runOnly=dict(type="rule", values=[*rules])) if rules else None).response["violations"]
-    return [f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}"
-            for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]
+    found = axe.run(
+        page, context=within, options=dict(runOnly=dict(type="rule", values=[*rules])) if rules else None
+    ).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]

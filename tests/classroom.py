@@ -1,6 +1,8 @@
-"""A class of made-up students whose work arrives in every form that it has, made from what the course holds: right answers, the bank of mistakes, `hostile/`.
+"""A class of made-up students whose work arrives in every form that it has, made from what the course holds: right
+answers, the bank of mistakes, `hostile/`.
 
-What becomes of each is in `classroom.csv`: who, the problem, the status (`|` where a machine's limits decide), the mistake that is named, and whether it could be read.
+What becomes of each is in `classroom.csv`: who, the problem, the status (`|` where a machine's limits decide), the
+mistake that is named, and whether it could be read.
 """
 
 from __future__ import annotations
@@ -30,35 +32,81 @@ from tests.test_arrivals import mode, notebook, overlapping, tarred, zipped
 EXPECTED = Path(__file__).with_suffix(".csv")
 FIELDS = ("student", "problem", "status", "mistake", "unread")
 HOSTILE = {path.stem: path.read_bytes() for path in sorted(Path(__file__).with_name("hostile").glob("*.py"))}
-SLOW = {"fork_bomb", "sleeps", "ignores_signals", "loops_in_a_handler", "huge_frame", "memory_flood", "memory_flood_by_children", "thread_bomb", "long_names", "loops_in_xla"}     # each keeps a core for long
+# each keeps a core for long
+SLOW = {
+    "fork_bomb",
+    "sleeps",
+    "ignores_signals",
+    "loops_in_a_handler",
+    "huge_frame",
+    "memory_flood",
+    "memory_flood_by_children",
+    "thread_bomb",
+    "long_names",
+    "loops_in_xla",
+}
 
 # A sample of the mistakes: `verify` tries them all.
-SAMPLE = {31: ("forgot_the_scale", "divided_by_the_width", "multiplied_by_the_scale", "scale_of_the_values", "scale_of_the_length", "softmax_over_queries",
-               "softmax_over_everything", "no_softmax", "overflowing_softmax", "scale_after_softmax", "never_normalised", "gradient_stopped_at_the_weights"),
-          33: ("mask_aligned_at_the_start", "mask_without_the_token_itself", "mask_with_one_key_too_many")}
+SAMPLE = {
+    31: (
+        "forgot_the_scale",
+        "divided_by_the_width",
+        "multiplied_by_the_scale",
+        "scale_of_the_values",
+        "scale_of_the_length",
+        "softmax_over_queries",
+        "softmax_over_everything",
+        "no_softmax",
+        "overflowing_softmax",
+        "scale_after_softmax",
+        "never_normalised",
+        "gradient_stopped_at_the_weights",
+    ),
+    33: ("mask_aligned_at_the_start", "mask_without_the_token_itself", "mask_with_one_key_too_many"),
+}
 STYLES = {33: ("library", "online", "softmax_where")}
 
 
 # What they answer.
 
+
 def right(number: int) -> dict[str, bytes]:
     """Right answers in every style that the course knows, the reference among them."""
     folder = PROBLEMS[number].solutions
-    return {path.stem: path.read_bytes() for path in [folder / "reference.py", *sorted((folder / "right").glob("*.py"))]}
+    return {
+        path.stem: path.read_bytes() for path in [folder / "reference.py", *sorted((folder / "right").glob("*.py"))]
+    }
 
 
 def wrong(number: int, name: str) -> bytes:
-    """A mistake of the bank as a stub of its own: the reference under another name, and what makes it wrong. It imports nothing of the course."""
+    """A mistake of the bank as a stub of its own: the reference under another name, and what makes it wrong. It imports
+    nothing of the course."""
     folder = PROBLEMS[number].solutions
     known = next(known for known in mistakes(folder / "mistakes.py") if known.name == name)
     entry = known.entry or PROBLEMS[number].names[0]
     reference, bank = (ast.parse((folder / part).read_text()) for part in ("reference.py", "mistakes.py"))
-    mine = [node for node in bank.body if not getattr(node, "decorator_list", ()) and not (isinstance(node, ast.ImportFrom) and node.module.startswith("grader"))]
+    mine = [
+        node
+        for node in bank.body
+        if not getattr(node, "decorator_list", ())
+        and not (isinstance(node, ast.ImportFrom) and node.module.startswith("grader"))
+    ]
     made = next(node for node in bank.body if getattr(node, "name", "") == name)
     made.decorator_list, made.body = [], made.body[1:]
     is_class = any(isinstance(node, ast.ClassDef) and node.name == entry for node in reference.body)
-    ending = f"{entry} = {name}(Reference)" if is_class else f"def {entry}(*args, **options):\n    return {name}(Reference, *args, **options)"
-    return "\n\n".join([ast.unparse(_Renamed(entry, "Reference").visit(reference)), ast.unparse(ast.Module([*mine[1:], made], [])), ending, ""]).encode()
+    ending = (
+        f"{entry} = {name}(Reference)"
+        if is_class
+        else f"def {entry}(*args, **options):\n    return {name}(Reference, *args, **options)"
+    )
+    return "\n\n".join(
+        [
+            ast.unparse(_Renamed(entry, "Reference").visit(reference)),
+            ast.unparse(ast.Module([*mine[1:], made], [])),
+            ending,
+            "",
+        ]
+    ).encode()
 
 
 class _Renamed(ast.NodeTransformer):
@@ -74,14 +122,20 @@ class _Renamed(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-# In which form it arrives. Each gives the files of one student, by path; `who` is a word, `index` a number of the student's own.
+# In which form it arrives. Each gives the files of one student, by path; `who` is a word, `index` a number of the
+# student's own.
+
 
 def in_a_folder(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes]:
     return {f"{who}/{number}.py": answer for number, answer in answers.items()}
 
 
 def in_a_zip(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes]:
-    return {f"{who}.zip": zipped({f"problems/{PROBLEMS[number].name}/stub.py": answer for number, answer in answers.items()})}
+    return {
+        f"{who}.zip": zipped(
+            {f"problems/{PROBLEMS[number].name}/stub.py": answer for number, answer in answers.items()}
+        )
+    }
 
 
 def in_a_tar(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes]:
@@ -95,27 +149,45 @@ def loose(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes
 def by_canvas(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes]:
     """What was handed in first does not count."""
     first = {f"{who}_{1000 + index}_{50000 + number}_{number}.py": b"raise SystemExit\n" for number in answers}
-    return first | {f"{who}_LATE_{1000 + index}_{60000 + number}_{number}-1.py": answer for number, answer in answers.items()}
+    return first | {
+        f"{who}_LATE_{1000 + index}_{60000 + number}_{number}-1.py": answer for number, answer in answers.items()
+    }
 
 
 def by_moodle(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes]:
-    return {f"{who.replace('_', ' ').title()}_{2000 + index}_assignsubmission_file_/{PROBLEMS[number].name}/stub.py": answer for number, answer in answers.items()}
+    return {
+        f"{who.replace('_', ' ').title()}_{2000 + index}_assignsubmission_file_/{PROBLEMS[number].name}/stub.py": answer
+        for number, answer in answers.items()
+    }
 
 
 def by_clone(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes]:
     """The whole course, with the other problems' stubs as they ship."""
     stubs = {problem.number: problem.pristine.read_bytes() for problem in PROBLEMS.values()} | answers
     files = {f"attention-{who}/problems/{PROBLEMS[number].name}/stub.py": stub for number, stub in stubs.items()}
-    return files | {f"attention-{who}/.git/HEAD": b"ref: refs/heads/main\n", f"attention-{who}/grader/stub.py": b"raise SystemExit\n"}
+    return files | {
+        f"attention-{who}/.git/HEAD": b"ref: refs/heads/main\n",
+        f"attention-{who}/grader/stub.py": b"raise SystemExit\n",
+    }
 
 
 def in_a_notebook(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes]:
     """The cells of the course's notebooks, with a trial below that fails."""
-    return {f"{who}/work.ipynb": notebook("import os", *(f"%%grade {number}\n{answer.decode()}" for number, answer in answers.items()), "1 / 0")}
+    return {
+        f"{who}/work.ipynb": notebook(
+            "import os", *(f"%%grade {number}\n{answer.decode()}" for number, answer in answers.items()), "1 / 0"
+        )
+    }
 
 
 def in_an_own_notebook(who: str, index: int, answers: Mapping[int, bytes]) -> dict[str, bytes]:
-    return {f"{who}/homework.ipynb": notebook("%matplotlib inline\nimport matplotlib.pyplot as plt", *(answer.decode() for answer in answers.values()), "plt.plot(sdpa(1, 2, 3))")}
+    return {
+        f"{who}/homework.ipynb": notebook(
+            "%matplotlib inline\nimport matplotlib.pyplot as plt",
+            *(answer.decode() for answer in answers.values()),
+            "plt.plot(sdpa(1, 2, 3))",
+        )
+    }
 
 
 FORMS = (in_a_folder, in_a_zip, in_a_tar, loose, by_canvas, by_moodle, by_clone, in_a_notebook, in_an_own_notebook)
@@ -123,10 +195,11 @@ FORMS = (in_a_folder, in_a_zip, in_a_tar, loose, by_canvas, by_moodle, by_clone,
 
 # The class.
 
+
 def everyone() -> Iterator[tuple[str, Mapping[int, bytes]]]:
     """Who hands in what that can be read: a word that says what it is, and the answers."""
     styles = right(31)
-    slow = {style: styles.pop(style) for style in ("loops",)}      # these come last
+    slow = {style: styles.pop(style) for style in ("loops",)}  # these come last
     for style, answer in styles.items():
         yield f"right_{style}", {31: answer}
     for name in SAMPLE[31]:
@@ -192,17 +265,28 @@ def put(folder: Path, files: Mapping[str, bytes]) -> None:
 
 # What becomes of it.
 
+
 def expected() -> list[dict[str, str]]:
     with EXPECTED.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def rows(report: Mapping) -> list[dict[str, str]]:
-    """What `--json` printed of a class, in the form of `classroom.csv`: who handed nothing in that could be read has a row without a problem."""
+    """What `--json` printed of a class, in the form of `classroom.csv`: who handed nothing in that could be read has a
+    row without a problem."""
     found = []
     for student in report["students"]:
         graded = [mark for mark in student["problems"] if mark["status"]]
-        found += [_row(student["student"], mark["problem"], mark["status"], [name["mistake"] for name in mark["names"] if name["mistake"]], mark["unread"]) for mark in graded]
+        found += [
+            _row(
+                student["student"],
+                mark["problem"],
+                mark["status"],
+                [name["mistake"] for name in mark["names"] if name["mistake"]],
+                mark["unread"],
+            )
+            for mark in graded
+        ]
         found += [] if graded else [_row(student["student"], "", "", (), bool(student["trouble"]))]
     return found
 
@@ -213,21 +297,33 @@ def _row(student: str, problem: int | str, status: str, names: Iterable[str], un
 
 def unlike(found: list[dict], expected: list[dict]) -> list[str]:
     """Where a gradebook is not the expected one. A status may be one of several."""
+
     def keyed(rows):
         return {(row["student"], row["problem"]): row for row in rows}
 
     assert len(keyed(found)) == len(found), "somebody is there twice"
     mine, wanted = keyed(found), keyed(expected)
-    faults = [f"not expected: {mine[which]}" for which in mine if which not in wanted] + [f"missing: {wanted[which]}" for which in wanted if which not in mine]
-    return faults + [f"{mine[which]}, not {row}" for which, row in wanted.items() if which in mine
-                     and (mine[which] | dict(status="")) != (row | dict(status="")) or which in mine and mine[which]["status"] not in row["status"].split("|")]
+    faults = [f"not expected: {mine[which]}" for which in mine if which not in wanted] + [
+        f"missing: {wanted[which]}" for which in wanted if which not in mine
+    ]
+    return faults + [
+        f"{mine[which]}, not {row}"
+        for which, row in wanted.items()
+        if which in mine
+        and (mine[which] | dict(status="")) != (row | dict(status=""))
+        or which in mine
+        and mine[which]["status"] not in row["status"].split("|")
+    ]
 
 
 def expected_of(folder: Path) -> list[dict]:
     """The rows of the expected gradebook for those who are in a small class, where all hand in by folders."""
     students = {path.name for path in (folder / "submissions").iterdir()}
     rows = [row for row in expected() if row["problem"] == "31"]
-    return [next(row | dict(student=student) for row in rows if student in row["student"].lower()) for student in sorted(students)]
+    return [
+        next(row | dict(student=student) for row in rows if student in row["student"].lower())
+        for student in sorted(students)
+    ]
 
 
 def recorded(folder: Path) -> int:
@@ -237,8 +333,9 @@ def recorded(folder: Path) -> int:
 
 # The command.
 
-SECRET = 0x5EED_0FAC_1A5                        # in every gradebook of the tests, so that an answer key is computed once
-SEED = SECRET * ROUNDS                          # of the first round
+# in every gradebook of the tests, so that an answer key is computed once
+SECRET = 0x5EED_0FAC_1A5
+SEED = SECRET * ROUNDS  # of the first round
 
 
 def need_a_sandbox() -> None:
@@ -251,7 +348,8 @@ def need_a_sandbox() -> None:
 
 @contextlib.contextmanager
 def reachable() -> Iterator[Path]:
-    """A folder that every user can reach, as /tmp is and pytest's own are not: where there are no namespaces a submission has a user of its own."""
+    """A folder that every user can reach, as /tmp is and pytest's own are not: where there are no namespaces a
+    submission has a user of its own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -266,10 +364,18 @@ def begun(results: Path) -> Path:
 
 
 def start(root: Path, mark: Path, *words: object, **more: str) -> subprocess.Popen:
-    """`python -m grader class` with some words, which keeps its temporary files in `mark`, a folder of its own by which its processes are known."""
+    """`python -m grader class` with some words, which keeps its temporary files in `mark`, a folder of its own by which
+    its processes are known."""
     mark.mkdir(parents=True, exist_ok=True)
-    return subprocess.Popen([sys.executable, "-W", "error", "-m", "grader", "class", *map(str, words)], cwd=root, env=environment(root) | dict(TMPDIR=str(mark), COLUMNS="200") | more,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "grader", "class", *map(str, words)],
+        cwd=root,
+        env=environment(root) | dict(TMPDIR=str(mark), COLUMNS="200") | more,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def run(root: Path, mark: Path, *words: object, code: int = 0, **more: str) -> tuple[str, str]:

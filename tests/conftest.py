@@ -16,7 +16,7 @@ from grader.course.problem import Problem, discover
 from grader.judge.grade import grade
 from grader.process.child import Limits
 
-os.environ["JAX_PLATFORMS"] = "cpu"             # before any test imports JAX
+os.environ["JAX_PLATFORMS"] = "cpu"  # before any test imports JAX
 
 ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS = {problem.number: problem for problem in discover(ROOT)}
@@ -28,13 +28,20 @@ LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser) -> None:
-    parser.addoption("--everything", action="store_true", help="also the tests that repeat a thing for each mistake, submission, screen or problem")
+    parser.addoption(
+        "--everything",
+        action="store_true",
+        help="also the tests that repeat a thing for each mistake, submission, screen or problem",
+    )
 
 
 def pytest_collection_modifyitems(config, items) -> None:
-    """A test marked `thorough`, itself or by its file, runs with `--everything`, or where its file is asked for; one marked `sample` stands for its like in the short run."""
+    """A test marked `thorough`, itself or by its file, runs with `--everything`, or where its file is asked for; one
+    marked `sample` stands for its like in the short run."""
     thorough = {item for item in items if item.get_closest_marker("thorough") and not item.get_closest_marker("sample")}
-    asked_for = config.getoption("--everything") or any(argument.partition("::")[0].endswith(".py") for argument in config.args)
+    asked_for = config.getoption("--everything") or any(
+        argument.partition("::")[0].endswith(".py") for argument in config.args
+    )
     if thorough and not asked_for:
         config.hook.pytest_deselected(items=[*thorough])
         items[:] = [item for item in items if item not in thorough]
@@ -53,8 +60,11 @@ def pytest_testnodedown(node, error) -> None:
 
 def pytest_terminal_summary(terminalreporter, config) -> None:
     if count := config.stash.get(LEFT_OUT, 0):
-        terminalreporter.write_line(f"left out: {count} tests that repeat for each mistake, submission, screen or problem what was tried once. To run them too: "
-                                    "python -m pytest -n auto --everything")
+        terminalreporter.write_line(
+            f"left out: {count} tests that repeat for each mistake, submission, screen or problem what was tried "
+            f"once. To run them too: "
+            "python -m pytest -n auto --everything"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +75,8 @@ def sdpa() -> Problem:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory, worker_id):
-    """A folder that one of the tests' processes makes for all of them: `once("released", make)` calls `make(folder)` if nobody has."""
+    """A folder that one of the tests' processes makes for all of them: `once("released", make)` calls `make(folder)` if
+    nobody has."""
     from filelock import FileLock
 
     own = tmp_path_factory.getbasetemp()
@@ -87,7 +98,7 @@ def adopting():
     """Makes this process the one that inherits what is left behind, as a machine's first process does."""
     if not sys.platform.startswith("linux"):
         pytest.skip("who inherits a process is told on Linux alone")
-    adopt = functools.partial(ctypes.CDLL(None).prctl, 36)      # PR_SET_CHILD_SUBREAPER
+    adopt = functools.partial(ctypes.CDLL(None).prctl, 36)  # PR_SET_CHILD_SUBREAPER
     adopt(1, 0, 0, 0)
     yield
     adopt(0, 0, 0, 0)
@@ -98,7 +109,9 @@ def adopting():
 
 @pytest.fixture
 def attempt(tmp_path):
-    """Grades a text as the stub of a problem: `attempt("def sdpa(q, k, v): ...")` gives its Verdict. The file is named stub.py."""
+    """Grades a text as the stub of a problem: `attempt("def sdpa(q, k, v): ...")` gives its Verdict. The file is named
+    stub.py."""
+
     def graded(source: str | bytes, number: int = 31, limits: Limits = Limits(), **options):
         path = tmp_path / "stub.py"
         path.write_bytes(source if isinstance(source, bytes) else source.encode())
@@ -114,7 +127,7 @@ def course(tmp_path) -> Path:
     for part in ("grader", "problems", "solutions"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
-    kept = ROOT / ".grader"                     # computed by other tests, and the same here
+    kept = ROOT / ".grader"  # computed by other tests, and the same here
     if (kept / "keys").is_dir():
         shutil.copytree(kept / "keys", copy / ".grader/keys", ignore=shutil.ignore_patterns("*.tmp"))
     if (kept / "xla").is_dir():

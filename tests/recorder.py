@@ -1,6 +1,8 @@
-"""An implementation of anything that tells how it was called: by position or by name, which arguments, which Python values, which arrays.
+"""An implementation of anything that tells how it was called: by position or by name, which arguments, which Python
+values, which arrays.
 
-It is a stub, the reference or a mistake by turns, so it needs JAX alone, and its output says everything: under `grad` the gradient does.
+It is a stub, the reference or a mistake by turns, so it needs JAX alone, and its output says everything: under `grad`
+the gradient does.
 """
 
 import zlib
@@ -9,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-LOG = []                        # how it was called, in Python's order, where whoever asks lives in the same process
-PARAMETERS = {}                 # the shapes and dtypes of a module's parameters by path, by how it is constructed
+LOG = []  # how it was called, in Python's order, where whoever asks lives in the same process
+PARAMETERS = {}  # the shapes and dtypes of a module's parameters by path, by how it is constructed
 
 
 def told(value):
@@ -25,22 +27,31 @@ def how(args, kwargs):
 
 def weight(line, others):
     """A number that is another for another line, or for other arrays that no gradient is taken for."""
-    return 1.0 + zlib.crc32(line.encode()) % 1000 / 1000 + sum((array * (1 + np.arange(array.size).reshape(array.shape))).sum() / array.size ** 2 for array in others)
+    return (
+        1.0
+        + zlib.crc32(line.encode()) % 1000 / 1000
+        + sum((array * (1 + np.arange(array.size).reshape(array.shape))).sum() / array.size**2 for array in others)
+    )
 
 
-@jax.jit                        # one program, where eager operations would be one each
+@jax.jit  # one program, where eager operations would be one each
 def halves(smooth, line_weight, others):
     times = line_weight + weight("", others) - weight("", [])
     return {name: (times * array * array / 2).astype(array.dtype) for name, array in smooth.items()}
 
 
 def output_of(line, args, kwargs, parameters):
-    """The arrays themselves, and half of their squares, times the weight: so the gradient shows the arrays, and the weight."""
+    """The arrays themselves, and half of their squares, times the weight: so the gradient shows the arrays, and the
+    weight."""
     arrays = {str(place): value for place, value in enumerate(args)} | kwargs
     arrays = {name: value for name, value in arrays.items() if isinstance(value, jax.Array)} | parameters
     smooth = {name: array for name, array in arrays.items() if jnp.issubdtype(array.dtype, jnp.floating)}
     others = [array for name, array in arrays.items() if name not in smooth]
-    return {"line": jnp.asarray(np.frombuffer(line.encode(), np.uint8)), "arrays": arrays, "squares": halves(smooth, weight(line, []), others)}
+    return {
+        "line": jnp.asarray(np.frombuffer(line.encode(), np.uint8)),
+        "arrays": arrays,
+        "squares": halves(smooth, weight(line, []), others),
+    }
 
 
 def function(*args, **kwargs):
@@ -72,6 +83,8 @@ def module():
             line = f"{self.constructed} | {how(args, kwargs)}"
             LOG.append(line)
             variables = nnx.to_flat_state(nnx.state(self, nnx.Param))
-            return output_of(line, args, kwargs, {".".join(map(str, path)): variable[...] for path, variable in variables})
+            return output_of(
+                line, args, kwargs, {".".join(map(str, path)): variable[...] for path, variable in variables}
+            )
 
     return Recorder

@@ -1,4 +1,5 @@
-"""What a built page says, without its markup, and the statements of the solutions, for the test that holds one against the other."""
+"""What a built page says, without its markup, and the statements of the solutions, for the test that holds one against
+the other."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import json
 import re
 from pathlib import Path
 
-SHORTEST = 14                                       # characters without blanks and backticks; `return x`, `y = x + 1` and the like give nothing away
+# characters without blanks and backticks; `return x`, `y = x + 1` and the like give nothing away
+SHORTEST = 14
 
 
 class _Text(html.parser.HTMLParser):
@@ -46,7 +48,8 @@ def _strings(value):
 
 
 def statements(path: Path) -> dict[str, str]:
-    """The statements within the functions of a file as they are written, each with how Python writes it; blanks and docstrings aside."""
+    """The statements within the functions of a file as they are written, each with how Python writes it; blanks and
+    docstrings aside."""
     source = path.read_text(encoding="utf-8")
     found = {}
     for function in ast.walk(ast.parse(source)):
@@ -62,7 +65,9 @@ def statements(path: Path) -> dict[str, str]:
 @functools.cache
 def unsaid(root: Path, also_said: str = "") -> set[str]:
     """The statements of all solutions, in both forms, that nothing under `problems/` says, nor `also_said`."""
-    said = "".join(text_of(path) for path in (root / "problems").rglob("*") if path.suffix in (".md", ".py")) + squeezed(also_said)
+    said = "".join(
+        text_of(path) for path in (root / "problems").rglob("*") if path.suffix in (".md", ".py")
+    ) + squeezed(also_said)
     found = [pair for path in (root / "solutions").rglob("*.py") for pair in statements(path).items()]
     return {form for pair in found if not any(form in said for form in pair) for form in pair}
 

@@ -1,4 +1,5 @@
-"""No limit of time is about the machine: what a process did with its time is measured, and what is slow is not wrong."""
+"""No limit of time is about the machine: what a process did with its time is measured, and what is slow is not
+wrong."""
 
 from __future__ import annotations
 
@@ -28,13 +29,16 @@ SHORT = Limits(cpu=3, idle=6)
 
 @pytest.fixture
 def watched(monkeypatch):
-    """`watched(*looks)`: what a Clock says after looks, each of so many seconds that passed, of processor time, of waiting in a thread, and of spare processors."""
+    """`watched(*looks)`: what a Clock says after looks, each of so many seconds that passed, of processor time, of
+    waiting in a thread, and of spare processors."""
+
     def seen(*looks, queues=True) -> tuple[float, float]:
         now = ran = queued = spare = 0.0
         monkeypatch.setattr(clock.time, "monotonic", lambda: now)
         monkeypatch.setattr(clock, "_spare", lambda: spare)
         measured = Clock()
-        for passed, computed, waited, unused in [(0, 5, 7, 9), *looks]:         # before the first look it did something else
+        # before the first look it did something else
+        for passed, computed, waited, unused in [(0, 5, 7, 9), *looks]:
             now, ran, queued, spare = now + passed, ran + computed, queued + waited, spare + unused
             measured.look(Usage(ran, 0, {"1": queued} if queues else None))
         return round(measured.ran, 6), round(measured.idle, 6)
@@ -43,14 +47,16 @@ def watched(monkeypatch):
 
 
 def test_who_waits_for_a_processor_is_not_idle(watched):
-    """A second of computing, of waiting for a processor and of sleep: the first is processor time, the last is idle, the second is neither."""
+    """A second of computing, of waiting for a processor and of sleep: the first is processor time, the last is idle,
+    the second is neither."""
     assert watched((3.0, 1.0, 1.0, 0.0)) == (1.0, 1.0)
     assert watched((10.0, 0.1, 9.9, 0.0)) == (0.1, 0.0)
     assert watched((1.0, 2.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)) == (2.0, 1.0), "two threads at once make up for no sleep"
 
 
 def test_where_nobody_tells_who_waits(watched):
-    """There a process is idle for as long as a processor had nothing to do, and on a machine without one to spare never."""
+    """There a process is idle for as long as a processor had nothing to do, and on a machine without one to spare
+    never."""
     assert watched((3.0, 0.5, 0.0, 6.0), queues=False) == (0.5, 2.5)
     assert watched((3.0, 0.5, 0.0, 0.0), queues=False) == (0.5, 0.0)
 
@@ -74,7 +80,7 @@ def test_a_sign_of_life_forgives_what_was_before(watched, monkeypatch):
 
 def test_a_process_that_is_gone_is_idle():
     """Of it nothing can be measured, and whoever it left behind is not waited for without end."""
-    assert usage_of(2 ** 22 + 1) is None
+    assert usage_of(2**22 + 1) is None
     measured = Clock()
     measured.look(None)
     time.sleep(0.01)
@@ -84,13 +90,16 @@ def test_a_process_that_is_gone_is_idle():
 
 # What is compiled is a sign of life.
 
+
 def told_during(work, monkeypatch) -> int:
     told = []
     monkeypatch.setattr(compiling, "EVERY", 0.001)
     frames = sys._current_frames
     own = threading.get_ident()
-    with monkeypatch.context() as patched:      # a thread that outlives the test looks at nothing
-        patched.setattr(sys, "_current_frames", lambda: {own: frames().get(own)} if not told or told[-1] is not None else {})
+    with monkeypatch.context() as patched:  # a thread that outlives the test looks at nothing
+        patched.setattr(
+            sys, "_current_frames", lambda: {own: frames().get(own)} if not told or told[-1] is not None else {}
+        )
         compiling.tell_of_compiling(lambda: told.append(1), __file__)
         work()
         count = len(told)
@@ -99,7 +108,8 @@ def told_during(work, monkeypatch) -> int:
 
 
 def test_compiling_is_told_and_a_loop_is_not(monkeypatch):
-    """A program that is lowered and compiled for long tells so again and again. A loop of a student's own does not, whatever it calls."""
+    """A program that is lowered and compiled for long tells so again and again. A loop of a student's own does not,
+    whatever it calls."""
     import jax
 
     def long(x):
@@ -119,6 +129,7 @@ def test_compiling_is_told_and_a_loop_is_not(monkeypatch):
 
 # What is stopped takes nothing else with it.
 
+
 def statuses(verdict) -> dict[Status, set[str]]:
     found: dict[Status, set[str]] = {}
     for entry in verdict.entries:
@@ -127,23 +138,34 @@ def statuses(verdict) -> dict[Status, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("ends, told", [
-    ("sum(0 for _ in iter(int, 1))", "line 4 was still running after N seconds of computing"),
-    ("import os; os._exit(3)", "ended the Python process (exit code 3)"),
-    ("return right(q, k, v) + sdpa(q, k, v)", "calls itself without end"),
-])
+@pytest.mark.parametrize(
+    "ends, told",
+    [
+        ("sum(0 for _ in iter(int, 1))", "line 4 was still running after N seconds of computing"),
+        ("import os; os._exit(3)", "ended the Python process (exit code 3)"),
+        ("return right(q, k, v) + sdpa(q, k, v)", "calls itself without end"),
+    ],
+)
 def test_one_call_that_ends_its_worker(attempt, ends, told):
     """It is told as what it is, and every other check is made, by another worker."""
-    verdict = attempt(f"{TOP}def sdpa(q, k, v):\n    if not isinstance(q, jax.core.Tracer) and len(k) == 5 and len(q) == 1: {ends}\n    return right(q, k, v)\n", limits=SHORT, mistakes=False)
+    verdict = attempt(
+        f"{TOP}def sdpa(q, k, v):\n    if not isinstance(q, jax.core.Tracer) and len(k) == 5 and len(q) == 1: "
+        f"{ends}\n    return right(q, k, v)\n",
+        limits=SHORT,
+        mistakes=False,
+    )
     found = statuses(verdict)
-    assert "eager · one query" in found[Status.FAILED] and all(what.endswith("one query") for status in found for what in found[status] if status != Status.PASSED)
+    assert "eager · one query" in found[Status.FAILED] and all(
+        what.endswith("one query") for status in found for what in found[status] if status != Status.PASSED
+    )
     first = next(entry.first for entry in verdict.entries)
     assert all(part in first.summary for part in told.split("N"))
     assert verdict.stopped is ends.startswith("sum")
 
 
 def test_one_call_that_hangs_where_many_run_together(attempt):
-    """Compiled together, it cannot be told which of the calls hangs; then they are run one by one, and the one that does is told."""
+    """Compiled together, it cannot be told which of the calls hangs; then they are run one by one, and the one that
+    does is told."""
     source = f"""{TOP}def sdpa(q, k, v):
     if type(q).__name__ == "DynamicJaxprTracer" and (len(q), len(k)) == (5, 5):
         v = jax.lax.while_loop(lambda v: v.sum() < jnp.inf, lambda v: 0.1 - v, v)
@@ -158,16 +180,24 @@ def test_a_file_that_always_hangs_is_given_up(attempt, monkeypatch):
     from grader.judge import grade as stages
 
     started = []
-    monkeypatch.setattr(stages, "start_worker", lambda *args, **options: started.append(start_worker(*args, **options)) or started[-1])
+    monkeypatch.setattr(
+        stages, "start_worker", lambda *args, **options: started.append(start_worker(*args, **options)) or started[-1]
+    )
     verdict = attempt(TOP + "def sdpa(q, k, v):\n    while True: pass\n", limits=Limits(cpu=1, idle=6), mistakes=False)
-    assert verdict.status == Status.FAILED and "still running" in verdict.entries[0].first.summary and verdict.entries[0].first.check.case == "one key"
+    assert (
+        verdict.status == Status.FAILED
+        and "still running" in verdict.entries[0].first.summary
+        and verdict.entries[0].first.check.case == "one key"
+    )
     assert len(started) == 4 and all(worker.process.poll() is not None for worker in started)
 
 
 # The machine is never the file's fault.
 
+
 def test_a_machine_that_has_no_time(attempt):
-    """Where a machine does not give a file its time, that is said; nothing of it is failed, and it may still be worth everything."""
+    """Where a machine does not give a file its time, that is said; nothing of it is failed, and it may still be worth
+    everything."""
     verdict = attempt(TOP + "sdpa = right\n", limits=Limits(total=0.1), mistakes=False)
     assert (verdict.status, verdict.trouble.status, verdict.stopped) == (Status.UNCHECKED, Status.UNCHECKED, True)
     assert "this machine had too little time for it: 0 seconds of processor time in" in verdict.trouble.summary
@@ -196,6 +226,9 @@ def test_a_right_answer_on_a_busy_machine(attempt):
 def test_who_waits_is_told_what_is_going_on(attempt):
     """What takes long is named, once: which call, and whether it runs or is compiled."""
     told = []
-    source = TOP + "import time\ndef sdpa(q, k, v):\n    if len(q) == 1 and len(k) == 5 and not isinstance(q, jax.core.Tracer): time.sleep(8)\n    return right(q, k, v)\n"
+    source = (
+        TOP + "import time\ndef sdpa(q, k, v):\n    if len(q) == 1 and len(k) == 5 and not isinstance(q, "
+        "jax.core.Tracer): time.sleep(8)\n    return right(q, k, v)\n"
+    )
     assert attempt(source, mistakes=False, progress=told.append).status == Status.PASSED
     assert "running ‘one query’ (eager), which takes long" in told and len(told) == len({*told})

@@ -20,7 +20,9 @@ def array(values, dtype="float32") -> Outcome:
 
 
 def pair(first, second) -> Outcome:
-    return Outcome(["tuple", ["array", "array"]], {"[0]": np.asarray(first, np.float32), "[1]": np.asarray(second, np.float32)})
+    return Outcome(
+        ["tuple", ["array", "array"]], {"[0]": np.asarray(first, np.float32), "[1]": np.asarray(second, np.float32)}
+    )
 
 
 def raised(type="ValueError", message="no", bases=()) -> Outcome:
@@ -51,18 +53,23 @@ def test_an_expected_failure_that_did_not_come():
     assert compare(expected, array([1]), {}) == Mismatch("failure", expected.failure, None)
 
 
-@pytest.mark.parametrize("came, fits", [
-    (raised("ValueError", "in other words"), True),
-    (raised("DivisionError", bases=("ValueError", "ArithmeticError")), True),
-    (raised("TypeError"), False),
-    (raised("Exception"), False),
-])
+@pytest.mark.parametrize(
+    "came, fits",
+    [
+        (raised("ValueError", "in other words"), True),
+        (raised("DivisionError", bases=("ValueError", "ArithmeticError")), True),
+        (raised("TypeError"), False),
+        (raised("Exception"), False),
+    ],
+)
 def test_an_expected_failure_asks_for_its_type_alone(came, fits):
     """A subclass of the expected type is right, whatever it says; a base class is not."""
     assert (compare(raised("ValueError", "not a multiple"), came, {}) is None) is fits
 
 
-@pytest.mark.parametrize("came", ["None", "Python float", ["tuple", ["array"]], ["list", ["array"]], ["dict", [["a", "array"]]]])
+@pytest.mark.parametrize(
+    "came", ["None", "Python float", ["tuple", ["array"]], ["list", ["array"]], ["dict", [["a", "array"]]]]
+)
 def test_another_structure(came):
     """Anything but one array, where one array is expected, is a mismatch of structure."""
     assert compare(array([1]), Outcome(came, {}), {}) == Mismatch("structure", "array", came)
@@ -128,20 +135,24 @@ def test_without_a_tolerance_values_must_be_equal():
     assert compare(pair([1], [2]), pair([1], [2.5]), {"[0]": 1.0}).leaf == "[1]"
 
 
-@pytest.mark.parametrize("right, mine, expected", [
-    ([NAN, 1], [NAN, 1], None),
-    ([INF, -INF], [INF, -INF], None),
-    ([1, 1], [NAN, 1], "nan"),
-    ([1, 1], [INF, 1], "nan"),
-    ([NAN, 1], [1, NAN], "nan"),
-    ([NAN, 1], [INF, 1], "nan"),
-    ([INF, 1], [-INF, 1], "nan"),
-    ([INF, 1], [NAN, 1], "nan"),
-    ([NAN, 1], [1, 1], "values"),
-    ([INF, 1], [3e38, 1], "values"),
-])
+@pytest.mark.parametrize(
+    "right, mine, expected",
+    [
+        ([NAN, 1], [NAN, 1], None),
+        ([INF, -INF], [INF, -INF], None),
+        ([1, 1], [NAN, 1], "nan"),
+        ([1, 1], [INF, 1], "nan"),
+        ([NAN, 1], [1, NAN], "nan"),
+        ([NAN, 1], [INF, 1], "nan"),
+        ([INF, 1], [-INF, 1], "nan"),
+        ([INF, 1], [NAN, 1], "nan"),
+        ([NAN, 1], [1, 1], "values"),
+        ([INF, 1], [3e38, 1], "values"),
+    ],
+)
 def test_nan_and_infinity_stand_in_the_same_places(right, mine, expected):
-    """NaN agrees with NaN and an infinity with itself, whatever is allowed; a wrong one is told apart from a wrong number."""
+    """NaN agrees with NaN and an infinity with itself, whatever is allowed; a wrong one is told apart from a wrong
+    number."""
     assert way(array(right), array(mine), 1e30) == expected
     assert way(array(right, "bfloat16"), array(mine, "bfloat16"), 1e37) == expected
 
@@ -156,7 +167,11 @@ def test_finite_errors_beside_a_nan_are_still_measured():
 def test_integers_and_booleans_are_exact(dtype):
     """No tolerance applies to them."""
     mismatch = compare(array([0, 1], dtype), array([1, 1], dtype), {"": 100.0})
-    assert (mismatch.way, mismatch.difference.wrong.tolist(), mismatch.difference.allowed) == ("values", [True, False], 0.0)
+    assert (mismatch.way, mismatch.difference.wrong.tolist(), mismatch.difference.allowed) == (
+        "values",
+        [True, False],
+        0.0,
+    )
     assert compare(array([0, 1], dtype), array([0, 1], dtype), {}) is None
 
 
@@ -183,26 +198,30 @@ def test_bfloat16_is_compared_in_full_precision():
     assert way(array([one], "bfloat16"), array([other], "bfloat16"), np.nextafter(apart, 0)) == "values"
 
 
-@pytest.mark.parametrize("one, other, same", [
-    (raised("TypeError", "got 3 arguments"), raised("TypeError", "got 12 arguments"), True),
-    (raised("TypeError", "shape (3, 8) is wrong"), raised("TypeError", "shape (5, 4) is wrong"), True),
-    (raised("TypeError", "first line\nsecond"), raised("TypeError", "first line\nanother"), True),
-    (raised("TypeError", ""), raised("TypeError", "  "), True),
-    (raised("TypeError", "a"), raised("TypeError", "b"), False),
-    (raised("TypeError", "a"), raised("ValueError", "a"), False),
-    (raised("TypeError", "a"), raised("Sub", "a", bases=("TypeError",)), False),
-    (raised(), array([1]), False),
-    (array([1]), array([1.5]), True),
-    (array([1]), array([1.75]), False),
-    (array([1]), array([1], "int32"), False),
-])
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        (raised("TypeError", "got 3 arguments"), raised("TypeError", "got 12 arguments"), True),
+        (raised("TypeError", "shape (3, 8) is wrong"), raised("TypeError", "shape (5, 4) is wrong"), True),
+        (raised("TypeError", "first line\nsecond"), raised("TypeError", "first line\nanother"), True),
+        (raised("TypeError", ""), raised("TypeError", "  "), True),
+        (raised("TypeError", "a"), raised("TypeError", "b"), False),
+        (raised("TypeError", "a"), raised("ValueError", "a"), False),
+        (raised("TypeError", "a"), raised("Sub", "a", bases=("TypeError",)), False),
+        (raised(), array([1]), False),
+        (array([1]), array([1.5]), True),
+        (array([1]), array([1.75]), False),
+        (array([1]), array([1], "int32"), False),
+    ],
+)
 def test_when_an_attempt_is_a_mistake(one, other, same):
     """Failures agree when they are of one type and say the same but for numbers; arrays within what is allowed."""
     assert agree(one, other, {"": 0.5}) is same
 
 
 def test_how_far_two_outcomes_are_apart():
-    """The largest difference over all arrays; 0 for failures of one type, infinite where the outcomes cannot be compared."""
+    """The largest difference over all arrays; 0 for failures of one type, infinite where the outcomes cannot be
+    compared."""
     assert distance(pair([1, 2], [3]), pair([1.5, 2], [1])) == 2.0
     assert distance(array([NAN, 1]), array([NAN, 1])) == 0.0
     assert distance(raised("A", "x"), raised("A", "y")) == 0.0

@@ -12,7 +12,12 @@ pytestmark = pytest.mark.thorough
 
 REFERENCE = PROBLEMS[40].solutions / "reference.py"
 ROW = Row("T 4096, H 128, bfloat16", flops=4e12, seconds={"yours": 0.04, "XLA": 0.08, "cuDNN": 0.02}, error=0.0039)
-REFUSED = Row("T 8192, H 128, float32", flops=8e12, seconds={"XLA": 0.1}, refused={"yours": "out of memory", "cuDNN": "no float32"})
+REFUSED = Row(
+    "T 8192, H 128, float32",
+    flops=8e12,
+    seconds={"XLA": 0.1},
+    refused={"yours": "out of memory", "cuDNN": "no float32"},
+)
 
 
 def measured(source: str, **options) -> Report:
@@ -38,12 +43,15 @@ def test_other_blocks_are_tried(interpreted):
     assert all("×" in row.blocks and row.blocks.endswith("the default's rate") for row in interpreted.rows)
 
 
-@pytest.mark.parametrize("source, trouble, refused", [
-    ("raise RuntimeError('no')", "RuntimeError: no", None),
-    ("x = 1", "AttributeError: module 'stub' has no attribute 'tiled_attention'", None),
-    ("def tiled_attention(q, k, v, **options): raise ValueError('not today')", "", "ValueError: not today"),
-    ("import os; os._exit(3)", "it did not finish (exit 3)", None),
-])
+@pytest.mark.parametrize(
+    "source, trouble, refused",
+    [
+        ("raise RuntimeError('no')", "RuntimeError: no", None),
+        ("x = 1", "AttributeError: module 'stub' has no attribute 'tiled_attention'", None),
+        ("def tiled_attention(q, k, v, **options): raise ValueError('not today')", "", "ValueError: not today"),
+        ("import os; os._exit(3)", "it did not finish (exit 3)", None),
+    ],
+)
 def test_a_file_that_fails_is_told(source, trouble, refused):
     """Whatever the file does, the report says what became of it."""
     report = measured(source)
@@ -52,8 +60,11 @@ def test_a_file_that_fails_is_told(source, trouble, refused):
 
 
 def test_the_table():
-    """Rates, the share of the best and the largest error stand in a Markdown table; what did not run is told below it."""
-    assert device.markdown(Report("NVIDIA H200", "jax 0.12", (ROW, REFUSED)), "2026-11-21") == """\
+    """Rates, the share of the best and the largest error stand in a Markdown table; what did not run is told below
+    it."""
+    assert (
+        device.markdown(Report("NVIDIA H200", "jax 0.12", (ROW, REFUSED)), "2026-11-21")
+        == """\
 NVIDIA H200, jax 0.12, 2026-11-21. TFLOP/s, causal products counted once.
 
 | size | yours | XLA | cuDNN | share of the best | largest error |
@@ -63,15 +74,22 @@ NVIDIA H200, jax 0.12, 2026-11-21. TFLOP/s, causal products counted once.
 
 - T 8192, H 128, float32, yours: out of memory
 - T 8192, H 128, float32, cuDNN: no float32"""
+    )
 
 
 def test_the_note_below_a_verdict():
     """A verdict is followed by a line for each size, which informs and decides nothing."""
-    assert device.note(Report("NVIDIA H200", "jax 0.12", (ROW, REFUSED))) == """\
+    assert (
+        device.note(Report("NVIDIA H200", "jax 0.12", (ROW, REFUSED)))
+        == """\
 On NVIDIA H200, compiled (this informs, and decides nothing):
   T 4096, H 128, bfloat16: 100.0 TFLOP/s, 50% of the best (XLA 50.0, cuDNN 200.0); off by at most 0.004
   T 8192, H 128, float32: it does not run: out of memory"""
-    assert device.note(Report(trouble="it did not finish (signal SIGSEGV)")) == "On the accelerator (not started): it did not finish (signal SIGSEGV)"
+    )
+    assert (
+        device.note(Report(trouble="it did not finish (signal SIGSEGV)"))
+        == "On the accelerator (not started): it did not finish (signal SIGSEGV)"
+    )
 
 
 @pytest.fixture
@@ -84,8 +102,10 @@ def test_a_machine_without_one(bare, monkeypatch, capsys):
     """Without an accelerator and without libtpu the command says what is missing, and how to try it all the same."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["device", "40", "--file", str(REFERENCE)]) == 2
-    assert capsys.readouterr().err == ("grader: there is no GPU or TPU here, and no libtpu (the extra tpu) to compile ahead of time with; "
-                                       "--interpret tries the command itself\n")
+    assert capsys.readouterr().err == (
+        "grader: there is no GPU or TPU here, and no libtpu (the extra tpu) to compile ahead of time with; "
+        "--interpret tries the command itself\n"
+    )
 
 
 def test_an_accelerator_that_jax_cannot_use(monkeypatch, capsys):
@@ -93,7 +113,10 @@ def test_an_accelerator_that_jax_cannot_use(monkeypatch, capsys):
     monkeypatch.setattr(device, "HARDWARE", {"gpu": ("/", "*")})
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["device", "40", "--file", str(REFERENCE)]) == 2
-    assert capsys.readouterr().err == "grader: there is a GPU here that JAX cannot use; install the extra: pip install -e '.[cuda]'\n"
+    assert (
+        capsys.readouterr().err
+        == "grader: there is a GPU here that JAX cannot use; install the extra: pip install -e '.[cuda]'\n"
+    )
 
 
 def test_a_problem_without_a_kernel(capsys):

@@ -47,7 +47,8 @@ def test_one_call_that_disagrees_is_enough_to_be_another_mistake():
 
 
 def test_a_right_attempt_is_not_named():
-    """A mistake that agrees with the key on the calls that it is known for explains nothing, since no call of it is broken."""
+    """A mistake that agrees with the key on the calls that it is known for explains nothing, since no call of it is
+    broken."""
     harmless = mistake("harmless", {0: array([1, 1])})
     assert named({0: array([1, 1]), 1: array([7, 7])}, harmless, broken={1: True}) is None
 
@@ -67,7 +68,8 @@ def test_rounding_does_not_hide_a_mistake():
 
 @pytest.mark.parametrize("share, name", [(0.5, None), (0.7, None), (0.76, "near"), (1.0, "near"), (1.3, None)])
 def test_an_attempt_between_the_right_answer_and_a_mistake_is_not_named(share, name):
-    """However close the mistake lies to the right answer, an attempt must be at least three times nearer to the mistake."""
+    """However close the mistake lies to the right answer, an attempt must be at least three times nearer to the
+    mistake."""
     answers = {0: Answer(array([10000.0]), {"": 1e-3})}
     near = mistake("near", {0: array([10000.5])})
     assert named({0: array([10000 + 0.5 * share])}, near, answers=answers) == name
@@ -102,20 +104,24 @@ def test_an_attempt_that_was_cut_short_is_not_named():
     assert named({0: array([2, 2])}, TWICE) is None
 
 
-@pytest.mark.parametrize("mine, name", [
-    ([np.nan, 2], "odd"), ([2, np.nan], None), ([2, 2], None), ([np.inf, 2], None), ([np.nan, 3], None)])
+@pytest.mark.parametrize(
+    "mine, name", [([np.nan, 2], "odd"), ([2, np.nan], None), ([2, 2], None), ([np.inf, 2], None), ([np.nan, 3], None)]
+)
 def test_nan_stands_where_the_mistake_has_it(mine, name):
     """A mistake that gives NaN is named by NaN in the same places and agreement elsewhere."""
     assert named({0: array(mine)}, mistake("odd", {0: array([np.nan, 2])})) == name
 
 
-@pytest.mark.parametrize("mine, name", [
-    (raised("TypeError", "got shape (3, 8)"), "raises"),
-    (raised("TypeError", "got shape (17, 8)"), "raises"),
-    (raised("TypeError", "something else"), None),
-    (raised("ValueError", "got shape (3, 8)"), None),
-    (array([1, 1]), None),
-])
+@pytest.mark.parametrize(
+    "mine, name",
+    [
+        (raised("TypeError", "got shape (3, 8)"), "raises"),
+        (raised("TypeError", "got shape (17, 8)"), "raises"),
+        (raised("TypeError", "something else"), None),
+        (raised("ValueError", "got shape (3, 8)"), None),
+        (array([1, 1]), None),
+    ],
+)
 def test_failures_agree_by_type_and_words(mine, name):
     """An attempt that fails is named by a mistake that fails with the same type and the same words, but for numbers."""
     assert named({0: mine}, mistake("raises", {0: raised("TypeError", "got shape (5, 4)")})) == name
@@ -126,20 +132,29 @@ def test_failures_that_the_contract_asks_for_need_not_agree_in_words():
     answers = {0: Answer(raised("ValueError", "d_model is 8"), {}), 1: ANSWERS[1]}
     wrong = mistake("wrong", {0: raised("ValueError", "not divisible"), 1: array([9, 9])})
     for words in ("not divisible", "my own words"):
-        assert named({0: raised("ValueError", words), 1: array([9, 9])}, wrong, answers=answers, broken={1: True}) == "wrong"
+        assert (
+            named({0: raised("ValueError", words), 1: array([9, 9])}, wrong, answers=answers, broken={1: True})
+            == "wrong"
+        )
     assert named({0: raised("TypeError", "not divisible"), 1: array([9, 9])}, wrong, answers=answers) is None
 
 
-@pytest.mark.parametrize("theirs, mine, name", [
-    (array([2, 2], "bfloat16"), array([2, 2], "bfloat16"), "other"),
-    (array([2, 2], "bfloat16"), array([2, 2]), None),
-    (array([[2, 2]]), array([[2, 2]]), "other"),
-    (array([[2, 2]]), array([2, 2]), None),
-    (Outcome("None"), Outcome("None"), "other"),
-    (Outcome("None"), array([2, 2]), None),
-    (Outcome(["tuple", ["array"]], {"[0]": np.ones(2, np.float32)}), Outcome(["tuple", ["array"]], {"[0]": np.ones(2, np.float32)}),
-     "other"),
-])
+@pytest.mark.parametrize(
+    "theirs, mine, name",
+    [
+        (array([2, 2], "bfloat16"), array([2, 2], "bfloat16"), "other"),
+        (array([2, 2], "bfloat16"), array([2, 2]), None),
+        (array([[2, 2]]), array([[2, 2]]), "other"),
+        (array([[2, 2]]), array([2, 2]), None),
+        (Outcome("None"), Outcome("None"), "other"),
+        (Outcome("None"), array([2, 2]), None),
+        (
+            Outcome(["tuple", ["array"]], {"[0]": np.ones(2, np.float32)}),
+            Outcome(["tuple", ["array"]], {"[0]": np.ones(2, np.float32)}),
+            "other",
+        ),
+    ],
+)
 def test_structure_shape_and_dtype_agree(theirs, mine, name):
     """A mistake of structure, shape or dtype is named by the same structure, shape and dtype."""
     assert named({0: mine}, mistake("other", {0: theirs})) == name
@@ -154,16 +169,20 @@ def test_a_mask_agrees_exactly():
 
 
 def test_a_broken_property_is_a_broken_call():
-    """Changed calls of a relation have no answer in the key; a mistake agrees there by its own outcomes, and is named if the property is broken."""
+    """Changed calls of a relation have no answer in the key; a mistake agrees there by its own outcomes, and is named
+    if the property is broken."""
     leak = mistake("leak", {0: array([1, 1]), 7: array([3, 4])})
     attempt = {0: array([1, 1]), 7: array([3, 4])}
     assert named(attempt, leak, broken={7: True}) == "leak" and named(attempt, leak, broken={}) is None
 
 
 def test_what_nearly_overflows_is_as_good_as_infinite_for_a_name_alone():
-    """Two programs that let a huge number through, one of which rounds it to infinity, make the same mistake; to a verdict they are two answers."""
+    """Two programs that let a huge number through, one of which rounds it to infinity, make the same mistake; to a
+    verdict they are two answers."""
     leak = mistake("leak", {0: array([-np.inf, 2]), 1: array([10, 10])})
     attempt = {0: array([-1.4e38, 2]), 1: array([10, 10])}
     assert named(attempt, leak) == "leak"
-    assert named(attempt | {0: array([1.4e38, 2])}, leak) is None and named(attempt | {0: array([-1e36, 2])}, leak) is None
+    assert (
+        named(attempt | {0: array([1.4e38, 2])}, leak) is None and named(attempt | {0: array([-1e36, 2])}, leak) is None
+    )
     assert compare(leak.outcomes[0], attempt[0], {}) is not None

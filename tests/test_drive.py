@@ -18,7 +18,9 @@ from tests.test_evaluate import evaluated
 
 def inputs(rng, steps=(), drive="by hand", batch=()):
     x = rng.standard_normal((*batch, sum(steps), 2)).astype(np.float32)
-    return ModuleInputs(init=dict(width=2), params={"scale": np.float32([2, 3])}, call=dict(x=x), steps=steps, drive=drive)
+    return ModuleInputs(
+        init=dict(width=2), params={"scale": np.float32([2, 3])}, call=dict(x=x), steps=steps, drive=drive
+    )
 
 
 class Running(nnx.Module):
@@ -109,7 +111,14 @@ def test_a_stateful_modules_structure_is_looked_at_twice():
     """Its variables are listed as it is made and as its calls leave it; both lists are the contract's."""
     made, found = outcomes(Running, one=Case(steps=(1, 1)))
     listed = {call.transform: found[call.id].structure for call in made if call.transform in ("parameters", "state")}
-    assert listed["parameters"] == listed["state"] == ["variables", [["count", "Cache", [], "int32"], ["scale", "Param", [2], "float32"], ["total", "Cache", [2], "float32"]]]
+    assert (
+        listed["parameters"]
+        == listed["state"]
+        == [
+            "variables",
+            [["count", "Cache", [], "int32"], ["scale", "Param", [2], "float32"], ["total", "Cache", [2], "float32"]],
+        ]
+    )
 
 
 def test_one_token_steps_are_what_is_traced():
@@ -118,12 +127,16 @@ def test_one_token_steps_are_what_is_traced():
     assert {call.check.case for call in made if call.transform in ("traces", "state")} == {"single"}
 
 
-@pytest.mark.parametrize("cls, reason", [
-    (CountsInPython, "`seen` is `1` in the second trace and was `0` in the first"),
-    (Grows, "`rows` is `float32 (1, 2)` in the second trace and was `float32 (0, 2)` in the first"),
-])
+@pytest.mark.parametrize(
+    "cls, reason",
+    [
+        (CountsInPython, "`seen` is `1` in the second trace and was `0` in the first"),
+        (Grows, "`rows` is `float32 (1, 2)` in the second trace and was `float32 (0, 2)` in the first"),
+    ],
+)
 def test_the_reason_of_a_second_trace_is_told(cls, reason):
-    """A Python number that counts, or a buffer that grows, is another program at each step; the sentence says which it was."""
+    """A Python number that counts, or a buffer that grows, is another program at each step; the sentence says which it
+    was."""
     made, found = outcomes(cls, single=Case(steps=(1, 1, 1)))
     _, right = outcomes(Running, single=Case(steps=(1, 1, 1)))
     call = next(call for call in made if call.transform == "traces")
@@ -133,11 +146,16 @@ def test_the_reason_of_a_second_trace_is_told(cls, reason):
 
 
 def test_what_is_kept_in_a_global_is_another_sequences():
-    """State outside of the module survives into the next sequence, and under a transform it is a tracer that outlives its trace."""
+    """State outside of the module survives into the next sequence, and under a transform it is a tracer that outlives
+    its trace."""
     KEPT.clear()
     made, found = outcomes(InAGlobal, first=Case(steps=(1, 1)), second=Case(steps=(1, 2)))
     _, right = outcomes(Running, first=Case(steps=(1, 1)), second=Case(steps=(1, 2)))
-    wrong = {call.transform for call in made if compare(right[call.id], found[call.id], {leaf: 1e-4 for leaf in right[call.id].leaves})}
+    wrong = {
+        call.transform
+        for call in made
+        if compare(right[call.id], found[call.id], {leaf: 1e-4 for leaf in right[call.id].leaves})
+    }
     assert {"eager", "jit", "leaks"} <= wrong
     KEPT.clear()
 
@@ -154,4 +172,7 @@ def test_a_case_says_how_it_is_called():
     """The line with the case's inputs tells the steps and who takes them."""
     made = calls(a=Case(steps=(2, 3)), b=Case(steps=(1, 1), drive="lax.scan", under=("eager",)))
     told = {call.check.case: call.described() for call in made if call.transform == "eager"}
-    assert told["a"] == "x (5, 2)  width 2  in calls of 2, 3" and told["b"] == "x (2, 2)  width 2  in 2 calls of 1, lax.scan"
+    assert (
+        told["a"] == "x (5, 2)  width 2  in calls of 2, 3"
+        and told["b"] == "x (2, 2)  width 2  in 2 calls of 1, lax.scan"
+    )

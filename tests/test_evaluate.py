@@ -31,14 +31,18 @@ def inputs(rng, rows=2, width=3, power=2, same=False):
 
 
 def entry(*under, **cases) -> Function:
-    return Function("f", inputs, cases={name: Case(**sizes, **(dict(under=under) if under else {})) for name, sizes in cases.items()})
+    return Function(
+        "f",
+        inputs,
+        cases={name: Case(**sizes, **(dict(under=under) if under else {})) for name, sizes in cases.items()},
+    )
 
 
 LADDER = entry(small=dict(rows=1), wide=dict(rows=2, width=5), cubed=dict(rows=4, power=3))
 
 
 def weighted(x, y, power):
-    return jax.nn.softmax(x @ y.T, axis=-1) @ y ** power
+    return jax.nn.softmax(x @ y.T, axis=-1) @ y**power
 
 
 def evaluated(implementation, calls, **options) -> dict[int, Outcome]:
@@ -50,7 +54,9 @@ def evaluated(implementation, calls, **options) -> dict[int, Outcome]:
         outcomes[call.id] = outcome
 
     eagerly = options.pop("eagerly", True)
-    Evaluation(lambda name: implementation, lambda error: failure_of(error, __file__), emit, **options).run(calls, eagerly=eagerly)
+    Evaluation(lambda name: implementation, lambda error: failure_of(error, __file__), emit, **options).run(
+        calls, eagerly=eagerly
+    )
     return outcomes
 
 
@@ -120,6 +126,7 @@ def test_eager_calls_can_be_compiled_with_the_others(calls, together):
 
 def test_what_cannot_be_traced_is_still_called_eagerly():
     """Not eagerly, a call that fails to trace is tried as it is, alone, and the others are compiled."""
+
     def stubborn(x, y, power):
         return x * float(x[0, 0]) if len(x) == 2 else x * x[0, 0]
 
@@ -131,11 +138,12 @@ def test_what_cannot_be_traced_is_still_called_eagerly():
 
 def test_float64_is_computed_in_float64():
     """With `double` floating inputs become float64 before the call, and outputs with them; other inputs stay."""
+
     def typed(x, y, power):
         assert x.dtype == jnp.float64
         return x / 3
 
-    call, = calls_for([entry("eager", one=dict(rows=2))])
+    (call,) = calls_for([entry("eager", one=dict(rows=2))])
     with jax.enable_x64(True):
         value = evaluated(typed, [call], double=True)[call.id].leaves[""]
     assert value.dtype == np.float64
@@ -156,11 +164,14 @@ def test_an_error_belongs_to_its_case(transform):
     failure = found[transform, "two"].failure
     assert (failure.type, failure.message) == ("ValueError", "two rows")
     assert failure.lines[-1][1:] == ("fails_at_two_rows", 'raise ValueError("two rows")')
-    assert [found[transform, case].failure for case in ("one", "three")] == [None, None] and found[transform, "three"].leaves
+    assert [found[transform, case].failure for case in ("one", "three")] == [None, None] and found[
+        transform, "three"
+    ].leaves
 
 
 def test_an_error_while_running_belongs_to_its_case():
     """A program that fails only when it runs takes no other case's values with it."""
+
     def checked(x):
         if len(x) == 2:
             raise ValueError("not these values")
@@ -179,6 +190,7 @@ def test_an_error_while_running_belongs_to_its_case():
 
 def test_leaving_the_program_is_an_outcome():
     """sys.exit() in a call is that call's failure, and the next calls are made."""
+
     def leaves(x, y, power):
         return sys.exit(3) if len(x) == 1 else x
 
@@ -187,10 +199,14 @@ def test_leaving_the_program_is_an_outcome():
     assert found["eager", "one"].failure.type == "SystemExit" and found["eager", "two"].failure is None
 
 
-@pytest.mark.parametrize("error", [RecursionError("deep"), MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of memory")],
-                         ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error",
+    [RecursionError("deep"), MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of memory")],
+    ids=lambda error: type(error).__name__,
+)
 def test_what_exhausts_the_machine_ends_the_run(error):
     """After a call that took all stack or memory no other call is made, and what came before it is kept."""
+
     def greedy(x, y, power):
         if len(x) == 2:
             raise error
@@ -198,7 +214,11 @@ def test_what_exhausts_the_machine_ends_the_run(error):
 
     tried = calls_for([entry("eager", one=dict(rows=1), two=dict(rows=2), three=dict(rows=3))])
     outcomes = {}
-    run = Evaluation(lambda name: greedy, lambda e: failure_of(e, ""), lambda call, outcome: outcomes.__setitem__(call.check.case, outcome))
+    run = Evaluation(
+        lambda name: greedy,
+        lambda e: failure_of(e, ""),
+        lambda call, outcome: outcomes.__setitem__(call.check.case, outcome),
+    )
     with pytest.raises(Exhausted):
         run.run(tried)
     assert [*outcomes] == ["one", "two"] and outcomes["two"].failure.type == type(error).__name__
@@ -231,7 +251,8 @@ def test_equal_arrays_are_one_object():
 
 
 def test_a_constant_may_be_a_numpy_array():
-    """What follows from no array is as good in NumPy, in JAX's precision, as it is under `jit`; what follows from arrays has to be JAX's."""
+    """What follows from no array is as good in NumPy, in JAX's precision, as it is under `jit`; what follows from
+    arrays has to be JAX's."""
     made = Function("mask", lambda rng, N: dict(N=N), {"three": Case(N=3)})
     outcomes = evaluated(np.eye, calls_for([made])).values()
     assert [(outcome.structure, outcome.leaves[""].dtype) for outcome in outcomes] == [("array", np.float32)] * 2
@@ -241,6 +262,7 @@ def test_a_constant_may_be_a_numpy_array():
 
 def test_static_arguments_stay_python_values():
     """Under every transform what is no array comes as the Python value that it is, by position or by name."""
+
     def typed(x, y, power):
         assert type(power) is int
         return x * power
@@ -259,8 +281,14 @@ def test_calls_of_one_shape_share_a_program():
         count += 1
         return x + y
 
-    first, = calls_for([entry("jit", one=dict(rows=2))])
-    tried = [first, *(dataclasses.replace(first, id=i, variant=str(i), arrays={n: a + i for n, a in first.arrays.items()}) for i in (1, 2))]
+    (first,) = calls_for([entry("jit", one=dict(rows=2))])
+    tried = [
+        first,
+        *(
+            dataclasses.replace(first, id=i, variant=str(i), arrays={n: a + i for n, a in first.arrays.items()})
+            for i in (1, 2)
+        ),
+    ]
     found = evaluated(counted, tried)
     assert count == 1
     for call in tried:
@@ -309,7 +337,8 @@ def leaked(function) -> int:
 
 
 def test_leaked_tracers_are_counted(nothing_left):
-    """A function that keeps an intermediate value leaks a tracer; one that keeps nothing leaks none, also after one that did."""
+    """A function that keeps an intermediate value leaks a tracer; one that keeps nothing leaks none, also after one
+    that did."""
     kept = []
 
     def keeps(x, y, power):
@@ -323,7 +352,9 @@ def test_leaked_tracers_are_counted(nothing_left):
 
 
 def test_what_jax_itself_keeps_is_no_leak(nothing_left):
-    """`jax.checkpoint` with a static argument keeps the closure that it is given in a cache; the file that calls it leaks nothing."""
+    """`jax.checkpoint` with a static argument keeps the closure that it is given in a cache; the file that calls it
+    leaks nothing."""
+
     def checkpointed(x, y, power):
         scaled = x * 2
 
@@ -339,8 +370,11 @@ def test_what_jax_itself_keeps_is_no_leak(nothing_left):
 
 
 def module_inputs(rng, length=2, width=3):
-    return ModuleInputs(init=dict(width=width), params={"proj.kernel": rng.standard_normal((width, width)).astype(np.float32)},
-                        call=dict(x=rng.standard_normal((length, width)).astype(np.float32)))
+    return ModuleInputs(
+        init=dict(width=width),
+        params={"proj.kernel": rng.standard_normal((width, width)).astype(np.float32)},
+        call=dict(x=rng.standard_normal((length, width)).astype(np.float32)),
+    )
 
 
 MODULE = Module("M", module_inputs, cases={"small": Case(length=1), "large": Case(length=4, width=5)})
@@ -389,7 +423,8 @@ def module_calls():
 
 
 def test_a_module_is_the_pure_function_of_its_parameters(module_calls):
-    """Under each transform a module gives what its formula gives with the case's parameters, gradients for both included."""
+    """Under each transform a module gives what its formula gives with the case's parameters, gradients for both
+    included."""
     found = evaluated(Projection, module_calls)
     assert [outcome.failure for outcome in found.values() if outcome.failure] == []
     for call in module_calls:
@@ -408,28 +443,40 @@ def test_the_variables_of_a_module(module_calls):
     """The parameters check gives path, kind, shape and dtype of every variable."""
     call = module_calls[0]
     assert evaluated(Remembering, [call])[call.id] == Outcome(
-        ["variables", [["proj.kernel", "Param", [3, 3], "float32"], ["total", "Cache", [], "float32"]]])
+        ["variables", [["proj.kernel", "Param", [3, 3], "float32"], ["total", "Cache", [], "float32"]]]
+    )
 
 
 def test_an_array_beside_the_variables_is_told_with_them(module_calls):
     """What is a plain attribute is state as well, since `nnx.split` hands it out; a Python number is none."""
+
     class WithArrays(Projection):
         def __init__(self, width, *, rngs):
             super().__init__(width, rngs=rngs)
             self.scale, self.table, self.number = jnp.sqrt(2.0), np.ones(3, np.float32), 0.5
 
     _, variables = evaluated(WithArrays, [module_calls[0]])[module_calls[0].id].structure
-    assert variables == [["proj.kernel", "Param", [3, 3], "float32"], ["scale", "array", [], "float32"], ["table", "array", [3], "float32"]]
+    assert variables == [
+        ["proj.kernel", "Param", [3, 3], "float32"],
+        ["scale", "array", [], "float32"],
+        ["table", "array", [3], "float32"],
+    ]
 
 
 def test_initial_values_that_the_contract_gives_come_with_the_variables(module_calls):
     """What the named variables hold before any call is there to be compared; of the others only the form counts."""
     call = dataclasses.replace(module_calls[0], given=("total", "nowhere"))
     outcome = evaluated(Remembering, [call])[call.id]
-    assert outcome.structure == ["variables", [["proj.kernel", "Param", [3, 3], "float32"], ["total", "Cache", [], "float32", True]]]
+    assert outcome.structure == [
+        "variables",
+        [["proj.kernel", "Param", [3, 3], "float32"], ["total", "Cache", [], "float32", True]],
+    ]
     assert {name: array.tolist() for name, array in outcome.leaves.items()} == {"total": 0.0}
     again = Outcome.from_wire(*outcome.to_wire())
-    assert compare(outcome, again, {}) is None and compare(outcome, dataclasses.replace(again, leaves={"total": np.float32(1)}), {}).way == "values"
+    assert (
+        compare(outcome, again, {}) is None
+        and compare(outcome, dataclasses.replace(again, leaves={"total": np.float32(1)}), {}).way == "values"
+    )
 
 
 def test_a_modules_other_variables_are_part_of_its_output(module_calls):
@@ -437,11 +484,14 @@ def test_a_modules_other_variables_are_part_of_its_output(module_calls):
     tried = [call for call in module_calls if call.transform in ("eager", "jit", "vmap") and call.check.case == "large"]
     for call, outcome in zip(tried, evaluated(Remembering, tried).values(), strict=True):
         assert outcome.structure == ["dict", [["output", "array"], ["variables", ["dict", [["total", "array"]]]]]]
-        np.testing.assert_allclose(outcome.leaves["variables.total"], call.arrays["x"].sum((-1, -2)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            outcome.leaves["variables.total"], call.arrays["x"].sum((-1, -2)), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_one_call_leaves_nothing_for_the_next(module_calls):
-    """Each call starts from the module as it was constructed: the same call gives the same outcome twice, and the variables stay new."""
+    """Each call starts from the module as it was constructed: the same call gives the same outcome twice, and the
+    variables stay new."""
     first = next(call for call in module_calls if call.transform == "eager")
     for cls in (Remembering, Random):
         found = evaluated(cls, [first, dataclasses.replace(first, id=99)])
@@ -450,7 +500,9 @@ def test_one_call_leaves_nothing_for_the_next(module_calls):
 
 
 def test_parameters_that_cannot_be_loaded_are_a_failure_of_their_own(module_calls):
-    """A module with other parameters than the case's fails as ParameterMismatch in each call, and its variables can still be told."""
+    """A module with other parameters than the case's fails as ParameterMismatch in each call, and its variables can
+    still be told."""
+
     class Biased(Projection):
         def __init__(self, width, *, rngs):
             self.proj = nnx.Linear(width, width, rngs=rngs)
@@ -469,12 +521,15 @@ def test_how_often_a_module_is_traced(module_calls, cls, traces):
 
 
 def test_the_second_call_under_jit_is_the_one_that_counts(module_calls):
-    """The traces check also gives the output of the second call on one module, in which what the first one left is seen."""
+    """The traces check also gives the output of the second call on one module, in which what the first one left is
+    seen."""
     call = next(call for call in module_calls if call.transform == "traces")
     x, w = call.arrays["x"], call.params["proj.kernel"]
     found = evaluated(Remembering, [call])[call.id]
     assert len(x) == DRAWS
-    np.testing.assert_allclose(found.leaves["output.output"], np.tanh(x[1] @ w) + x[0].sum() + x[1].sum(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        found.leaves["output.output"], np.tanh(x[1] @ w) + x[0].sum() + x[1].sum(), rtol=1e-4, atol=1e-4
+    )
 
 
 # What was returned
@@ -498,7 +553,11 @@ RETURNED = [
     (np.float32(1), "NumPy array", []),
     ((ONE, None), ["tuple", ["array", "None"]], ["[0]"]),
     ([ONE, [ONE]], ["list", ["array", ["list", ["array"]]]], ["[0]", "[1][0]"]),
-    ({"a": ONE, "b": {"c": ONE}, 3: ONE}, ["dict", [["a", "array"], ["b", ["dict", [["c", "array"]]]], ["3", "array"]]], ["a", "b.c", "3"]),
+    (
+        {"a": ONE, "b": {"c": ONE}, 3: ONE},
+        ["dict", [["a", "array"], ["b", ["dict", [["c", "array"]]]], ["3", "array"]]],
+        ["a", "b.c", "3"],
+    ),
     ({"a": (ONE,)}, ["dict", [["a", ["tuple", ["array"]]]]], ["a[0]"]),
     ((), ["tuple", []], []),
     (Odd(), f"{__name__}.Odd object", []),
@@ -547,9 +606,16 @@ print(any(Path(sys.argv[1]).iterdir()))
 
 
 def test_every_process_is_set_up_alike(tmp_path):
-    """Processes that evaluate run on the CPU, compile fast, stay in 32 bits, and keep even the smallest program in the folder given."""
-    done = subprocess.run([sys.executable, "-c", SETTINGS, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True,
-                          env=dict(PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu"))
+    """Processes that evaluate run on the CPU, compile fast, stay in 32 bits, and keep even the smallest program in the
+    folder given."""
+    done = subprocess.run(
+        [sys.executable, "-c", SETTINGS, tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=dict(PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu"),
+    )
     assert done.stdout.splitlines() == ["cpu True False", "None", "True"]
 
 
@@ -562,22 +628,38 @@ REMEMBERS = {
 }
 
 
-@pytest.mark.parametrize("source, differs", [(REMEMBERS["by identity"], "other"), (REMEMBERS["by shape"], "other"), (REMEMBERS["by number"], "again"),
-                                             ("def f(x, y): return x + y", "")], ids=[*REMEMBERS, "nothing"])
+@pytest.mark.parametrize(
+    "source, differs",
+    [
+        (REMEMBERS["by identity"], "other"),
+        (REMEMBERS["by shape"], "other"),
+        (REMEMBERS["by number"], "again"),
+        ("def f(x, y): return x + y", ""),
+    ],
+    ids=[*REMEMBERS, "nothing"],
+)
 def test_what_an_earlier_call_decides_is_seen(source, differs):
-    """`again` passes the first array of an earlier call as the same object with other values beside it, and then makes the earlier call again."""
+    """`again` passes the first array of an earlier call as the same object with other values beside it, and then makes
+    the earlier call again."""
     names: dict = {}
     exec(source, names)
     x, y = (np.arange(6, dtype=np.float32).reshape(3, 2) + 10 * k for k in (1, 2))
     call = Call(0, Check("f", "again"), arrays=dict(x=x, y=y), order=("x", "y"))
     found: dict = {}
-    Evaluation(lambda entry: names["f"], lambda error: failure_of(error, ""), lambda call, outcome: found.update({call.id: outcome})).run([call])
+    Evaluation(
+        lambda entry: names["f"],
+        lambda error: failure_of(error, ""),
+        lambda call, outcome: found.update({call.id: outcome}),
+    ).run([call])
     right = {"other": x[0] + y[1], "again": x[0] + y[0]}
-    assert {leaf for leaf, array in found[0].leaves.items() if not np.array_equal(array, right[leaf])} == ({differs} - {""})
+    assert {leaf for leaf, array in found[0].leaves.items() if not np.array_equal(array, right[leaf])} == (
+        {differs} - {""}
+    )
 
 
 def test_what_jax_keeps_of_a_kernel_that_failed_is_no_leak_of_the_file():
-    """JAX holds tracers of a trace that raised within `pl.when`. Of a call after it only what that call leaves counts, and is found."""
+    """JAX holds tracers of a trace that raised within `pl.when`. Of a call after it only what that call leaves counts,
+    and is found."""
     from jax.experimental import pallas as pl
 
     kept = []

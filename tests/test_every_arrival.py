@@ -1,5 +1,5 @@
-"""A class in which work arrives in every form that it was seen in, and the gradebook that comes of it. No student's code is run: a verdict is made up from
-which answer was found."""
+"""A class in which work arrives in every form that it was seen in, and the gradebook that comes of it. No student's
+code is run: a verdict is made up from which answer was found."""
 
 from __future__ import annotations
 
@@ -22,34 +22,44 @@ from tests.test_arrivals import BY_COLAB, BY_JUPYTER, mixed, notebook, zipped
 
 pytestmark = pytest.mark.thorough
 
-EXPECTED = Path(__file__).with_suffix(".csv")   # by the student: the points of 31, the total, and the flags
+EXPECTED = Path(__file__).with_suffix(".csv")  # by the student: the points of 31, the total, and the flags
 NEW, OLD = b"def sdpa(q, k, v):\n    return v\n", b"def sdpa(q, k, v):\n    return k\n"
 SHIPPED = PROBLEMS[31].pristine.read_bytes()
 CELL, UNTOUCHED = "%%grade 31\n" + NEW.decode(), "%%grade 31\n" + SHIPPED.decode()
 MOODLE = "_assignsubmission_file_"
 FORMS = {
-    "backup/31.py": NEW, "backup/31_old.py": OLD,
-    "version/stub.py": NEW, "version/stub_v1.py": OLD,
-    "attic/31.py": NEW, "attic/old/31.py": OLD,
-    "download/31.py": NEW, "download/31 (1).py": OLD,
-    "loose_31.py": NEW, "loose_31_backup.py": OLD,
-    "twice/31.py": NEW, "twice/31_old.py": NEW,
+    "backup/31.py": NEW,
+    "backup/31_old.py": OLD,
+    "version/stub.py": NEW,
+    "version/stub_v1.py": OLD,
+    "attic/31.py": NEW,
+    "attic/old/31.py": OLD,
+    "download/31.py": NEW,
+    "download/31 (1).py": OLD,
+    "loose_31.py": NEW,
+    "loose_31_backup.py": OLD,
+    "twice/31.py": NEW,
+    "twice/31_old.py": NEW,
     "zipped.zip": zipped({"problems/31_sdpa/stub.py": NEW}),
     "zip_in_zip.zip": zipped({"work.zip": zipped({"31.py": NEW})}),
     "canvascara_LATE_41_600_work.zip": zipped({"inner.zip": zipped({"31.py": NEW})}),
-    "canvasdora_42_601_31.py": OLD, "canvasdora_42_602_31-1.py": NEW,
+    "canvasdora_42_601_31.py": OLD,
+    "canvasdora_42_602_31-1.py": NEW,
     f"Gödel Kurt_7{MOODLE}/work.zip": zipped({"inner.zip": zipped({"31.py": NEW})}),
     "cell/work.ipynb": notebook("import os", CELL, "1 / 0"),
     "cell_below/work.ipynb": notebook(UNTOUCHED, NEW.decode()),
     "two_cells/work.ipynb": notebook("%%grade 31\n" + OLD.decode(), CELL),
     "markdown/work.ipynb": mixed(("markdown", CELL), ("code", "print(1)")),
     "own_notebook/work.ipynb": notebook(NEW.decode(), "import matplotlib.pyplot as plt\nplt.plot(sdpa(1, 2, 3))"),
-    "by_jupyter/work.py": BY_JUPYTER.encode(), "by_colab/work.py": BY_COLAB.encode(),
+    "by_jupyter/work.py": BY_JUPYTER.encode(),
+    "by_colab/work.py": BY_COLAB.encode(),
     "utf_16/31.py": NEW.decode().encode("utf-16"),
-    "helper/31.py": b"from tools import softmax\n" + OLD, "helper/tools.py": b"softmax = 1\n",
+    "helper/31.py": b"from tools import softmax\n" + OLD,
+    "helper/tools.py": b"softmax = 1\n",
     "untouched/problems/31_sdpa/stub.py": SHIPPED,
     "damaged.zip": zipped({"31.py": NEW * 50})[:-30],
-    "damaged_beside/problems/31_sdpa/stub.py": SHIPPED, "damaged_beside/work.zip": b"PK\x03\x04",
+    "damaged_beside/problems/31_sdpa/stub.py": SHIPPED,
+    "damaged_beside/work.zip": b"PK\x03\x04",
     "damaged_notebook/work.ipynb": b"{",
     "blank_file/31.py": b"",
     "essay/essay.docx": b"PK",
@@ -95,7 +105,17 @@ def results(request, tmp_path) -> Path:
                 wanted = Wanted(submission.student, piece.problem, digest_of(piece))
                 if wanted in missing:
                     book.record(Record(wanted, machine.data(verdict(piece.content)), piece.content, piece.place))
-        _, report = write_results(out, problems, book, Grading({31: 1.0}), handed_in, place, roster=Roster.read(tmp_path / "roster.csv"), assignment="Attention", scaled=True)
+        _, report = write_results(
+            out,
+            problems,
+            book,
+            Grading({31: 1.0}),
+            handed_in,
+            place,
+            roster=Roster.read(tmp_path / "roster.csv"),
+            assignment="Attention",
+            scaled=True,
+        )
     (out / "told").write_text(f"{report.handed_in} of {report.students}")
     return out
 
@@ -111,7 +131,8 @@ def read(path: Path) -> list[list[str]]:
 
 
 def test_the_gradebook_is_the_expected_one(results):
-    """Each form of arrival has the points of the answer that counts, none that could not be read has a 0, and each choice is a flag."""
+    """Each form of arrival has the points of the answer that counts, none that could not be read has a 0, and each
+    choice is a flag."""
     head, *rows = read(results / "grades.csv")
     found = [[row[head.index(name)] for name in ("student", "31", "total", "flags")] for row in rows]
     assert sorted(found) == sorted(read(EXPECTED)[1:])
@@ -126,6 +147,13 @@ def test_every_flag_is_on_the_students_page(results):
 
 
 def test_what_goes_back_to_canvas(results):
-    """The roster as Excel saved it is filled out of the points of its assignment; who could not be read keeps what is there."""
+    """The roster as Excel saved it is filled out of the points of its assignment; who could not be read keeps what is
+    there."""
     rows = [*csv.reader(io.StringIO((results / "canvas.csv").read_text("utf-8-sig"), newline=""), delimiter=";")]
-    assert {row[0]: row[-1] for row in rows[2:]} == {"Canvas Cara": "10", "Canvas Dora": "10", "Gödel, Kurt": "10", "Damaged Notebook": "5", "Noether, Emmy": ""}
+    assert {row[0]: row[-1] for row in rows[2:]} == {
+        "Canvas Cara": "10",
+        "Canvas Dora": "10",
+        "Gödel, Kurt": "10",
+        "Damaged Notebook": "5",
+        "Noether, Emmy": "",
+    }

@@ -38,7 +38,12 @@ CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,Attention (88)
 @pytest.fixture
 def book(tmp_path):
     with Gradebook(tmp_path / NAME) as opened:
-        opened.arrived([Submission("ada", "Ada Lovelace", {"canvas_id": "41"}), Submission("charles", "Charles Babbage", {"canvas_id": "42"}, trouble="the zip file is broken")])
+        opened.arrived(
+            [
+                Submission("ada", "Ada Lovelace", {"canvas_id": "41"}),
+                Submission("charles", "Charles Babbage", {"canvas_id": "42"}, trouble="the zip file is broken"),
+            ]
+        )
         opened.record(made_up.record("ada", made_up.passed(31)))
         opened.record(made_up.record("ada", made_up.wrong(33), b"two"))
         yield opened
@@ -52,39 +57,98 @@ def test_grades_for_people(book):
     """One row for each student, with the points of each problem, the total of the maximum, and what has to be known."""
     text = grades_csv(marks(book, GRADING, {}), GRADING)
     assert text.startswith("\ufeff") and text.endswith("\r\n")
-    assert rows(text) == [["student", "name", "canvas_id", "31", "33", "total", "flags"],
-                          ["ada", "Ada Lovelace", "41", "1", "0.78", "44.5", ""],
-                          ["charles", "Charles Babbage", "42", "", "", "", "nothing could be read"]]
+    assert rows(text) == [
+        ["student", "name", "canvas_id", "31", "33", "total", "flags"],
+        ["ada", "Ada Lovelace", "41", "1", "0.78", "44.5", ""],
+        ["charles", "Charles Babbage", "42", "", "", "", "nothing could be read"],
+    ]
 
 
 def test_what_could_not_be_read_is_blank_everywhere(book, tmp_path):
-    """No 0 is made of it, nor of a total that it belongs to: in grades.csv, in the imports, in the JSON, in the report and on the student's pages."""
-    book.arrived([Submission("grace", "Grace Hopper", {"canvas_id": "43"}), Submission("emmy", "Emmy", {"canvas_id": "44"}, trouble=EMPTY_HANDED), Submission("late", "Late", {"canvas_id": "45"})])
+    """No 0 is made of it, nor of a total that it belongs to: in grades.csv, in the imports, in the JSON, in the report
+    and on the student's pages."""
+    book.arrived(
+        [
+            Submission("grace", "Grace Hopper", {"canvas_id": "43"}),
+            Submission("emmy", "Emmy", {"canvas_id": "44"}, trouble=EMPTY_HANDED),
+            Submission("late", "Late", {"canvas_id": "45"}),
+        ]
+    )
     book.record(made_up.record("grace", made_up.passed(31), b"grace"))
     book.record(made_up.record("grace", unread(COURSE[33], Piece(33, "33.py", trouble="33.py is damaged")), b"?"))
     found = marks(book, GRADING, {}, {("late", 31)})
-    flags = {"ada": "", "charles": "nothing could be read", "emmy": "nothing handed in", "grace": "33: could not be read", "late": "31: not graded yet; 33: nothing handed in"}
-    points = {"ada": ["1", "0.78", "44.5"], "charles": [""] * 3, "emmy": [""] * 3, "grace": ["1", "", ""], "late": [""] * 3}
-    assert {row[0]: row[3:] for row in rows(grades_csv(found, GRADING))[1:]} == {student: [*points[student], flags[student]] for student in points}
-    roster = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"}), Submission("grace", ids={"canvas_id": "43"})])
-    assert [row[-1] for row in rows(files(found, GRADING, "Attention", roster)["canvas.csv"])] == ["Attention (88)", "100", "44.5", "", "7"]
+    flags = {
+        "ada": "",
+        "charles": "nothing could be read",
+        "emmy": "nothing handed in",
+        "grace": "33: could not be read",
+        "late": "31: not graded yet; 33: nothing handed in",
+    }
+    points = {
+        "ada": ["1", "0.78", "44.5"],
+        "charles": [""] * 3,
+        "emmy": [""] * 3,
+        "grace": ["1", "", ""],
+        "late": [""] * 3,
+    }
+    assert {row[0]: row[3:] for row in rows(grades_csv(found, GRADING))[1:]} == {
+        student: [*points[student], flags[student]] for student in points
+    }
+    roster = parsed(CANVAS.encode(), "roster.csv").matched(
+        [Submission("ada", ids={"canvas_id": "41"}), Submission("grace", ids={"canvas_id": "43"})]
+    )
+    assert [row[-1] for row in rows(files(found, GRADING, "Attention", roster)["canvas.csv"])] == [
+        "Attention (88)",
+        "100",
+        "44.5",
+        "",
+        "7",
+    ]
     assert [row[1] for row in rows(files(found, GRADING, "Attention")["canvas.csv"])[2:]] == ["41"]
-    told = {student["student"]: student for student in class_report(found, GRADING, report(found, {}), Tally())["students"]}
-    assert told["grace"]["total"] is None and [mark["points"] for mark in told["grace"]["problems"]] == [1, None] and told["ada"]["total"] == 44.5
+    told = {
+        student["student"]: student for student in class_report(found, GRADING, report(found, {}), Tally())["students"]
+    }
+    assert (
+        told["grace"]["total"] is None
+        and [mark["points"] for mark in told["grace"]["problems"]] == [1, None]
+        and told["ada"]["total"] == 44.5
+    )
     assert report(found, {}).totals == (44.5,) and (report(found, {}).handed_in, report(found, {}).students) == (4, 5)
-    page, text = (dict(pages(next(row for row in found if row.student.student == "grace"), GRADING, {}))[suffix] for suffix in (".html", ".md"))
-    assert "<strong>–</strong> of 100 points" in page and "– of 3" in page and "**– of 100 points**" in text and "– could not be read | – of 3" in text
+    page, text = (
+        dict(pages(next(row for row in found if row.student.student == "grace"), GRADING, {}))[suffix]
+        for suffix in (".html", ".md")
+    )
+    assert (
+        "<strong>–</strong> of 100 points" in page
+        and "– of 3" in page
+        and "**– of 100 points**" in text
+        and "– could not be read | – of 3" in text
+    )
     assert "What was handed in could not be read, and has no points yet." in dict(pages(found[1], GRADING, {}))[".md"]
     book.override("grace", 33, 1.5, "Read by hand.", "Dr. K")
-    assert [row[3:] for row in rows(grades_csv(marks(book, GRADING, {}), GRADING)) if row[0] == "grace"] == [["1", "1.5", "62.5", "33: points by hand; 33: could not be read"]]
+    assert [row[3:] for row in rows(grades_csv(marks(book, GRADING, {}), GRADING)) if row[0] == "grace"] == [
+        ["1", "1.5", "62.5", "33: points by hand; 33: could not be read"]
+    ]
 
 
 def test_how_an_answer_was_found_is_told_everywhere(book):
-    """Which of two files counts is a flag in grades.csv and in the JSON, a note in the report, and a sentence on the student's pages."""
-    book.arrived([Submission("ada", "Ada Lovelace", notes=("31: 31.py counts, not 31_old.py",), told={31: ("31.py counts, not 31_old.py",)})])
+    """Which of two files counts is a flag in grades.csv and in the JSON, a note in the report, and a sentence on the
+    student's pages."""
+    book.arrived(
+        [
+            Submission(
+                "ada",
+                "Ada Lovelace",
+                notes=("31: 31.py counts, not 31_old.py",),
+                told={31: ("31.py counts, not 31_old.py",)},
+            )
+        ]
+    )
     found = marks(book, GRADING, {})
     assert rows(grades_csv(found, GRADING))[1][-1] == "31: 31.py counts, not 31_old.py"
-    assert class_report(found, GRADING, report(found, {}), Tally())["students"][0]["problems"][0]["flags"] == ["31.py counts, not 31_old.py"]
+    assert class_report(found, GRADING, report(found, {}), Tally())["students"][0]["problems"][0]["flags"] == [
+        "31.py counts, not 31_old.py"
+    ]
     assert ("a note on what arrived", ("ada: 31: 31.py counts, not 31_old.py",)) in report(found, {}).look
     page, text = (dict(pages(found[0], GRADING, {}))[suffix] for suffix in (".html", ".md"))
     assert "31.py counts, not 31_old.py." in page and "31.py counts, not 31_old.py." in text.replace("\\", "")
@@ -95,31 +159,50 @@ def test_flags(book):
     book.arrived([Submission("grace", "Grace Hopper")])
     book.record(made_up.record("grace", made_up.at_fault(31)))
     book.override("grace", 33, 2, "On paper.", "Dr. K")
-    assert rows(grades_csv(marks(book, GRADING, {}), GRADING))[-1][-1] == "31: course at fault; 33: points by hand; 33: nothing handed in"
+    assert (
+        rows(grades_csv(marks(book, GRADING, {}), GRADING))[-1][-1]
+        == "31: course at fault; 33: points by hand; 33: nothing handed in"
+    )
 
 
 def test_imports_without_a_roster(book):
-    """The numbers in the download's names are enough for Canvas's and Moodle's imports, which have every column that these ask for; who has nothing graded keeps what is there."""
-    book.arrived([Submission("grace", "Grace Hopper", {"moodle_id": "9"}), Submission("anon", "", {"canvas_id": "anon_x1"})])
+    """The numbers in the download's names are enough for Canvas's and Moodle's imports, which have every column that
+    these ask for; who has nothing graded keeps what is there."""
+    book.arrived(
+        [Submission("grace", "Grace Hopper", {"moodle_id": "9"}), Submission("anon", "", {"canvas_id": "anon_x1"})]
+    )
     for student in ("grace", "anon"):
         book.record(made_up.record(student, made_up.passed(33), student.encode()))
     made = files(marks(book, GRADING, {}), GRADING, "Attention")
     assert {*made} == {"grades.csv", "canvas.csv", "moodle.csv"}
-    assert rows(made["canvas.csv"]) == [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Attention"], ["    Points Possible", "", "", "", "", "100"],
-                                        ["Ada Lovelace", "41", "", "", "", "44.5"]]
-    assert rows(made["moodle.csv"]) == [["Identifier", "Full name", "Grade", "Last modified (grade)"], ["Participant 9", "Grace Hopper", "75", "-"]]
+    assert rows(made["canvas.csv"]) == [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Attention"],
+        ["    Points Possible", "", "", "", "", "100"],
+        ["Ada Lovelace", "41", "", "", "", "44.5"],
+    ]
+    assert rows(made["moodle.csv"]) == [
+        ["Identifier", "Full name", "Grade", "Last modified (grade)"],
+        ["Participant 9", "Grace Hopper", "75", "-"],
+    ]
 
 
 def test_one_number_is_one_student(book, tmp_path):
-    """Whose name was changed in the system between two downloads is two students here and one there: who is still here is in the import, of two neither, and that is told."""
+    """Whose name was changed in the system between two downloads is two students here and one there: who is still here
+    is in the import, of two neither, and that is told."""
     book.arrived([Submission("king", "Ada King", {"canvas_id": "41"})])
     book.record(made_up.record("king", made_up.passed(33)))
     found = marks(book, GRADING, {})
     later = [replace(row, gone=row.student.student == "ada") for row in found]
     assert rows(files(later, GRADING, "Attention")["canvas.csv"])[2:] == [["Ada King", "41", "", "", "", "75"]]
-    assert export(tmp_path, later, GRADING, "Attention") == ["ada and king have one number, 41, and only king is in canvas.csv: call their files by one name, and all of them count"]
+    assert export(tmp_path, later, GRADING, "Attention") == [
+        "ada and king have one number, 41, and only king is in canvas.csv: call their files by one name, and all of "
+        "them count"
+    ]
     assert rows(files(found, GRADING, "Attention")["canvas.csv"])[2:] == []
-    assert export(tmp_path, found, GRADING, "Attention") == ["ada and king have one number, 41, and none of them is in canvas.csv: call their files by one name, and all of them count"]
+    assert export(tmp_path, found, GRADING, "Attention") == [
+        "ada and king have one number, 41, and none of them is in canvas.csv: call their files by one name, and all "
+        "of them count"
+    ]
 
 
 def test_no_import_where_nobody_can_be_found_by_it(tmp_path):
@@ -130,42 +213,80 @@ def test_no_import_where_nobody_can_be_found_by_it(tmp_path):
 
 
 def test_a_roster_is_filled(book):
-    """The system's own export goes back with the totals in its column; names and numbers of grades.csv are the roster's, and who is missing has a row."""
+    """The system's own export goes back with the totals in its column; names and numbers of grades.csv are the
+    roster's, and who is missing has a row."""
     found = marks(book, GRADING, {})
-    roster = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"}), Submission("charles", ids={"canvas_id": "42"})])
+    roster = parsed(CANVAS.encode(), "roster.csv").matched(
+        [Submission("ada", ids={"canvas_id": "41"}), Submission("charles", ids={"canvas_id": "42"})]
+    )
     made = files(found, GRADING, "Attention", roster)
     assert {*made} == {"grades.csv", "canvas.csv"}
     assert [row[-1] for row in rows(made["canvas.csv"])] == ["Attention (88)", "100", "44.5", "", "7"]
     told = rows(made["grades.csv"])
     assert told[0] == ["student", "name", "canvas_id", "email", "login", "sis_id", "31", "33", "total", "flags"]
     assert told[1][:6] == ["ada", "Lovelace, Ada", "41", "ada@example.org", "ada@example.org", "s41"]
-    assert told[3] == ["", "Hopper, Grace", "43", "grace@example.org", "grace@example.org", "s43", "", "", "", "nothing arrived"]
+    assert told[3] == [
+        "",
+        "Hopper, Grace",
+        "43",
+        "grace@example.org",
+        "grace@example.org",
+        "s43",
+        "",
+        "",
+        "",
+        "nothing arrived",
+    ]
 
 
 def test_who_is_gone_keeps_grade_and_flag(book):
     """Whose submission was taken away has the grade in the import still, one row in grades.csv, and a flag."""
     found = [replace(row, gone=True) for row in marks(book, GRADING, {})]
-    made = files(found, GRADING, "Attention", parsed(CANVAS.encode(), "roster.csv").matched([], [row.student for row in found]))
+    made = files(
+        found, GRADING, "Attention", parsed(CANVAS.encode(), "roster.csv").matched([], [row.student for row in found])
+    )
     assert [row[-1] for row in rows(made["canvas.csv"])] == ["Attention (88)", "100", "44.5", "", "7"]
     assert [(row[1], row[-1]) for row in rows(made["grades.csv"])[1:]] == [
-        ("Lovelace, Ada", "no longer among the submissions"), ("Babbage, Charles", "no longer among the submissions; nothing could be read"), ("Hopper, Grace", "nothing arrived")]
+        ("Lovelace, Ada", "no longer among the submissions"),
+        ("Babbage, Charles", "no longer among the submissions; nothing could be read"),
+        ("Hopper, Grace", "nothing arrived"),
+    ]
 
 
 @example('"\t')
 @given(st.one_of(st.text(max_size=20), st.text(st.sampled_from(" ;,|\t\r\n'\"=+-@＝a1"), max_size=8)))
 def test_no_cell_is_a_formula(text):
-    """Whatever a student is called, a spreadsheet that opens grades.csv runs nothing, and the name can still be read."""
-    for cell in (harmless(text), *re.split("[;,|\t\r\n]", harmless(text))):         # whichever separator it knows
-        assert not cell.lstrip(" \"").startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"))
+    """Whatever a student is called, a spreadsheet that opens grades.csv runs nothing, and the name can still be
+    read."""
+    for cell in (harmless(text), *re.split("[;,|\t\r\n]", harmless(text))):  # whichever separator it knows
+        assert not cell.lstrip(' "').startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"))
     assert harmless(text).replace("'", "") == text.replace("'", "")
 
 
 def test_a_hostile_name_in_grades(book):
     """Formulas, quotes, commas and line ends in names stay within their cell, as text."""
-    names = ['=HYPERLINK("http://evil","x")', "+1+cmd|' /C calc'!A0", "@SUM(A1)", "-2", 'a",b\n=1', "\t=1", "a;=1+1", "Lovelace, Ada; the first"]
+    names = [
+        '=HYPERLINK("http://evil","x")',
+        "+1+cmd|' /C calc'!A0",
+        "@SUM(A1)",
+        "-2",
+        'a",b\n=1',
+        "\t=1",
+        "a;=1+1",
+        "Lovelace, Ada; the first",
+    ]
     book.arrived([Submission(f"s{index}", name, {"email": name}) for index, name in enumerate(names)])
     told = {row[0]: row[1] for row in rows(grades_csv(marks(book, GRADING, {}), GRADING))}
-    assert [told[f"s{index}"] for index in range(8)] == [f"'{names[0]}", f"'{names[1]}", f"'{names[2]}", f"'{names[3]}", "a\",b\n'=1", "'\t'=1", "a;'=1+1", names[7]]
+    assert [told[f"s{index}"] for index in range(8)] == [
+        f"'{names[0]}",
+        f"'{names[1]}",
+        f"'{names[2]}",
+        f"'{names[3]}",
+        "a\",b\n'=1",
+        "'\t'=1",
+        "a;'=1+1",
+        names[7],
+    ]
 
 
 def test_a_hostile_name_in_imports(book):
@@ -175,11 +296,15 @@ def test_a_hostile_name_in_imports(book):
     for student in ("c", "m"):
         book.record(made_up.record(student, made_up.passed(31), student.encode()))
     made = files(marks(book, GRADING, {}), GRADING, "Attention")
-    assert rows(made["canvas.csv"])[-1][:2] == [f"'{evil}", "43"] and rows(made["moodle.csv"])[-1][:2] == ["Participant 9", f"'{evil}"]
+    assert rows(made["canvas.csv"])[-1][:2] == [f"'{evil}", "43"] and rows(made["moodle.csv"])[-1][:2] == [
+        "Participant 9",
+        f"'{evil}",
+    ]
 
 
 def test_files_are_written_whole(book, tmp_path, monkeypatch):
-    """Each file is there as it was or as it will be, never half: what cannot be written leaves the old one, with a sentence."""
+    """Each file is there as it was or as it will be, never half: what cannot be written leaves the old one, with a
+    sentence."""
     found = marks(book, GRADING, {})
     assert export(tmp_path, found, GRADING, "Attention") == []
     before = {path: path.read_bytes() for path in tmp_path.glob("*.csv")}
@@ -191,14 +316,28 @@ def test_files_are_written_whole(book, tmp_path, monkeypatch):
 
 
 def test_what_to_know_before_an_import(book, tmp_path):
-    """Grades on another scale than the roster's are not written, nor left from an earlier run, unless they are asked for on the roster's."""
-    roster, tens = parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"})]), Grading(GRADING.weights, maximum=10)
+    """Grades on another scale than the roster's are not written, nor left from an earlier run, unless they are asked
+    for on the roster's."""
+    roster, tens = (
+        parsed(CANVAS.encode(), "roster.csv").matched([Submission("ada", ids={"canvas_id": "41"})]),
+        Grading(GRADING.weights, maximum=10),
+    )
     assert export(tmp_path, marks(book, tens, {}), tens, "Attention", roster, scaled=True) == [
-        "canvas.csv is out of 100 points, as Canvas counts this assignment; in all other files the totals are out of 10"]
-    assert [row[-1] for row in rows((tmp_path / "canvas.csv").read_text("utf-8"))] == ["Attention (88)", "100", "44.5", "", "7"]
+        "canvas.csv is out of 100 points, as Canvas counts this assignment; in all other files the totals are out of 10"
+    ]
+    assert [row[-1] for row in rows((tmp_path / "canvas.csv").read_text("utf-8"))] == [
+        "Attention (88)",
+        "100",
+        "44.5",
+        "",
+        "7",
+    ]
     assert [row[-2] for row in rows((tmp_path / "grades.csv").read_text("utf-8"))] == ["total", "4.45", "", "", ""]
     told = export(tmp_path, marks(book, tens, {}), tens, "Attention", roster)
-    assert told[0].startswith("canvas.csv is not written: Canvas counts this assignment out of 100 points, and the totals here are out of 10: --scale writes them out of 100, ")
+    assert told[0].startswith(
+        "canvas.csv is not written: Canvas counts this assignment out of 100 points, and the totals here are out of "
+        "10: --scale writes them out of 100, "
+    )
     assert "canvas.csv of an earlier run is taken away" in told[1] and not (tmp_path / "canvas.csv").exists()
 
 
@@ -208,7 +347,9 @@ def test_no_import_of_an_earlier_run_is_left(book, tmp_path):
     roster = parsed(b"identifier,github_username,github_id,name\nada,ada-gh,1,Ada\n", "roster.csv").matched([])
     assert export(tmp_path, marks(book, GRADING, {}), GRADING, "Attention", roster) == []
     assert export(tmp_path, marks(book, GRADING, {}), GRADING, "Attention") == [
-        "github.csv of an earlier run is taken away, since its grades may be old: the same command as then makes it anew"]
+        "github.csv of an earlier run is taken away, since its grades may be old: the same command as then makes it "
+        "anew"
+    ]
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["canvas.csv", "grades.csv", "mine.csv"]
     assert export(tmp_path, marks(book, GRADING, {}), GRADING, "Attention") == []
 

@@ -1,8 +1,9 @@
-"""False claims about programs, one in each file of `false_claims/`: right values, and a program that is not what the problem asks for. Each is found, in one's own
-loop and by a prover alike.
+"""False claims about programs, one in each file of `false_claims/`: right values, and a program that is not what the
+problem asks for. Each is found, in one's own loop and by a prover alike.
 
-A file's docstring names its problem, and the claims or properties that fail, or cannot be proved, with a part of the sentence. Only these are asked here,
-and the values of the programs that claims are about. Where the last line says which of the file's functions `products` is, each of them is tried."""
+A file's docstring names its problem, and the claims or properties that fail, or cannot be proved, with a part of the
+sentence. Only these are asked here, and the values of the programs that claims are about. Where the last line says
+which of the file's functions `products` is, each of them is tried."""
 
 from __future__ import annotations
 
@@ -70,7 +71,14 @@ def expected(source: str) -> Expected:
     said = ast.get_docstring(ast.parse(source))
     problem = re.search(r"^Problem: (\d+)(, at sizes of a class)?$", said, re.MULTILINE)
     claims = re.findall(r"^(Fails|Unproved): (.+?): (.+)$", said, re.MULTILINE)
-    return Expected(int(problem[1]), bool(problem[2]), {claim: ({"Fails": Status.FAILED, "Unproved": Status.UNCHECKED}[status], part) for status, claim, part in claims})
+    return Expected(
+        int(problem[1]),
+        bool(problem[2]),
+        {
+            claim: ({"Fails": Status.FAILED, "Unproved": Status.UNCHECKED}[status], part)
+            for status, claim, part in claims
+        },
+    )
 
 
 @functools.cache
@@ -78,7 +86,9 @@ def asked(number: int, of_a_class: bool, claims: tuple[str, ...]) -> tuple[Entry
     """The name that the claims are about, the calls whose programs they are about, and the key to their values."""
     problem = PROBLEMS[number]
     for entry in with_unseen(problem, SEED) if of_a_class else problem.entries:
-        groups = [group for group in programs_of(calls_for([entry], SEED)) if any(call.check.case in claims for call in group)]
+        groups = [
+            group for group in programs_of(calls_for([entry], SEED)) if any(call.check.case in claims for call in group)
+        ]
         proofs = any(call.transform == "proof" and call.check.case in claims for group in groups for call in group)
         calls = [call for group in groups for call in group if call.check.case in claims or proofs and not call.measure]
         if calls:
@@ -87,7 +97,8 @@ def asked(number: int, of_a_class: bool, claims: tuple[str, ...]) -> tuple[Entry
 
 
 def findings(file: File, proved: bool):
-    """What is found of a file: of its claims by what its worker measures, or of values as well by what a prover derives."""
+    """What is found of a file: of its claims by what its worker measures, or of values as well by what a prover
+    derives."""
     path, source = file
     said = expected(source)
     entry, calls, answers = asked(said.number, said.of_a_class, tuple(said.claims))
@@ -95,10 +106,18 @@ def findings(file: File, proved: bool):
     module, outcomes, carried = import_stub(str(path), source), {}, {}
 
     def carry_out(call, program):
-        carried[call.id] = {"carried": call.id}, {"program": np.frombuffer(wire.pack(*carry(program, str(path))), np.uint8)}
+        carried[call.id] = (
+            {"carried": call.id},
+            {"program": np.frombuffer(wire.pack(*carry(program, str(path))), np.uint8)},
+        )
 
-    Evaluation(lambda name: getattr(module, name), lambda error: failure_of(error, str(path)), lambda call, outcome: outcomes.update({call.id: outcome}),
-               path=str(path), carry=carry_out if proved else None).run(calls)
+    Evaluation(
+        lambda name: getattr(module, name),
+        lambda error: failure_of(error, str(path)),
+        lambda call, outcome: outcomes.update({call.id: outcome}),
+        path=str(path),
+        carry=carry_out if proved else None,
+    ).run(calls)
     attempt = Attempt(outcomes, {"found": {}}, None, Ended("finished"), carried=carried)
     attempt = derive(attempt, calls, str(path), source, Here) if proved else attempt
     assert attempt.ended.how == "finished"

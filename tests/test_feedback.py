@@ -1,4 +1,5 @@
-"""Feedback: a verdict that is kept and shown again, without what a student must not know, and pages in which nobody's text is markup."""
+"""Feedback: a verdict that is kept and shown again, without what a student must not know, and pages in which nobody's
+text is markup."""
 
 from __future__ import annotations
 
@@ -33,15 +34,40 @@ from tests.made_up import FAILED
 
 SCHEMA = json.loads((Path(machine.__file__).parent / "verdict.schema.json").read_text())
 GRADING = Grading({31: 1.0, 33: 1.0, 39: 2.0})
-HOSTILE = "</style></p><script>alert(1)</script><img src=x onerror=alert(1)>`[x](http://evil.example)![y](http://evil.example/y) **b** | & <http://evil.example> www.evil.example"
+HOSTILE = (
+    "</style></p><script>alert(1)</script><img src=x "
+    "onerror=alert(1)>`[x](http://evil.example)![y](http://evil.example/y) **b** | & <http://evil.example> "
+    "www.evil.example"
+)
 BROKEN = np.array([[False, True, False], [False, False, False]])
 VERDICTS = {
-    "passed": made_up.passed(), "wrong": made_up.wrong(31, "forgot_the_scale", prints=(("import", "hello\nyou"),)), "raises": made_up.raises(33, "no"),
-    "claim": made_up.uneconomical(), "unproved": made_up.unproved(), "untouched": made_up.untouched(), "no python": made_up.no_python(), "course": made_up.at_fault(),
+    "passed": made_up.passed(),
+    "wrong": made_up.wrong(31, "forgot_the_scale", prints=(("import", "hello\nyou"),)),
+    "raises": made_up.raises(33, "no"),
+    "claim": made_up.uneconomical(),
+    "unproved": made_up.unproved(),
+    "untouched": made_up.untouched(),
+    "no python": made_up.no_python(),
+    "course": made_up.at_fault(),
     "unread": unread(COURSE[31], Piece(31, "31.py", trouble="31.py is empty")),
-    "property": made_up.verdict(33, FAILED, EntryVerdict("causal_mask", FAILED, (
-        Finding(Check("causal_mask", "eager", made_up.PROPERTY), FAILED, "No query sees the future. Broken by: the last key", inputs="x (3, 4)",
-                difference=Difference("property", np.zeros_like(BROKEN), BROKEN, BROKEN, 0.0, 0.0)),)))}
+    "property": made_up.verdict(
+        33,
+        FAILED,
+        EntryVerdict(
+            "causal_mask",
+            FAILED,
+            (
+                Finding(
+                    Check("causal_mask", "eager", made_up.PROPERTY),
+                    FAILED,
+                    "No query sees the future. Broken by: the last key",
+                    inputs="x (3, 4)",
+                    difference=Difference("property", np.zeros_like(BROKEN), BROKEN, BROKEN, 0.0, 0.0),
+                ),
+            ),
+        ),
+    ),
+}
 
 
 def restored(verdict):
@@ -50,10 +76,19 @@ def restored(verdict):
 
 
 def with_difference(found: Difference, summary: str = "some values differ"):
-    return made_up.verdict(31, FAILED, EntryVerdict("sdpa", FAILED, (Finding(Check("sdpa", "eager", "small"), FAILED, summary, inputs="q (3, 8)", difference=found),)))
+    return made_up.verdict(
+        31,
+        FAILED,
+        EntryVerdict(
+            "sdpa",
+            FAILED,
+            (Finding(Check("sdpa", "eager", "small"), FAILED, summary, inputs="q (3, 8)", difference=found),),
+        ),
+    )
 
 
 # Kept and shown again
+
 
 @pytest.mark.parametrize("verdict", VERDICTS.values(), ids=VERDICTS)
 def test_a_verdict_comes_back(verdict):
@@ -64,7 +99,9 @@ def test_a_verdict_comes_back(verdict):
     assert verdict_page(again) == verdict_page(verdict)
     for shown in (verdict, again, discreet(verdict), discreet(again)):
         for data in (machine.data(shown), *machine.report([shown], 1)["problems"]):
-            jsonschema.validate({"schema": 1, "exit_code": 1, "problems": [json.loads(json.dumps(data, allow_nan=False))]}, SCHEMA)
+            jsonschema.validate(
+                {"schema": 1, "exit_code": 1, "problems": [json.loads(json.dumps(data, allow_nan=False))]}, SCHEMA
+            )
 
 
 VALUES = st.floats(-1e6, 1e6, width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0])
@@ -78,7 +115,12 @@ def arrays(draw, kinds=("float32", "bfloat16", "int32", "bool")):
     drawn = [draw(st.lists(VALUES, min_size=size, max_size=size)) for _ in range(2)]
     dtype = np.dtype(ml_dtypes.bfloat16) if kind == "bfloat16" else np.dtype(kind)
     with np.errstate(all="ignore"):
-        one, other = (np.nan_to_num(np.array(values, np.float32), posinf=1, neginf=-1) if kind in ("int32", "bool") else np.array(values, np.float32) for values in drawn)
+        one, other = (
+            np.nan_to_num(np.array(values, np.float32), posinf=1, neginf=-1)
+            if kind in ("int32", "bool")
+            else np.array(values, np.float32)
+            for values in drawn
+        )
         return one.reshape(shape).astype(dtype), other.reshape(shape).astype(dtype)
 
 
@@ -97,13 +139,18 @@ def test_a_difference_comes_back(pair):
 
 # No expected value
 
-LEAST, MOST = 7e6, 2e7                          # between them lie the planted values and how far off they are, and no other number of any page
+# between them lie the planted values and how far off they are, and no other number of any page
+LEAST, MOST = 7e6, 2e7
 NUMBER = re.compile(r"(?<![\w#.])\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\w])", re.IGNORECASE)
 
 
 def planted_in(text: str) -> list[str]:
     """The numbers of a text that lie where the planted ones do, and say more than one digit of them."""
-    return [found for found in NUMBER.findall(text) if LEAST * 0.95 < float(found) < MOST and len(re.sub(r"e.*|\.", "", found.lower()).strip("0")) > 1]
+    return [
+        found
+        for found in NUMBER.findall(text)
+        if LEAST * 0.95 < float(found) < MOST and len(re.sub(r"e.*|\.", "", found.lower()).strip("0")) > 1
+    ]
 
 
 def every_rendering(verdict) -> str:
@@ -119,18 +166,26 @@ def of_one(verdict, content: bytes = b"def f(): ...", **student):
     with tempfile.TemporaryDirectory() as folder, Gradebook(Path(folder) / NAME) as book:
         book.arrived([Submission("ada", **({"name": "Ada"} | student))])
         book.record(made_up.record("ada", verdict, content))
-        row, = marks(book, GRADING, made_up.PROPERTIES)
+        (row,) = marks(book, GRADING, made_up.PROPERTIES)
         return [*pages(row, GRADING, made_up.TITLES, ["/srv/grading"], book.content)]
 
 
 @st.composite
 def secrets(draw):
-    """An array with planted values, and one that misses it: by zeros, by something small, by something negative, by NaN."""
-    kind, shape = draw(st.sampled_from(["float32", "int32", "float64"])), draw(st.sampled_from([(), (1,), (2, 3), (2, 2, 3), (25, 3), (3, 30)]))
+    """An array with planted values, and one that misses it: by zeros, by something small, by something negative, by
+    NaN."""
+    kind, shape = (
+        draw(st.sampled_from(["float32", "int32", "float64"])),
+        draw(st.sampled_from([(), (1,), (2, 3), (2, 2, 3), (25, 3), (3, 30)])),
+    )
     rng = np.random.default_rng(draw(st.integers(0, 999)))
     right = (7_100_001 + rng.integers(0, 2_800_000, shape)).astype(kind)
-    mine = {"zeros": np.zeros(shape), "small": rng.uniform(-1, 1, shape), "negative": -1e5 - rng.uniform(0, 8e5, shape),
-            "nan": np.full(shape, np.nan if kind != "int32" else -5)}[draw(st.sampled_from(["zeros", "small", "negative", "nan"]))].astype(kind)
+    mine = {
+        "zeros": np.zeros(shape),
+        "small": rng.uniform(-1, 1, shape),
+        "negative": -1e5 - rng.uniform(0, 8e5, shape),
+        "nan": np.full(shape, np.nan if kind != "int32" else -5),
+    }[draw(st.sampled_from(["zeros", "small", "negative", "nan"]))].astype(kind)
     partly = rng.random(shape) < draw(st.sampled_from([0.2, 1.0]))
     return right, np.where(partly | (not np.any(partly)), mine, np.zeros(shape, kind)).astype(kind)
 
@@ -138,8 +193,9 @@ def secrets(draw):
 @settings(max_examples=80, deadline=None)
 @given(secrets())
 def test_no_expected_value_is_told(pair):
-    """Planted values, and errors that give them away, are in no JSON, HTML or Markdown for a student; the instructor's has them."""
-    
+    """Planted values, and errors that give them away, are in no JSON, HTML or Markdown for a student; the instructor's
+    has them."""
+
     found = made_up.difference(*pair)
     verdict = with_difference(found, f"{found.wrong.sum()} values differ{found.off_by}")
     assert planted_in(json.dumps(machine.data(verdict)))
@@ -152,36 +208,58 @@ def test_what_a_discreet_verdict_still_tells():
     """Where it is wrong, what came and how far off it is, by one digit, in the same sentence."""
     right, mine = np.float32([[1.2345, 2], [3, 4]]), np.float32([[1.2345, 2], [3.4567, 4]])
     verdict = made_up.verdict(31, FAILED, EntryVerdict("f", FAILED, (made_up.missed(right, mine),)))
-    assert verdict.entries[0].findings[0].summary == "1 of 4 values of the output differ, by up to 0.46 (allowed: 1e-06)"
+    assert (
+        verdict.entries[0].findings[0].summary == "1 of 4 values of the output differ, by up to 0.46 (allowed: 1e-06)"
+    )
     finding = discreet(verdict).entries[0].findings[0]
     assert finding.summary == "1 of 4 values of the output differ, by up to 0.5 (allowed: 1e-06)"
     found = machine.data(discreet(verdict))["names"][0]["checks"][0]["difference"]
-    assert (found["wrong"], found["first"], found["where"], found["largest"], found["expected"]) == (1, [1, 0], "row 1 of 2, column 0 of 2", 0.5, None)
-    assert found["came"] == pytest.approx(3.4567) and found["plane"]["expected"] is None and found["plane"]["wrong"] == [[False, False], [True, False]]
+    assert (found["wrong"], found["first"], found["where"], found["largest"], found["expected"]) == (
+        1,
+        [1, 0],
+        "row 1 of 2, column 0 of 2",
+        0.5,
+        None,
+    )
+    assert (
+        found["came"] == pytest.approx(3.4567)
+        and found["plane"]["expected"] is None
+        and found["plane"]["wrong"] == [[False, False], [True, False]]
+    )
     assert machine.data(discreet(discreet(verdict))) == machine.data(discreet(verdict))
 
 
 def test_of_whole_numbers_no_error_is_told():
     """One digit of a whole number may be all of it."""
-    verdict = made_up.verdict(31, FAILED, EntryVerdict("f", FAILED, (made_up.missed(np.int32([7, 2]), np.int32([0, 2]), 0.0),)))
+    verdict = made_up.verdict(
+        31, FAILED, EntryVerdict("f", FAILED, (made_up.missed(np.int32([7, 2]), np.int32([0, 2]), 0.0),))
+    )
     finding = discreet(verdict).entries[0].findings[0]
     assert (finding.summary, finding.difference.largest) == ("1 of 2 values of the output differ", 0.0)
 
 
 def test_infinite_errors_have_no_size():
     """That infinity was expected is an expected value too."""
-    verdict = made_up.verdict(31, FAILED, EntryVerdict("f", FAILED, (made_up.missed(np.float32([np.inf, 2]), np.float32([0, 2])),)))
+    verdict = made_up.verdict(
+        31, FAILED, EntryVerdict("f", FAILED, (made_up.missed(np.float32([np.inf, 2]), np.float32([0, 2])),))
+    )
     assert discreet(verdict).entries[0].findings[0].summary == "1 of 2 values of the output differ"
     assert "inf" not in json.dumps(machine.data(discreet(verdict)))
 
 
 # Nothing of the machine
 
+
 def test_a_verdict_names_the_file_as_the_student_knows_it():
-    """The path that was graded and the folders of the machine are in no text; where the student's own lines are is told by the name it was handed in under."""
+    """The path that was graded and the folders of the machine are in no text; where the student's own lines are is told
+    by the name it was handed in under."""
     verdict = made_up.raises(31, "cannot open /data/kim/private/x.txt and /data/kimberly")
-    verdict = replace(verdict, path="/srv/grading/scratch-7/stub.py", prints=(("import", "/srv/grading/scratch-7/stub.py /srv/grading/cache"),),
-                      notes=("see /srv/grading",))
+    verdict = replace(
+        verdict,
+        path="/srv/grading/scratch-7/stub.py",
+        prints=(("import", "/srv/grading/scratch-7/stub.py /srv/grading/cache"),),
+        notes=("see /srv/grading",),
+    )
     shown = moved(verdict, "ada_31.py", ["/srv/grading/", "/data/kim", "/", ""])
     assert (shown.path, shown.prints, shown.notes) == ("ada_31.py", (("import", "ada_31.py …/cache"),), ("see …",))
     assert shown.entries[0].first.summary == "line 12 raises ValueError: cannot open …/private/x.txt and /data/kimberly"
@@ -189,7 +267,10 @@ def test_a_verdict_names_the_file_as_the_student_knows_it():
 
 def test_prints_are_cut_short():
     """A few lines of a few calls, the failing one's first, none of them long."""
-    prints = tuple((where, "\n".join(f"{where} {index} " + "x" * 500 for index in range(100))) for where in ("import", "jit · one key", "eager · unequal lengths"))
+    prints = tuple(
+        (where, "\n".join(f"{where} {index} " + "x" * 500 for index in range(100)))
+        for where in ("import", "jit · one key", "eager · unequal lengths")
+    )
     shown = shortened(replace(made_up.wrong(), prints=prints)).prints
     assert [where for where, _ in shown] == ["eager · unequal lengths", "import"]
     lines = shown[0][1].splitlines()
@@ -204,6 +285,7 @@ def test_the_courses_own_fault_is_not_spelled_out():
 
 
 # Pages
+
 
 class Tags(HTMLParser):
     def __init__(self, text: str):
@@ -223,29 +305,97 @@ class Tags(HTMLParser):
 def hostile():
     """The pages of a student all of whose texts are hostile."""
     verdict = made_up.raises(31, HOSTILE)
-    entry = replace(verdict.entries[0], findings=tuple(replace(f, detail=HOSTILE, lines=((1, HOSTILE, HOSTILE),)) if f.status == FAILED else f for f in verdict.entries[0].findings))
-    return dict(of_one(replace(verdict, entries=(entry,), prints=(("eager · one key", f"```\n# {HOSTILE}\n~~~\n</pre>"),)),
-                       f"# {HOSTILE}\n```\n</details></pre>".encode(), name=HOSTILE, trouble=HOSTILE))
+    entry = replace(
+        verdict.entries[0],
+        findings=tuple(
+            replace(f, detail=HOSTILE, lines=((1, HOSTILE, HOSTILE),)) if f.status == FAILED else f
+            for f in verdict.entries[0].findings
+        ),
+    )
+    return dict(
+        of_one(
+            replace(verdict, entries=(entry,), prints=(("eager · one key", f"```\n# {HOSTILE}\n~~~\n</pre>"),)),
+            f"# {HOSTILE}\n```\n</details></pre>".encode(),
+            name=HOSTILE,
+            trouble=HOSTILE,
+        )
+    )
 
 
 def test_html_of_a_hostile_student(hostile):
-    """Names, messages, lines and prints are text: no element, attribute or address comes of them, and no script would run if one did."""
+    """Names, messages, lines and prints are text: no element, attribute or address comes of them, and no script would
+    run if one did."""
     found = Tags(hostile[".html"])
-    assert found.tags <= {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "strong", "b", "bdi", "table", "thead", "tbody", "tr", "th", "td", "a", "span",
-                          "section", "div", "code", "pre", "ul", "li", "h3", "tfoot", "details", "summary"}
+    assert found.tags <= {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "main",
+        "h1",
+        "h2",
+        "p",
+        "strong",
+        "b",
+        "bdi",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "a",
+        "span",
+        "section",
+        "div",
+        "code",
+        "pre",
+        "ul",
+        "li",
+        "h3",
+        "tfoot",
+        "details",
+        "summary",
+    }
     assert not any(name.startswith("on") or name == "src" for name, _ in found.attributes)
     assert {value for name, value in found.attributes if name == "href"} == {"#p31", "#p33", "#p39"}
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in found.attributes
-    assert "<script>alert(1)</script>" in "".join(found.texts) and "http" not in re.sub(r"http-equiv|evil\.example|http://evil", "", hostile[".html"]).replace("http://", "")
+    assert "<script>alert(1)</script>" in "".join(found.texts) and "http" not in re.sub(
+        r"http-equiv|evil\.example|http://evil", "", hostile[".html"]
+    ).replace("http://", "")
 
 
 def test_markdown_of_a_hostile_student(hostile):
     """Rendered with HTML and bare addresses allowed, Markdown gives no markup of the student's and no link at all."""
     rendered = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(hostile[".md"])
     found = Tags(rendered)
-    assert found.tags <= {"h1", "h2", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "blockquote", "code", "pre", "sub", "details", "summary"}
-    assert {name for name, _ in found.attributes} <= {"class", "style"} and {value for name, value in found.attributes if name == "style"} == {"text-align:right"}
-    assert not re.search(r"(?<!\\)(http:|www\.)", re.sub(r"(?s)(`{3,})(?:text|python)\n.*?\n\1|(`+).*?\2", "", hostile[".md"]).replace("http\\:", ""))
+    assert found.tags <= {
+        "h1",
+        "h2",
+        "p",
+        "strong",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "blockquote",
+        "code",
+        "pre",
+        "sub",
+        "details",
+        "summary",
+    }
+    assert {name for name, _ in found.attributes} <= {"class", "style"} and {
+        value for name, value in found.attributes if name == "style"
+    } == {"text-align:right"}
+    assert not re.search(
+        r"(?<!\\)(http:|www\.)",
+        re.sub(r"(?s)(`{3,})(?:text|python)\n.*?\n\1|(`+).*?\2", "", hostile[".md"]).replace("http\\:", ""),
+    )
 
 
 @settings(deadline=None)
@@ -262,10 +412,15 @@ def test_no_text_is_markdown(text):
 
 
 def test_a_page_word_for_word():
-    """What a student reads in Markdown: the total, each problem, the smallest failing case, the mistake's sentence and the next step."""
-    (_, html), (_, text) = of_one(made_up.wrong(31, "forgot_the_scale", prints=(("eager · unequal lengths", "q (3, 8)"),)))
+    """What a student reads in Markdown: the total, each problem, the smallest failing case, the mistake's sentence and
+    the next step."""
+    (_, html), (_, text) = of_one(
+        made_up.wrong(31, "forgot_the_scale", prints=(("eager · unequal lengths", "q (3, 8)"),))
+    )
     digest = made_up.record("ada", made_up.passed()).wanted.digest[:16]
-    assert text == f"""\
+    assert (
+        text
+        == f"""\
 # Feedback for Ada
 
 **4.25 of 100 points**
@@ -343,11 +498,22 @@ A problem that passed has all of its points. Otherwise each name that it asks fo
 1 for what is asked of the whole; the last two, and properties, count only where every plain call (eager) is right.
 
 ✓ passed, ✗ failed, ? could not be checked, ○ not written, – does not apply
-"""
+"""  # noqa: E501
+    )
     shown = " ".join("".join(Tags(html).texts).split())
-    for sentence in ("Feedback for Ada", "0.171 is rounded to 0.17. The problem is worth 1 point: 0.17 × 1 = 0.17.", "the code that was graded (1 line)def f(): ...",
-                     "✓ passed✗ failed? could not be checked○ not written– does not apply", "0.17 × 100 / 4 = 4.25.", "4.25 of 100 points", "12 of 18 values of the output differ, by up to 1 (allowed: 1e-06).", "where: rows 1–2 of 3, every column. Row 1, column 0: yours",
-                     "forgot the scale", "run python -m grader debug 31 in a terminal", "For this problem nothing was handed in."):
+    for sentence in (
+        "Feedback for Ada",
+        "0.171 is rounded to 0.17. The problem is worth 1 point: 0.17 × 1 = 0.17.",
+        "the code that was graded (1 line)def f(): ...",
+        "✓ passed✗ failed? could not be checked○ not written– does not apply",
+        "0.17 × 100 / 4 = 4.25.",
+        "4.25 of 100 points",
+        "12 of 18 values of the output differ, by up to 1 (allowed: 1e-06).",
+        "where: rows 1–2 of 3, every column. Row 1, column 0: yours",
+        "forgot the scale",
+        "run python -m grader debug 31 in a terminal",
+        "For this problem nothing was handed in.",
+    ):
         assert sentence in shown
 
 
@@ -368,12 +534,13 @@ def test_a_file_that_names_an_odd_codec_has_a_page(codec):
 
 
 def test_points_by_hand_and_what_is_open(tmp_path):
-    """An override is told with its reason beside what the checks gave; what could not be checked is told not to be the student's mistake."""
+    """An override is told with its reason beside what the checks gave; what could not be checked is told not to be the
+    student's mistake."""
     with Gradebook(tmp_path / NAME) as book:
         book.record(made_up.record("ada", made_up.wrong(31)))
         book.record(made_up.record("ada", made_up.unproved(39), b"two"))
         book.override("ada", 31, 0.75, "You explained it, see <notes>", "Dr. K")
-        row, = marks(book, GRADING, made_up.PROPERTIES)
+        (row,) = marks(book, GRADING, made_up.PROPERTIES)
     for _, text in pages(row, GRADING, made_up.TITLES):
         found = " ".join("".join(Tags(text).texts).split()) if "<html" in text else text.replace("\\", "")
         assert "0.75 points by hand, instead of 0.17 by checks: You explained it, see <notes>." in found
@@ -394,7 +561,8 @@ def test_only_what_changed_is_written(tmp_path):
 
 
 def test_only_its_owner_may_read_what_tells_grades(tmp_path):
-    """Pages and grades.csv are nobody else's when they are new; who opened one to others finds it open after the next run."""
+    """Pages and grades.csv are nobody else's when they are new; who opened one to others finds it open after the next
+    run."""
     with Gradebook(tmp_path / NAME) as book:
         book.record(made_up.record("ada", made_up.passed()))
         found = marks(book, GRADING, made_up.PROPERTIES)
@@ -413,7 +581,9 @@ def test_a_page_stays_in_its_folder(tmp_path, student):
     with Gradebook(tmp_path / NAME) as book:
         book.arrived([Submission(student)])
         with pytest.raises(ValueError, match="is no file name"):
-            write_feedback(tmp_path / "results" / "feedback", marks(book, GRADING, made_up.PROPERTIES), GRADING, made_up.TITLES)
+            write_feedback(
+                tmp_path / "results" / "feedback", marks(book, GRADING, made_up.PROPERTIES), GRADING, made_up.TITLES
+            )
     assert not (tmp_path / "results").exists()
 
 

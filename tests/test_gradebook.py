@@ -42,20 +42,37 @@ def book(path):
 
 
 def test_what_is_recorded_is_there_again(path):
-    """A verdict, its content and what it was given under come back as they were, from a file that was closed in between."""
-    record = made_up.record("ada", made_up.wrong(31, "forgot_the_scale"), b"def sdpa(q, k, v): ...", waived=("network",), trusted=("traces",))
+    """A verdict, its content and what it was given under come back as they were, from a file that was closed in
+    between."""
+    record = made_up.record(
+        "ada",
+        made_up.wrong(31, "forgot_the_scale"),
+        b"def sdpa(q, k, v): ...",
+        waived=("network",),
+        trusted=("traces",),
+    )
     with Gradebook(path) as book:
         book.arrived([Submission("ada", "Ada", {"canvas_id": "7"}, notes=("late",))])
         assert book.record(record)
     with Gradebook(path) as book:
-        grade, = book.grades()
-        assert (grade.student, grade.problem, grade.digest, grade.place) == ("ada", 31, record.wanted.digest, record.place)
+        (grade,) = book.grades()
+        assert (grade.student, grade.problem, grade.digest, grade.place) == (
+            "ada",
+            31,
+            record.wanted.digest,
+            record.place,
+        )
         assert (grade.status, grade.mistakes, grade.attempts) == (Status.FAILED, ("forgot_the_scale",), 1)
         assert (grade.under, grade.data) == (record.under, record.verdict)
         assert machine.data(grade.verdict) == record.verdict
         assert book.content(grade.digest) == record.content
-        student, = book.students()
-        assert (student.student, student.name, student.ids, student.notes) == ("ada", "Ada", {"canvas_id": "7"}, ("late",))
+        (student,) = book.students()
+        assert (student.student, student.name, student.ids, student.notes) == (
+            "ada",
+            "Ada",
+            {"canvas_id": "7"},
+            ("late",),
+        )
 
 
 def test_the_secret_is_made_once(path):
@@ -90,7 +107,8 @@ def test_what_is_missing_is_what_nobody_graded(book):
 
 
 def test_the_last_content_counts(book):
-    """A changed resubmission is a new attempt and counts, also where it is worse; one that goes back to an earlier content makes that count again."""
+    """A changed resubmission is a new attempt and counts, also where it is worse; one that goes back to an earlier
+    content makes that count again."""
     first, second = made_up.record("ada", made_up.passed(), b"one"), made_up.record("ada", made_up.wrong(), b"two")
     for record in (first, second):
         book.handed_in([record.wanted])
@@ -103,7 +121,12 @@ def test_the_last_content_counts(book):
 
 def test_what_could_not_be_read_is_known_by_its_trouble():
     """The same trouble is the same attempt; another trouble, or a content without one, is another."""
-    pieces = [Piece(31, "a.py", b"x"), Piece(31, "b.py", b"x"), Piece(31, "a.py", b"x", "too large"), Piece(31, "a.py", b"x", "no text")]
+    pieces = [
+        Piece(31, "a.py", b"x"),
+        Piece(31, "b.py", b"x"),
+        Piece(31, "a.py", b"x", "too large"),
+        Piece(31, "a.py", b"x", "no text"),
+    ]
     digests = [digest_of(piece) for piece in pieces]
     assert digests[0] == digests[1] and len({*digests}) == 3
 
@@ -118,22 +141,31 @@ def test_a_failing_block_leaves_nothing(book):
 
 # Who else uses the file
 
+
 def test_a_second_run_is_refused(path, book):
     """While one writes another is told so, in this process or another; once it is closed the next may."""
     refused = f"another run (process {os.getpid()}) is writing to {path}; wait until it is done, or stop it"
     with pytest.raises(UsageError) as told:
         Gradebook(path)
     assert str(told.value) == refused
-    code = f"from pathlib import Path; from grader.classroom.book.gradebook import Gradebook\ntry: Gradebook(Path({str(path)!r}))\nexcept Exception as error: print(error)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == refused
+    code = (
+        f"from pathlib import Path; from grader.classroom.book.gradebook import Gradebook\ntry: "
+        f"Gradebook(Path({str(path)!r}))\nexcept Exception as error: print(error)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == refused
+    )
     book.close()
     Gradebook(path).close()
 
 
 def test_the_lock_dies_with_its_process(path):
     """A run that was killed keeps nobody out, even while a process that it forked lives on."""
-    code = (f"import os, sys, time; from pathlib import Path; from grader.classroom.book.gradebook import Gradebook\nbook = Gradebook(Path({str(path)!r}))\n"
-            "if os.fork() == 0:\n    sys.stdin.read(); os._exit(0)\nprint('ready', flush=True); time.sleep(600)")
+    code = (
+        f"import os, sys, time; from pathlib import Path; from grader.classroom.book.gradebook import Gradebook\nbook "
+        f"= Gradebook(Path({str(path)!r}))\n"
+        "if os.fork() == 0:\n    sys.stdin.read(); os._exit(0)\nprint('ready', flush=True); time.sleep(600)"
+    )
     run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert run.stdout.readline() == b"ready\n"
@@ -187,12 +219,19 @@ def make_damaged(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("make, told", [
-    (lambda path: path.write_text("grades: all of them\n" * 100), "is not a gradebook of this course; name another folder for the results"),
-    (make_foreign, "is not a gradebook of this course; name another folder for the results"),
-    (make_newer, "was written by a newer grader (version 99; this one knows 1): use that one"),
-    (make_damaged, "is damaged ("),
-], ids=["text", "another database", "newer", "damaged"])
+@pytest.mark.parametrize(
+    "make, told",
+    [
+        (
+            lambda path: path.write_text("grades: all of them\n" * 100),
+            "is not a gradebook of this course; name another folder for the results",
+        ),
+        (make_foreign, "is not a gradebook of this course; name another folder for the results"),
+        (make_newer, "was written by a newer grader (version 99; this one knows 1): use that one"),
+        (make_damaged, "is damaged ("),
+    ],
+    ids=["text", "another database", "newer", "damaged"],
+)
 def test_a_file_that_is_no_gradebook(path, make, told):
     """What cannot be used is told in a sentence, left as it is, and keeps no lock."""
     make(path)
@@ -208,7 +247,11 @@ def test_a_full_disk(book):
     """When the disk is full the run ends with a sentence, and what was recorded is there."""
     book.record(made_up.record("ada", made_up.passed()))
     book._connection.execute(f"PRAGMA max_page_count = {book._connection.execute('PRAGMA page_count').fetchone()[0]}")
-    with pytest.raises(OSError, match="the disk is full, and .* cannot grow; make room and run the same command again: what was recorded is kept"):
+    with pytest.raises(
+        OSError,
+        match="the disk is full, and .* cannot grow; make room and run the same command again: what was recorded is "
+        "kept",
+    ):
         book.record(made_up.record("bela", made_up.passed(), random.Random(0).randbytes(100_000)))
     assert [grade.student for grade in book.grades()] == ["ada"]
 
@@ -230,7 +273,8 @@ with Gradebook(Path({path!r})) as book:
 
 
 def test_a_run_that_is_killed_loses_nothing(path):
-    """Killed at random moments, the file holds every verdict that was reported as written, each whole and once, and takes the next run."""
+    """Killed at random moments, the file holds every verdict that was reported as written, each whole and once, and
+    takes the next run."""
     code, reported, rng = WRITER.format(data=machine.data(made_up.wrong()), path=str(path)), [], random.Random(5)
     for _ in range(4):
         run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -253,6 +297,7 @@ def test_a_run_that_is_killed_loses_nothing(path):
 
 # A mended check
 
+
 def test_a_regrade_changes_nothing_until_it_is_accepted(book):
     """Proposed verdicts show whose grade would change, and how; all of them count at once, and what counted is kept."""
     for student, shown in (("ada", made_up.wrong(31, "forgot_the_scale")), ("bela", made_up.passed())):
@@ -262,10 +307,18 @@ def test_a_regrade_changes_nothing_until_it_is_accepted(book):
         assert book.record(made_up.record(student, made_up.passed(), student.encode(), key="mended"), proposed=True)
     assert marks(book, GRADING, {}) == before
     ada, bela = changes(book, GRADING, {})
-    assert (ada.old.grade.status, ada.old.grade.mistakes, ada.new.grade.status, ada.new.points, ada.matters) == (Status.FAILED, ("forgot_the_scale",), Status.PASSED, 1.0, True)
+    assert (ada.old.grade.status, ada.old.grade.mistakes, ada.new.grade.status, ada.new.points, ada.matters) == (
+        Status.FAILED,
+        ("forgot_the_scale",),
+        Status.PASSED,
+        1.0,
+        True,
+    )
     assert ada.old.points < 1 and not bela.matters
     assert book.accept() == 2
-    assert [(grade.status, grade.under.key, grade.attempts) for grade in book.grades()] == [(Status.PASSED, "mended", 1)] * 2
+    assert [(grade.status, grade.under.key, grade.attempts) for grade in book.grades()] == [
+        (Status.PASSED, "mended", 1)
+    ] * 2
     assert changes(book, GRADING, {}) == [] and book.accept() == 0
     assert book._rows("SELECT count(*) AS n FROM verdicts WHERE standing = 'replaced'")[0]["n"] == 2
 
@@ -279,7 +332,8 @@ def test_a_regrade_that_is_discarded(book):
 
 
 def test_a_regrade_goes_on_where_it_stopped(book):
-    """Left to do is what was graded under other checks and has no proposal under these; a second mending makes the first proposals anew."""
+    """Left to do is what was graded under other checks and has no proposal under these; a second mending makes the
+    first proposals anew."""
     for student in ("ada", "bela"):
         book.record(made_up.record(student, made_up.wrong(), student.encode()))
     book.record(made_up.record("chidi", made_up.wrong(), b"new", key="mended"))
@@ -287,35 +341,53 @@ def test_a_regrade_goes_on_where_it_stopped(book):
     assert [grade.student for grade in book.outdated(lambda grade: keys.get(grade.problem), "c1")] == ["ada", "bela"]
     book.record(made_up.record("ada", made_up.passed(), b"ada", key="mended"), proposed=True)
     assert [grade.student for grade in book.outdated(lambda grade: keys.get(grade.problem), "c1")] == ["bela"]
-    assert [grade.student for grade in book.outdated(lambda grade: {31: "mended twice"}.get(grade.problem), "c1")] == ["ada", "bela", "chidi"]
+    assert [grade.student for grade in book.outdated(lambda grade: {31: "mended twice"}.get(grade.problem), "c1")] == [
+        "ada",
+        "bela",
+        "chidi",
+    ]
     assert book.outdated(lambda grade: {33: "other"}.get(grade.problem), "c1") == []
     book.record(made_up.record("ada", made_up.wrong(), b"ada", key="mended twice"), proposed=True)
     assert [(old.under.key, new.under.key) for old, new in book.proposals()] == [("key-31", "mended twice")]
 
 
 def test_proposals_of_other_checks_are_withdrawn(book):
-    """Those under another key, or another course, or for a problem that is not asked about any more; what counts stays."""
+    """Those under another key, or another course, or for a problem that is not asked about any more; what counts
+    stays."""
     for student in ("ada", "bela"):
         book.record(made_up.record(student, made_up.wrong(), student.encode()))
-        book.record(made_up.record(student, made_up.passed(), student.encode(), key=f"mended for {student}"), proposed=True)
+        book.record(
+            made_up.record(student, made_up.passed(), student.encode(), key=f"mended for {student}"), proposed=True
+        )
     before = book.grades()
-    assert book.withdraw(lambda grade: "mended for ada", "c1") == 1 and [new.student for _, new in book.proposals()] == ["ada"]
+    assert book.withdraw(lambda grade: "mended for ada", "c1") == 1 and [
+        new.student for _, new in book.proposals()
+    ] == ["ada"]
     assert book.withdraw(lambda grade: "mended for ada", "c1") == 0
-    assert book.withdraw(lambda grade: "mended for ada", "c2") == 1 and book.proposals() == [] and book.grades() == before
+    assert (
+        book.withdraw(lambda grade: "mended for ada", "c2") == 1 and book.proposals() == [] and book.grades() == before
+    )
     book.record(made_up.record("ada", made_up.passed(), b"ada", key="mended"), proposed=True)
     assert book.withdraw(lambda grade: None, "c1") == 1 and book.accept() == 0
 
 
 # Points by hand
 
+
 def test_an_override_holds_until_another(book):
-    """Points by hand outlast new attempts and regrades, and only another override, or taking it back, undoes them; all of them are kept."""
+    """Points by hand outlast new attempts and regrades, and only another override, or taking it back, undoes them; all
+    of them are kept."""
     record = made_up.record("ada", made_up.wrong(), b"one")
     book.record(record)
     book.override("ada", 31, 0.5, " Explained it. ", "Dr. K")
     book.record(made_up.record("ada", made_up.passed(), b"two"))
     mark = marks(book, GRADING, {})[0].by_problem[31]
-    assert (mark.points, mark.override.reason, mark.override.who, mark.flags) == (0.5, "Explained it.", "Dr. K", ("points by hand, for an earlier attempt",))
+    assert (mark.points, mark.override.reason, mark.override.who, mark.flags) == (
+        0.5,
+        "Explained it.",
+        "Dr. K",
+        ("points by hand, for an earlier attempt",),
+    )
     book.record(made_up.record("ada", made_up.wrong(), b"two", key="mended"), proposed=True)
     assert not any(change.matters and change.old.points != change.new.points for change in changes(book, GRADING, {}))
     book.accept()
@@ -343,7 +415,12 @@ def test_points_by_hand_follow_the_weight(book):
     def points(weight: float) -> list[float]:
         return [row.by_problem[31].points for row in marks(book, Grading({31: weight}), {})]
 
-    assert [points(weight) for weight in (1.0, 0.1, 10.0, 0.0)] == [[1.0, 0.75], [0.1, 0.1 * 0.75], [10.0, 7.5], [0.0, 0.0]]
+    assert [points(weight) for weight in (1.0, 0.1, 10.0, 0.0)] == [
+        [1.0, 0.75],
+        [0.1, 0.1 * 0.75],
+        [10.0, 7.5],
+        [0.0, 0.0],
+    ]
     book.override("ada", 31, 0, "It does not count.", "Dr. K", 0.0)
     assert points(10.0) == [0.0, 7.5]
 
@@ -356,7 +433,10 @@ def test_more_points_than_a_problem_is_worth(tmp_path):
     (tmp_path / "grading.toml").write_text("[weights]\n33 = 2.5\n")
     with pytest.raises(UsageError) as error:
         override(tmp_path, made_up.PROBLEMS, "ada", 33, 50, "Bravo.", console)
-    assert str(error.value) == "50 points are more than problem 33 is worth: give at most 2.5, or change its weight in grading.toml"
+    assert (
+        str(error.value)
+        == "50 points are more than problem 33 is worth: give at most 2.5, or change its weight in grading.toml"
+    )
     assert override(tmp_path, made_up.PROBLEMS, "ada", 33, 2.5, "Bravo.", console) == 0
     assert console.file.getvalue().startswith("ada, problem 33: 2.5 of 2.5 points by hand. ")
     with Gradebook(tmp_path / NAME, write=False) as book:
@@ -364,7 +444,8 @@ def test_more_points_than_a_problem_is_worth(tmp_path):
 
 
 def test_points_by_hand_of_earlier_gradebooks(path):
-    """A gradebook that does not say what a problem was worth is read, and written on: what was given there are points, whatever the weight."""
+    """A gradebook that does not say what a problem was worth is read, and written on: what was given there are points,
+    whatever the weight."""
     with Gradebook(path) as book:
         book.arrived([Submission("ada")])
         book.override("ada", 31, 0.5, "On paper.", "Dr. K")
@@ -379,12 +460,15 @@ def test_points_by_hand_of_earlier_gradebooks(path):
         assert [given.worth(10.0) for given in book.overrides()] == [0.5, 10.0]
 
 
-@pytest.mark.parametrize("student, points, reason, told", [
-    ("adda", 1, "why", "there is no student 'adda' in gradebook.sqlite"),
-    ("ada", -1, "why", "-1 are no points: give a number from 0 up"),
-    ("ada", float("nan"), "why", "nan are no points: give a number from 0 up"),
-    ("ada", 1, " ", "an override needs its reason: the student reads it, and so does whoever hears a complaint"),
-])
+@pytest.mark.parametrize(
+    "student, points, reason, told",
+    [
+        ("adda", 1, "why", "there is no student 'adda' in gradebook.sqlite"),
+        ("ada", -1, "why", "-1 are no points: give a number from 0 up"),
+        ("ada", float("nan"), "why", "nan are no points: give a number from 0 up"),
+        ("ada", 1, " ", "an override needs its reason: the student reads it, and so does whoever hears a complaint"),
+    ],
+)
 def test_an_override_that_makes_no_sense(book, student, points, reason, told):
     """It is refused with a sentence, and nothing changes."""
     book.arrived([Submission("ada")])

@@ -1,4 +1,5 @@
-"""Each hostile submission ends in a right verdict, in a plain sentence, and without effect on the next one. The submissions are kept in `hostile/`."""
+"""Each hostile submission ends in a right verdict, in a plain sentence, and without effect on the next one. The
+submissions are kept in `hostile/`."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from grader.process.child import Limits
 from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
 
-pytestmark = [pytest.mark.thorough, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the class run needs Linux")]
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the class run needs Linux"),
+]
 
 FOLDER = Path(__file__).with_name("hostile")
 HOSTILE = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
@@ -29,7 +33,7 @@ def exam(once):
     from grader.classroom.grading.exam import exam_for
 
     once("exam", lambda folder: compile_ahead(ROOT, exam_for(PROBLEMS[31], SEED), 10))
-    return exam_for(PROBLEMS[31], SEED)         # kept
+    return exam_for(PROBLEMS[31], SEED)  # kept
 
 
 def children() -> list[tuple[int, str]]:
@@ -57,13 +61,28 @@ def marker(tmp_path_factory, adopting):
 
 def traces() -> list[str]:
     """What hostile code left outside of its room: files, and processes that nobody waits for."""
-    places = [ROOT / "grader", ROOT, Path("/"), Path("/tmp"), Path("/usr"), Path("/etc"), Path("/dev/shm"), Path("/var/tmp"), Path("/run"), Path(sys.prefix), Path.home()]
+    places = [
+        ROOT / "grader",
+        ROOT,
+        Path("/"),
+        Path("/tmp"),
+        Path("/usr"),
+        Path("/etc"),
+        Path("/dev/shm"),
+        Path("/var/tmp"),
+        Path("/run"),
+        Path(sys.prefix),
+        Path.home(),
+    ]
     return [str(place / WAS_HERE) for place in places if (place / WAS_HERE).exists()]
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.sample) if name == "reads_solutions" else name for name in HOSTILE])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.sample) if name == "reads_solutions" else name for name in HOSTILE]
+)
 def test_a_hostile_submission_gets_a_right_verdict_and_leaves_nothing(name, marker, exam):
-    """Its verdict is the expected one, nothing secret is in what it printed, nothing of it is left, and the next student's right answer passes."""
+    """Its verdict is the expected one, nothing secret is in what it printed, nothing of it is left, and the next
+    student's right answer passes."""
     before = children()
     verdict = marker.mark(exam, HOSTILE[name].read_bytes())
     line, printed = told(verdict), "\n".join(text for _, text in verdict.prints)

@@ -1,4 +1,5 @@
-"""Whatever a worker sends is judged: it is refused, or told in a sentence, and never more than anybody reads. No worker, no JAX."""
+"""Whatever a worker sends is judged: it is refused, or told in a sentence, and never more than anybody reads. No
+worker, no JAX."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ def inputs(rng, length):
 
 
 def module_inputs(rng, length):
-    return ModuleInputs(init={}, params={"kernel": np.ones((2, 2), np.float32)}, call=inputs(rng, length), steps=(1,) * length)
+    return ModuleInputs(
+        init={}, params={"kernel": np.ones((2, 2), np.float32)}, call=inputs(rng, length), steps=(1,) * length
+    )
 
 
 def changed(rng, arrays):
@@ -43,10 +46,27 @@ def earlier_rows_changed(arrays, output, label, changed_arrays, changed_output):
 
 
 ENTRIES = [
-    Function("double", inputs, {"short": Case(length=3), "long": Case(length=8)},
-             relations=[Relation("nothing later is seen", "A later row changes no earlier one.", changed, earlier_rows_changed, "long")],
-             proofs=[Largest("small", "Nothing is large.", ["long"], limit=lambda length: length ** 2), Flops("few", "Few operations.", ["long"], limit=lambda length: length),
-                     Growth("linear", "It grows slowly.", ["short", "long"], length=lambda length: length, limit=lambda length: 1 << 20)]),
+    Function(
+        "double",
+        inputs,
+        {"short": Case(length=3), "long": Case(length=8)},
+        relations=[
+            Relation(
+                "nothing later is seen", "A later row changes no earlier one.", changed, earlier_rows_changed, "long"
+            )
+        ],
+        proofs=[
+            Largest("small", "Nothing is large.", ["long"], limit=lambda length: length**2),
+            Flops("few", "Few operations.", ["long"], limit=lambda length: length),
+            Growth(
+                "linear",
+                "It grows slowly.",
+                ["short", "long"],
+                length=lambda length: length,
+                limit=lambda length: 1 << 20,
+            ),
+        ],
+    ),
     Module("Net", module_inputs, {"steps": Case(length=3), "more steps": Case(length=4)}),
 ]
 PROBLEM = SimpleNamespace(returns={}, signatures={"double": ["x"], "Net": ["rngs"]}, keyword_only={})
@@ -62,7 +82,9 @@ def expected(call: Call) -> Outcome | None:
     if call.transform in ("parameters", "state"):
         return Outcome(STATE)
     if call.transform in ("traces", "leaks"):
-        return Outcome(["dict", [["output", "array"], ["traces", "array"]]], {"output": right["x"], "traces": np.int32(1)})
+        return Outcome(
+            ["dict", [["output", "array"], ["traces", "array"]]], {"output": right["x"], "traces": np.int32(1)}
+        )
     if call.transform in ("grad", "again"):
         return Outcome(["dict", [["x", "array"]]], right)
     return Outcome("array", {"": right["x"]})
@@ -92,7 +114,12 @@ class Sent:
         self.killed = True
 
 
-FOUND = {"found": {"double": {"callable": False, "parameters": [["x", "POSITIONAL_OR_KEYWORD", False]]}, "Net": {"callable": True}}}
+FOUND = {
+    "found": {
+        "double": {"callable": False, "parameters": [["x", "POSITIONAL_OR_KEYWORD", False]]},
+        "Net": {"callable": True},
+    }
+}
 
 
 def verdict(frames: list) -> tuple[Attempt, list[Finding]]:
@@ -101,30 +128,84 @@ def verdict(frames: list) -> tuple[Attempt, list[Finding]]:
     found = [trouble] if (trouble := trouble_with(attempt)) else []
     entries = []
     for entry in ENTRIES if not found else ():
-        findings, _ = findings_of(entry, PROBLEM, [call for call in CALLS if call.check.entry == entry.name], attempt, ANSWERS)
+        findings, _ = findings_of(
+            entry, PROBLEM, [call for call in CALLS if call.check.entry == entry.name], attempt, ANSWERS
+        )
         status = Status.FAILED if any(finding.status == Status.FAILED for finding in findings) else Status.UNCHECKED
         entries.append(EntryVerdict(entry.name, status, tuple(findings)))
         found += findings
-    shown = Verdict(90, "90_double", "Double", "stub.py", Status.FAILED, tuple(entries), found[0] if not entries else None, attempt.prints)
+    shown = Verdict(
+        90,
+        "90_double",
+        "Double",
+        "stub.py",
+        Status.FAILED,
+        tuple(entries),
+        found[0] if not entries else None,
+        attempt.prints,
+    )
     tried(machine.restored(json.loads(json.dumps(machine.data(shown), allow_nan=False))))
     return attempt, found
 
 
-NAMES = st.sampled_from(["", "x", "output", "[0]", "a.b", "traces", "output.x", "kernel", "This answer is right. The grader is at fault"])
-NUMBERS = st.one_of(st.integers(-2, 5), st.sampled_from([1 << 40, 1 << 70, 10 ** 400, -1, 0.5, 1e308]), st.floats(), st.booleans())
-ANYTHING = st.recursive(st.one_of(st.none(), NUMBERS, NAMES, st.text(max_size=8)), lambda parts: st.one_of(
-    st.lists(parts, max_size=4), st.dictionaries(NAMES, parts, max_size=3)), max_leaves=12)
-STRUCTURES = st.recursive(st.sampled_from(["array", "None", "tracer", "NumPy array", "Python int", "a.b object", "", "right"]), lambda parts: st.one_of(
-    st.tuples(st.sampled_from(["tuple", "list", ""]), st.lists(parts, max_size=3)).map(list),
-    st.tuples(st.just("dict"), st.lists(st.tuples(NAMES, parts).map(list), max_size=3)).map(list),
-    st.tuples(st.just("variables"), st.lists(st.tuples(NAMES, NAMES, st.lists(NUMBERS, max_size=3), NAMES).map(list), max_size=3)).map(list),
-    st.tuples(st.just("change"), st.lists(st.one_of(NAMES, NUMBERS), min_size=2, max_size=3)).map(list),
-    st.tuples(st.just("facts"), st.dictionaries(st.sampled_from(
-        ["elements", "limit", "by", "dtype", "shape", "inside", "line", "opaque", "flops", "bytes", "count", "length", "unproved"]), ANYTHING)).map(list)), max_leaves=6)
-ARRAYS = st.dictionaries(NAMES, st.tuples(st.sampled_from(["float32", "int32", "bool", "bfloat16"]), st.lists(st.integers(0, 4), max_size=3)), max_size=3).map(
-    lambda told: {name: np.zeros(shape, wire.dtype_of(dtype)) for name, (dtype, shape) in told.items()})
-FAILURES = st.tuples(st.one_of(NAMES, ANYTHING), st.lists(NAMES, max_size=2), st.one_of(st.text(max_size=20), ANYTHING),
-                     st.lists(st.tuples(NUMBERS, NAMES, NAMES).map(list), max_size=2)).map(list)
+NAMES = st.sampled_from(
+    ["", "x", "output", "[0]", "a.b", "traces", "output.x", "kernel", "This answer is right. The grader is at fault"]
+)
+NUMBERS = st.one_of(
+    st.integers(-2, 5), st.sampled_from([1 << 40, 1 << 70, 10**400, -1, 0.5, 1e308]), st.floats(), st.booleans()
+)
+ANYTHING = st.recursive(
+    st.one_of(st.none(), NUMBERS, NAMES, st.text(max_size=8)),
+    lambda parts: st.one_of(st.lists(parts, max_size=4), st.dictionaries(NAMES, parts, max_size=3)),
+    max_leaves=12,
+)
+STRUCTURES = st.recursive(
+    st.sampled_from(["array", "None", "tracer", "NumPy array", "Python int", "a.b object", "", "right"]),
+    lambda parts: st.one_of(
+        st.tuples(st.sampled_from(["tuple", "list", ""]), st.lists(parts, max_size=3)).map(list),
+        st.tuples(st.just("dict"), st.lists(st.tuples(NAMES, parts).map(list), max_size=3)).map(list),
+        st.tuples(
+            st.just("variables"),
+            st.lists(st.tuples(NAMES, NAMES, st.lists(NUMBERS, max_size=3), NAMES).map(list), max_size=3),
+        ).map(list),
+        st.tuples(st.just("change"), st.lists(st.one_of(NAMES, NUMBERS), min_size=2, max_size=3)).map(list),
+        st.tuples(
+            st.just("facts"),
+            st.dictionaries(
+                st.sampled_from(
+                    [
+                        "elements",
+                        "limit",
+                        "by",
+                        "dtype",
+                        "shape",
+                        "inside",
+                        "line",
+                        "opaque",
+                        "flops",
+                        "bytes",
+                        "count",
+                        "length",
+                        "unproved",
+                    ]
+                ),
+                ANYTHING,
+            ),
+        ).map(list),
+    ),
+    max_leaves=6,
+)
+ARRAYS = st.dictionaries(
+    NAMES,
+    st.tuples(st.sampled_from(["float32", "int32", "bool", "bfloat16"]), st.lists(st.integers(0, 4), max_size=3)),
+    max_size=3,
+).map(lambda told: {name: np.zeros(shape, wire.dtype_of(dtype)) for name, (dtype, shape) in told.items()})
+FAILURES = st.tuples(
+    st.one_of(NAMES, ANYTHING),
+    st.lists(NAMES, max_size=2),
+    st.one_of(st.text(max_size=20), ANYTHING),
+    st.lists(st.tuples(NUMBERS, NAMES, NAMES).map(list), max_size=2),
+).map(list)
 
 
 @st.composite
@@ -143,7 +224,16 @@ def outcomes(draw):
     elif kind == "failure":
         message, arrays = {"failure": draw(FAILURES)}, {}
     else:
-        message, arrays = draw(st.dictionaries(st.sampled_from(["structure", "failure", "outcome", "started", "carried", "found", "lacks"]), ANYTHING, max_size=2)), draw(ARRAYS)
+        message, arrays = (
+            draw(
+                st.dictionaries(
+                    st.sampled_from(["structure", "failure", "outcome", "started", "carried", "found", "lacks"]),
+                    ANYTHING,
+                    max_size=2,
+                )
+            ),
+            draw(ARRAYS),
+        )
     return {"outcome": call.id, **message}, arrays
 
 
@@ -152,11 +242,26 @@ def outcomes(draw):
 def test_nothing_that_is_sent_breaks_the_judge(frames):
     """Frames that are nearly right, and frames that are nothing, become a verdict that can be kept and shown."""
     _, findings = verdict(frames)
-    assert findings and all(len(finding.summary) <= LONGEST and len(finding.detail) <= 5 * LONGEST for finding in findings)
+    assert findings and all(
+        len(finding.summary) <= LONGEST and len(finding.detail) <= 5 * LONGEST for finding in findings
+    )
 
 
-@given(st.one_of(st.dictionaries(NAMES, ANYTHING, max_size=3), st.fixed_dictionaries({"double": st.fixed_dictionaries({"callable": st.booleans(), "parameters": st.lists(
-    st.tuples(NAMES, NAMES, st.booleans()).map(list), max_size=3)})})))
+@given(
+    st.one_of(
+        st.dictionaries(NAMES, ANYTHING, max_size=3),
+        st.fixed_dictionaries(
+            {
+                "double": st.fixed_dictionaries(
+                    {
+                        "callable": st.booleans(),
+                        "parameters": st.lists(st.tuples(NAMES, NAMES, st.booleans()).map(list), max_size=3),
+                    }
+                )
+            }
+        ),
+    )
+)
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_nothing_that_is_found_breaks_the_judge(found):
     """Whatever a worker says stands under a name is refused, or told as names."""
@@ -166,18 +271,28 @@ def test_nothing_that_is_found_breaks_the_judge(found):
         assert told is None or "The grader is at fault" not in told.summary + told.detail
 
 
-@pytest.mark.parametrize("structure", ["", [], {}, ["tuple"], ["list", None], "right", "This answer is right", 5, None, ["variables", []]], ids=repr)
+@pytest.mark.parametrize(
+    "structure",
+    ["", [], {}, ["tuple"], ["list", None], "right", "This answer is right", 5, None, ["variables", []]],
+    ids=repr,
+)
 def test_a_structure_that_is_none_is_a_forgery(structure):
     """Also an empty one: nothing is looked for in it."""
     attempt, [finding] = verdict([({"outcome": CALLS[0].id, "structure": structure}, {})])
-    assert attempt.ended.how == "forged" and finding.summary.endswith("it wrote something of its own into the channel that carries the outcomes")
+    assert attempt.ended.how == "forged" and finding.summary.endswith(
+        "it wrote something of its own into the channel that carries the outcomes"
+    )
 
 
 def test_what_a_worker_could_not_measure_is_told():
     """A program that is too long to be compiled, say. It is neither a pass nor a forgery."""
     call = next(call for call in CALLS if call.transform == "proof")
-    attempt, findings = verdict([({"outcome": call.id, "structure": ["facts", {"unproved": "the program is too long"}]}, {})])
-    assert attempt.ended.how == "finished" and "could not be proved: the program is too long" in {finding.summary for finding in findings}
+    attempt, findings = verdict(
+        [({"outcome": call.id, "structure": ["facts", {"unproved": "the program is too long"}]}, {})]
+    )
+    assert attempt.ended.how == "finished" and "could not be proved: the program is too long" in {
+        finding.summary for finding in findings
+    }
 
 
 def sent(call: Call, structure, **leaves) -> tuple[dict, dict]:
@@ -186,20 +301,32 @@ def sent(call: Call, structure, **leaves) -> tuple[dict, dict]:
 
 def test_how_often_it_is_traced_is_told_whatever_the_values_are():
     """Beside a wrong value "traced once" says how often, and nothing of the value; alone, the value is told too."""
-    eager, traces = (next(call for call in CALLS if call.module and call.transform == kind) for kind in ("eager", "traces"))
-    structure, wrong = ["dict", [["output", "array"], ["traces", "array"]]], np.full_like(expected(traces).leaves["output"], 9)
+    eager, traces = (
+        next(call for call in CALLS if call.module and call.transform == kind) for kind in ("eager", "traces")
+    )
+    structure, wrong = (
+        ["dict", [["output", "array"], ["traces", "array"]]],
+        np.full_like(expected(traces).leaves["output"], 9),
+    )
 
     def told(*frames) -> dict[str, tuple[Status, str]]:
-        return {finding.check.kind: (finding.status, finding.summary) for finding in verdict(list(frames))[1] if finding.check.entry == eager.check.entry}
+        return {
+            finding.check.kind: (finding.status, finding.summary)
+            for finding in verdict(list(frames))[1]
+            if finding.check.entry == eager.check.entry
+        }
 
     off = {"outcome": eager.id, "structure": "array"}, {"": np.full_like(expected(eager).leaves[""], 9)}
     assert told(off, sent(traces, structure, output=wrong, traces=np.int32(1)))["traces"] == (Status.PASSED, "")
-    assert told(off, sent(traces, structure, output=wrong, traces=np.int32(2)))["traces"][1].startswith("the body was traced 2 times")
+    assert told(off, sent(traces, structure, output=wrong, traces=np.int32(2)))["traces"][1].startswith(
+        "the body was traced 2 times"
+    )
     assert told(sent(traces, structure, output=wrong, traces=np.int32(1)))["traces"][0] == Status.FAILED
 
 
 def test_a_line_without_end_is_no_line():
     """A number of five thousand digits, or one in other digits than ours, is not read."""
+
     def stack(number: str) -> str:
         return f'  File "stub.py", line {number} in sdpa\n'
 
@@ -210,10 +337,16 @@ def test_a_line_without_end_is_no_line():
 
 # What is told is bounded, and in words of ours.
 
+
 def of_the_property(*outputs: np.ndarray) -> tuple[Status, str, int]:
     """What is said of the property, where its calls under eager gave these, and how many bytes that took."""
     calls = [call for call in CALLS if call.check.case == "nothing later is seen" and call.transform == "eager"]
-    attempt = Attempt({call.id: Outcome("array", {"": output}) for call, output in zip(calls, outputs)}, FOUND, None, Ended("finished"))
+    attempt = Attempt(
+        {call.id: Outcome("array", {"": output}) for call, output in zip(calls, outputs)},
+        FOUND,
+        None,
+        Ended("finished"),
+    )
     tracemalloc.start()
     try:
         [finding], _ = findings_of(ENTRIES[0], PROBLEM, calls, attempt, ANSWERS)
@@ -223,15 +356,25 @@ def of_the_property(*outputs: np.ndarray) -> tuple[Status, str, int]:
 
 
 def test_shapes_and_dtypes_come_before_a_property():
-    """Two outputs that fit one another only by broadcasting, into an array that fills a machine, are told by their shapes before anything is computed."""
+    """Two outputs that fit one another only by broadcasting, into an array that fills a machine, are told by their
+    shapes before anything is computed."""
     unchanged = next(call for call in CALLS if call.check.case == "nothing later is seen" and call.transform == "eager")
     right = 2 * unchanged.arrays["x"]
     assert of_the_property(right, right)[:2] == (Status.PASSED, "")
     for other in (np.ones((40_000, 1, 2), np.float32), right.astype(np.float16), right[:1]):
-        assert of_the_property(right, other)[:2] == (Status.FAILED, "the outputs of this property do not have the expected shape")
-    for first, other in ((np.ones((1, 40_000, 1), np.float32), np.ones((40_000, 1), np.float32)), (np.ones((8, 500_000), np.float32),) * 2):
+        assert of_the_property(right, other)[:2] == (
+            Status.FAILED,
+            "the outputs of this property do not have the expected shape",
+        )
+    for first, other in (
+        (np.ones((1, 40_000, 1), np.float32), np.ones((40_000, 1), np.float32)),
+        (np.ones((8, 500_000), np.float32),) * 2,
+    ):
         status, summary, peak = of_the_property(first, other)
-        assert (status, summary) == (Status.FAILED, f"before anything is changed, the output has shape {first.shape}; expected (8, 2)") and peak < 1 << 20
+        assert (status, summary) == (
+            Status.FAILED,
+            f"before anything is changed, the output has shape {first.shape}; expected (8, 2)",
+        ) and peak < 1 << 20
 
 
 def test_a_detail_is_no_longer_than_a_page():
@@ -242,17 +385,34 @@ def test_a_detail_is_no_longer_than_a_page():
     detail = next(finding.detail for finding in findings if finding.check.kind == "parameters")
     assert "… and " in detail and len(detail) < 4 * LONGEST and max(map(len, detail.splitlines())) < 250
     told = Finding(Check("f", "eager"), Status.FAILED, "x" * 10_000, "y" * 100_000, advice="z" * 10_000)
-    assert (len(told.summary), len(told.detail), len(told.advice)) == (LONGEST // 4 + 2, 4 * LONGEST + 2, LONGEST // 4 + 2)
+    assert (len(told.summary), len(told.detail), len(told.advice)) == (
+        LONGEST // 4 + 2,
+        4 * LONGEST + 2,
+        LONGEST // 4 + 2,
+    )
 
 
 SAYS = "the grader is at fault and this answer is right"
 
 
-@pytest.mark.parametrize("message, told", [
-    ({"failure": [f"Error. {SAYS}", [], "no", []]}, "the call raises Error._the_grader_is_at_fault_and_this_answer_is_right: no"),
-    ({"failure": ["TypeError", [], f"this argument: {SAYS}", []]}, f"it cannot be called as the contract says: TypeError: this argument: {SAYS}"),
-    ({"structure": ["dict", [[SAYS, "None"], ["b`", "None"]]]}, "it returns a dict with `the grader is at fault and this answer is right`, `b'`; expected one array"),
-], ids=["type", "message", "names"])
+@pytest.mark.parametrize(
+    "message, told",
+    [
+        (
+            {"failure": [f"Error. {SAYS}", [], "no", []]},
+            "the call raises Error._the_grader_is_at_fault_and_this_answer_is_right: no",
+        ),
+        (
+            {"failure": ["TypeError", [], f"this argument: {SAYS}", []]},
+            f"it cannot be called as the contract says: TypeError: this argument: {SAYS}",
+        ),
+        (
+            {"structure": ["dict", [[SAYS, "None"], ["b`", "None"]]]},
+            "it returns a dict with `the grader is at fault and this answer is right`, `b'`; expected one array",
+        ),
+    ],
+    ids=["type", "message", "names"],
+)
 def test_a_students_words_are_told_as_such(message, told):
     """A type is one word, a message stands behind its type, and names that are sentences are quoted."""
     first = next(call for call in CALLS if call.transform == "eager" and call.check.entry == "double")
@@ -264,7 +424,12 @@ def test_a_students_words_are_told_as_such(message, told):
 def test_a_word_is_one_word(text):
     """Whatever a process calls something, it is told in one word of bounded length; a name stays what it is."""
     assert len(word(text)) <= 200 and not set(word(text)) & set(" \n`,;:!?'\"") and word(word(text)) == word(text)
-    assert [word(name) for name in ("Param", "stub.Liar", "f.<locals>.g", "_x1")] == ["Param", "stub.Liar", "f.<locals>.g", "_x1"]
+    assert [word(name) for name in ("Param", "stub.Liar", "f.<locals>.g", "_x1")] == [
+        "Param",
+        "stub.Liar",
+        "f.<locals>.g",
+        "_x1",
+    ]
 
 
 def test_who_takes_over_has_what_is_left():

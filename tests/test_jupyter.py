@@ -1,4 +1,5 @@
-"""The notebook in a real JupyterLab, seen through a browser: verdicts, pictures, a kernel that lives on, and both themes."""
+"""The notebook in a real JupyterLab, seen through a browser: verdicts, pictures, a kernel that lives on, and both
+themes."""
 
 from __future__ import annotations
 
@@ -19,11 +20,15 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.thorough
 
 needed("jupyterlab")
-PATIENCE = 180_000                              # milliseconds; nothing is decided by time, but a hang must end
+PATIENCE = 180_000  # milliseconds; nothing is decided by time, but a hang must end
 NOTEBOOK = json.loads((ROOT / "notebooks/31_sdpa.ipynb").read_text(encoding="utf-8"))
-NOTEBOOK["cells"].append({"cell_type": "code", "id": "after", "metadata": {}, "execution_count": None, "outputs": [], "source": "1 + 1"})
+NOTEBOOK["cells"].append(
+    {"cell_type": "code", "id": "after", "metadata": {}, "execution_count": None, "outputs": [], "source": "1 + 1"}
+)
 SOURCES = ["".join(cell["source"]) for cell in NOTEBOOK["cells"]]
-LOAD, STUB = (next(i for i, source in enumerate(SOURCES) if text in source) for text in ("%load_ext grader", "%%grade 31\n"))
+LOAD, STUB = (
+    next(i for i, source in enumerate(SOURCES) if text in source) for text in ("%load_ext grader", "%%grade 31\n")
+)
 AFTER = len(SOURCES) - 1
 PANEL = "[...window.jupyterapp.shell.widgets('main')][0]"
 RUN = f"""async ([index, source]) => {{
@@ -35,10 +40,13 @@ RUN = f"""async ([index, source]) => {{
 READY = f"""() => {{
     const panel = window.jupyterapp && {PANEL};
     return panel?.content?.widgets?.length === {len(SOURCES)} && panel.sessionContext.isReady && panel.sessionContext.session?.kernel?.status === 'idle';
-}}"""
+}}"""  # noqa: E501
 OUTPUT = f"index => {PANEL}.content.widgets[index].model.outputs.toJSON()"
-SETTINGS = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},       # cells out of sight stay in the page
-            "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+# cells out of sight stay in the page
+SETTINGS = {
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+}
 
 
 RIGHT = (ROOT / "solutions/31_sdpa/reference.py").read_text(encoding="utf-8")
@@ -59,15 +67,32 @@ def lab(tmp_path_factory, browser):  # noqa: F811
     (folder / "config/labconfig").mkdir(parents=True)
     (folder / "config/labconfig/default_setting_overrides.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
     token, runtime = secrets.token_hex(16), folder / "runtime"
-    environment = os.environ | dict(JUPYTER_CONFIG_DIR=str(folder / "config"), JUPYTER_DATA_DIR=str(folder / "data"), JUPYTER_RUNTIME_DIR=str(runtime),
-                                    IPYTHONDIR=str(folder / "ipython"), PYTHONPATH=str(folder / "course"), JUPYTER_TOKEN=token)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
+    environment = os.environ | dict(
+        JUPYTER_CONFIG_DIR=str(folder / "config"),
+        JUPYTER_DATA_DIR=str(folder / "data"),
+        JUPYTER_RUNTIME_DIR=str(runtime),
+        IPYTHONDIR=str(folder / "ipython"),
+        PYTHONPATH=str(folder / "course"),
+        JUPYTER_TOKEN=token,
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--expose-app-in-browser",
+        "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.port=0",
+    ]
     with (folder / "log").open("w+") as log:
         server = subprocess.Popen(command, cwd=folder / "course", env=environment, stdout=log, stderr=log)
         try:
             page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
             page.set_default_timeout(PATIENCE)
-            page.goto(f"{_address(server, runtime, token, folder / 'log')}/lab/tree/notebooks/31_sdpa.ipynb?token={token}")
+            page.goto(
+                f"{_address(server, runtime, token, folder / 'log')}/lab/tree/notebooks/31_sdpa.ipynb?token={token}"
+            )
             page.wait_for_function(READY)
             page.evaluate(RUN, [LOAD, SOURCES[LOAD]])
             yield page
@@ -94,9 +119,11 @@ def _address(server, runtime, token: str, log) -> str:
 @pytest.fixture
 def show(lab):
     """Runs a text in the stub's cell, and gives the fragment that it shows."""
+
     def shown(source: str):
         lab.evaluate(RUN, [STUB, source])
-        assert [output["output_type"] for output in lab.evaluate(OUTPUT, STUB)] == ["display_data"]      # what went on while it graded is gone
+        # what went on while it graded is gone
+        assert [output["output_type"] for output in lab.evaluate(OUTPUT, STUB)] == ["display_data"]
         return lab.locator(f".jp-Cell[data-windowed-list-index='{STUB}'] .gv-box")
 
     return shown
@@ -124,10 +151,16 @@ def test_a_named_mistake_is_shown_with_three_heatmaps(grade):
     box = grade(FORGOT)
     assert "forgot the scale" in box.inner_text() and "divide by sqrt(d_k) before the softmax." in box.inner_text()
     maps = box.locator("svg[role=img]")
-    assert [maps.nth(i).get_attribute("aria-label").split(":")[0] for i in range(maps.count())] == ["expected", "yours", "difference"]
+    assert [maps.nth(i).get_attribute("aria-label").split(":")[0] for i in range(maps.count())] == [
+        "expected",
+        "yours",
+        "difference",
+    ]
     for i in range(3):
         assert maps.nth(i).is_visible() and min(maps.nth(i).bounding_box()[side] for side in ("width", "height")) > 20
-        assert maps.nth(i).locator("text").first.evaluate("text => getComputedStyle(text).fill") == box.evaluate("box => getComputedStyle(box).color")
+        assert maps.nth(i).locator("text").first.evaluate("text => getComputedStyle(text).fill") == box.evaluate(
+            "box => getComputedStyle(box).color"
+        )
 
 
 def test_the_hints_unfold_one_inside_the_other(grade):
@@ -136,7 +169,11 @@ def test_the_hints_unfold_one_inside_the_other(grade):
     first, second = (box.locator("summary", has_text=f"hint {number} of 4") for number in (1, 2))
     assert first.is_visible() and not second.is_visible()
     first.click()
-    assert second.is_visible() and "Write down the shape of each step" in box.inner_text() and "Each score is a sum" not in box.inner_text()
+    assert (
+        second.is_visible()
+        and "Write down the shape of each step" in box.inner_text()
+        and "Each score is a sum" not in box.inner_text()
+    )
 
 
 def test_math_is_typeset_in_a_hint_alone(lab, show, grade):

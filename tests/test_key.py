@@ -39,22 +39,37 @@ KEY = AnswerKey(
         12: Answer(Outcome(["variables", [["q.kernel", "Param", [2, 3], "float32"]]]), {}),
     },
     mistakes=[
-        KnownMistake("forgot", "f", "A sentence with “quotes”, √ and \\.",
-                     {0: array([2.0, 0, 0]), 3: array([1, 2], BFLOAT16), 9: Outcome(failure=FAILURE)}),
+        KnownMistake(
+            "forgot",
+            "f",
+            "A sentence with “quotes”, √ and \\.",
+            {0: array([2.0, 0, 0]), 3: array([1, 2], BFLOAT16), 9: Outcome(failure=FAILURE)},
+        ),
         KnownMistake("nothing_told", "g", "", {}),
-    ])
+    ],
+)
 
 
 def same(one: Outcome, other: Outcome) -> bool:
     as_json = [json.loads(json.dumps(outcome.structure)) for outcome in (one, other)]
-    return as_json[0] == as_json[1] and one.failure == other.failure and one.leaves.keys() == other.leaves.keys() and all(
-        one.leaves[leaf].dtype == other.leaves[leaf].dtype and one.leaves[leaf].shape == other.leaves[leaf].shape
-        and one.leaves[leaf].tobytes() == other.leaves[leaf].tobytes() for leaf in one.leaves)
+    return (
+        as_json[0] == as_json[1]
+        and one.failure == other.failure
+        and one.leaves.keys() == other.leaves.keys()
+        and all(
+            one.leaves[leaf].dtype == other.leaves[leaf].dtype
+            and one.leaves[leaf].shape == other.leaves[leaf].shape
+            and one.leaves[leaf].tobytes() == other.leaves[leaf].tobytes()
+            for leaf in one.leaves
+        )
+    )
 
 
 def same_answers(one: AnswerKey, other: AnswerKey) -> bool:
     return [*one.answers] == [*other.answers] and all(
-        same(a.outcome, b.outcome) and a.allowed == b.allowed for a, b in zip(one.answers.values(), other.answers.values()))
+        same(a.outcome, b.outcome) and a.allowed == b.allowed
+        for a, b in zip(one.answers.values(), other.answers.values())
+    )
 
 
 @pytest.fixture
@@ -65,14 +80,20 @@ def saved(tmp_path):
 
 
 def test_answers_round_trip(saved):
-    """Arrays of every kind, bfloat16, NaN and empty ones too, structures, failures and tolerances come back as they were saved."""
+    """Arrays of every kind, bfloat16, NaN and empty ones too, structures, failures and tolerances come back as they
+    were saved."""
     assert same_answers(keys.load(saved), KEY)
 
 
 def test_mistakes_round_trip(saved):
     """Mistakes come back in order with name, entry, sentence and outcomes by call id, failures too."""
     for back, known in zip(keys.load(saved).mistakes, KEY.mistakes, strict=True):
-        assert (back.name, back.entry, back.sentence, [*back.outcomes]) == (known.name, known.entry, known.sentence, [*known.outcomes])
+        assert (back.name, back.entry, back.sentence, [*back.outcomes]) == (
+            known.name,
+            known.entry,
+            known.sentence,
+            [*known.outcomes],
+        )
         assert all(same(back.outcomes[id], known.outcomes[id]) for id in known.outcomes)
 
 
@@ -100,6 +121,7 @@ def test_saving_leaves_one_file(saved):
 
 def test_a_key_that_cannot_be_written_leaves_the_old_one(saved, monkeypatch):
     """When writing breaks off, the old key stays as it was and the half-written file is removed."""
+
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -113,13 +135,15 @@ def test_a_key_that_cannot_be_written_leaves_the_old_one(saved, monkeypatch):
 # What follows plays the reference's process, so that the way from key to file and back is tested without one.
 
 CALLS = [Call(0, Check("sdpa", "eager", "a")), Call(1, Check("sdpa", "eager", "b"))]
-FRAMES = [({"answer": 0, "allowed": {"": 0.5}, "structure": "array"}, {"": np.ones(2, np.float32)}),
-          ({"answer": 1, "allowed": {}, "failure": ["ValueError", [], "no", []]}, {}),
-          ({"answered": 2}, {}),
-          ({"mistake": "wrong", "entry": "sdpa", "sentence": "So.", "about": "it"}, {}),
-          ({"outcome": 0, "structure": "array"}, {"": np.zeros(2, np.float32)}),
-          ({"mistake": "other", "entry": "sdpa", "sentence": "Or so.", "about": ""}, {}),
-          ({"done": True}, {})]
+FRAMES = [
+    ({"answer": 0, "allowed": {"": 0.5}, "structure": "array"}, {"": np.ones(2, np.float32)}),
+    ({"answer": 1, "allowed": {}, "failure": ["ValueError", [], "no", []]}, {}),
+    ({"answered": 2}, {}),
+    ({"mistake": "wrong", "entry": "sdpa", "sentence": "So.", "about": "it"}, {}),
+    ({"outcome": 0, "structure": "array"}, {"": np.zeros(2, np.float32)}),
+    ({"mistake": "other", "entry": "sdpa", "sentence": "Or so.", "about": ""}, {}),
+    ({"done": True}, {}),
+]
 
 
 class Played:
@@ -146,7 +170,8 @@ class Played:
 
 @pytest.fixture
 def played(tmp_path, monkeypatch):
-    """Problem 31 in a course of its own that knows no key yet, and the class that stands in for the reference's process."""
+    """Problem 31 in a course of its own that knows no key yet, and the class that stands in for the reference's
+    process."""
     for part in ("problems/31_sdpa", "solutions/31_sdpa"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -155,7 +180,7 @@ def played(tmp_path, monkeypatch):
 
     monkeypatch.setattr(answers_module, "Child", lambda module: module)
     monkeypatch.setattr(answers_module, "Process", Fresh)
-    problem, = discover(tmp_path)
+    (problem,) = discover(tmp_path)
     return problem, Fresh
 
 
@@ -193,13 +218,13 @@ def test_answers_that_are_known_are_told_and_not_computed_again(played):
     first = ask(problem, mistakes=False)
     assert first[2]._process.order["answers"] == 0
     process = ask(problem)[2]._process
-    told = {id: answer for frame in process.calls[len(CALLS):] for id, answer in Answer.from_wire(*frame).items()}
+    told = {id: answer for frame in process.calls[len(CALLS) :] for id, answer in Answer.from_wire(*frame).items()}
     assert process.order["answers"] == len(told) == len(first[0]) and told[0].allowed == {"": 0.5}
 
 
 DAMAGES = {
     "empty": lambda whole: b"",
-    "half": lambda whole: whole[:len(whole) // 2],
+    "half": lambda whole: whole[: len(whole) // 2],
     "its end is missing": lambda whole: whole[:-1],
     "something else": lambda whole: b"hello, this is no archive\n",
     "a byte in its middle has turned": lambda whole: whole[:200] + bytes([whole[200] ^ 0xFF]) + whole[201:],
@@ -227,10 +252,20 @@ def test_the_reference_is_told_the_problem_and_every_call(played):
     found.close()
 
 
-@pytest.mark.parametrize("prints, said", [
-    ("", "the reference of 31_sdpa did not finish (exit 1): it said nothing"),
-    ("Traceback\n  lines\nNameError: oops\n\n", "the reference of 31_sdpa did not finish (exit 1): NameError: oops"),
-    ("Traceback\n  lines\ngrader.course.problem.CourseError: at one key the reference fails\n", "31_sdpa: at one key the reference fails")])
+@pytest.mark.parametrize(
+    "prints, said",
+    [
+        ("", "the reference of 31_sdpa did not finish (exit 1): it said nothing"),
+        (
+            "Traceback\n  lines\nNameError: oops\n\n",
+            "the reference of 31_sdpa did not finish (exit 1): NameError: oops",
+        ),
+        (
+            "Traceback\n  lines\ngrader.course.problem.CourseError: at one key the reference fails\n",
+            "31_sdpa: at one key the reference fails",
+        ),
+    ],
+)
 def test_a_reference_that_dies_is_the_courses_fault(played, prints, said):
     """When the reference ends early, the CourseError gives its last words, and no key is kept."""
     problem, process = played
@@ -266,17 +301,21 @@ def test_old_keys_are_dropped(played):
 
 def test_a_key_that_cannot_be_kept_is_a_note(played, monkeypatch):
     """A full disk costs the next run time and this one a note, not the verdict."""
+
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(keys, "save", full)
     expected, _, found = ask(played[0])
     assert len(expected) == 2
-    assert found.notes == ["The answer key could not be kept (No space left on device); the next run computes it again."]
+    assert found.notes == [
+        "The answer key could not be kept (No space left on device); the next run computes it again."
+    ]
 
 
 def test_a_key_is_named_by_everything_that_it_follows_from(played):
-    """Any change of checks, stub, reference or mistakes, or of the seed, asks for another key; a lesson or a student's file does not."""
+    """Any change of checks, stub, reference or mistakes, or of the seed, asks for another key; a lesson or a student's
+    file does not."""
     problem, _ = played
     digest = key_digest(problem, 0)
     assert key_digest(problem, 0) == digest != key_digest(problem, 1)
@@ -284,7 +323,12 @@ def test_a_key_is_named_by_everything_that_it_follows_from(played):
         path.write_text("changed")
     assert key_digest(problem, 0) == digest
     seen = {digest}
-    for path in (problem.folder / "checks.py", problem.pristine, problem.solutions / "reference.py", problem.solutions / "mistakes.py"):
+    for path in (
+        problem.folder / "checks.py",
+        problem.pristine,
+        problem.solutions / "reference.py",
+        problem.solutions / "mistakes.py",
+    ):
         path.write_bytes(path.read_bytes() + b"#\n")
         seen.add(key_digest(problem, 0))
     assert len(seen) == 5

@@ -25,14 +25,14 @@ from tests.oracles import Refused
 pytestmark = pytest.mark.thorough
 
 ORACLES = ROOT / "tests" / "oracles"
-SHARE = 1 / 2                   # of the allowed error: a key is exact but for a rounding, and the rest is for answers
+SHARE = 1 / 2  # of the allowed error: a key is exact but for a rounding, and the rest is for answers
 
 # Gradients are measured. The step is far above a rounding of float64 and far below what bends the output, so that the
 # difference is off by some 1e-9; by more where scores are in the hundreds, and there the allowed error is far larger.
-STEP = 2.0 ** -17
-LARGE = 1200                    # numbers in a call's inputs
-DIRECTIONS, FEW = 24, 4         # in which the gradient for an array is measured, and for each of a LARGE call
-ROWS = 64                       # that are tried one by one, to see whether anything reads them
+STEP = 2.0**-17
+LARGE = 1200  # numbers in a call's inputs
+DIRECTIONS, FEW = 24, 4  # in which the gradient for an array is measured, and for each of a LARGE call
+ROWS = 64  # that are tried one by one, to see whether anything reads them
 
 
 def oracle_of(problem: Problem):
@@ -42,7 +42,8 @@ def oracle_of(problem: Problem):
     missing = [name for name in problem.names if not hasattr(oracle, name)]
     assert not missing, (
         f"{problem.name} has no second source for {', '.join(missing)}. Write tests/oracles/{path.name}: "
-        "what these must give by their definition, in float64 NumPy. tests/oracles/__init__.py says how.")
+        "what these must give by their definition, in float64 NumPy. tests/oracles/__init__.py says how."
+    )
     return oracle
 
 
@@ -51,6 +52,7 @@ def oracle_of(problem: Problem):
 
 def value(oracle, call: Call, draw: int | None = None, **changed) -> dict[str, np.ndarray]:
     """What one plain call gives at the call's inputs, of which some may be `changed`."""
+
     def given(group, draw):
         return {name: changed.get(name, exact(array if draw is None else array[draw])) for name, array in group.items()}
 
@@ -124,8 +126,15 @@ def nothing(oracle, call: Call):
 
 
 MUST_GIVE = {
-    "eager": value, "jit": value, "vmap": stacked, "grad": inputs, "again": again,
-    "traces": traces, "leaks": leaks, "parameters": initial, "state": nothing,
+    "eager": value,
+    "jit": value,
+    "vmap": stacked,
+    "grad": inputs,
+    "again": again,
+    "traces": traces,
+    "leaks": leaks,
+    "parameters": initial,
+    "state": nothing,
 }
 
 
@@ -146,7 +155,7 @@ def directions(array: np.ndarray, count: int):
     An entry so large that it would not notice the step moves further.
     """
     rng = np.random.default_rng(array.size)
-    signs = rng.choice([-1.0, 1.0], array.size) * np.maximum(1.0, np.abs(array.ravel()) * 2.0 ** -20)
+    signs = rng.choice([-1.0, 1.0], array.size) * np.maximum(1.0, np.abs(array.ravel()) * 2.0**-20)
     for part in np.array_split(rng.permutation(array.size), min(count, array.size)):
         direction = np.zeros(array.size)
         direction[part] = signs[part]
@@ -217,8 +226,10 @@ def form(oracle, call: Call, expected):
     if expected is Refused:
         return "ValueError"
     held = sorted(named(oracle, call)(**call.init).variables) if call.check.kind in ("parameters", "state") else []
-    return held, {leaf: (array.shape, (dtype_of(call) if array.dtype == np.float64 else array.dtype).name)
-                  for leaf, array in expected.items()}
+    return held, {
+        leaf: (array.shape, (dtype_of(call) if array.dtype == np.float64 else array.dtype).name)
+        for leaf, array in expected.items()
+    }
 
 
 def form_of(outcome: Outcome):
@@ -254,6 +265,7 @@ def disagreements(problem: Problem, calls: list[Call], key: dict[int, Answer]) -
 @pytest.fixture
 def key_of(once):
     """The calls of a problem and its key, which one test computes for all."""
+
     def found(number: int):
         problem = PROBLEMS[number]
         calls = calls_for(problem.entries)
@@ -311,8 +323,11 @@ def test_one_wrong_number_is_noticed(number, change, key_of):
 def test_a_mask_that_was_not_looked_at_is_noticed(other, key_of):
     """Wherever problem 34 has a mask that hides something, and the answer is that of no mask, or of its opposite."""
     problem, calls, key = key_of(34)
-    hiding = [dataclasses.replace(call, arrays=call.arrays | dict(mask=other(call.arrays["mask"]))) for call in calls
-              if call.id in key and call.check.kind == "eager" and not call.arrays.get("mask", np.array(True)).all()]
+    hiding = [
+        dataclasses.replace(call, arrays=call.arrays | dict(mask=other(call.arrays["mask"])))
+        for call in calls
+        if call.id in key and call.check.kind == "eager" and not call.arrays.get("mask", np.array(True)).all()
+    ]
     assert len(hiding) >= 14 and disagreements(problem, hiding, key).keys() == {call.id for call in hiding}
 
 

@@ -1,4 +1,5 @@
-"""Every kind of thing that a problem may check, each with a tiny problem of its own (`tests/tiny/`): right styles pass, mistakes are named, and the words are these."""
+"""Every kind of thing that a problem may check, each with a tiny problem of its own (`tests/tiny/`): right styles pass,
+mistakes are named, and the words are these."""
 
 from __future__ import annotations
 
@@ -16,9 +17,16 @@ from grader.report import terminal
 pytestmark = pytest.mark.thorough
 
 TINY = {problem.number: problem for problem in discover(Path(__file__).parent / "tiny")}
-RIGHT = [path for problem in TINY.values() for path in (problem.solutions / "reference.py", *sorted((problem.solutions / "right").glob("*.py")))]
+RIGHT = [
+    path
+    for problem in TINY.values()
+    for path in (problem.solutions / "reference.py", *sorted((problem.solutions / "right").glob("*.py")))
+]
 WRONG = [(problem, known.id) for problem in TINY.values() for known in mistakes(problem.solutions / "mistakes.py")]
-STAND_IN = "from pathlib import Path\nfrom grader.authors.stand_in import names\nglobals().update(names(Path({root!r}), {number}, {id!r}))\n"
+STAND_IN = (
+    "from pathlib import Path\nfrom grader.authors.stand_in import "
+    "names\nglobals().update(names(Path({root!r}), {number}, {id!r}))\n"
+)
 
 
 def of(path: Path) -> Problem:
@@ -50,38 +58,90 @@ def test_a_right_answer_passes_in_any_style(path):
 
 @pytest.mark.parametrize("problem, id", WRONG, ids=[f"{problem.number}-{id}" for problem, id in WRONG])
 def test_a_mistake_is_named_as_itself(problem, id, tmp_path):
-    """By what it gives: in trees of any kind, in how often it draws what, in what it leaves in a model, an optimizer or a stream."""
+    """By what it gives: in trees of any kind, in how often it draws what, in what it leaves in a model, an optimizer or
+    a stream."""
     verdict = graded(tmp_path, problem, standing_in(problem, id))
-    assert [entry.mistake for entry in verdict.entries if entry.status == Status.FAILED] == [id.split()[0]], shown(verdict)
+    assert [entry.mistake for entry in verdict.entries if entry.status == Status.FAILED] == [id.split()[0]], shown(
+        verdict
+    )
 
 
 # What is said
 
 MOMENTS = (TINY[71].solutions / "reference.py").read_text(encoding="utf-8")
 WORDS = {
-    "another container": (71, MOMENTS.replace("[ahead[name] for name in names]", "tuple(ahead[name] for name in names)"),
-                          "in what it returns, `[1]` is a tuple of 2; expected a list of 2"),
-    "a name too many": (71, MOMENTS.replace("mean=mean)", "mean=mean | {'more': state.count})"),
-                        "in what it returns, `[0].mean` is a dict with bias, kernel, more; expected a dict with bias, kernel"),
-    "a value within": (71, MOMENTS.replace("state.count + 1", "state.count + 2"), "1 of 1 values of `[0].count` of the output differs, by up to 1"),
-    "another type": (71, MOMENTS.replace("state.count + 1", "state.count + 1.0"), "`[0].count` of the output has dtype float32; expected int32"),
-    "never": (72, "import jax.numpy as jnp\ndef draw(key, logits, temperature):\n    return jnp.argmax(logits, -1).astype(jnp.int32)\n",
-              "Each index is drawn as often as its probability says. Index 1 is drawn 100.00% of the time; it has to be drawn in 44.44% of all draws."),
-    "another shape": (72, "import jax.numpy as jnp\ndef draw(key, logits, temperature):\n    return jnp.argmax(logits)\n",
-                      "the output has shape (); expected (3,)"),
-    "not from the key": (72, "import jax\nimport jax.numpy as jnp\ncount = [0]\ndef draw(key, logits, temperature):\n    count[0] += 1\n"
-                         "    return jax.random.categorical(jax.random.fold_in(key, count[0]), logits / temperature).astype(jnp.int32)\n",
-                         "the same key gives another result the second time"),
-    "a key for an index": (72, "import jax\ndef draw(key, logits, temperature):\n    return key\n", "it returns a key; expected an array"),
-    "one step too few": (73, (TINY[73].solutions / "right/plain_loop.py").read_text(encoding="utf-8").replace("for token in prompt:", "for token in prompt[:1]:"),
-                         "values of `[1].count` of the output differs, by up to 1"),
-    "weights kept": (76, "import jax\ndef exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n",
-                     "Between the passes nothing of size rows × columns may be kept. 4352 elements are kept, where 512 are enough; the largest array has shape (64, 64) and type float32, "
-                     "made by `exp`."),
-    "what is kept grows": (76, "import jax\ndef exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n",
-                           "What is kept may grow no faster than the inputs. At a length of 64 it keeps 4352 elements between the passes; 1024 are enough."),
-    "nothing dropped": (75, (TINY[75].solutions / "reference.py").read_text(encoding="utf-8").replace("self.dropout(self.linear(x))", "self.dropout(self.linear(x), deterministic=True)"),
-                        "In train each value is zero as often as the rate says. The value at (0, 0) is zero 0.0% of the time; it has to be 50%."),
+    "another container": (
+        71,
+        MOMENTS.replace("[ahead[name] for name in names]", "tuple(ahead[name] for name in names)"),
+        "in what it returns, `[1]` is a tuple of 2; expected a list of 2",
+    ),
+    "a name too many": (
+        71,
+        MOMENTS.replace("mean=mean)", "mean=mean | {'more': state.count})"),
+        "in what it returns, `[0].mean` is a dict with bias, kernel, more; expected a dict with bias, kernel",
+    ),
+    "a value within": (
+        71,
+        MOMENTS.replace("state.count + 1", "state.count + 2"),
+        "1 of 1 values of `[0].count` of the output differs, by up to 1",
+    ),
+    "another type": (
+        71,
+        MOMENTS.replace("state.count + 1", "state.count + 1.0"),
+        "`[0].count` of the output has dtype float32; expected int32",
+    ),
+    "never": (
+        72,
+        "import jax.numpy as jnp\ndef draw(key, logits, temperature):\n    return jnp.argmax(logits, "
+        "-1).astype(jnp.int32)\n",
+        "Each index is drawn as often as its probability says. Index 1 is drawn 100.00% of the time; it has to be "
+        "drawn in 44.44% of all draws.",
+    ),
+    "another shape": (
+        72,
+        "import jax.numpy as jnp\ndef draw(key, logits, temperature):\n    return jnp.argmax(logits)\n",
+        "the output has shape (); expected (3,)",
+    ),
+    "not from the key": (
+        72,
+        "import jax\nimport jax.numpy as jnp\ncount = [0]\ndef draw(key, logits, temperature):\n    count[0] += 1\n"
+        "    return jax.random.categorical(jax.random.fold_in(key, count[0]), logits / "
+        "temperature).astype(jnp.int32)\n",
+        "the same key gives another result the second time",
+    ),
+    "a key for an index": (
+        72,
+        "import jax\ndef draw(key, logits, temperature):\n    return key\n",
+        "it returns a key; expected an array",
+    ),
+    "one step too few": (
+        73,
+        (TINY[73].solutions / "right/plain_loop.py")
+        .read_text(encoding="utf-8")
+        .replace("for token in prompt:", "for token in prompt[:1]:"),
+        "values of `[1].count` of the output differs, by up to 1",
+    ),
+    "weights kept": (
+        76,
+        "import jax\ndef exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n",
+        "Between the passes nothing of size rows × columns may be kept. 4352 elements are kept, where 512 are enough; "
+        "the largest array has shape (64, 64) and type float32, "
+        "made by `exp`.",
+    ),
+    "what is kept grows": (
+        76,
+        "import jax\ndef exp_sum(x, y):\n    return jax.nn.logsumexp(x[:, None] * y, axis=1)\n",
+        "What is kept may grow no faster than the inputs. At a length of 64 it keeps 4352 elements between the "
+        "passes; 1024 are enough.",
+    ),
+    "nothing dropped": (
+        75,
+        (TINY[75].solutions / "reference.py")
+        .read_text(encoding="utf-8")
+        .replace("self.dropout(self.linear(x))", "self.dropout(self.linear(x), deterministic=True)"),
+        "In train each value is zero as often as the rate says. The value at (0, 0) is zero 0.0% of the time; it has "
+        "to be 50%.",
+    ),
 }
 
 
@@ -89,23 +149,30 @@ WORDS = {
 def test_what_a_verdict_says_of_it(number, text, said, tmp_path):
     """The sentence names the part of a value, the claim about what is drawn, or the variable, in these words."""
     verdict = graded(tmp_path, TINY[number], text)
-    summaries = [finding.summary for entry in verdict.entries for finding in entry.findings if finding.status == Status.FAILED]
+    summaries = [
+        finding.summary for entry in verdict.entries for finding in entry.findings if finding.status == Status.FAILED
+    ]
     assert any(said in summary for summary in summaries), summaries
 
 
 def test_rounding_that_decides_an_integer_is_the_courses_fault(tmp_path):
     """A case whose integers follow from rounding is found when its key is computed, and told with its place."""
-    for path, text in {"problems/31_tiny/checks.py": "import numpy as np\nfrom grader.course import Case, Function\n"
-                       "ENTRIES = [Function('f', lambda rng: dict(x=np.float32([0.7])), {'near a tie': Case()})]\n",
-                       "problems/31_tiny/.stub.py": "def f(x):\n    raise NotImplementedError\n",
-                       "solutions/31_tiny/reference.py": "import jax.numpy as jnp\n\ndef f(x):\n    return jnp.floor(x * 10.0).astype(jnp.int32)\n",
-                       "solutions/31_tiny/mistakes.py": ""}.items():
+    for path, text in {
+        "problems/31_tiny/checks.py": "import numpy as np\nfrom grader.course import Case, Function\n"
+        "ENTRIES = [Function('f', lambda rng: dict(x=np.float32([0.7])), {'near a tie': Case()})]\n",
+        "problems/31_tiny/.stub.py": "def f(x):\n    raise NotImplementedError\n",
+        "solutions/31_tiny/reference.py": "import jax.numpy as jnp\n\ndef f(x):\n    return jnp.floor(x * "
+        "10.0).astype(jnp.int32)\n",
+        "solutions/31_tiny/mistakes.py": "",
+    }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     from grader.authors import reference
     from grader.course.calls import calls_for
     from grader.course.problem import CourseError
 
-    problem, = discover(tmp_path)
-    with pytest.raises(CourseError, match="near a tie · eager rounding decides: .* Choose inputs that keep clear of it"):
+    (problem,) = discover(tmp_path)
+    with pytest.raises(
+        CourseError, match="near a tie · eager rounding decides: .* Choose inputs that keep clear of it"
+    ):
         reference.answer_key(problem, calls_for(problem.entries))

@@ -20,14 +20,23 @@ def copies(tmp_path) -> list:
     """A repository with three problems, each a copy of 31 under a number of its own."""
     for number in (31, 32, 33):
         for half in ("problems", "solutions"):
-            shutil.copytree(getattr(PROBLEMS[31], "folder" if half == "problems" else "solutions"), tmp_path / half / f"{number}_copy", ignore=shutil.ignore_patterns("__pycache__"))
-    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"]):
+            shutil.copytree(
+                getattr(PROBLEMS[31], "folder" if half == "problems" else "solutions"),
+                tmp_path / half / f"{number}_copy",
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"],
+    ):
         subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
     return discover(tmp_path)
 
 
 def test_what_has_not_changed_is_known(copies, monkeypatch):
-    """A problem is known by its two folders, the rooms that decide and the versions: a change of any of them forgets it, and of no other problem."""
+    """A problem is known by its two folders, the rooms that decide and the versions: a change of any of them forgets
+    it, and of no other problem."""
     for problem in copies:
         ledger.note(problem, FOUND)
     assert [ledger.recall(problem) for problem in copies] == [FOUND] * 3
@@ -56,13 +65,14 @@ def test_verify_says_what_it_did_not_do_again(copies):
 
 
 def test_since_a_commit(copies):
-    """A change of a problem concerns that one and a few others; one of the grader's rooms all; one of a page of the site only the few."""
+    """A change of a problem concerns that one and a few others; one of the grader's rooms all; one of a page of the
+    site only the few."""
     root = copies[0].folder.parents[1]
 
     def named(day=0):
         return [problem.number for problem in ledger.changed_since(root, copies, "HEAD", day)]
 
-    assert named() == [32] and named(day=1) == [31] and named(day=2) == []          # one in eight, another one each day
+    assert named() == [32] and named(day=1) == [31] and named(day=2) == []  # one in eight, another one each day
     (copies[2].folder / "hints.md").write_text("## Another\n")
     assert named(day=2) == [33] and named() == [32, 33]
     for path, all_of_them in {"grader/classroom/run.py": False, "grader/run/evaluate.py": True}.items():

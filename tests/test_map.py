@@ -14,7 +14,9 @@ from tests.conftest import PROBLEMS
 pytest.importorskip("pygraphviz")
 
 TRACK = list(PROBLEMS.values()), {number: builds_on(problem) for number, problem in PROBLEMS.items()}
-BOX = re.compile(r'<a href="notebooks/(\d+)_\w+\.html"[^>]*><rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"')
+BOX = re.compile(
+    r'<a href="notebooks/(\d+)_\w+\.html"[^>]*><rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"'
+)
 WAY = re.compile(r'<path class="way" d="M([^"]+)"/><path class="tip" d="M([^ ]+)')
 
 
@@ -22,8 +24,21 @@ def made_up(seed, count=40):
     """A track of many problems, each of which builds on up to three earlier ones."""
     draw = random.Random(seed)
     titles = [problem.title for problem in PROBLEMS.values()]
-    problems = [SimpleNamespace(number=number, title=titles[number % len(titles)], name=f"{number}_made_up", part=f"Part {(number - 31) // 14}") for number in range(31, 31 + count)]
-    return problems, {problem.number: sorted(draw.sample(range(31, problem.number), min(problem.number - 31, draw.choice((1, 1, 2, 3))))) for problem in problems}
+    problems = [
+        SimpleNamespace(
+            number=number,
+            title=titles[number % len(titles)],
+            name=f"{number}_made_up",
+            part=f"Part {(number - 31) // 14}",
+        )
+        for number in range(31, 31 + count)
+    ]
+    return problems, {
+        problem.number: sorted(
+            draw.sample(range(31, problem.number), min(problem.number - 31, draw.choice((1, 1, 2, 3))))
+        )
+        for problem in problems
+    }
 
 
 def boxes(svg):
@@ -34,10 +49,13 @@ def points(way, tip):
     """Points along a curve, its tip last."""
     found = [tuple(map(float, pair.split(","))) for pair in re.findall(r"[-\d.e]+,[-\d.e]+", way)]
     for at in range(0, len(found) - 1, 3):
-        a, b, c, d = found[at:at + 4]
+        a, b, c, d = found[at : at + 4]
         for step in range(21):
             t = step / 20
-            yield tuple((1 - t) ** 3 * a[i] + 3 * (1 - t) ** 2 * t * b[i] + 3 * (1 - t) * t ** 2 * c[i] + t ** 3 * d[i] for i in (0, 1))
+            yield tuple(
+                (1 - t) ** 3 * a[i] + 3 * (1 - t) ** 2 * t * b[i] + 3 * (1 - t) * t**2 * c[i] + t**3 * d[i]
+                for i in (0, 1)
+            )
     yield tuple(map(float, tip.split(",")))
 
 
@@ -51,10 +69,18 @@ def arrows(svg):
     placed = boxes(svg)
     for way, tip in WAY.findall(svg):
         passed = [*points(way, tip)]
-        ends = [[number for number, box in placed.items() if within(point, box, 3)] for point in (passed[0], passed[-1])]
+        ends = [
+            [number for number, box in placed.items() if within(point, box, 3)] for point in (passed[0], passed[-1])
+        ]
         assert [len(end) for end in ends] == [1, 1], ends
         [[start], [end]] = ends
-        behind = {number for number, box in placed.items() if number not in (start, end) for point in passed if within(point, box, -1)}
+        behind = {
+            number
+            for number, box in placed.items()
+            if number not in (start, end)
+            for point in passed
+            if within(point, box, -1)
+        }
         assert not behind, f"the arrow from {start} to {end} passes behind {behind}"
         yield start, end
 
@@ -65,9 +91,12 @@ def behind(edges, number):
 
 
 @pytest.mark.parametrize("form", [0, 1], ids=[form.name for form in FORMS])
-@pytest.mark.parametrize("problems, before", [TRACK, *map(made_up, range(3))], ids=["the track", "forty", "forty others", "forty more"])
+@pytest.mark.parametrize(
+    "problems, before", [TRACK, *map(made_up, range(3))], ids=["the track", "forty", "forty others", "forty more"]
+)
 def test_arrows_lead_from_what_a_problem_builds_on_and_pass_no_other_box(problems, before, form):
-    """In each part: what can be reached along arrows is what the lessons say, and what stands in another part is told in the box."""
+    """In each part: what can be reached along arrows is what the lessons say, and what stands in another part is told
+    in the box."""
     for part, members in parts_of(problems).items():
         svg = re.findall(r"<svg.*?</svg>", drawn(members, before, part), re.DOTALL)[form]
         numbers = {problem.number for problem in members}
@@ -78,7 +107,7 @@ def test_arrows_lead_from_what_a_problem_builds_on_and_pass_no_other_box(problem
         assert all(behind(shown, number) == behind(said, number) for number in numbers)
         for number in numbers:
             elsewhere = [str(other) for other in before[number] if other not in numbers]
-            box = svg.partition(f'notebooks/{number}_')[2].partition("</a>")[0]
+            box = svg.partition(f"notebooks/{number}_")[2].partition("</a>")[0]
             assert not elsewhere or f"after {', '.join(elsewhere)}" in box
 
 

@@ -1,4 +1,5 @@
-"""The magics of a notebook, in a real IPython shell: what they show, what they write, and what they say of what is wrong."""
+"""The magics of a notebook, in a real IPython shell: what they show, what they write, and what they say of what is
+wrong."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ STOPPED = "stopped; what was graded before stays as it was"
 
 @dataclass
 class Shown:
-    """What a cell showed: the last state of its output in both forms, every state before it, and what it wrote to standard error."""
+    """What a cell showed: the last state of its output in both forms, every state before it, and what it wrote to
+    standard error."""
 
     html: str = ""
     text: str = ""
@@ -41,7 +43,9 @@ def shell():
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    return InteractiveShell.instance(config=Config(HistoryManager=dict(enabled=False)), user_module=types.ModuleType("cells"))
+    return InteractiveShell.instance(
+        config=Config(HistoryManager=dict(enabled=False)), user_module=types.ModuleType("cells")
+    )
 
 
 @pytest.fixture
@@ -59,9 +63,11 @@ def run(shell, course, monkeypatch, capsys):
         result = shell.run_cell(source)
         outputs, (out, errors) = shell.display_pub.outputs, capsys.readouterr()
         assert result.error_in_exec is None and result.error_before_exec is None and "Traceback" not in out + errors
-        assert len({output["transient"]["display_id"] for output in outputs}) <= 1       # one output, that changes
+        assert len({output["transient"]["display_id"] for output in outputs}) <= 1  # one output, that changes
         last = outputs[-1]["data"] if outputs else {"text/html": "", "text/plain": ""}
-        return Shown(last["text/html"], last["text/plain"], [output["data"]["text/plain"] for output in outputs], errors)
+        return Shown(
+            last["text/html"], last["text/plain"], [output["data"]["text/plain"] for output in outputs], errors
+        )
 
     return ran
 
@@ -95,11 +101,19 @@ def test_a_right_answer_passes(run, course):
 
 
 def test_a_known_mistake_is_named(run):
-    """A cell with a known mistake is told by its sentence, in HTML with three pictures and hints, and in the terminal's words beside it."""
+    """A cell with a known mistake is told by its sentence, in HTML with three pictures and hints, and in the terminal's
+    words beside it."""
     shown = run(f"%%grade 31\n{FORGOT}")
-    assert "divide by sqrt(d_k) before the softmax." in shown.html and shown.html.count('role="img" aria-label="expected') == 1
+    assert (
+        "divide by sqrt(d_k) before the softmax." in shown.html
+        and shown.html.count('role="img" aria-label="expected') == 1
+    )
     assert shown.html.count("<svg role") == 3 and "hint 4 of 4" in shown.html
-    assert "─ forgot the scale ─" in shown.text and "expected                       yours" in shown.text and "\x1b" not in shown.text
+    assert (
+        "─ forgot the scale ─" in shown.text
+        and "expected                       yours" in shown.text
+        and "\x1b" not in shown.text
+    )
 
 
 def test_the_output_says_what_goes_on_and_then_the_verdict(run):
@@ -109,7 +123,8 @@ def test_the_output_says_what_goes_on_and_then_the_verdict(run):
 
 
 def test_nothing_of_the_cell_runs_in_the_kernel(run, shell):
-    """The cell runs in a process of the grader's, also with JAX imported here: it leaves no name and has another process's number."""
+    """The cell runs in a process of the grader's, also with JAX imported here: it leaves no name and has another
+    process's number."""
     import jax  # noqa: F401
 
     shown = run(f"%%grade 31\nimport os\nprint('pid', os.getpid())\n{RIGHT}")
@@ -134,7 +149,7 @@ def test_an_interrupt_stops_the_grading_in_a_line(run, monkeypatch):
 
         def interrupting(*asked):
             heard = frames(*asked)
-            yield next(heard)                   # it is under way
+            yield next(heard)  # it is under way
             threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
             return (yield from heard)
 
@@ -169,26 +184,38 @@ def test_an_unwritten_cell_is_told_where_to_write(run, course):
 
 
 def test_what_stood_in_the_file_is_kept(run, course):
-    """A text from an editor is kept and the output says where; texts from cells are kept too, the shipped one is not."""
+    """A text from an editor is kept and the output says where; texts from cells are kept too, the shipped one is
+    not."""
     stub_of(course).write_text("# from an editor\n", encoding="utf-8")
-    assert "What stood in problems/31_sdpa/stub.py before is kept as .grader/kept/31_sdpa/stub-" in run("%%grade 31\n!one\n").html
+    assert (
+        "What stood in problems/31_sdpa/stub.py before is kept as .grader/kept/31_sdpa/stub-"
+        in run("%%grade 31\n!one\n").html
+    )
     assert kept(course) == ["# from an editor\n"]
     assert "is kept as" not in run("%%grade 31\n!two\n").html
     assert sorted(kept(course)) == ["!one\n", "# from an editor\n"] and stub_of(course).read_text() == "!two\n"
-    assert "is kept as" not in run("%%grade 31\n!two").html and len(kept(course)) == 2       # the same again
+    assert "is kept as" not in run("%%grade 31\n!two").html and len(kept(course)) == 2  # the same again
 
 
 def test_an_untouched_cell_does_not_overwrite_work(run, course):
-    """"Run All" in a fresh notebook leaves a stub that was filled in elsewhere as it is, and says what to do."""
+    """ "Run All" in a fresh notebook leaves a stub that was filled in elsewhere as it is, and says what to do."""
     stub = course / "problems/31_sdpa/stub.py"
     stub.write_text(RIGHT)
     shown = run("%%grade 31\n" + (course / "problems/31_sdpa/.stub.py").read_text(encoding="utf-8"))
-    assert "the cell is as it came, and problems/31_sdpa/stub.py holds work of yours, which was left as it is; `%grade 31` grades it" in shown.errors
+    assert (
+        "the cell is as it came, and problems/31_sdpa/stub.py holds work of yours, which was left as it is; `%grade "
+        "31` grades it" in shown.errors
+    )
     assert stub.read_text() == RIGHT and not kept(course)
 
 
-@pytest.mark.parametrize("fails, told", [("kept", "your problems/31_sdpa/stub.py could not be copied to a safe place, so it was left as it is"),
-                                         ("problems", "problems/31_sdpa/stub.py cannot be written to; it was left as it is")])
+@pytest.mark.parametrize(
+    "fails, told",
+    [
+        ("kept", "your problems/31_sdpa/stub.py could not be copied to a safe place, so it was left as it is"),
+        ("problems", "problems/31_sdpa/stub.py cannot be written to; it was left as it is"),
+    ],
+)
 def test_a_file_that_cannot_be_written_is_left(run, course, monkeypatch, fails, told):
     """Without room for the copy, or for the stub, the sentence says so and what was there stays."""
     from grader.process import store
@@ -204,12 +231,14 @@ def test_a_file_that_cannot_be_written_is_left(run, course, monkeypatch, fails, 
 def test_comments_and_blank_lines_may_stand_above(run, course):
     """A comment or a blank line above `%%grade` belongs to the answer."""
     assert "is not Python" in run("\n# My answer\n\n%%grade 31\n!one\n").text
-    assert stub_of(course).read_text() == "\n# My answer\n\n!one\n"       # a line of the cell is the same line of the file, but for one
+    # a line of the cell is the same line of the file, but for one
+    assert stub_of(course).read_text() == "\n# My answer\n\n!one\n"
     assert run("# only a comment\n1 + 1\n").errors == ""
 
 
 def test_the_line_magic_grades_files(run, course):
-    """`%grade 31` grades the stub as it stands, `--file` another file, from here or from the course's folder; neither writes anything."""
+    """`%grade 31` grades the stub as it stands, `--file` another file, from here or from the course's folder; neither
+    writes anything."""
     assert "nothing is written yet" in run("%grade 31").text
     shown = run("%grade 31 --file problems/31_sdpa/attempt.py   # the first attempt")
     assert "forgot the scale" in shown.text and "problems/31_sdpa/attempt.py" in shown.html
@@ -232,17 +261,20 @@ def test_hints_unfold(run):
 # What is wrong with the command
 
 
-@pytest.mark.parametrize("source, told", [
-    ("%%grade 99\nx", "there is no problem '99'; there are 31, 32, "),
-    ("%%grade 31-33\nx", "name one problem, such as 31"),
-    ("%%grade 31 32\nx", "unrecognized arguments: 32; write `%%grade 31`"),
-    ("%%grade\nx", "the following arguments are required: problem; write `%%grade 31`"),
-    ("%%grade 31 --file x.py\nx", "unrecognized arguments: --file x.py; write `%%grade 31`"),
-    ("%%grade 31\n  \n\n", "the cell is empty: write your answer below the line `%%grade 31`"),
-    ("%grade", "the following arguments are required: problem; write `%grade 31`"),
-    ("%grade 'a", "No closing quotation in `%grade 'a`"),
-    ("%hint sdpa", "there is no problem 'sdpa'; there are 31, 32, "),
-])
+@pytest.mark.parametrize(
+    "source, told",
+    [
+        ("%%grade 99\nx", "there is no problem '99'; there are 31, 32, "),
+        ("%%grade 31-33\nx", "name one problem, such as 31"),
+        ("%%grade 31 32\nx", "unrecognized arguments: 32; write `%%grade 31`"),
+        ("%%grade\nx", "the following arguments are required: problem; write `%%grade 31`"),
+        ("%%grade 31 --file x.py\nx", "unrecognized arguments: --file x.py; write `%%grade 31`"),
+        ("%%grade 31\n  \n\n", "the cell is empty: write your answer below the line `%%grade 31`"),
+        ("%grade", "the following arguments are required: problem; write `%grade 31`"),
+        ("%grade 'a", "No closing quotation in `%grade 'a`"),
+        ("%hint sdpa", "there is no problem 'sdpa'; there are 31, 32, "),
+    ],
+)
 def test_a_wrong_command_is_told_in_a_sentence(run, course, source, told):
     """No traceback, nothing written: a sentence says what would be right."""
     before = stub_of(course).read_bytes()

@@ -1,4 +1,5 @@
-"""The class report: which misconceptions the class has, what became of each problem, and what somebody has to look at."""
+"""The class report: which misconceptions the class has, what became of each problem, and what somebody has to look
+at."""
 
 from __future__ import annotations
 
@@ -69,13 +70,21 @@ def told(book, **more) -> Report:
 
 @pytest.fixture
 def small(book):
-    """Five students: one solved all, two forgot the scale, one of them twice, one is stuck otherwise, one file is unreadable."""
+    """Five students: one solved all, two forgot the scale, one of them twice, one is stuck otherwise, one file is
+    unreadable."""
     book.arrived([Submission(name, name.title()) for name in ("ada", "bela", "chidi", "dalia", "emre")])
     for number in made_up.TITLES:
         book.record(made_up.record("ada", made_up.passed(number)))
-    for student, shown in (("bela", made_up.wrong(31, "forgot_the_scale")), ("bela", made_up.wrong(39, "forgot_the_scale")), ("chidi", made_up.wrong(31, "forgot_the_scale")),
-                           ("chidi", made_up.uneconomical(39)), ("dalia", made_up.raises(31)), ("dalia", made_up.untouched(33)), ("dalia", made_up.unproved(39)),
-                           ("emre", unread(COURSE[31], Piece(31, "31.py", trouble="31.py is empty")))):
+    for student, shown in (
+        ("bela", made_up.wrong(31, "forgot_the_scale")),
+        ("bela", made_up.wrong(39, "forgot_the_scale")),
+        ("chidi", made_up.wrong(31, "forgot_the_scale")),
+        ("chidi", made_up.uneconomical(39)),
+        ("dalia", made_up.raises(31)),
+        ("dalia", made_up.untouched(33)),
+        ("dalia", made_up.unproved(39)),
+        ("emre", unread(COURSE[31], Piece(31, "31.py", trouble="31.py is empty"))),
+    ):
         book.record(made_up.record(student, shown, f"{student}{shown.number}".encode()))
     book.record(made_up.record("bela", made_up.wrong(31, "softmax_over_queries"), b"second try"))
     book.record(made_up.record("bela", made_up.wrong(31, "forgot_the_scale"), b"third try"))
@@ -83,54 +92,95 @@ def small(book):
 
 
 def test_what_the_class_can_and_cannot_do(small):
-    """Each student's last attempt is counted once at each problem: as passed, as a known mistake, as another failure, as not run, or as missing."""
+    """Each student's last attempt is counted once at each problem: as passed, as a known mistake, as another failure,
+    as not run, or as missing."""
     found = told(small)
     assert (found.students, found.handed_in, found.solved, len(found.totals)) == (5, 5, 1, 4)
-    assert {problem.number: {end: number for end, number in problem.ends.items() if number} for problem in found.problems} == {
-        31: dict(passed=1, failed=2, other=1, unwritten=1), 33: dict(passed=1, unwritten=1, missing=3), 39: dict(passed=1, failed=2, unwritten=1, missing=1)}
+    assert {
+        problem.number: {end: number for end, number in problem.ends.items() if number} for problem in found.problems
+    } == {
+        31: dict(passed=1, failed=2, other=1, unwritten=1),
+        33: dict(passed=1, unwritten=1, missing=3),
+        39: dict(passed=1, failed=2, unwritten=1, missing=1),
+    }
     assert [round(problem.attempts, 2) for problem in found.problems] == [1.4, 1.0, 1.0]
-    assert [problem.unnamed for problem in found.problems] == [(("one key · jit", 1), ("could not be read", 1)), (("not written", 1),), (("could not be checked", 1),)]
+    assert [problem.unnamed for problem in found.problems] == [
+        (("one key · jit", 1), ("could not be read", 1)),
+        (("not written", 1),),
+        (("could not be checked", 1),),
+    ]
 
 
 def test_misconceptions(small):
-    """A mistake that a student makes at two problems is one misconception of one student; the most common comes first."""
+    """A mistake that a student makes at two problems is one misconception of one student; the most common comes
+    first."""
     found = told(small)
-    assert [(one.name, len(one.students), one.problems) for one in found.teach] == [("forgot_the_scale", 2, (31, 39)), ("whole_matrix", 1, (39,))]
+    assert [(one.name, len(one.students), one.problems) for one in found.teach] == [
+        ("forgot_the_scale", 2, (31, 39)),
+        ("whole_matrix", 1, (39,)),
+    ]
     assert found.teach[0].sentence == made_up.MISTAKES["forgot_the_scale"]
-    assert [(one.name, len(one.students)) for one in found.problems[2].mistakes] == [("forgot_the_scale", 1), ("whole_matrix", 1)]
+    assert [(one.name, len(one.students)) for one in found.problems[2].mistakes] == [
+        ("forgot_the_scale", 1),
+        ("whole_matrix", 1),
+    ]
 
 
 def test_what_has_to_be_looked_at(book):
-    """Whoever is missing, unknown or ambiguous, what could not be read or checked or was taken on trust, points by hand and notes: each by name."""
-    book.arrived([Submission("ada", "Ada", {"canvas_id": "1"}, notes=("late",)), Submission("bela", "Bela", trouble="the zip file is broken"), Submission("eve", "Eve")])
+    """Whoever is missing, unknown or ambiguous, what could not be read or checked or was taken on trust, points by hand
+    and notes: each by name."""
+    book.arrived(
+        [
+            Submission("ada", "Ada", {"canvas_id": "1"}, notes=("late",)),
+            Submission("bela", "Bela", trouble="the zip file is broken"),
+            Submission("eve", "Eve"),
+        ]
+    )
     book.record(made_up.record("ada", made_up.unproved(39), trusted=("traces",)))
     book.record(made_up.record("ada", unread(COURSE[31], Piece(31, "31.py", trouble="31.py is empty")), b"2"))
     book.record(made_up.record("ada", made_up.at_fault(33), b"3"))
     book.override("bela", 31, 0.5, "By mail.", "Dr. K")
-    roster = parsed(b"Student,ID,SIS User ID,SIS Login ID,Section\nAda,1,,,\nZoe,2,,,\n", "r.csv").matched([Submission("ada", ids={"canvas_id": "1"}), Submission("eve", "Eve")])
+    roster = parsed(b"Student,ID,SIS User ID,SIS Login ID,Section\nAda,1,,,\nZoe,2,,,\n", "r.csv").matched(
+        [Submission("ada", ids={"canvas_id": "1"}), Submission("eve", "Eve")]
+    )
     assert dict(told(book, roster=roster).look) == {
-        "on the roster, and nothing arrived": ("Zoe",), "arrived, and is not on the roster": ("eve",), "nothing of it could be read": ("bela: The zip file is broken.",),
-        "one file could not be read": ("ada, 31: 31.py is empty.",), "not everything could be checked": ("ada, 33: 0 of 1 so far", "ada, 39: 0.7 of 1 so far"),
-        "a fact was taken on trust": ("ada, 39: traces",), "points by hand": ("bela, 31: 0.5 instead of 0. By mail.",), "a note on what arrived": ("ada: late",)}
+        "on the roster, and nothing arrived": ("Zoe",),
+        "arrived, and is not on the roster": ("eve",),
+        "nothing of it could be read": ("bela: The zip file is broken.",),
+        "one file could not be read": ("ada, 31: 31.py is empty.",),
+        "not everything could be checked": ("ada, 33: 0 of 1 so far", "ada, 39: 0.7 of 1 so far"),
+        "a fact was taken on trust": ("ada, 39: traces",),
+        "points by hand": ("bela, 31: 0.5 instead of 0. By mail.",),
+        "a note on what arrived": ("ada: late",),
+    }
 
 
 def test_who_is_no_longer_among_the_submissions(small):
-    """Whose work was taken away is told, and so is who handed in under another name since; neither is one of whom nothing arrived."""
-    rows = [replace(row, gone=row.student.student in ("ada", "bela")) for row in marks(small, GRADING, made_up.PROPERTIES)]
+    """Whose work was taken away is told, and so is who handed in under another name since; neither is one of whom
+    nothing arrived."""
+    rows = [
+        replace(row, gone=row.student.student in ("ada", "bela")) for row in marks(small, GRADING, made_up.PROPERTIES)
+    ]
     roster = parsed(b"Student,ID,SIS User ID,SIS Login ID,Section\nAda,1,,,\nBela,2,,bela,\n", "r.csv").matched(
-        [Submission("chidi", ids={"canvas_id": "2"})], [row.student for row in rows if row.gone])
+        [Submission("chidi", ids={"canvas_id": "2"})], [row.student for row in rows if row.gone]
+    )
     found = report(rows, made_up.TITLES, roster=roster)
     assert found.students == 5 and dict(found.look[:2]) == {
-        "no longer among the submissions, and graded as before": ("ada",), "handed in under another name since, which alone counts": ("bela: now chidi",)}
+        "no longer among the submissions, and graded as before": ("ada",),
+        "handed in under another name since, which alone counts": ("bela: now chidi",),
+    }
 
 
 def test_waived_limits_and_mixed_versions(small):
-    """Limits that the machine did not give are named on top, and so is that some verdicts were given under other checks."""
+    """Limits that the machine did not give are named on top, and so is that some verdicts were given under other
+    checks."""
     assert told(small).waived == () == told(small).versions
     small.record(made_up.record("ada", made_up.passed(33), b"later", key="mended", waived=("network", "pids")))
     found = told(small)
     assert found.waived == ("network", "pids")
-    assert found.versions == ("33: verdicts were given under 2 versions of the course; --regrade shows what would change",)
+    assert found.versions == (
+        "33: verdicts were given under 2 versions of the course; --regrade shows what would change",
+    )
     text = Elements(page(found, GRADING)).text
     assert "these were waived: network, pids." in text and found.versions[0] in text
 
@@ -140,8 +190,12 @@ def test_the_page_needs_nothing_else(small):
     found = Elements(page(told(small, pairs=[alike("ada", "bela", 0.934)]), GRADING))
     assert {tag for tag, _ in found.elements} & {"script", "img", "link", "iframe", "object"} == set()
     assert {attributes["href"].partition("#")[0] for tag, attributes in found.elements if tag == "a"} == {
-        "similar.html", *(f"feedback/{student}.html" for student in ("ada", "bela", "chidi", "dalia", "emre"))}
-    assert not any(re.match(r"\s*(https?:|//)", str(value)) for _, attributes in found.elements for value in attributes.values())
+        "similar.html",
+        *(f"feedback/{student}.html" for student in ("ada", "bela", "chidi", "dalia", "emre")),
+    }
+    assert not any(
+        re.match(r"\s*(https?:|//)", str(value)) for _, attributes in found.elements for value in attributes.values()
+    )
     svgs = [attributes for tag, attributes in found.elements if tag == "svg"]
     assert svgs and all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
     assert "2 of 5 students" in found.images()
@@ -151,34 +205,42 @@ def test_the_page_needs_nothing_else(small):
 
 
 def test_students_by_problems(small):
-    """Each student has a row: points at each problem with the verdict's sign, which lead to what the student reads about it; the names are the students'.
-    What could not be read is no 0, nor is its total."""
+    """Each student has a row: points at each problem with the verdict's sign, which lead to what the student reads
+    about it; the names are the students'. What could not be read is no 0, nor is its total."""
     small.record(made_up.record("ada", made_up.passed(31)))
     html = page(told(small), GRADING)
-    table = Elements(html.partition('<h2>Students</h2>')[2].partition("<h2>")[0])
-    assert table.text == ("student 31 33 39 of 100 Ada ✓ 1 ✓ 1 ✓ 1 100 Bela ✗ 0.17 – ✗ 0.17 11.33 Chidi ✗ 0.17 – ✗ 0.7 29 "
-                          "Dalia ✗ 0.61 ○ 0 ? 0.7 43.67 Emre – – – –")
+    table = Elements(html.partition("<h2>Students</h2>")[2].partition("<h2>")[0])
+    assert table.text == (
+        "student 31 33 39 of 100 Ada ✓ 1 ✓ 1 ✓ 1 100 Bela ✗ 0.17 – ✗ 0.17 11.33 Chidi ✗ 0.17 – ✗ 0.7 29 "
+        "Dalia ✗ 0.61 ○ 0 ? 0.7 43.67 Emre – – – –"
+    )
     links = [attributes["href"] for tag, attributes in table.elements if tag == "a"]
     assert links[:4] == ["feedback/ada.html", "feedback/ada.html#p31", "feedback/ada.html#p33", "feedback/ada.html#p39"]
 
 
 def test_who_has_which_misconception(small):
-    """Beside each misconception stand those who have it, as links to their pages; its bar is their part of the class, so that few are never a full bar."""
+    """Beside each misconception stand those who have it, as links to their pages; its bar is their part of the class,
+    so that few are never a full bar."""
     html = page(told(small), GRADING)
     first = Elements(html.partition("What to teach next</h2>")[2].partition("</li>")[0])
-    assert first.text.startswith("forgot the scale 2 of 5 students · at 31 and 39") and first.text.endswith("Bela , Chidi")
+    assert first.text.startswith("forgot the scale 2 of 5 students · at 31 and 39") and first.text.endswith(
+        "Bela , Chidi"
+    )
     bar = next(attributes for tag, attributes in first.elements if tag == "rect")
     assert float(bar["width"]) == pytest.approx(40, abs=0.5)
 
 
 def test_one_misconception_has_one_name(book):
-    """What the banks call by several names is one line with all who have it; every name that stands for another is a mistake of the course, and none stands for two."""
+    """What the banks call by several names is one line with all who have it; every name that stands for another is a
+    mistake of the course, and none stands for two."""
     book.record(made_up.record("ada", made_up.wrong(33, "mask_with_one_key_too_many")))
     book.record(made_up.record("bela", made_up.wrong(33, "one_key_too_many"), b"2"))
     book.record(made_up.record("cy", made_up.wrong(31, "forgot_the_scale"), b"3"))
     book.record(made_up.record("ada", made_up.wrong(39, "causal_forgot_the_scale"), b"4"))
     assert [(one.name, sorted(one.students), one.problems) for one in told(book).teach] == [
-        ("forgot_the_scale", ["ada", "cy"], (31, 39)), ("one_key_too_many", ["ada", "bela"], (33,))]
+        ("forgot_the_scale", ["ada", "cy"], (31, 39)),
+        ("one_key_too_many", ["ada", "bela"], (33,)),
+    ]
     banks = [(problem.solutions / "mistakes.py").read_text(encoding="utf-8") for problem in COURSE.values()]
     known = {name for bank in banks for name in re.findall(r"^@mistake.*\n(?:@.*\n)*def (\w+)", bank, re.MULTILINE)}
     others = [other for names in CALLED_TOO.values() for other in names]
@@ -189,7 +251,9 @@ def test_one_misconception_has_one_name(book):
 def test_a_few_students_make_no_distribution(book):
     """Of a small class each total is told, and no share: one of two is no trend."""
     for student in ("ada", "bela"):
-        book.record(made_up.record(student, made_up.passed(31) if student == "ada" else made_up.wrong(31), student.encode()))
+        book.record(
+            made_up.record(student, made_up.passed(31) if student == "ada" else made_up.wrong(31), student.encode())
+        )
     found = Elements(page(told(book), GRADING).partition("</head>")[2]).text
     assert "1 of 2 passed" in found and "%" not in found and "5.67, 33.33 of 100. The median is 19.5." in found
 
@@ -206,7 +270,9 @@ def test_a_hostile_class(book):
     book.arrived([Submission("s", HOSTILE, {"email": HOSTILE}, trouble=HOSTILE, notes=(HOSTILE,))])
     book.override("s", 31, 1, HOSTILE, HOSTILE)
     found = Elements(page(told(book, pairs=[alike(HOSTILE, "s", 1.0)]), GRADING))
-    assert "script" not in {tag for tag, _ in found.elements} and not any(name.startswith("on") for _, attributes in found.elements for name in attributes)
+    assert "script" not in {tag for tag, _ in found.elements} and not any(
+        name.startswith("on") for _, attributes in found.elements for name in attributes
+    )
     assert "<script>alert(1)</script>" in found.text
 
 
@@ -220,11 +286,14 @@ def test_a_class_of_nobody(book, tmp_path):
 @given(st.lists(st.floats(0, 120), min_size=1, max_size=40))
 def test_the_distribution_counts_everybody(totals):
     """Each student stands in one step, full points and a bonus in the last."""
-    label, = Elements(_distribution(totals, 100.0)).images()
+    (label,) = Elements(_distribution(totals, 100.0)).images()
     assert sum(int(number) for number in re.findall(r"(\d+) students? from", label)) == len(totals)
 
 
-@pytest.mark.parametrize("part, whole, told", [(0, 5, "0 %"), (5, 5, "100 %"), (1, 3, "33 %"), (999, 1000, "99 %"), (1, 1000, "1 %"), (0, 0, "0 %")])
+@pytest.mark.parametrize(
+    "part, whole, told",
+    [(0, 5, "0 %"), (5, 5, "100 %"), (1, 3, "33 %"), (999, 1000, "99 %"), (1, 1000, "1 %"), (0, 0, "0 %")],
+)
 def test_per_cents(part, whole, told):
     """All is 100, nothing is 0, and nothing else is."""
     assert _percent(part, whole) == told
@@ -245,7 +314,8 @@ def test_the_summary_in_the_terminal(small):
         "39  Blockwise attention           █████░░░░░░░░░░░░░░░  1 of 4 passed",
         "teach next: forgot the scale, 2 students at 31 and 39",
         "            whole matrix, 1 student at 39",
-        "to look at: one file could not be read (1); not everything could be checked (1)"]
+        "to look at: one file could not be read (1); not everything could be checked (1)",
+    ]
 
 
 def test_a_class_of_sixty(book):
@@ -254,25 +324,32 @@ def test_a_class_of_sixty(book):
     found = told(book)
     statuses = Counter((grade.problem, grade.status.value) for grade in book.grades())
     for problem in found.problems:
-        assert sum(problem.ends.values()) == found.handed_in and problem.ends["passed"] == statuses[problem.number, "passed"]
+        assert (
+            sum(problem.ends.values()) == found.handed_in
+            and problem.ends["passed"] == statuses[problem.number, "passed"]
+        )
     assert len(page(found, GRADING)) < 100_000
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_in_a_browser(book, browser, scheme):  # noqa: F811
-    """On a phone no page is wider than the screen, no script or other file is asked for, and axe finds nothing serious, in light and dark."""
+    """On a phone no page is wider than the screen, no script or other file is asked for, and axe finds nothing serious,
+    in light and dark."""
     made_up.fill(book, 12)
     rows = marks(book, GRADING, made_up.PROPERTIES)
     wrong = next(row for row in rows if any(mark.names and mark.names[0].mistake for mark in row.by_problem.values()))
     context = browser.new_context(viewport=dict(width=390, height=844), color_scheme=scheme)
     asked = []
-    for html in (page(told(book, pairs=[alike("ada", "bela", 0.9)]), GRADING), dict(pages(wrong, GRADING, made_up.TITLES))[".html"]):
+    for html in (
+        page(told(book, pairs=[alike("ada", "bela", 0.9)]), GRADING),
+        dict(pages(wrong, GRADING, made_up.TITLES))[".html"],
+    ):
         shown = context.new_page()
         shown.on("request", lambda request: asked.append(request.url))
         shown.on("console", lambda message: asked.append(message.text))
         shown.set_content(html)
         assert shown.evaluate("document.documentElement.scrollWidth") <= 390 and asked == []
         shown = context.new_page()
-        shown.set_content(html.replace("Content-Security-Policy", "X"))         # axe is a script
+        shown.set_content(html.replace("Content-Security-Policy", "X"))  # axe is a script
         assert serious(shown, "html") == []
     context.close()

@@ -18,7 +18,12 @@ from grader.key.key import Answer, KnownMistake
 from grader.report import words
 from tests.conftest import PROBLEMS
 
-CALLS = [Call(0, Check("f", "eager", "one")), Call(1, Check("f", "eager", "two")), Call(2, Check("f", "eager", "three")), Call(3, Check("f", "grad", "three"))]
+CALLS = [
+    Call(0, Check("f", "eager", "one")),
+    Call(1, Check("f", "eager", "two")),
+    Call(2, Check("f", "eager", "three")),
+    Call(3, Check("f", "grad", "three")),
+]
 RIGHT = {id: np.arange(4.0, dtype="float32") + id for id in range(4)}
 ANSWERS = {id: Answer(Outcome("array", {"": array}), {"": 1e-6}) for id, array in RIGHT.items()}
 
@@ -30,7 +35,9 @@ def outcomes(**changes) -> dict[int, Outcome]:
 
 
 def mistake(name, about="", **changes) -> KnownMistake:
-    return KnownMistake(name, "f", f"{name}.", {id: outcome for id, outcome in outcomes(**changes).items() if id < 3}, about)
+    return KnownMistake(
+        name, "f", f"{name}.", {id: outcome for id, outcome in outcomes(**changes).items() if id < 3}, about
+    )
 
 
 def pair(attempt, *mistakes, composed=()) -> set[str] | None:
@@ -44,9 +51,17 @@ TWICE, THRICE = mistake("twice", one=2, two=2), mistake("thrice", two=3, three=3
 
 def test_a_pair_is_named_when_one_made_in_the_other_gives_what_came():
     """What only one of them changes is as that one has it, and what both change as they do together."""
-    assert pair(outcomes(one=2, two=6, three=3), TWICE, THRICE, composed={(0, 1): outcomes(one=2, two=6, three=3)}) == {"twice", "thrice"}
-    assert pair(outcomes(one=2, two=6, three=3), TWICE, THRICE, composed={(1, 0): outcomes(one=2, two=6, three=3)}) == {"twice", "thrice"}, "in either order"
-    assert pair(outcomes(one=2, two=7, three=3), TWICE, THRICE, composed={(0, 1): outcomes(one=2, two=6, three=3)}) is None
+    assert pair(outcomes(one=2, two=6, three=3), TWICE, THRICE, composed={(0, 1): outcomes(one=2, two=6, three=3)}) == {
+        "twice",
+        "thrice",
+    }
+    assert pair(outcomes(one=2, two=6, three=3), TWICE, THRICE, composed={(1, 0): outcomes(one=2, two=6, three=3)}) == {
+        "twice",
+        "thrice",
+    }, "in either order"
+    assert (
+        pair(outcomes(one=2, two=7, three=3), TWICE, THRICE, composed={(0, 1): outcomes(one=2, two=6, three=3)}) is None
+    )
 
 
 def test_without_their_composition_a_pair_is_named_where_it_never_meets():
@@ -54,7 +69,9 @@ def test_without_their_composition_a_pair_is_named_where_it_never_meets():
     apart = mistake("apart", three=3)
     assert pair(outcomes(one=2, two=2, three=3), TWICE, apart) == {"twice", "apart"}
     assert pair(outcomes(one=2, two=6, three=3), TWICE, THRICE) is None
-    assert pair(outcomes(one=2, two=2, three=3), TWICE, apart, composed={(0, 1): outcomes(one=2, two=9, three=3)}) is None, "together they give something else"
+    assert (
+        pair(outcomes(one=2, two=2, three=3), TWICE, apart, composed={(0, 1): outcomes(one=2, two=9, three=3)}) is None
+    ), "together they give something else"
 
 
 def test_a_mistake_that_changes_what_is_right_was_not_made():
@@ -73,7 +90,10 @@ def test_two_pairs_that_nothing_tells_apart_are_none():
 def test_two_mistakes_about_the_same_thing_are_never_made_at_once():
     """Whoever divides by the width has not forgotten to divide."""
     assert pair(outcomes(one=2, three=3), mistake("one", "scale", one=2), mistake("other", "scale", three=3)) is None
-    assert pair(outcomes(one=2, three=3), mistake("one", "scale", one=2), mistake("other", "mask", three=3)) == {"one", "other"}
+    assert pair(outcomes(one=2, three=3), mistake("one", "scale", one=2), mistake("other", "mask", three=3)) == {
+        "one",
+        "other",
+    }
 
 
 def test_an_attempt_that_was_cut_short_is_left_alone():
@@ -99,12 +119,15 @@ def test_a_beginning_that_several_explain_is_told_apart_by_what_follows():
 
 
 def test_a_beginning_is_no_guess():
-    """A mistake that changes what is right, or does not explain the very first failing case, says nothing; nor does NaN, which anything can give."""
+    """A mistake that changes what is right, or does not explain the very first failing case, says nothing; nor does
+    NaN, which anything can give."""
     assert beginning(outcomes(one=2, three=9), TWICE) is None
     assert beginning(outcomes(one=7, two=2, three=9), TWICE) is None
     assert beginning(outcomes(one=np.nan, two=9), mistake("odd", one=np.nan)) is None
     failed = Outcome(failure=Failure("TypeError", (), "no"))
-    assert beginning(outcomes(two=9) | {0: failed}, KnownMistake("raises", "f", "", outcomes(two=1) | {0: failed})) is None
+    assert (
+        beginning(outcomes(two=9) | {0: failed}, KnownMistake("raises", "f", "", outcomes(two=1) | {0: failed})) is None
+    )
 
 
 def test_what_is_known_is_told_in_plain_words():
@@ -112,26 +135,39 @@ def test_what_is_known_is_told_in_plain_words():
     both = EntryVerdict("f", Status.FAILED, mistake="forgot_it", sentence="So.", second=Named("lost_it", "Or so."))
     assert words.diagnosis(both) == ("two things: forgot it, and lost it", ("So.", "Or so."))
     some = EntryVerdict("f", Status.FAILED, partly=Named("forgot_it", "So.", "one key", "large logits"))
-    assert words.diagnosis(some) == ("forgot it, and something else", (
-        "So.", "This explains ‘one key’, the first case that fails. It does not explain ‘large logits’: there is more to mend."))
+    assert words.diagnosis(some) == (
+        "forgot it, and something else",
+        (
+            "So.",
+            "This explains ‘one key’, the first case that fails. It does not explain ‘large logits’: there is more to "
+            "mend.",
+        ),
+    )
     assert words.diagnosis(EntryVerdict("f", Status.FAILED))[0] == ""
 
 
-@pytest.mark.parametrize("make, asks", [(lambda ref, q: ref(q), True), (lambda ref, q: [ref(x) for x in q], True), (lambda ref, q: q, False)])
+@pytest.mark.parametrize(
+    "make, asks", [(lambda ref, q: ref(q), True), (lambda ref, q: [ref(x) for x in q], True), (lambda ref, q: q, False)]
+)
 def test_a_mistake_that_does_not_ask_the_reference_is_made_in_no_other(make, asks):
     """It would only give once more what it gives alone."""
     assert _asks(make) == asks
 
 
 def test_pairs_of_the_bank_are_named_as_what_they_are():
-    """Of a sample of two mistakes of 31 at once nearly all are named, by one that explains them alone or by both; and what is named as a pair is that pair."""
+    """Of a sample of two mistakes of 31 at once nearly all are named, by one that explains them alone or by both; and
+    what is named as a pair is that pair."""
     problem = PROBLEMS[31]
     calls = calls_for(problem.entries)
     with Answers(problem, calls) as answers:
         answers.expected()
         bank, key = answers.mistakes(), answers.key
         ids = [call.id for call in calls if call.check.kind == "eager"]
-        pairs = [pair for pair in itertools.permutations(range(len(bank)), 2) if not (bank[pair[0]].about and bank[pair[0]].about == bank[pair[1]].about)]
+        pairs = [
+            pair
+            for pair in itertools.permutations(range(len(bank)), 2)
+            if not (bank[pair[0]].about and bank[pair[0]].about == bank[pair[1]].about)
+        ]
         sample = [pair for pair in random.Random(0).sample(pairs, 40) if answers.composed([(*pair, ids)]).get(pair)]
         named = 0
         for one, other in sample:
@@ -147,5 +183,5 @@ def test_pairs_of_the_bank_are_named_as_what_they_are():
 def test_two_mistakes_in_a_file_are_both_told(attempt):
     """A softmax over the queries, of scores without their scale."""
     verdict = attempt("import jax\ndef sdpa(q, k, v):\n    return jax.nn.softmax(q @ k.T, axis=0) @ v\n")
-    found, = verdict.entries
+    (found,) = verdict.entries
     assert (found.mistake, found.second.name) == ("forgot_the_scale", "softmax_over_queries")

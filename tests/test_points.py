@@ -24,11 +24,21 @@ CLAIM = ("proof", "no array is as large as all scores")
 
 def of(failing=(), statuses=None, status=FAILED, **fields):
     """A verdict on problem 31 in which some checks fail."""
-    return made_up.verdict(31, status, EntryVerdict("sdpa", status, made_up.findings("sdpa", failing, statuses)), **fields)
+    return made_up.verdict(
+        31, status, EntryVerdict("sdpa", status, made_up.findings("sdpa", failing, statuses)), **fields
+    )
 
 
-@pytest.mark.parametrize("verdict", [made_up.untouched(), made_up.no_python(), of(status=NOT_WRITTEN),
-                                     unread(COURSE[31], Piece(31, "stub.py", trouble="stub.py is empty"))], ids=["untouched", "no Python", "not written", "unread"])
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        made_up.untouched(),
+        made_up.no_python(),
+        of(status=NOT_WRITTEN),
+        unread(COURSE[31], Piece(31, "stub.py", trouble="stub.py is empty")),
+    ],
+    ids=["untouched", "no Python", "not written", "unread"],
+)
 def test_nothing_to_judge_earns_nothing(verdict):
     """Untouched, not written, no Python and unreadable are 0, and nothing of it is left open."""
     assert credit(verdict) == Credit(0.0, 0.0) and not credit(verdict).open
@@ -42,10 +52,14 @@ def test_passed_is_all():
 
 
 def test_a_claim_or_the_whole_earns_nothing_for_a_wrong_program():
-    """A program that is wrong in one plain call earns its values alone: being small, causal and traced once is no merit then."""
+    """A program that is wrong in one plain call earns its values alone: being small, causal and traced once is no merit
+    then."""
     wrong = [("eager", CASES[2])]
     with_claims = credit(of(wrong), PROPERTIES)
-    without = credit(of([*wrong, CLAIM, ("eager", PROPERTY), ("jit", PROPERTY), ("traces", CASES[-1]), ("leaks", CASES[-1])]), PROPERTIES)
+    without = credit(
+        of([*wrong, CLAIM, ("eager", PROPERTY), ("jit", PROPERTY), ("traces", CASES[-1]), ("leaks", CASES[-1])]),
+        PROPERTIES,
+    )
     assert with_claims == without and with_claims.share == round(0.6 * 11 / 14, 2)
 
 
@@ -67,13 +81,18 @@ def test_a_wrong_gradient_keeps_what_it_got_right():
 def test_each_name_counts_alike():
     """A name with many checks is worth no more than one with few."""
     many = EntryVerdict("a", PASSED, made_up.findings("a"))
-    none = EntryVerdict("b", FAILED, (Finding(replace(many.findings[0].check, entry="b", kind="name"), FAILED, "the file defines no `b`"),))
+    none = EntryVerdict(
+        "b",
+        FAILED,
+        (Finding(replace(many.findings[0].check, entry="b", kind="name"), FAILED, "the file defines no `b`"),),
+    )
     assert credit(made_up.verdict(31, FAILED, many, none)).share == 0.5
     assert credit(made_up.verdict(31, FAILED, replace(many, status=NOT_WRITTEN), many)).share == 0.5
 
 
 def test_what_could_not_be_checked_is_left_open():
-    """A claim that could not be checked earns nothing yet, and the credit says what it might be worth; so does the course's own fault."""
+    """A claim that could not be checked earns nothing yet, and the credit says what it might be worth; so does the
+    course's own fault."""
     assert credit(made_up.unproved(), PROPERTIES) == Credit(0.7, 1.0)
     assert credit(made_up.at_fault()) == Credit(0.0, 1.0)
 
@@ -92,7 +111,9 @@ def test_an_open_claim_beside_a_failure():
     one = EntryVerdict("sdpa", FAILED, made_up.findings("sdpa", [("grad", CASES[0])]))
     other = EntryVerdict("other", UNCHECKED, made_up.findings("other", statuses={CLAIM: UNCHECKED}))
     found = credit(made_up.verdict(31, FAILED, one, other), PROPERTIES)
-    assert found.open and found.possible == min(MOST, round((credit(made_up.verdict(31, FAILED, one), PROPERTIES).share + 1) / 2, 2))
+    assert found.open and found.possible == min(
+        MOST, round((credit(made_up.verdict(31, FAILED, one), PROPERTIES).share + 1) / 2, 2)
+    )
 
 
 def test_all_or_nothing():
@@ -109,6 +130,7 @@ OUTCOMES = st.lists(st.sampled_from([PASSED, FAILED, UNCHECKED]), min_size=len(C
 @given(OUTCOMES, st.integers(0, len(CHECKS) - 1))
 def test_more_checks_are_never_worth_less(outcomes, which):
     """Credit lies from 0 to under 1, what is possible is not under it, and mending one check never costs anything."""
+
     def found(statuses):
         status = FAILED if FAILED in statuses else UNCHECKED
         return credit(of((), dict(zip(CHECKS, statuses)), status), PROPERTIES)
@@ -128,7 +150,9 @@ def test_properties_are_known_from_the_problem():
     assert {name for name, _ in properties_of(COURSE[33])} and properties_of(COURSE[31]) == frozenset()
 
 
-@pytest.mark.parametrize("points, told", [(0.0, "0"), (1.0, "1"), (0.5, "0.5"), (2 / 3, "0.67"), (12345.678, "12345.68"), (100.0, "100")])
+@pytest.mark.parametrize(
+    "points, told", [(0.0, "0"), (1.0, "1"), (0.5, "0.5"), (2 / 3, "0.67"), (12345.678, "12345.68"), (100.0, "100")]
+)
 def test_points_are_shown_short(points, told):
     """At most two decimals, and no more digits than are needed."""
     assert shown(points) == told
@@ -160,7 +184,8 @@ def test_the_first_run_writes_it(path):
 
 
 def test_what_the_instructor_wrote_is_kept(path):
-    """Nothing is written where nothing is missing; a new problem is one line more, and all else is kept to the letter."""
+    """Nothing is written where nothing is missing; a new problem is one line more, and all else is kept to the
+    letter."""
     mine = "# mine\npartial = false\nmaximum=50\n[weights]\n31 = 2.5 # double\n 33=0"
     path.write_text(mine)
     assert read(path, made_up.PROBLEMS[:2]) == Grading({31: 2.5, 33: 0.0}, False, 50.0) and path.read_text() == mine
@@ -169,7 +194,10 @@ def test_what_the_instructor_wrote_is_kept(path):
     assert read(path, []).weights == {31: 2.5, 33: 0.0, 39: 1.0}
 
 
-@pytest.mark.parametrize("mine", ["", "weights.31 = 3\n", "maximum = 20\nweights.31 = 3", "# nothing", "[weights]\n", '"weights"."31" = 3\r\n'])
+@pytest.mark.parametrize(
+    "mine",
+    ["", "weights.31 = 3\n", "maximum = 20\nweights.31 = 3", "# nothing", "[weights]\n", '"weights"."31" = 3\r\n'],
+)
 def test_however_it_is_written(path, mine):
     """A problem is added to any form of the table."""
     path.write_bytes(mine.encode())
@@ -178,21 +206,33 @@ def test_however_it_is_written(path, mine):
     assert path.read_bytes().startswith(mine.encode())
 
 
-@pytest.mark.parametrize("mine, told", [
-    ("31 = ", "is no TOML: Invalid value"),
-    (b"\xff\xfe", "is not text in UTF-8"),
-    ("[weights]\n32 = 1", "gives a weight to '32', which is no problem of this course; there are 31, 33, 39"),
-    ("[weights]\nsdpa = 1", "gives a weight to 'sdpa', which is no problem of this course; there are 31, 33, 39"),
-    ("[weights]\n31 = -1", "gives problem 31 a weight that is no number from 0 up"),
-    ("[weights]\n31 = true", "gives problem 31 a weight that is no number from 0 up"),
-    ("[weights]\n31 = nan", "gives problem 31 a weight that is no number from 0 up"),
-    ("weights = 3", "has weights that are no table; write [weights] and below it one line for each problem, such as 31 = 1"),
-    ("partial = 1", "says partial = something that is neither true nor false"),
-    ("maximum = 0", "says maximum = something that is no number above 0"),
-    ("maximum = inf", "says maximum = something that is no number above 0"),
-    ("partal = true", "says `partal`, which means nothing here; there are partial, maximum, [late], [groups] and [weights]"),
-    ("weights = {31 = 1}", "says nothing of problem 33; add a line `33 = 1        # Causal masking` below [weights]"),
-])
+@pytest.mark.parametrize(
+    "mine, told",
+    [
+        ("31 = ", "is no TOML: Invalid value"),
+        (b"\xff\xfe", "is not text in UTF-8"),
+        ("[weights]\n32 = 1", "gives a weight to '32', which is no problem of this course; there are 31, 33, 39"),
+        ("[weights]\nsdpa = 1", "gives a weight to 'sdpa', which is no problem of this course; there are 31, 33, 39"),
+        ("[weights]\n31 = -1", "gives problem 31 a weight that is no number from 0 up"),
+        ("[weights]\n31 = true", "gives problem 31 a weight that is no number from 0 up"),
+        ("[weights]\n31 = nan", "gives problem 31 a weight that is no number from 0 up"),
+        (
+            "weights = 3",
+            "has weights that are no table; write [weights] and below it one line for each problem, such as 31 = 1",
+        ),
+        ("partial = 1", "says partial = something that is neither true nor false"),
+        ("maximum = 0", "says maximum = something that is no number above 0"),
+        ("maximum = inf", "says maximum = something that is no number above 0"),
+        (
+            "partal = true",
+            "says `partal`, which means nothing here; there are partial, maximum, [late], [groups] and [weights]",
+        ),
+        (
+            "weights = {31 = 1}",
+            "says nothing of problem 33; add a line `33 = 1        # Causal masking` below [weights]",
+        ),
+    ],
+)
 def test_what_makes_no_sense(path, mine, told):
     """Is told in a sentence that names the file, which is left as it is."""
     path.write_bytes(mine if isinstance(mine, bytes) else mine.encode())

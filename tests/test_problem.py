@@ -37,6 +37,7 @@ class Bare:
 @pytest.fixture
 def track(tmp_path):
     """A track of one problem, made from texts: `track(stub=..., checks=...)`."""
+
     def made(*, number=7, slug="small_thing", solutions=True, stub=STUB, **files) -> Problem:
         folder = tmp_path / "problems" / f"{number:02}_{slug}"
         folder.mkdir(parents=True)
@@ -46,7 +47,7 @@ def track(tmp_path):
             (folder / names[part]).write_text(text, encoding="utf-8")
         if solutions:
             (tmp_path / "solutions" / folder.name).mkdir(parents=True)
-        found, = discover(tmp_path)
+        (found,) = discover(tmp_path)
         return found
 
     return made
@@ -58,7 +59,10 @@ def test_folders_are_found_by_their_names_in_order_of_number(tmp_path):
         (tmp_path / "problems" / name).mkdir(parents=True)
     (tmp_path / "problems" / "4_a_file").write_text("")
     assert [(found.number, found.slug, found.name) for found in discover(tmp_path)] == [
-        (9, "nine", "9_nine"), (10, "ten", "10_ten"), (100, "hundred", "100_hundred")]
+        (9, "nine", "9_nine"),
+        (10, "ten", "10_ten"),
+        (100, "hundred", "100_hundred"),
+    ]
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -74,14 +78,17 @@ def test_a_checkout_without_problems_is_the_courses_fault(tmp_path):
     assert str(caught.value) == f"there is no problems/ folder in {tmp_path}"
 
 
-@pytest.mark.parametrize("readme, title", [
-    ("# 31 · Scaled dot-product attention\n\n# Second\n", "Scaled dot-product attention"),
-    ("intro\n#   Attention, plainly  \n", "Attention, plainly"),
-    ("# 3·Three\n", "Three"),
-    ("# 32 heads\n", "32 heads"),
-    ("## no first-level heading\n", "small thing"),
-    ("#hashtag\n", "small thing"),
-])
+@pytest.mark.parametrize(
+    "readme, title",
+    [
+        ("# 31 · Scaled dot-product attention\n\n# Second\n", "Scaled dot-product attention"),
+        ("intro\n#   Attention, plainly  \n", "Attention, plainly"),
+        ("# 3·Three\n", "Three"),
+        ("# 32 heads\n", "32 heads"),
+        ("## no first-level heading\n", "small thing"),
+        ("#hashtag\n", "small thing"),
+    ],
+)
 def test_the_title_is_the_first_heading_without_its_number(track, readme, title):
     """The title is the lesson's first-level heading less its number; without one it is made of the folder's name."""
     assert track(readme=readme).title == title
@@ -93,23 +100,39 @@ def test_a_problem_without_a_lesson_or_hints_has_a_title_and_no_hints(track):
     assert (found.title, found.hints, found.part) == ("small thing", [], "")
 
 
-@pytest.mark.parametrize("checks, part", [('import numpy\n\nPART = "The core"\n', "The core"), ("ENTRIES = []\n", ""), ("raise ValueError\nPART = \"Long sequences\"", "Long sequences")])
+@pytest.mark.parametrize(
+    "checks, part",
+    [
+        ('import numpy\n\nPART = "The core"\n', "The core"),
+        ("ENTRIES = []\n", ""),
+        ('raise ValueError\nPART = "Long sequences"', "Long sequences"),
+    ],
+)
 def test_the_part_of_the_track_is_read_off_the_checks(track, checks, part):
     """checks.py says which part a problem belongs to, and need not be run for it."""
     assert track(checks=checks).part == part
 
 
 def test_hints_are_the_sections_in_order(track):
-    """Each `## ` section of hints.md is a hint; its heading, what stands before the first and deeper headings start none."""
-    found = track(hints="# Hints\nnot a hint\n## A nudge\nLook.\n\n### deeper\nCloser.\n## The rest\n\nAll of it: `x ## y`.\n")
+    """Each `## ` section of hints.md is a hint; its heading, what stands before the first and deeper headings start
+    none."""
+    found = track(
+        hints="# Hints\nnot a hint\n## A nudge\nLook.\n\n### deeper\nCloser.\n## The rest\n\nAll of it: `x ## y`.\n"
+    )
     assert found.hints == ["Look.\n\n### deeper\nCloser.", "All of it: `x ## y`."]
 
 
 def test_names_and_signatures_are_read_off_the_shipped_stub(track):
-    """Top-level functions and classes are the names; their arguments come in order, keyword-only ones too, `self`, `*` and `**` not."""
+    """Top-level functions and classes are the names; their arguments come in order, keyword-only ones too, `self`, `*`
+    and `**` not."""
     found = track()
     assert found.names == ["masked", "unannotated", "Layer", "Bare"]
-    assert found.signatures == {"masked": ["q", "n", "causal"], "unannotated": ["x"], "Layer": ["d_model", "rngs"], "Bare": []}
+    assert found.signatures == {
+        "masked": ["q", "n", "causal"],
+        "unannotated": ["x"],
+        "Layer": ["d_model", "rngs"],
+        "Bare": [],
+    }
 
 
 def test_returned_shapes_are_read_off_the_annotations(track):
@@ -130,8 +153,10 @@ def test_flax_is_needed_where_the_stub_speaks_of_nnx(track, stub, needs):
 
 def test_entries_are_what_checks_declares(track):
     """ENTRIES of checks.py, in its order."""
-    found = track(checks="from grader.course import Case, Function\n"
-                         "ENTRIES = tuple(Function(n, dict, cases={'c': Case(t=1, under=['eager'])}) for n in 'ba')\n")
+    found = track(
+        checks="from grader.course import Case, Function\n"
+        "ENTRIES = tuple(Function(n, dict, cases={'c': Case(t=1, under=['eager'])}) for n in 'ba')\n"
+    )
     assert [entry.name for entry in found.entries] == ["b", "a"]
     assert isinstance(found.entries[0], Function) and found.entries[0].relations == ()
     assert (found.entries[0].cases["c"].sizes, found.entries[0].cases["c"].under) == ({"t": 1}, ("eager",))
@@ -147,9 +172,14 @@ BROKEN = {
     "no ENTRIES": ("x = 1\n", "07_small_thing/checks.py declares no ENTRIES"),
     "empty ENTRIES": ("ENTRIES = []\n", "07_small_thing/checks.py declares no ENTRIES"),
     "it raises": ("1 / 0\n", "07_small_thing/checks.py does not import: ZeroDivisionError: division by zero"),
-    "it is no Python": ("def (\n", "07_small_thing/checks.py does not import: SyntaxError: invalid syntax (checks.py, line 1)"),
-    "it imports what is not there": ("import nowhere_at_all\n",
-                                     "07_small_thing/checks.py does not import: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+    "it is no Python": (
+        "def (\n",
+        "07_small_thing/checks.py does not import: SyntaxError: invalid syntax (checks.py, line 1)",
+    ),
+    "it imports what is not there": (
+        "import nowhere_at_all\n",
+        "07_small_thing/checks.py does not import: ModuleNotFoundError: No module named 'nowhere_at_all'",
+    ),
 }
 
 
@@ -204,15 +234,20 @@ def third(ref): ...
 
 
 def test_the_bank_lists_mistakes_in_order_with_their_sentences(tmp_path):
-    """What `mistake` marks is listed in the file's order: its name, its entry if it says one, and its docstring as one line."""
+    """What `mistake` marks is listed in the file's order: its name, its entry if it says one, and its docstring as one
+    line."""
     path = tmp_path / "mistakes.py"
     path.write_text(BANK)
     assert [(known.name, known.entry, known.sentence) for known in mistakes(path)] == [
-        ("first", None, "A sentence over two lines."), ("second", "other", "Another."), ("third", None, "")]
+        ("first", None, "A sentence over two lines."),
+        ("second", "other", "Another."),
+        ("third", None, ""),
+    ]
 
 
 def test_a_marked_function_is_still_the_function():
     """`mistake` marks and does not wrap."""
+
     def wrong(ref, q):
         return ref, q
 
@@ -222,10 +257,16 @@ def test_a_marked_function_is_still_the_function():
 def test_a_mistake_of_several_forms_is_listed_once_for_each(tmp_path):
     """Each form is made with its own value, has an id of its own, and has the name and the sentence of the first."""
     path = tmp_path / "mistakes.py"
-    path.write_text('from grader.course import mistake\n@mistake("f", number=(-10.0, -1000.0))\ndef small(ref, x, *, number=-100.0):\n    """Too small."""\n    return ref(x) + number\n')
+    path.write_text(
+        'from grader.course import mistake\n@mistake("f", number=(-10.0, -1000.0))\ndef small(ref, x, *, '
+        'number=-100.0):\n    """Too small."""\n    return ref(x) + number\n'
+    )
     bank = mistakes(path)
     assert [(known.id, known.name, known.entry, known.sentence) for known in bank] == [
-        ("small", "small", "f", "Too small."), ("small number=-10.0", "small", "f", "Too small."), ("small number=-1000.0", "small", "f", "Too small.")]
+        ("small", "small", "f", "Too small."),
+        ("small number=-10.0", "small", "f", "Too small."),
+        ("small number=-1000.0", "small", "f", "Too small."),
+    ]
     assert [known.make(float, 1.0) for known in bank] == [-99.0, -9.0, -999.0]
 
 
@@ -235,7 +276,10 @@ def test_the_content_of_a_key_is_checks_stub_reference_and_mistakes(track):
     (found.folder / "stub.py").write_text("")
     (found.solutions / "reference.py").write_text("")
     assert [path.relative_to(found.folder.parents[1]).as_posix() for path in found.content()] == [
-        "problems/07_small_thing/checks.py", "problems/07_small_thing/.stub.py", "solutions/07_small_thing/reference.py"]
+        "problems/07_small_thing/checks.py",
+        "problems/07_small_thing/.stub.py",
+        "solutions/07_small_thing/reference.py",
+    ]
 
 
 def test_the_course_is_found_from_anywhere_inside_it(tmp_path, monkeypatch):

@@ -128,7 +128,8 @@ def in_a_kernel(q, k):
 
 
 def behind_a_reduce_window(q, k):
-    """The identity, as a window of one number whose function gives back the number; as many values go into that function and out of it as into the step and out of it."""
+    """The identity, as a window of one number whose function gives back the number; as many values go into that
+    function and out of it as into the step and out of it."""
     return jax.lax.reduce_window(plain(q, k), 0.0, lambda a, b: b, (1, 1), (1, 1), "VALID")
 
 
@@ -141,24 +142,56 @@ def behind_a_sort(q, k):
 
 
 def behind_a_scatter(q, k):
-    return jax.lax.scatter_apply(plain(q, k), jnp.zeros((1, 1), jnp.int32), lambda a: a, jax.lax.ScatterDimensionNumbers((1,), (0,), (0,)), update_shape=(1, D))
+    return jax.lax.scatter_apply(
+        plain(q, k),
+        jnp.zeros((1, 1), jnp.int32),
+        lambda a: a,
+        jax.lax.ScatterDimensionNumbers((1,), (0,), (0,)),
+        update_shape=(1, D),
+    )
 
 
 def behind_a_solver(q, k):
     return jax.lax.custom_linear_solve(lambda x: x, plain(q, k), lambda _, b: b)
 
 
-HIDING = [behind_a_reduce_window, behind_a_reduce, behind_a_sort, behind_a_scatter, behind_a_solver, plain, in_scan, in_while, in_the_test_of_a_while, in_a_branch, in_checkpoint, in_its_own_jit, in_vmap, in_map, in_custom_vjp, in_custom_jvp,
-          as_a_numpy_constant, as_a_jax_constant, as_a_constant_in_a_scan, as_a_mask, as_a_carry, in_one_flat_axis, in_a_kernel]
+HIDING = [
+    behind_a_reduce_window,
+    behind_a_reduce,
+    behind_a_sort,
+    behind_a_scatter,
+    behind_a_solver,
+    plain,
+    in_scan,
+    in_while,
+    in_the_test_of_a_while,
+    in_a_branch,
+    in_checkpoint,
+    in_its_own_jit,
+    in_vmap,
+    in_map,
+    in_custom_vjp,
+    in_custom_jvp,
+    as_a_numpy_constant,
+    as_a_jax_constant,
+    as_a_constant_in_a_scan,
+    as_a_mask,
+    as_a_carry,
+    in_one_flat_axis,
+    in_a_kernel,
+]
 
 
 @pytest.mark.parametrize("function", HIDING, ids=lambda function: function.__name__.strip("_"))
 def test_no_array_can_hide(function):
-    """An array of T_q × T_k elements is found wherever it is: in any loop, branch, call or kernel, as a constant, a mask or a carry."""
+    """An array of T_q × T_k elements is found wherever it is: in any loop, branch, call or kernel, as a constant, a
+    mask or a carry."""
     found = largest(function)
     assert found["elements"] >= T_Q * T_K
     proof = Largest("nothing of size T_q × T_k", "Nothing of size T_q × T_k may exist.", ["c"], limit=lambda: T_Q * T_K)
-    assert proof.broken([found]).sentence.startswith("Nothing of size T_q × T_k may exist. There is an array of shape (")
+    assert proof.broken([found]).sentence.startswith(
+        "Nothing of size T_q × T_k may exist. There is an array of shape ("
+    )
 
 
 def dead(q, k):
@@ -166,7 +199,9 @@ def dead(q, k):
     mask = jnp.tri(T_Q, T_K)
     jax.jit(lambda a: a * 2)(mask)
     kept, _ = jax.lax.scan(lambda c, _: ((c[0] + 1, c[1] * 2), None), (q, mask), None, length=2)[0]
-    return jax.lax.cond(q[0, 0] > 0, lambda a, m: (a, m), lambda a, m: (a + 1, m), kept, mask)[0] + jax.jit(lambda a, m: a)(q, mask)
+    return jax.lax.cond(q[0, 0] > 0, lambda a, m: (a, m), lambda a, m: (a + 1, m), kept, mask)[0] + jax.jit(
+        lambda a, m: a
+    )(q, mask)
 
 
 def blockwise(q, k):
@@ -190,14 +225,17 @@ def test_the_gradient_may_be_asked_for():
 
 
 def test_the_students_line_is_told():
-    """The line is the one in the student's file where the array is made, also where a library function made the array."""
+    """The line is the one in the student's file where the array is made, also where a library function made the
+    array."""
     found = largest(as_a_mask)
     assert found["line"][1:] == ["as_a_mask", "mask = jnp.arange(T_K) <= jnp.arange(T_Q)[:, None]"]
     assert largest(plain)["line"][1:] == ["plain", "return jax.nn.softmax(q @ k.T, axis=-1) @ k"]
 
 
 def test_a_library_call_has_the_line_of_this_call():
-    """A library's jitted function was traced where it was first called; the line that is told is that of the call that counts."""
+    """A library's jitted function was traced where it was first called; the line that is told is that of the call that
+    counts."""
+
     def twice(q, k):
         small = jnp.where(q > 0, q, 0.0)
         first = jnp.where(jnp.zeros((T_Q, T_K)) > small[:, :1], 1.0, 2.0)[:, :D]
@@ -212,13 +250,18 @@ def test_a_library_call_has_the_line_of_this_call():
 
 def unrolled(q, k):
     for start in range(0, len(k), 8):
-        q = q + plain(q, k[start:start + 8])
+        q = q + plain(q, k[start : start + 8])
     return q
 
 
 def growing(function, **options):
     proof = Growth("g", "It must not grow.", ["a", "b"], of="equations", exponent=0.0)
-    return proof.broken([read.equations(traced(function, Q, np.ones((length, D), np.float32)), "", length=length, limit=10 ** 6) for length in (T_K, 2 * T_K)])
+    return proof.broken(
+        [
+            read.equations(traced(function, Q, np.ones((length, D), np.float32)), "", length=length, limit=10**6)
+            for length in (T_K, 2 * T_K)
+        ]
+    )
 
 
 def test_an_unrolled_loop_grows():
@@ -227,44 +270,73 @@ def test_an_unrolled_loop_grows():
     assert growing(rows) is None
 
 
-def flops(function, *arrays, limit=10 ** 9):
+def flops(function, *arrays, limit=10**9):
     return work.flops(traced(function, *(arrays or (Q, K))), "", limit=limit)
 
 
 SCORES = T_Q * T_K
 
 
-@pytest.mark.parametrize("function, expected", [
-    (lambda q, k: q @ k.T, 2 * SCORES * D),
-    (lambda q, k: jnp.einsum("qd,kd->qk", q, k).sum() + (k @ q.T).sum(), 2 * (2 * SCORES * D + SCORES) + 1),
-    (lambda q, k: jax.lax.scan(lambda c, _: ((c @ k.T) @ k, None), q, None, length=5)[0], 5 * 4 * SCORES * D),
-    (lambda q, k: jax.lax.fori_loop(0, 3, lambda i, c: jax.lax.map(lambda a: (k @ a) @ k, c), q), 3 * T_Q * 4 * T_K * D),
-    (lambda q, k: jax.vmap(lambda a: k @ a)(q), 2 * SCORES * D),
-    (lambda q, k: (q @ k.T, q)[1], 0),
-    (lambda q, k: (q[:, None] * k).sum(-1), 2 * SCORES * D),
-    (lambda q, k: jax.lax.ragged_dot(q, jnp.stack([k.T] * 3), jnp.array([16, 16, 16])), 2 * SCORES * D),
-    (lambda q, k: jax.lax.conv_general_dilated(q[:, :, None], k[:, :, None], (1,), "VALID"), 2 * SCORES * D),
-    (lambda q, k: jax.lax.reduce(q[:, None] * k, 0.0, lambda a, b: b + a * 1.0, (2,)), 2 * SCORES * D + 2),
-    (lambda q, k: jax.lax.reduce_window(k, 0.0, jax.lax.add, (T_K, 1), (1, 1), "SAME"), T_K * T_K * D),
-    (lambda q, k: jnp.zeros((T_Q, T_K)).at[:, :1].add(q[:, :1]), T_Q + 1),
-    (lambda q, k: jnp.cumsum(jnp.exp(q), axis=0)[::-1].reshape(-1, 2), 2 * T_Q * D),
-], ids=["a product", "two products", "a scan", "a loop in a loop", "vmap", "a dead product", "multiply and sum", "ragged products", "a convolution",
-        "a function of one's own", "a window", "a scatter", "element by element"])
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (lambda q, k: q @ k.T, 2 * SCORES * D),
+        (lambda q, k: jnp.einsum("qd,kd->qk", q, k).sum() + (k @ q.T).sum(), 2 * (2 * SCORES * D + SCORES) + 1),
+        (lambda q, k: jax.lax.scan(lambda c, _: ((c @ k.T) @ k, None), q, None, length=5)[0], 5 * 4 * SCORES * D),
+        (
+            lambda q, k: jax.lax.fori_loop(0, 3, lambda i, c: jax.lax.map(lambda a: (k @ a) @ k, c), q),
+            3 * T_Q * 4 * T_K * D,
+        ),
+        (lambda q, k: jax.vmap(lambda a: k @ a)(q), 2 * SCORES * D),
+        (lambda q, k: (q @ k.T, q)[1], 0),
+        (lambda q, k: (q[:, None] * k).sum(-1), 2 * SCORES * D),
+        (lambda q, k: jax.lax.ragged_dot(q, jnp.stack([k.T] * 3), jnp.array([16, 16, 16])), 2 * SCORES * D),
+        (lambda q, k: jax.lax.conv_general_dilated(q[:, :, None], k[:, :, None], (1,), "VALID"), 2 * SCORES * D),
+        (lambda q, k: jax.lax.reduce(q[:, None] * k, 0.0, lambda a, b: b + a * 1.0, (2,)), 2 * SCORES * D + 2),
+        (lambda q, k: jax.lax.reduce_window(k, 0.0, jax.lax.add, (T_K, 1), (1, 1), "SAME"), T_K * T_K * D),
+        (lambda q, k: jnp.zeros((T_Q, T_K)).at[:, :1].add(q[:, :1]), T_Q + 1),
+        (lambda q, k: jnp.cumsum(jnp.exp(q), axis=0)[::-1].reshape(-1, 2), 2 * T_Q * D),
+    ],
+    ids=[
+        "a product",
+        "two products",
+        "a scan",
+        "a loop in a loop",
+        "vmap",
+        "a dead product",
+        "multiply and sum",
+        "ragged products",
+        "a convolution",
+        "a function of one's own",
+        "a window",
+        "a scatter",
+        "element by element",
+    ],
+)
 def test_flops_are_counted_through_loops(function, expected):
-    """A product counts 2 for each multiplication and addition, anything else 1 for each number, as often as the loops around it run; what is only moved counts nothing."""
+    """A product counts 2 for each multiplication and addition, anything else 1 for each number, as often as the loops
+    around it run; what is only moved counts nothing."""
     found = flops(function)
     assert (found["flops"], found["exact"]) == (expected, True)
 
 
 def test_a_loop_of_unknown_length_proves_nothing():
     """Where the number of turns depends on values, what it costs is known only if it costs too much already."""
+
     def unknown(q, k):
         return jax.lax.while_loop(lambda c: c[0, 0] < 0, lambda c: (c @ k.T) @ k, q)
 
     found = flops(unknown)
-    assert (found["flops"], found["exact"], found["unproved"]) == (4 * SCORES * D + 1, False, "it has a loop that runs as often as numbers say")
+    assert (found["flops"], found["exact"], found["unproved"]) == (
+        4 * SCORES * D + 1,
+        False,
+        "it has a loop that runs as often as numbers say",
+    )
     found = flops(unknown, limit=1000)
-    assert Flops("f", "It is cheap.", ["c"], limit=lambda: 1000).broken([found]).sentence == f"It is cheap. It takes {4 * SCORES * D + 1} arithmetic operations; 1000 are enough."
+    assert (
+        Flops("f", "It is cheap.", ["c"], limit=lambda: 1000).broken([found]).sentence
+        == f"It is cheap. It takes {4 * SCORES * D + 1} arithmetic operations; 1000 are enough."
+    )
     assert "unproved" not in found
 
 
@@ -273,7 +345,15 @@ def test_a_loop_of_unknown_length_proves_nothing():
 
 def copies(function):
     """Of k, which is 6 × 4; x is common to both groups."""
-    names, arrays = ["k", "q", "v", "x"], [np.ones((6, 4), np.float32), np.ones((24, 4), np.float32), np.ones((6, 4), np.float32), np.ones((6, 6), np.float32)]
+    names, arrays = (
+        ["k", "q", "v", "x"],
+        [
+            np.ones((6, 4), np.float32),
+            np.ones((24, 4), np.float32),
+            np.ones((6, 4), np.float32),
+            np.ones((6, 6), np.float32),
+        ],
+    )
     return flow.copies(traced(function, *arrays), __file__, names=names, groups=[["x", "k"], ["x", "v"]], limit=24)
 
 
@@ -288,7 +368,12 @@ def copied_in_a_scan(k, q, v, x):
 
 def copied_through_a_carry(k, q, v, x):
     """The carry becomes keys only in its second turn."""
-    (_, keys), _ = jax.lax.scan(lambda c, _: ((x @ k, jnp.tile(c[0], (4, 1)) + 0 * c[1]), None), (jnp.zeros((6, 4)), jnp.zeros((24, 4))), None, length=2)
+    (_, keys), _ = jax.lax.scan(
+        lambda c, _: ((x @ k, jnp.tile(c[0], (4, 1)) + 0 * c[1]), None),
+        (jnp.zeros((6, 4)), jnp.zeros((24, 4))),
+        None,
+        length=2,
+    )
     return q @ keys.T
 
 
@@ -296,7 +381,7 @@ COPYING = {
     "repeat": lambda k, q, v, x: q @ jnp.repeat(x @ k, 4, axis=0).T,
     "an index": lambda k, q, v, x: q @ (x @ k)[jnp.arange(24) // 4].T,
     "one-hot": lambda k, q, v, x: q @ (jax.nn.one_hot(jnp.arange(24) // 4, 6) @ (x @ k)).T,
-    "the parameters first": lambda k, q, v, x: (q[:6] * (x @ jnp.tile(k, (1, 4))).sum()),
+    "the parameters first": lambda k, q, v, x: q[:6] * (x @ jnp.tile(k, (1, 4))).sum(),
     "the values": lambda k, q, v, x: (q @ (x @ k).T @ (x @ v)) + jnp.repeat(x @ v, 4, axis=0),
     "keys and values together, twice": lambda k, q, v, x: q @ jnp.concatenate([x @ k, x @ v, x @ k]).T,
     "vmap over an index": lambda k, q, v, x: jax.vmap(lambda a, n: a @ (x @ k)[n // 4])(q, jnp.arange(24)),
@@ -314,15 +399,19 @@ def test_a_copy_is_found(how):
     assert proof.broken([found]).sentence.startswith(f"Nothing is copied. `{found['by']}` makes an array of shape (")
 
 
-@pytest.mark.parametrize("function", [
-    grouped,
-    lambda k, q, v, x: jnp.einsum("gtd,sd->gts", q.reshape(4, 6, 4), x @ k),
-    lambda k, q, v, x: q @ jnp.concatenate([x @ k, x @ v]).T,                           # both, once
-    lambda k, q, v, x: jax.nn.softmax(q @ (x @ k).T) @ (x @ v),
-    lambda k, q, v, x: jax.lax.map(lambda a: a @ (x @ k).T, q),
-    lambda k, q, v, x: (jnp.repeat(x @ k, 4, axis=0), q)[1],                            # never used
-    lambda k, q, v, x: q + jnp.tile(x, (4, 1))[:, :4],                                  # not keys
-], ids=["grouped", "einsum", "fused", "attention", "one at a time", "dead", "tokens"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        grouped,
+        lambda k, q, v, x: jnp.einsum("gtd,sd->gts", q.reshape(4, 6, 4), x @ k),
+        lambda k, q, v, x: q @ jnp.concatenate([x @ k, x @ v]).T,  # both, once
+        lambda k, q, v, x: jax.nn.softmax(q @ (x @ k).T) @ (x @ v),
+        lambda k, q, v, x: jax.lax.map(lambda a: a @ (x @ k).T, q),
+        lambda k, q, v, x: (jnp.repeat(x @ k, 4, axis=0), q)[1],  # never used
+        lambda k, q, v, x: q + jnp.tile(x, (4, 1))[:, :4],  # not keys
+    ],
+    ids=["grouped", "einsum", "fused", "attention", "one at a time", "dead", "tokens"],
+)
 def test_what_is_no_copy_is_none(function):
     """A product with more queries than keys copies nothing, nor does one array of keys and values."""
     assert copies(function)["by"] == ""
@@ -342,23 +431,32 @@ def running_sum(q, k):
     return jax.lax.scan(lambda c, row: (c + row, None), jnp.zeros(D, jnp.bfloat16), k)[0]
 
 
-@pytest.mark.parametrize("function, by", [
-    (lambda q, k: q @ k.T, "dot_general"),
-    (lambda q, k: jnp.exp(q), "exp"),
-    (lambda q, k: jnp.exp2(dot(q, k).astype(jnp.bfloat16)), "exp2"),
-    (running_sum, "add"),
-    (lambda q, k: jax.nn.softmax(dot(q, k).astype(jnp.bfloat16)), "exp"),
-    (lambda q, k: jax.lax.reduce(k, jnp.bfloat16(0), lambda a, b: a + b * jnp.bfloat16(1), (0,)), "add"),
-], ids=["scores", "exp", "exp2", "a running sum", "softmax", "a sum by a function"])
+@pytest.mark.parametrize(
+    "function, by",
+    [
+        (lambda q, k: q @ k.T, "dot_general"),
+        (lambda q, k: jnp.exp(q), "exp"),
+        (lambda q, k: jnp.exp2(dot(q, k).astype(jnp.bfloat16)), "exp2"),
+        (running_sum, "add"),
+        (lambda q, k: jax.nn.softmax(dot(q, k).astype(jnp.bfloat16)), "exp"),
+        (lambda q, k: jax.lax.reduce(k, jnp.bfloat16(0), lambda a, b: a + b * jnp.bfloat16(1), (0,)), "add"),
+    ],
+    ids=["scores", "exp", "exp2", "a running sum", "softmax", "a sum by a function"],
+)
 def test_half_precision_is_found(function, by):
     """Scores, exponentials and running sums in bfloat16 are seen in the program, whether or not a value shows it."""
     found = flow.precision(traced(function, HALF_Q, HALF_K), __file__)
     assert (found["by"], found["dtype"]) == (by, "bfloat16")
-    assert Precision("p", "Float32 it is.", ["c"]).broken([found]).sentence.startswith(f"Float32 it is. `{by}` gives bfloat16")
+    assert (
+        Precision("p", "Float32 it is.", ["c"])
+        .broken([found])
+        .sentence.startswith(f"Float32 it is. `{by}` gives bfloat16")
+    )
 
 
 def online(keep, *, score=lambda s: s, weigh=lambda p: p.astype(jnp.bfloat16), peak=lambda m: m):
     """Attention with an online softmax, whose total and output are kept by `keep` from one block to the next."""
+
     def attention(q, k):
         def fold(i, carry):
             top, total, out = carry
@@ -390,6 +488,7 @@ def there_and_back(x):
 
 def kept_in_a_ref(dtype):
     """A kernel that adds up what its blocks give in a ref of some type."""
+
     def attention(q, k):
         def kernel(q, k, o, kept):
             kept[...] = jnp.zeros_like(kept)
@@ -402,7 +501,12 @@ def kept_in_a_ref(dtype):
             jax.lax.fori_loop(0, T_K // 8, fold, None)
             o[...] = kept[...].astype(o.dtype)
 
-        return pl.pallas_call(kernel, out_shape=jax.ShapeDtypeStruct(q.shape, q.dtype), scratch_shapes=[pl.MemorySpace.ANY((T_Q, D), dtype)], interpret=True)(q, k)
+        return pl.pallas_call(
+            kernel,
+            out_shape=jax.ShapeDtypeStruct(q.shape, q.dtype),
+            scratch_shapes=[pl.MemorySpace.ANY((T_Q, D), dtype)],
+            interpret=True,
+        )(q, k)
 
     return attention
 
@@ -413,26 +517,45 @@ def in_a_row_of_blocks(q, k):
     return there_and_back(one) + other
 
 
-@pytest.mark.parametrize("function, by, rounded, dtype", [
-    (online(half), "add", "sum", "bfloat16"),
-    (online(there_and_back), "add", "sum", "bfloat16"),
-    (online(rounds), "add", "sum", "bfloat16"),
-    (online(lambda x: jax.lax.reduce_precision(x, 8, 15)), "add", "sum", "15 binary places"),
-    (online(lambda x: jnp.maximum(half(x), 0)), "add", "sum", "bfloat16"),
-    (online(lambda x: x, score=there_and_back), "exp", "score", "bfloat16"),
-    (online(lambda x: x, score=rounds), "exp", "score", "bfloat16"),
-    (kept_in_a_ref(jnp.bfloat16), "add", "sum", "bfloat16"),
-    (in_a_row_of_blocks, "add", "sum", "bfloat16"),
-], ids=["a carry", "a rounded carry", "reduce_precision", "other bits", "behind a maximum", "rounded scores", "scores by reduce_precision", "in a ref", "no loop"])
+@pytest.mark.parametrize(
+    "function, by, rounded, dtype",
+    [
+        (online(half), "add", "sum", "bfloat16"),
+        (online(there_and_back), "add", "sum", "bfloat16"),
+        (online(rounds), "add", "sum", "bfloat16"),
+        (online(lambda x: jax.lax.reduce_precision(x, 8, 15)), "add", "sum", "15 binary places"),
+        (online(lambda x: jnp.maximum(half(x), 0)), "add", "sum", "bfloat16"),
+        (online(lambda x: x, score=there_and_back), "exp", "score", "bfloat16"),
+        (online(lambda x: x, score=rounds), "exp", "score", "bfloat16"),
+        (kept_in_a_ref(jnp.bfloat16), "add", "sum", "bfloat16"),
+        (in_a_row_of_blocks, "add", "sum", "bfloat16"),
+    ],
+    ids=[
+        "a carry",
+        "a rounded carry",
+        "reduce_precision",
+        "other bits",
+        "behind a maximum",
+        "rounded scores",
+        "scores by reduce_precision",
+        "in a ref",
+        "no loop",
+    ],
+)
 def test_what_was_rounded_on_its_way_is_found(function, by, rounded, dtype):
     """Each step is in float32, and yet a sum loses digits from block to block, or a score before its exponential."""
     found = flow.precision(traced(function, HALF_Q, HALF_K), __file__)
     assert (found["by"], found["rounded"], found["dtype"]) == (by, rounded, dtype)
-    assert Precision("p", "Float32 it is.", ["c"]).broken([found]).sentence.startswith(f"Float32 it is. `{by}` takes a {rounded} that was rounded to {dtype}")
+    assert (
+        Precision("p", "Float32 it is.", ["c"])
+        .broken([found])
+        .sentence.startswith(f"Float32 it is. `{by}` takes a {rounded} that was rounded to {dtype}")
+    )
 
 
 def rows_of_the_output(q, k):
     """A buffer of finished rows, each written once, beside keys that go round."""
+
     def turn(i, carry):
         out, keys = carry
         row = jax.nn.softmax(dot(q[i][None], keys)) @ keys.astype(jnp.float32)
@@ -443,6 +566,7 @@ def rows_of_the_output(q, k):
 
 def by_logarithms(q, k):
     """Blocks whose outputs are merged by the logarithms of their sums."""
+
     def fold(carry, block):
         s = dot(q, block)
         lse = jax.nn.logsumexp(s, axis=1)
@@ -453,23 +577,42 @@ def by_logarithms(q, k):
     return half(jax.lax.scan(fold, (jnp.full(T_Q, -1e30), jnp.zeros((T_Q, D))), k.reshape(-1, 8, D))[0][1])
 
 
-@pytest.mark.parametrize("function", [
-    lambda q, k: jax.nn.softmax(dot(q, k)).astype(jnp.bfloat16),
-    lambda q, k: dot(jax.nn.softmax(dot(q, k)).astype(jnp.bfloat16), k.T),
-    lambda q, k: dot(q * 0.5, k),
-    lambda q, k: jax.lax.scan(lambda c, row: (c + row.astype(jnp.float32), None), jnp.zeros(D), k)[0].astype(jnp.bfloat16),
-    online(lambda x: x),
-    online(lambda x: x, weigh=lambda p: p),
-    online(lambda x: x, peak=half),
-    online(lambda x: jax.lax.reduce_precision(x, 8, 23)),
-    kept_in_a_ref(jnp.float32),
-    rows_of_the_output,
-    by_logarithms,
-    lambda q, k: half(online(lambda x: x)(q, k).astype(jnp.float32) / 2),
-], ids=["softmax in float32", "weights cast for the product", "a scaled query", "a sum in float32", "online", "weights in float32", "a rounded maximum",
-        "rounded to itself", "in a ref", "a buffer of rows", "by logarithms", "halved at the end"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda q, k: jax.nn.softmax(dot(q, k)).astype(jnp.bfloat16),
+        lambda q, k: dot(jax.nn.softmax(dot(q, k)).astype(jnp.bfloat16), k.T),
+        lambda q, k: dot(q * 0.5, k),
+        lambda q, k: jax.lax.scan(lambda c, row: (c + row.astype(jnp.float32), None), jnp.zeros(D), k)[0].astype(
+            jnp.bfloat16
+        ),
+        online(lambda x: x),
+        online(lambda x: x, weigh=lambda p: p),
+        online(lambda x: x, peak=half),
+        online(lambda x: jax.lax.reduce_precision(x, 8, 23)),
+        kept_in_a_ref(jnp.float32),
+        rows_of_the_output,
+        by_logarithms,
+        lambda q, k: half(online(lambda x: x)(q, k).astype(jnp.float32) / 2),
+    ],
+    ids=[
+        "softmax in float32",
+        "weights cast for the product",
+        "a scaled query",
+        "a sum in float32",
+        "online",
+        "weights in float32",
+        "a rounded maximum",
+        "rounded to itself",
+        "in a ref",
+        "a buffer of rows",
+        "by logarithms",
+        "halved at the end",
+    ],
+)
 def test_float32_where_it_counts_is_enough(function):
-    """Inputs, weights for a product that accumulates in float32, a maximum, which is taken off and comes back, and the output may be in half precision."""
+    """Inputs, weights for a product that accumulates in float32, a maximum, which is taken off and comes back, and the
+    output may be in half precision."""
     assert flow.precision(traced(function, HALF_Q, HALF_K), "")["by"] == ""
 
 
@@ -492,16 +635,44 @@ def scores_only(q, k, o):
     o[...] = q[...] * (q[...] @ k[...].T).sum()
 
 
-@pytest.mark.parametrize("function, sign, sentence", [
-    (plain, "calls 0", "One kernel. Here a `pallas_call` runs never."),
-    (lambda q, k: call(attends, call(attends, q, k), k), "calls 2", "One kernel. Here a `pallas_call` runs 2 times."),
-    (lambda q, k: jax.lax.map(lambda a: call(attends, a[None], k)[0], q), f"calls {T_Q}", f"One kernel. Here a `pallas_call` runs {T_Q} times."),
-    (lambda q, k: call(copies_only, plain(q, k), k), "outside dot_general", "One kernel. Here `dot_general` is outside of it."),
-    (lambda q, k: call(attends, q, k) + 0 * plain(q, k), "outside dot_general", "One kernel. Here `dot_general` is outside of it."),
-    (lambda q, k: call(copies_only, q, k) + (q[:, None] * k).sum(axis=1), "outside reduce_sum", "One kernel. Here `reduce_sum` is outside of it."),
-    (lambda q, k: call(scores_only, q, k), "idle", "One kernel. Here the kernel computes no exponential: it does nothing of the softmax."),
-    (lambda q, k: (call(attends, q, k), plain(q, k))[1], "calls 0", "One kernel. Here a `pallas_call` runs never."),
-], ids=["none", "two", "one a row", "it copies", "it is added to", "elementwise", "idle", "dead"])
+@pytest.mark.parametrize(
+    "function, sign, sentence",
+    [
+        (plain, "calls 0", "One kernel. Here a `pallas_call` runs never."),
+        (
+            lambda q, k: call(attends, call(attends, q, k), k),
+            "calls 2",
+            "One kernel. Here a `pallas_call` runs 2 times.",
+        ),
+        (
+            lambda q, k: jax.lax.map(lambda a: call(attends, a[None], k)[0], q),
+            f"calls {T_Q}",
+            f"One kernel. Here a `pallas_call` runs {T_Q} times.",
+        ),
+        (
+            lambda q, k: call(copies_only, plain(q, k), k),
+            "outside dot_general",
+            "One kernel. Here `dot_general` is outside of it.",
+        ),
+        (
+            lambda q, k: call(attends, q, k) + 0 * plain(q, k),
+            "outside dot_general",
+            "One kernel. Here `dot_general` is outside of it.",
+        ),
+        (
+            lambda q, k: call(copies_only, q, k) + (q[:, None] * k).sum(axis=1),
+            "outside reduce_sum",
+            "One kernel. Here `reduce_sum` is outside of it.",
+        ),
+        (
+            lambda q, k: call(scores_only, q, k),
+            "idle",
+            "One kernel. Here the kernel computes no exponential: it does nothing of the softmax.",
+        ),
+        (lambda q, k: (call(attends, q, k), plain(q, k))[1], "calls 0", "One kernel. Here a `pallas_call` runs never."),
+    ],
+    ids=["none", "two", "one a row", "it copies", "it is added to", "elementwise", "idle", "dead"],
+)
 def test_a_kernel_that_does_not_do_the_work(function, sign, sentence):
     """A missing, repeated, idle or unused pallas_call is told, and so is work beside it."""
     found = Kernel("k", "One kernel.", ["c"]).broken([work.kernel(traced(function, Q, K), __file__, grid=1)])
@@ -517,17 +688,28 @@ def test_one_kernel_that_does_the_work():
 
     heads = functools.partial(jax.vmap, in_axes=(0, None))
     assert proof.broken([work.kernel(traced(padded, Q, K), "", grid=1)]) is None
-    assert proof.broken([work.kernel(traced(heads(lambda q, k: call(attends, q, k)), np.stack([Q] * 3), K), "", grid=3)]) is None
+    assert (
+        proof.broken([work.kernel(traced(heads(lambda q, k: call(attends, q, k)), np.stack([Q] * 3), K), "", grid=3)])
+        is None
+    )
 
 
 def test_key_blocks_are_no_axis_of_the_grid():
     """A grid with more steps than blocks of queries is told: what its steps add up to, a GPU would race for."""
+
     def function(q, k):
         def kernel(q, k, o):
             o[...] += jax.nn.softmax(q[...] @ k[...].T, axis=-1) @ k[...]
 
         whole, block = pl.BlockSpec((T_Q, D), lambda j: (0, 0)), pl.BlockSpec((16, D), lambda j: (j, 0))
-        return pl.pallas_call(kernel, grid=(4,), in_specs=[whole, block], out_specs=whole, out_shape=jax.ShapeDtypeStruct(q.shape, q.dtype), interpret=True)(q, k)
+        return pl.pallas_call(
+            kernel,
+            grid=(4,),
+            in_specs=[whole, block],
+            out_specs=whole,
+            out_shape=jax.ShapeDtypeStruct(q.shape, q.dtype),
+            interpret=True,
+        )(q, k)
 
     found = Kernel("k", "One kernel.", ["c"]).broken([work.kernel(traced(function, Q, K), "", grid=1)])
     assert found.sentence == "One kernel. Its grid has 4 steps; one for each block of queries of each head would be 1."
@@ -538,6 +720,7 @@ def test_key_blocks_are_no_axis_of_the_grid():
 
 def test_a_callback_hides_nothing():
     """A program that calls back into Python proves nothing, and that is what is said."""
+
     def outside(q, k):
         return jax.pure_callback(lambda a, b: np.asarray(a), jax.ShapeDtypeStruct(q.shape, q.dtype), q, k)
 
@@ -549,6 +732,7 @@ def test_a_callback_hides_nothing():
 
 def test_printing_is_allowed():
     """`jax.debug.print` is no way out: nothing comes back from it."""
+
     def printing(q, k):
         jax.debug.print("{}", q[0, 0])
         return blockwise(q, k)
@@ -557,7 +741,9 @@ def test_printing_is_allowed():
     assert read.opaque(part) == "" and read.largest(part, "", limit=T_Q * T_K)["elements"] < T_Q * T_K
 
 
-@pytest.mark.parametrize("facts", [{}, {"elements": "many"}, {"elements": None, "limit": 3}], ids=["none", "words", "nothing"])
+@pytest.mark.parametrize(
+    "facts", [{}, {"elements": "many"}, {"elements": None, "limit": 3}], ids=["none", "words", "nothing"]
+)
 def test_forged_facts_break_the_claim(facts):
     """Facts of another form than a measure gives are no proof."""
     assert Largest("n", "Nothing.", ["c"], limit=lambda: 1).broken([facts]).sign == "forged"

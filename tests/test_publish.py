@@ -65,15 +65,24 @@ def small(course):
 
 
 def run(course, *arguments):
-    return subprocess.run([sys.executable, "-m", "grader", "publish", *arguments], cwd=course, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "grader", "publish", *arguments], cwd=course, capture_output=True, text=True
+    )
 
 
 def test_a_lesson_is_cut_where_it_runs_and_where_it_is_headed(lesson):
-    """Prose begins anew at each section; the output that is shown goes with its cell; each piece knows its line; a figure, its description."""
+    """Prose begins anew at each section; the output that is shown goes with its cell; each piece knows its line; a
+    figure, its description."""
     cells = cells_of(lesson)
     assert [(cell.code, cell.source.split("\n")[0], cell.line) for cell in cells] == [
-        (False, "# 7 · A title", 1), (False, "## Why it matters", 3), (True, "x = 2", 7), (False, "More prose.", 14), (False, "## The formula", 15),
-        (True, "import matplotlib.pyplot as plt", 19), (False, "## What it is not yet", 24)]
+        (False, "# 7 · A title", 1),
+        (False, "## Why it matters", 3),
+        (True, "x = 2", 7),
+        (False, "More prose.", 14),
+        (False, "## The formula", 15),
+        (True, "import matplotlib.pyplot as plt", 19),
+        (False, "## What it is not yet", 24),
+    ]
     assert cells[2].shown == "2\n" and cells[5].alt == "A dot."
 
 
@@ -87,7 +96,8 @@ def test_what_a_lesson_builds_on_is_what_it_names_before_what_comes_later(lesson
 
 @pytest.mark.parametrize("number", PROBLEMS)
 def test_a_notebook_has_the_lesson_the_stub_and_the_hints(number):
-    """Every cell of the lesson in order, the stub under its magic, a cell that grades the file, hints that unfold, and no output that is shown twice."""
+    """Every cell of the lesson in order, the stub under its magic, a cell that grades the file, hints that unfold, and
+    no output that is shown twice."""
     problem = PROBLEMS[number]
     notebook = notebooks.compose(problem, "https://example.org/course")
     nbformat.validate(notebook)
@@ -103,13 +113,23 @@ def test_a_notebook_has_the_lesson_the_stub_and_the_hints(number):
 
 @pytest.mark.parametrize("number", PROBLEMS)
 def test_the_notebooks_match_their_lessons(number):
-    """What lies in notebooks/ has the sources of today's lesson, stub and hints, was executed, and holds a described figure."""
+    """What lies in notebooks/ has the sources of today's lesson, stub and hints, was executed, and holds a described
+    figure."""
     problem = PROBLEMS[number]
     assert not [fault for fault in publish.stale(ROOT, [problem]) if "belongs to no problem" not in fault]
     there = nbformat.read(ROOT / "notebooks" / f"{problem.name}.ipynb", as_version=4)
-    ran = [cell for cell in there.cells if cell.cell_type == "code" and notebooks.NOT_RUN not in cell.metadata.get("tags", [])]
+    ran = [
+        cell
+        for cell in there.cells
+        if cell.cell_type == "code" and notebooks.NOT_RUN not in cell.metadata.get("tags", [])
+    ]
     assert all(cell.execution_count for cell in ran)
-    described = [output.metadata["image/png"]["alt"] for cell in ran for output in cell.outputs if "image/png" in output.get("data", {})]
+    described = [
+        output.metadata["image/png"]["alt"]
+        for cell in ran
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
     assert described and all(len(text) > 40 for text in described)
 
 
@@ -118,16 +138,24 @@ def test_no_notebook_is_left_over():
 
 
 def test_a_build_runs_what_changed_and_only_that(small):
-    """The first build runs the lesson, the second nothing, and one after a change runs it again; the notebook holds what came."""
+    """The first build runs the lesson, the second nothing, and one after a change runs it again; the notebook holds
+    what came."""
     assert "ran 1 lesson (31)" in run(small, "--notebooks").stdout
     made = nbformat.read(small / "notebooks/31_sdpa.ipynb", as_version=4)
-    assert [output.text for cell in made.cells for output in cell.get("outputs", []) if output.output_type == "stream"] == ["2\n"]
-    figure = next(output for cell in made.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {}))
+    assert [
+        output.text for cell in made.cells for output in cell.get("outputs", []) if output.output_type == "stream"
+    ] == ["2\n"]
+    figure = next(
+        output for cell in made.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    )
     assert figure.metadata["image/png"]["alt"] == "A dot."
     assert "ran 0 lessons; 1 unchanged since they ran" in run(small, "--notebooks").stdout
     path = small / "problems/31_sdpa/README.md"
     path.write_text(LESSON.replace("x = 2", "x = 3"), encoding="utf-8")
-    assert "notebooks/31_sdpa.ipynb does not match its lesson, stub or hints, from cell 3 on" in run(small, "--check").stdout
+    assert (
+        "notebooks/31_sdpa.ipynb does not match its lesson, stub or hints, from cell 3 on"
+        in run(small, "--check").stdout
+    )
     assert "ran 1 lesson (31)" in run(small, "--notebooks").stdout
     done = run(small, "--check")
     assert done.returncode == 0 and "every notebook matches" in done.stdout
@@ -143,14 +171,28 @@ def test_a_site_is_built_after_a_build_that_was_cut_short(small):
     path.write_text(LESSON.replace("More prose", "Still more prose"), encoding="utf-8")
     done = run(small, "--site", "out")
     assert done.returncode == 0, done.stderr
-    assert "Still more prose" in (small / "out/notebooks/31_sdpa.html").read_text(encoding="utf-8") and (small / "out/searchindex.js").exists()
+    assert (
+        "Still more prose" in (small / "out/notebooks/31_sdpa.html").read_text(encoding="utf-8")
+        and (small / "out/searchindex.js").exists()
+    )
 
 
-@pytest.mark.parametrize("cell, told", [
-    ("def f():\n    return 1 / 0\n\nf()", "README.md line 8 (cell-3, line 2): `return 1 / 0` fails: ZeroDivisionError: division by zero"),
-    ("x = 1\nx = = 2", "README.md line 8 (cell-3, line 2): `x = = 2` fails: SyntaxError: invalid syntax"),
-    ("import warnings\nwarnings.warn('old')", "README.md line 8 (cell-3, line 2): `warnings.warn('old')` fails: UserWarning: old"),
-    ("import os\nos._exit(3)", "README.md line 7: the process dies in this cell")], ids=["error", "syntax", "warning", "death"])
+@pytest.mark.parametrize(
+    "cell, told",
+    [
+        (
+            "def f():\n    return 1 / 0\n\nf()",
+            "README.md line 8 (cell-3, line 2): `return 1 / 0` fails: ZeroDivisionError: division by zero",
+        ),
+        ("x = 1\nx = = 2", "README.md line 8 (cell-3, line 2): `x = = 2` fails: SyntaxError: invalid syntax"),
+        (
+            "import warnings\nwarnings.warn('old')",
+            "README.md line 8 (cell-3, line 2): `warnings.warn('old')` fails: UserWarning: old",
+        ),
+        ("import os\nos._exit(3)", "README.md line 7: the process dies in this cell"),
+    ],
+    ids=["error", "syntax", "warning", "death"],
+)
 def test_a_lesson_that_fails_fails_the_build_with_its_line(small, cell, told):
     """The cell, the line of the lesson and the error are told; the exit code is 2, and nothing was written."""
     (small / "problems/31_sdpa/README.md").write_text(LESSON.replace("x = 2\nprint(x)", cell), encoding="utf-8")
@@ -159,7 +201,9 @@ def test_a_lesson_that_fails_fails_the_build_with_its_line(small, cell, told):
     assert not (small / "notebooks").exists() and not any((small / "pages").iterdir())
 
 
-@pytest.mark.parametrize("text, told", [(None, "README.md is missing"), ("", "README.md is empty")], ids=["missing", "empty"])
+@pytest.mark.parametrize(
+    "text, told", [(None, "README.md is missing"), ("", "README.md is empty")], ids=["missing", "empty"]
+)
 def test_a_lesson_that_is_not_there_is_told(small, text, told):
     lesson = small / "problems/31_sdpa/README.md"
     lesson.unlink() if text is None else lesson.write_text(text)
@@ -178,7 +222,9 @@ def test_a_notebook_whose_problem_is_gone_is_told_and_taken_away(small):
     assert sorted(path.name for path in folder.iterdir()) == ["31_sdpa.ipynb", "notes.txt"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", json.dumps(dict(nbformat=4, nbformat_minor=5))], ids=["empty", "torn", "list", "no cells"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", json.dumps(dict(nbformat=4, nbformat_minor=5))], ids=["empty", "torn", "list", "no cells"]
+)
 def test_a_torn_notebook_is_told(small, text):
     (small / "notebooks").mkdir()
     (small / "notebooks/31_sdpa.ipynb").write_text(text, encoding="utf-8")
@@ -186,11 +232,21 @@ def test_a_torn_notebook_is_told(small, text):
     assert done.returncode == 2 and "notebooks/31_sdpa.ipynb is no notebook" in done.stdout and not done.stderr
 
 
-@pytest.mark.parametrize("arguments, told", [
-    ([], "say what to make: --notebooks, --picture, --site OUT or --html OUT"), (["--solutions"], "--solutions is an edition of the site: add --site OUT"),
-    (["--site", "problems"], "problems holds something that is no site of this course, and would be lost; name an empty folder"),
-    (["--site", "pyproject.toml"], "pyproject.toml is a file; name a folder"), (["--site", "problems/.."], "problems/.. holds the course itself; name another folder"),
-    (["--html", "pyproject.toml"], "pyproject.toml cannot be made"), (["--check", "--site", "out"], "--check makes nothing")])
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        ([], "say what to make: --notebooks, --picture, --site OUT or --html OUT"),
+        (["--solutions"], "--solutions is an edition of the site: add --site OUT"),
+        (
+            ["--site", "problems"],
+            "problems holds something that is no site of this course, and would be lost; name an empty folder",
+        ),
+        (["--site", "pyproject.toml"], "pyproject.toml is a file; name a folder"),
+        (["--site", "problems/.."], "problems/.. holds the course itself; name another folder"),
+        (["--html", "pyproject.toml"], "pyproject.toml cannot be made"),
+        (["--check", "--site", "out"], "--check makes nothing"),
+    ],
+)
 def test_what_cannot_be_made_is_told(small, arguments, told):
     """Exit code 2, a sentence, and nothing lost; before any lesson runs."""
     done = run(small, *arguments)
@@ -225,11 +281,21 @@ def test_a_site_replaces_the_one_before_it_and_leaves_nothing_beside_it(built, t
     assert {path.name for path in tmp_path.iterdir()} == {"built", "out", "link"}
 
 
-@pytest.mark.parametrize("spoil, told", [
-    (lambda out: (out / "notes.txt").write_text("mine"), "holds what no build wrote, and it would be lost: notes.txt"),
-    (lambda out: (out / place.MARK).unlink(), "holds something that is no site of this course"),
-    (lambda out: (out / place.MARK).write_text("instructors' edition\n"), "holds the instructors' edition; give the students' site a folder of its own")],
-    ids=["a file of one's own", "no mark", "the other edition"])
+@pytest.mark.parametrize(
+    "spoil, told",
+    [
+        (
+            lambda out: (out / "notes.txt").write_text("mine"),
+            "holds what no build wrote, and it would be lost: notes.txt",
+        ),
+        (lambda out: (out / place.MARK).unlink(), "holds something that is no site of this course"),
+        (
+            lambda out: (out / place.MARK).write_text("instructors' edition\n"),
+            "holds the instructors' edition; give the students' site a folder of its own",
+        ),
+    ],
+    ids=["a file of one's own", "no mark", "the other edition"],
+)
 def test_what_would_be_lost_is_not_written_over(built, spoil, told):
     _, out = built
     spoil(out)
@@ -245,9 +311,11 @@ def test_a_site_that_cannot_be_written_leaves_the_one_before_it(built, monkeypat
     source, out = built
     full = OSError(28, "No space left on device")
     if step == "copytree":
+
         def fill(source, new, **_):
             new.mkdir()
             raise shutil.Error([("a", "b", str(full))])
+
         monkeypatch.setattr(shutil, step, fill)
     else:
         monkeypatch.setattr(Path, step, lambda *_: (_ for _ in ()).throw(full))
@@ -263,7 +331,11 @@ def test_a_fault_of_a_page_is_told_by_the_lessons_line(small):
     path.write_text(LESSON.replace("Problem 40.", "Some text.\n\nSee [there](nowhere.md)."), encoding="utf-8")
     done = run(small, "--site", "out")
     line = path.read_text(encoding="utf-8").splitlines().index("See [there](nowhere.md).") + 1
-    assert done.returncode == 2 and f"problems/31_sdpa/README.md:{line}: WARNING" in done.stderr and not (small / "out").exists()
+    assert (
+        done.returncode == 2
+        and f"problems/31_sdpa/README.md:{line}: WARNING" in done.stderr
+        and not (small / "out").exists()
+    )
 
 
 def test_a_course_without_a_repository_says_which_setting_is_missing(small):
@@ -272,17 +344,28 @@ def test_a_course_without_a_repository_says_which_setting_is_missing(small):
     assert "set Repository under [project.urls]" in run(small, "--notebooks").stderr
 
 
-@pytest.mark.parametrize("change, told", [
-    (("2\n```", "3\n```"), "README.md line 7: the cell prints\n2\nbut the lesson shows\n3"),
-    ((' caption="A dot alone." alt="A dot."', ""), "README.md line 19: the cell draws 1 figures; a cell that draws one says what it shows"),
-    (("x = 2", "x = 1/0"), "README.md line 7 (cell-3, line 1): `x = 1/0` fails: ZeroDivisionError"),
-    (("```python caption", "```text caption"), "README.md has no figure"),
-    ((' caption="A dot alone."', ""), "README.md line 19: the figure has no caption"),
-    (("x = 2", "x = 2  # " + "x" * 90), "README.md line 7: 99 columns; a page has room for 96"),
-    (("2\n```", "2\n```\n\n```text\n" + "x" * 77 + "\n```"), "README.md line 15: 77 columns; a page has room for 76")],
-    ids=["output", "no description", "error", "no figure", "no caption", "wide code", "wide picture"])
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (("2\n```", "3\n```"), "README.md line 7: the cell prints\n2\nbut the lesson shows\n3"),
+        (
+            (' caption="A dot alone." alt="A dot."', ""),
+            "README.md line 19: the cell draws 1 figures; a cell that draws one says what it shows",
+        ),
+        (("x = 2", "x = 1/0"), "README.md line 7 (cell-3, line 1): `x = 1/0` fails: ZeroDivisionError"),
+        (("```python caption", "```text caption"), "README.md has no figure"),
+        ((' caption="A dot alone."', ""), "README.md line 19: the figure has no caption"),
+        (("x = 2", "x = 2  # " + "x" * 90), "README.md line 7: 99 columns; a page has room for 96"),
+        (
+            ("2\n```", "2\n```\n\n```text\n" + "x" * 77 + "\n```"),
+            "README.md line 15: 77 columns; a page has room for 76",
+        ),
+    ],
+    ids=["output", "no description", "error", "no figure", "no caption", "wide code", "wide picture"],
+)
 def test_verify_reads_the_proofs_of_a_lesson(small, change, told):
-    """A cell that prints something else, fails, or draws what nobody describes is a fault with its line; so is a line that leaves the column."""
+    """A cell that prints something else, fails, or draws what nobody describes is a fault with its line; so is a line
+    that leaves the column."""
     (small / "problems/31_sdpa/README.md").write_text(LESSON.replace(*change), encoding="utf-8")
     faults = proofread.faults_of(discover(small)[0])
     assert [fault for fault in faults if told in fault], faults

@@ -1,4 +1,5 @@
-"""The call that is shown is the call that is made: a recording implementation in the place of a stub, the reference, a mistake and what `debug` runs."""
+"""The call that is shown is the call that is made: a recording implementation in the place of a stub, the reference, a
+mistake and what `debug` runs."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.thorough
 
 jax.config.update("jax_platforms", "cpu")
 EVERY = {number: calls_for(problem.entries) for number, problem in PROBLEMS.items()}
-BATCHED = ("vmap", "traces", "again")           # their arrays hold several draws
+BATCHED = ("vmap", "traces", "again")  # their arrays hold several draws
 
 
 def typed(array: np.ndarray, double: bool) -> np.ndarray:
@@ -38,7 +39,9 @@ def passed(call: Call, arrays: dict, double: bool = False) -> tuple[list, dict]:
     """What the call says that is passed, by position and by name."""
     given = {name: typed(arrays[name], double) if name in arrays else call.static[name] for name in call.order}
     named = {*given} if call.by_name else {*call.keyword_only}
-    return [value for name, value in given.items() if name not in named], {name: value for name, value in given.items() if name in named}
+    return [value for name, value in given.items() if name not in named], {
+        name: value for name, value in given.items() if name in named
+    }
 
 
 def constructed(call: Call) -> str:
@@ -58,7 +61,10 @@ def rows(call: Call, arrays: dict) -> list[dict]:
         return [arrays]
     axis = AXIS_OF_ROWS.get(call.drive, 0)
     ends = [*itertools.accumulate(call.steps)]
-    return [{name: np.take(a, range(end - size, end), axis) for name, a in arrays.items()} for size, end in zip(call.steps, ends)]
+    return [
+        {name: np.take(a, range(end - size, end), axis) for name, a in arrays.items()}
+        for size, end in zip(call.steps, ends)
+    ]
 
 
 def lines_of(call: Call, double: bool = False) -> set[str]:
@@ -74,7 +80,11 @@ def lines_of(call: Call, double: bool = False) -> set[str]:
 
 def arrays_of(call: Call, part: dict, double: bool) -> dict[str, np.ndarray]:
     args, kwargs = passed(call, part, double)
-    given = {str(place): value for place, value in enumerate(args)} | kwargs | {name: typed(a, double) for name, a in call.params.items()}
+    given = (
+        {str(place): value for place, value in enumerate(args)}
+        | kwargs
+        | {name: typed(a, double) for name, a in call.params.items()}
+    )
     return {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
 
 
@@ -89,7 +99,8 @@ def expected(call: Call, arrays: dict, double: bool = False) -> dict[str, np.nda
 
 
 def expected_gradient(call: Call, double: bool = False) -> dict[str, np.ndarray]:
-    """The gradient of the recorder's output for each floating array: a part from the array itself, and one from its square."""
+    """The gradient of the recorder's output for each floating array: a part from the array itself, and one from its
+    square."""
     steps: dict[str, list] = {}
     for part in rows(call, call.arrays):
         arrays, given = arrays_of(call, part, double), passed(call, part, double)
@@ -97,7 +108,9 @@ def expected_gradient(call: Call, double: bool = False) -> dict[str, np.ndarray]
         names = dict(zip(map(str, range(len(given[0]))), call.order))
         for name, array in arrays.items():
             if is_float(array):
-                steps.setdefault(names.get(name, name), []).append((1 + times * array.astype(np.float64)) * cotangent(array.shape, call.seed))
+                steps.setdefault(names.get(name, name), []).append(
+                    (1 + times * array.astype(np.float64)) * cotangent(array.shape, call.seed)
+                )
     return {name: sum(found) if name in call.params else np.concatenate(found) for name, found in steps.items()}
 
 
@@ -106,7 +119,9 @@ def same(came: dict, wanted: dict) -> None:
     came = {leaf: array for leaf, array in came.items() if "squares." not in leaf}
     assert came.keys() == wanted.keys()
     for leaf, array in wanted.items():
-        assert came[leaf].dtype == array.dtype and np.array_equal(came[leaf].astype(np.float64), array.astype(np.float64), equal_nan=True), leaf
+        assert came[leaf].dtype == array.dtype and np.array_equal(
+            came[leaf].astype(np.float64), array.astype(np.float64), equal_nan=True
+        ), leaf
 
 
 def close(came: dict, wanted: dict) -> None:
@@ -121,7 +136,7 @@ def check(call: Call, outcome, double: bool = False) -> None:
     kind = call.transform
     assert outcome.failure is None, outcome.failure
     if kind in ("eager", "jit"):
-        if call.drive != "jax.vmap":            # there what each sequence gets is seen in the log
+        if call.drive != "jax.vmap":  # there what each sequence gets is seen in the log
             same(outcome.leaves, expected(call, call.arrays, double))
     elif kind == "vmap":
         draws = [expected(call, {name: a[draw] for name, a in call.arrays.items()}, double) for draw in range(3)]
@@ -133,7 +148,14 @@ def check(call: Call, outcome, double: bool = False) -> None:
         shared = next(iter(first))
         mixed = {**second, shared: first[shared]} if len(first) > 1 else second
         wanted = {"other": expected(call, mixed, double), "again": expected(call, first, double)}
-        same(outcome.leaves, {f"{when}{'' if leaf[0] == '[' else '.'}{leaf}": a for when, leaves in wanted.items() for leaf, a in leaves.items()})
+        same(
+            outcome.leaves,
+            {
+                f"{when}{'' if leaf[0] == '[' else '.'}{leaf}": a
+                for when, leaves in wanted.items()
+                for leaf, a in leaves.items()
+            },
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +166,12 @@ def parameters():
 
 
 def known_parameters(every) -> dict:
-    return {constructed(call): {path: (a.shape, a.dtype.name) for path, a in call.params.items()} for calls in every.values() for call in calls if call.module}
+    return {
+        constructed(call): {path: (a.shape, a.dtype.name) for path, a in call.params.items()}
+        for calls in every.values()
+        for call in calls
+        if call.module
+    }
 
 
 def evaluated(number: int, find, calls, **options):
@@ -158,7 +185,13 @@ def evaluated(number: int, find, calls, **options):
     recorder.LOG.clear()
     eagerly, double = options.pop("eagerly", True), options.get("double", False)
     with jax.enable_x64(double):
-        Evaluation(find, lambda error: failure_of(error, ""), lambda call, outcome: outcomes.__setitem__(call.id, outcome), started, **options).run(calls, eagerly=eagerly)
+        Evaluation(
+            find,
+            lambda error: failure_of(error, ""),
+            lambda call, outcome: outcomes.__setitem__(call.id, outcome),
+            started,
+            **options,
+        ).run(calls, eagerly=eagerly)
     started("end", -1)
     return outcomes, log
 
@@ -183,14 +216,17 @@ def compare_all(calls, outcomes, log, double: bool = False) -> None:
 
 @pytest.mark.parametrize("number", PROBLEMS)
 def test_a_stub_receives_what_each_call_says(number):
-    """Eager, jit, vmap, grad, traces, state, again, leaks, relations and proofs: the arguments are passed as the call has them, none left out, none more."""
+    """Eager, jit, vmap, grad, traces, state, again, leaks, relations and proofs: the arguments are passed as the call
+    has them, none left out, none more."""
     found = stub_names(number)
     calls = EVERY[number]
     outcomes, log = evaluated(number, found.__getitem__, calls)
     compare_all(calls, outcomes, log)
     told = {id for id, lines in log.items() if lines}
-    for kind in {call.transform for call in calls} - {"parameters"}:        # each kind was seen to call it
-        assert kind in ("jit", "grad", "vmap", "proof") or any(call.id in told for call in calls if call.transform == kind), kind
+    for kind in {call.transform for call in calls} - {"parameters"}:  # each kind was seen to call it
+        assert kind in ("jit", "grad", "vmap", "proof") or any(
+            call.id in told for call in calls if call.transform == kind
+        ), kind
 
 
 @pytest.mark.parametrize("number", [34, 36, 38])
@@ -206,8 +242,19 @@ def test_the_reference_receives_the_same_in_either_precision(number):
 def test_a_mistake_receives_the_same(number):
     """A mistake that only passes on what it gets is called as the reference is."""
     modules, found = module_names(number), stub_names(number)
-    wrong = {name: wrong_answer(Mistake("same", name, "", (lambda ref: ref) if name in modules else (lambda ref, *args, **kwargs: ref(*args, **kwargs))),
-                                found[name], name not in modules) for name in found}
+    wrong = {
+        name: wrong_answer(
+            Mistake(
+                "same",
+                name,
+                "",
+                (lambda ref: ref) if name in modules else (lambda ref, *args, **kwargs: ref(*args, **kwargs)),
+            ),
+            found[name],
+            name not in modules,
+        )
+        for name in found
+    }
     calls = [call for call in EVERY[number] if call.transform in ("eager", "jit")]
     compare_all(calls, *evaluated(number, wrong.__getitem__, calls))
 
@@ -215,7 +262,9 @@ def test_a_mistake_receives_the_same(number):
 def stub_text(number: int) -> str:
     modules = module_names(number)
     names = "".join(f"{name} = {'module()' if name in modules else 'function'}\n" for name in PROBLEMS[number].names)
-    return (ROOT / "tests/recorder.py").read_text() + f"\nPARAMETERS.update({known_parameters({number: EVERY[number]})!r})\n{names}"
+    return (
+        ROOT / "tests/recorder.py"
+    ).read_text() + f"\nPARAMETERS.update({known_parameters({number: EVERY[number]})!r})\n{names}"
 
 
 @pytest.mark.parametrize("number", [34, 36])
@@ -238,8 +287,19 @@ def test_a_students_file_receives_the_same_in_a_worker(number, tmp_path):
 SHOWN = "\nimport atexit, sys\natexit.register(lambda: sys.stderr.write('\\n'.join(dict.fromkeys(LOG))))\n"
 
 
-@pytest.mark.parametrize("number, case, kind", [(34, "holes", "eager"), (34, "several heads, and no mask given", "grad"), (34, "large logits, those of padded keys hundreds above the others", "grad"), (34, "as many sequences as places", "vmap"), (35, "large logits", "jit"),
-                                                (36, "in chunks", "eager"), (36, "in steps of jax.jit, the state passed along", "eager"), (40, "one block", "jit")])
+@pytest.mark.parametrize(
+    "number, case, kind",
+    [
+        (34, "holes", "eager"),
+        (34, "several heads, and no mask given", "grad"),
+        (34, "large logits, those of padded keys hundreds above the others", "grad"),
+        (34, "as many sequences as places", "vmap"),
+        (35, "large logits", "jit"),
+        (36, "in chunks", "eager"),
+        (36, "in steps of jax.jit, the state passed along", "eager"),
+        (40, "one block", "jit"),
+    ],
+)
 def test_debug_makes_the_same_call(number, case, kind, tmp_path):
     """The script that `debug` writes passes the case's arguments as a verdict does."""
     path = tmp_path / "stub.py"
@@ -247,27 +307,51 @@ def test_debug_makes_the_same_call(number, case, kind, tmp_path):
     call = next(call for call in EVERY[number] if call.transform == kind and call.check.case == case)
     script = tmp_path / "script.py"
     script.write_text(snippet(call, path, number))
-    ran = subprocess.run([sys.executable, "-W", "ignore", script], capture_output=True, text=True, env={"JAX_PLATFORMS": "cpu", "PATH": ""})
-    assert {told for told in ran.stderr.splitlines() if told in lines_of(call) or "32 (" in told} == lines_of(call), ran.stderr
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", script],
+        capture_output=True,
+        text=True,
+        env={"JAX_PLATFORMS": "cpu", "PATH": ""},
+    )
+    assert {told for told in ran.stderr.splitlines() if told in lines_of(call) or "32 (" in told} == lines_of(call), (
+        ran.stderr
+    )
 
 
 def test_calls_that_differ_in_anything_are_of_different_forms():
-    """Whatever field a call has or gains, another value of it is another form: the arrays, the place and what is asked apart."""
+    """Whatever field a call has or gains, another value of it is another form: the arrays, the place and what is asked
+    apart."""
     call = next(call for call in EVERY[34] if call.transform == "eager" and call.static.get("mask", 0) is None)
     apart = {"id", "check", "variant", "seed", "given", "raises", "drawn", "params", "arrays", "measure"}
     for field in dataclasses.fields(Call):
-        changed = dataclasses.replace(call, **{field.name: object() if field.name != "check" else dataclasses.replace(call.check, case="another")})
+        changed = dataclasses.replace(
+            call, **{field.name: object() if field.name != "check" else dataclasses.replace(call.check, case="another")}
+        )
         assert (changed.form_key == call.form_key) == (field.name in apart), field.name
 
 
-@pytest.mark.parametrize("number, entry", [(34, "bidirectional_attention"), (34, "causal_attention"), (35, "CrossAttention")])
+@pytest.mark.parametrize(
+    "number, entry", [(34, "bidirectional_attention"), (34, "causal_attention"), (35, "CrossAttention")]
+)
 def test_who_ignores_the_mask_fails_in_every_case_that_hides_something(number, entry, attempt):
-    """The reference without its mask gets ✗ wherever a mask hides a key, under each transform, and in the properties."""
+    """The reference without its mask gets ✗ wherever a mask hides a key, under each transform, and in the
+    properties."""
     source = (PROBLEMS[number].solutions / "reference.py").read_text()
-    ignoring = (f"\n_right = {entry}\ndef {entry}(q, k, v, num_heads, mask=None):\n    return _right(q, k, v, num_heads)\n" if number == 34 else
-                f"\n_call = {entry}.__call__\n{entry}.__call__ = lambda self, x, context, context_mask=None: _call(self, x, context)\n")
+    ignoring = (
+        f"\n_right = {entry}\ndef {entry}(q, k, v, num_heads, mask=None):\n    return _right(q, k, v, num_heads)\n"
+        if number == 34
+        else f"\n_call = {entry}.__call__\n{entry}.__call__ = lambda self, x, context, context_mask=None: _call(self, "
+        f"x, context)\n"
+    )
     verdict = attempt(source + ignoring, number, mistakes=False)
     findings = next(one for one in verdict.entries if one.name == entry).findings
-    hiding = {call.check for call in EVERY[number] if call.check.entry == entry and call.transform in ("eager", "jit", "vmap", "grad") and call.check.case != "nothing later is seen"
-              for mask in [call.arrays.get("mask", call.arrays.get("context_mask"))] if mask is not None and not mask.all()}
+    hiding = {
+        call.check
+        for call in EVERY[number]
+        if call.check.entry == entry
+        and call.transform in ("eager", "jit", "vmap", "grad")
+        and call.check.case != "nothing later is seen"
+        for mask in [call.arrays.get("mask", call.arrays.get("context_mask"))]
+        if mask is not None and not mask.all()
+    }
     assert hiding and {finding.check for finding in findings if finding.status.value == "failed"} >= hiding

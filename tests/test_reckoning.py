@@ -1,4 +1,5 @@
-"""How points came about: rows whose sum is the share, whatever passed and failed, and a total that follows from them."""
+"""How points came about: rows whose sum is the share, whatever passed and failed, and a total that follows from
+them."""
 
 from __future__ import annotations
 
@@ -22,31 +23,54 @@ def of(verdict, weight: float = 1.0) -> Mark:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_the_rows_add_up(seed):
-    """What the rows earn is what the sum says, and the points follow from it: of one name and of several, whatever failed."""
+    """What the rows earn is what the sum says, and the points follow from it: of one name and of several, whatever
+    failed."""
     rng = random.Random(seed)
-    entries = [EntryVerdict(f"f{n}", FAILED, made_up.findings(f"f{n}", rng.sample(CHECKS, rng.randrange(1, 8)))) for n in range(rng.randrange(1, 4))]
-    entries += [EntryVerdict("g", PASSED, made_up.findings("g"))] * rng.randrange(2) + [EntryVerdict("h", NOT_WRITTEN)] * rng.randrange(2)
+    entries = [
+        EntryVerdict(f"f{n}", FAILED, made_up.findings(f"f{n}", rng.sample(CHECKS, rng.randrange(1, 8))))
+        for n in range(rng.randrange(1, 4))
+    ]
+    entries += [EntryVerdict("g", PASSED, made_up.findings("g"))] * rng.randrange(2) + [
+        EntryVerdict("h", NOT_WRITTEN)
+    ] * rng.randrange(2)
     mark = of(made_up.verdict(31, FAILED, *entries), 2.0)
     found = reckoning(mark)
     *rows, last = found.rows
     assert all(len(row) == len(HEAD) for row in found.rows)
-    assert sum(float(row[4]) for row in rows) == pytest.approx(float(last[4]), abs=0.0006 * len(rows)) and sum(float(row[3]) for row in rows) == pytest.approx(1, abs=0.01)
+    assert sum(float(row[4]) for row in rows) == pytest.approx(float(last[4]), abs=0.0006 * len(rows)) and sum(
+        float(row[3]) for row in rows
+    ) == pytest.approx(1, abs=0.01)
     assert float(last[4]) == pytest.approx(mark.credit.share, abs=0.0056)
     assert found.sentences[-1].endswith(f" × 2 = {mark.points:.2f}".rstrip("0").rstrip(".") + ".")
 
 
 def test_more_checks_for_fewer_points_is_explained():
     """Nine checks may earn less than seven: what passed and does not count is told apart from what counts, and why."""
-    right_forward = of(made_up.verdict(31, FAILED, EntryVerdict("sdpa", FAILED, made_up.findings("sdpa", [(kind, case) for kind in ("vmap", "grad") for case in CASES]))))
+    right_forward = of(
+        made_up.verdict(
+            31,
+            FAILED,
+            EntryVerdict(
+                "sdpa", FAILED, made_up.findings("sdpa", [(kind, case) for kind in ("vmap", "grad") for case in CASES])
+            ),
+        )
+    )
     small_and_wrong = of(made_up.wrong(31))
     assert UNCOUNTED in reckoning(small_and_wrong).sentences and UNCOUNTED not in reckoning(right_forward).sentences
-    assert [row[1:3] for row in reckoning(small_and_wrong).rows] == [("6 of 14", "4"), ("1 of 1", "0"), ("2 of 2", "0"), ("9 of 17", "4")]
+    assert [row[1:3] for row in reckoning(small_and_wrong).rows] == [
+        ("6 of 14", "4"),
+        ("1 of 1", "0"),
+        ("2 of 2", "0"),
+        ("9 of 17", "4"),
+    ]
 
 
 def test_the_cap_is_told():
     """What did not pass has 0.99 at most, and where that costs something it is said."""
     many = [EntryVerdict(f"f{n}", PASSED, made_up.findings(f"f{n}")) for n in range(30)]
-    almost = of(made_up.verdict(31, FAILED, *many, EntryVerdict("g", FAILED, made_up.findings("g", [("leaks", CASES[-1])]))))
+    almost = of(
+        made_up.verdict(31, FAILED, *many, EntryVerdict("g", FAILED, made_up.findings("g", [("leaks", CASES[-1])])))
+    )
     assert almost.credit.share == MOST and CAPPED in reckoning(almost).sentences
 
 

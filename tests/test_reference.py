@@ -1,4 +1,5 @@
-"""The answer key as the reference computes it: what is allowed follows from what float32 misses, and no student's code is near."""
+"""The answer key as the reference computes it: what is allowed follows from what float32 misses, and no student's code
+is near."""
 
 from __future__ import annotations
 
@@ -22,12 +23,13 @@ EPS = float(np.finfo(np.float32).eps)
 
 @pytest.fixture(scope="module")
 def computed(tmp_path_factory):
-    """Problem 31's calls, its key, and every float32 evaluation that the key follows from. No stub is there, not even the shipped one."""
+    """Problem 31's calls, its key, and every float32 evaluation that the key follows from. No stub is there, not even
+    the shipped one."""
     root = tmp_path_factory.mktemp("course")
     for part in ("problems/31_sdpa/checks.py", "solutions/31_sdpa/reference.py"):
         (root / part).parent.mkdir(parents=True)
         shutil.copy(ROOT / part, root / part)
-    problem, = discover(root)
+    (problem,) = discover(root)
     calls = calls_for(problem.entries)
     ran = []
 
@@ -84,7 +86,8 @@ def test_the_key_holds_the_exact_values(computed):
 
 
 def test_at_least_sixteen_times_the_observed_error_is_allowed(computed):
-    """For every call and array: 16 times the largest error of float32 at the inputs and near them, by an independent float64 answer."""
+    """For every call and array: 16 times the largest error of float32 at the inputs and near them, by an independent
+    float64 answer."""
     calls, key, ran = computed
     places = [place for _, place in reference._plain_calls(calls)]
     assert len(ran) == len(places) == (len(PROBLEMS[31].entries[0].cases) * (1 + 1 + DRAWS + 1) + 1) * (1 + NEIGHBOURS)
@@ -98,12 +101,13 @@ def test_at_least_sixteen_times_the_observed_error_is_allowed(computed):
 
 
 def test_evaluations_are_at_the_inputs_and_near_them(computed):
-    """Each case is evaluated at its own inputs, draw by draw, and at neighbours that are a rounding away and differ from each other."""
+    """Each case is evaluated at its own inputs, draw by draw, and at neighbours that are a rounding away and differ
+    from each other."""
     calls, _, _ = computed
     for plain, (id, draw, neighbour) in reference._plain_calls(calls):
         own = {name: array if draw is None else array[draw] for name, array in calls[id].arrays.items()}
         for name, array in plain.arrays.items():
-            if neighbour == 0 or array.size > 8:        # of a few numbers, none may have moved
+            if neighbour == 0 or array.size > 8:  # of a few numbers, none may have moved
                 assert np.array_equal(array, own[name]) == (neighbour == 0)
             assert (np.abs(array - own[name]) <= 2 * EPS * np.abs(own[name])).all()
 
@@ -113,13 +117,21 @@ def test_what_is_allowed_has_a_floor(computed):
     calls, key, _ = computed
     for call in calls:
         if call.transform in ("eager", "jit", "vmap", "grad"):
-            draws = [{n: a[i] for n, a in call.arrays.items()} for i in range(DRAWS)] if call.transform == "vmap" else [call.arrays]
-            floor = max(EPS * (1 + np.abs(exact(**draw)[2]).max()) * np.abs(draw["v"].astype(np.float64)).max() for draw in draws)
+            draws = (
+                [{n: a[i] for n, a in call.arrays.items()} for i in range(DRAWS)]
+                if call.transform == "vmap"
+                else [call.arrays]
+            )
+            floor = max(
+                EPS * (1 + np.abs(exact(**draw)[2]).max()) * np.abs(draw["v"].astype(np.float64)).max()
+                for draw in draws
+            )
             assert min(key[call.id].allowed.values()) >= floor * (1 - 1e-12)
 
 
 def test_what_is_allowed_is_little(computed):
-    """No tolerance is so wide that a mistake would fit in: a ten-thousandth of the values, and half a hundredth where logits are large."""
+    """No tolerance is so wide that a mistake would fit in: a ten-thousandth of the values, and half a hundredth where
+    logits are large."""
     calls, key, _ = computed
     for call in calls:
         if call.transform in ("eager", "jit", "vmap"):
@@ -130,7 +142,11 @@ def test_what_is_allowed_is_little(computed):
 def test_structural_checks_expect_one_trace_and_no_leak(computed):
     """The key for traces and leaks of a function is a count that nobody has to compute."""
     calls, key, _ = computed
-    found = {call.transform: (key[call.id].outcome, key[call.id].allowed) for call in calls if call.transform in ("traces", "leaks")}
+    found = {
+        call.transform: (key[call.id].outcome, key[call.id].allowed)
+        for call in calls
+        if call.transform in ("traces", "leaks")
+    }
     assert found["traces"][0].structure == ["dict", [["traces", "array"]]] and found["traces"][0].leaves["traces"] == 1
     assert found["leaks"][0].structure == ["dict", [["leaked", "array"]]] and found["leaks"][0].leaves["leaked"] == 0
     assert found["traces"][1] == found["leaks"][1] == {}
@@ -145,8 +161,13 @@ def array(values, dtype) -> Outcome:
 
 def allowed(runs, scale=None, dtype="float32", kind="eager", **fields) -> float:
     """`runs`: (neighbour, value in single, value in double) each."""
-    call = Call(0, Check("f", kind, "c"), arrays={"x": np.ones(1, dtype)}, order=("x", *fields.get("static", ())), **fields)
-    made = [(None, neighbour, call, array([single], dtype), array([double], "float64")) for neighbour, single, double in runs]
+    call = Call(
+        0, Check("f", kind, "c"), arrays={"x": np.ones(1, dtype)}, order=("x", *fields.get("static", ())), **fields
+    )
+    made = [
+        (None, neighbour, call, array([single], dtype), array([double], "float64"))
+        for neighbour, single, double in runs
+    ]
     return _answer(call, made, scale).allowed[""]
 
 
@@ -156,9 +177,12 @@ def test_the_unluckiest_neighbour_decides():
     assert allowed([(0, 1.0, 1.0), (1, 2.0, 2.0), (2, 3.5, 3.0), (3, 1.25, 1.0)]) == 16 * 0.5
 
 
-@pytest.mark.parametrize("dtype, eps", [("float32", 2.0 ** -23), ("float16", 2.0 ** -10), ("bfloat16", 2.0 ** -8), ("float64", 2.0 ** -52)])
+@pytest.mark.parametrize(
+    "dtype, eps", [("float32", 2.0**-23), ("float16", 2.0**-10), ("bfloat16", 2.0**-8), ("float64", 2.0**-52)]
+)
 def test_the_floor_is_in_units_of_the_dtype(dtype, eps):
-    """Without any error the floor is eps times the scale that the reference gives, 1 without one, or the largest value."""
+    """Without any error the floor is eps times the scale that the reference gives, 1 without one, or the largest
+    value."""
     assert allowed([(0, 0.0, 0.0)], dtype=dtype) == eps
     assert allowed([(0, 0.0, 0.0)], scale=lambda x: 50.0, dtype=dtype) == 50 * eps
     assert allowed([(0, 4.0, 4.0)], dtype=dtype) == 4 * eps
@@ -170,7 +194,9 @@ def test_what_is_not_finite_allows_nothing_more():
 
 
 def test_the_scale_is_asked_in_float64():
-    """`error_scale` gets the call's floating arrays in float64, where nothing overflows, and static arguments as they are."""
+    """`error_scale` gets the call's floating arrays in float64, where nothing overflows, and static arguments as they
+    are."""
+
     def scale(x, n):
         assert (x.dtype, n) == (np.float64, 3)
         return 1.0
@@ -187,16 +213,21 @@ def test_integers_are_exact():
 
 def test_a_failure_is_an_answer():
     """Where the case asks for an error and the reference raises it, the key expects that error."""
-    call, failed = Call(0, Check("f", "eager", "c"), raises="ValueError"), Outcome(failure=Failure("ValueError", (), "no"))
+    call, failed = (
+        Call(0, Check("f", "eager", "c"), raises="ValueError"),
+        Outcome(failure=Failure("ValueError", (), "no")),
+    )
     assert _answer(call, [(None, 0, call, failed, failed)], None).outcome == failed
 
 
-@pytest.mark.parametrize("dtype, step", [("float32", EPS), ("bfloat16", 2.0 ** -8)])
+@pytest.mark.parametrize("dtype, step", [("float32", EPS), ("bfloat16", 2.0**-8)])
 def test_neighbours_are_one_rounding_away(dtype, step):
     """A neighbour differs by about one rounding in some places and not at all in others; integers have none."""
     values = np.linspace(-5, 5, 101).astype(np.dtype(jax.numpy.dtype(dtype)))
     near = _nudge(np.random.default_rng(0), values)
-    off = np.abs(near.astype(np.float64) - values.astype(np.float64)) / np.maximum(np.abs(values.astype(np.float64)), 1e-9)
+    off = np.abs(near.astype(np.float64) - values.astype(np.float64)) / np.maximum(
+        np.abs(values.astype(np.float64)), 1e-9
+    )
     assert near.dtype == values.dtype and 0 < off.max() <= 2 * step and (off == 0).any()
     ids = np.arange(5)
     assert _nudge(np.random.default_rng(0), ids) is ids
@@ -207,10 +238,12 @@ def test_neighbours_are_one_rounding_away(dtype, step):
 ALLOWED = {"ml_dtypes", "jax", "numpy", "flax", "einops", "math", "functools", "contextlib", "grader", "optax"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "solutions").rglob("*.py")),
-                         ids=lambda path: path.relative_to(ROOT / "solutions").as_posix())
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "solutions").rglob("*.py")), ids=lambda path: path.relative_to(ROOT / "solutions").as_posix()
+)
 def test_solutions_import_no_student_code(path):
-    """References, mistakes and right solutions import libraries and `grader.course` alone, and load nothing in another way."""
+    """References, mistakes and right solutions import libraries and `grader.course` alone, and load nothing in another
+    way."""
     names, used = [], set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -253,13 +286,16 @@ def test_every_problem_has_a_scale():
 
 def told(tmp_path, body: str, **case):
     """The key of a course of one function, or what is said against it."""
-    for path, text in {"problems/31_tiny/checks.py": "import numpy as np\nfrom grader.course import Case, Function\n"
-                       f"ENTRIES = [Function('f', lambda rng: dict(x=rng.standard_normal(3).astype(np.float32)), cases={{'case': Case(**{case!r})}})]\n",
-                       "problems/31_tiny/.stub.py": "def f(x):\n    raise NotImplementedError\n",
-                       "solutions/31_tiny/reference.py": f"import jax.numpy as jnp\n\ndef f(x):\n    {body}\n"}.items():
+    for path, text in {
+        "problems/31_tiny/checks.py": "import numpy as np\nfrom grader.course import Case, Function\n"
+        f"ENTRIES = [Function('f', lambda rng: dict(x=rng.standard_normal(3).astype(np.float32)), cases={{'case': "
+        f"Case(**{case!r})}})]\n",
+        "problems/31_tiny/.stub.py": "def f(x):\n    raise NotImplementedError\n",
+        "solutions/31_tiny/reference.py": f"import jax.numpy as jnp\n\ndef f(x):\n    {body}\n",
+    }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    problem, = discover(tmp_path)
+    (problem,) = discover(tmp_path)
     try:
         return reference.answer_key(problem, calls_for(problem.entries))
     except CourseError as error:
@@ -268,7 +304,10 @@ def told(tmp_path, body: str, **case):
 
 def test_a_reference_that_fails_is_the_courses_fault(tmp_path):
     """What the reference cannot do is no part of the contract, whatever it raises."""
-    assert told(tmp_path, "raise ValueError('a fault of the harness')") == "at f, case · eager the reference fails: ValueError: a fault of the harness"
+    assert (
+        told(tmp_path, "raise ValueError('a fault of the harness')")
+        == "at f, case · eager the reference fails: ValueError: a fault of the harness"
+    )
 
 
 def test_a_case_names_the_exception_that_it_asks_for(tmp_path):
@@ -277,7 +316,12 @@ def test_a_case_names_the_exception_that_it_asks_for(tmp_path):
     assert key[0].outcome.failure.type == "ValueError" and key[0].outcome.failure.message == "of a kind"
 
 
-@pytest.mark.parametrize("body, said", [("return x", "raises nothing"), ("raise TypeError('another')", "raises TypeError: another")])
+@pytest.mark.parametrize(
+    "body, said", [("return x", "raises nothing"), ("raise TypeError('another')", "raises TypeError: another")]
+)
 def test_a_case_that_asks_for_an_exception_gets_it(tmp_path, body, said):
     """A reference that raises nothing there, or something else, is the course's fault."""
-    assert told(tmp_path, body, raises="ValueError", under=("eager",)) == f"at f, case · eager the case asks for ValueError, and the reference {said}"
+    assert (
+        told(tmp_path, body, raises="ValueError", under=("eager",))
+        == f"at f, case · eager the case asks for ValueError, and the reference {said}"
+    )

@@ -1,4 +1,5 @@
-"""What goes back: feedback under the names that Moodle's and Canvas's uploads ask for, a comment for Moodle's column, and a group's grade for each of its members."""
+"""What goes back: feedback under the names that Moodle's and Canvas's uploads ask for, a comment for Moodle's column,
+and a group's grade for each of its members."""
 
 from __future__ import annotations
 
@@ -37,8 +38,14 @@ Participant 11,Grace Hopper,No submission,,-,-,
 @pytest.fixture
 def book(tmp_path):
     with Gradebook(tmp_path / NAME) as opened:
-        opened.arrived([Submission("Ada_Lovelace_9", "Ada Lovelace", {"moodle_id": "9"}), Submission("Charles_10", "Charles Babbage", {"moodle_id": "10"}),
-                        Submission("hoppergrace_43", "hoppergrace", {"canvas_id": "43"}), Submission("team_1")])
+        opened.arrived(
+            [
+                Submission("Ada_Lovelace_9", "Ada Lovelace", {"moodle_id": "9"}),
+                Submission("Charles_10", "Charles Babbage", {"moodle_id": "10"}),
+                Submission("hoppergrace_43", "hoppergrace", {"canvas_id": "43"}),
+                Submission("team_1"),
+            ]
+        )
         opened.record(made_up.record("Ada_Lovelace_9", made_up.wrong(31, "forgot_the_scale")))
         for student in ("Charles_10", "hoppergrace_43", "team_1"):
             opened.record(made_up.record(student, made_up.passed(31), student.encode()))
@@ -51,16 +58,22 @@ def inside(path) -> dict[str, str]:
 
 
 def test_feedback_goes_back_to_moodle_and_canvas(book, tmp_path):
-    """Each student's page is in the zip under a name by which the system finds the student, and in no other's; who cannot be found is in none."""
+    """Each student's page is in the zip under a name by which the system finds the student, and in no other's; who
+    cannot be found is in none."""
     found = marks(book, GRADING, {})
     write_feedback(tmp_path / "feedback", found, GRADING, made_up.TITLES)
     people = [Submission("hoppergrace_43", "hoppergrace", {"canvas_id": "43"}, file="801")]
     assert write_returns(tmp_path, found, people, {}) == [MOODLE, CANVAS]
     moodle, canvas = inside(tmp_path / MOODLE), inside(tmp_path / CANVAS)
-    assert {*moodle} == {"Ada Lovelace_9_assignfeedback_file_feedback.html", "Charles Babbage_10_assignfeedback_file_feedback.html"}
+    assert {*moodle} == {
+        "Ada Lovelace_9_assignfeedback_file_feedback.html",
+        "Charles Babbage_10_assignfeedback_file_feedback.html",
+    }
     assert all(f"Feedback for <bdi>{name.partition('_')[0]}" in page for name, page in moodle.items())
-    (name, page), = canvas.items()
-    assert [part for part in name.split("_") if re.fullmatch(r"\d+", part)] == ["43", "801"] and page.startswith("# Feedback for hoppergrace")
+    ((name, page),) = canvas.items()
+    assert [part for part in name.split("_") if re.fullmatch(r"\d+", part)] == ["43", "801"] and page.startswith(
+        "# Feedback for hoppergrace"
+    )
     assert (tmp_path / MOODLE).stat().st_mode & 0o777 == 0o600
     before = (tmp_path / MOODLE).read_bytes()
     write_returns(tmp_path, found, people, {})
@@ -71,39 +84,63 @@ def test_feedback_goes_back_to_moodle_and_canvas(book, tmp_path):
 
 def test_a_name_moves_no_feedback_to_another_student(book, tmp_path):
     """Numbers and separators in a name are not taken for a number, nor for a place."""
-    book.arrived([Submission("Ada_Lovelace_9", "Eve_10_../x 77", {"moodle_id": "9"}), Submission("hoppergrace_43", "x_99_12", {"canvas_id": "43"})])
+    book.arrived(
+        [
+            Submission("Ada_Lovelace_9", "Eve_10_../x 77", {"moodle_id": "9"}),
+            Submission("hoppergrace_43", "x_99_12", {"canvas_id": "43"}),
+        ]
+    )
     found = marks(book, GRADING, {})
     write_feedback(tmp_path / "feedback", found, GRADING, made_up.TITLES)
     write_returns(tmp_path, found, [Submission("hoppergrace_43", file="801")], {})
-    assert "Eve x_9_assignfeedback_file_feedback.html" in inside(tmp_path / MOODLE) and [*inside(tmp_path / CANVAS)] == ["x_43_801_feedback.md"]
+    assert "Eve x_9_assignfeedback_file_feedback.html" in inside(tmp_path / MOODLE) and [
+        *inside(tmp_path / CANVAS)
+    ] == ["x_43_801_feedback.md"]
 
 
 def test_the_download_tells_the_file_that_feedback_is_attached_to():
     """The number of the file is the second one in the names of Canvas's download."""
-    assert named("hoppergrace_LATE_43_801_31.py").file == "801" and named("hoppergrace_43_text.html").file == "" == named("Ada_9_assignsubmission_file_31.py").file
+    assert (
+        named("hoppergrace_LATE_43_801_31.py").file == "801"
+        and named("hoppergrace_43_text.html").file == "" == named("Ada_9_assignsubmission_file_31.py").file
+    )
 
 
 def test_moodles_column_of_feedback(book):
-    """The worksheet goes back with a comment for each who has a grade; a person's own comment stays, and ours follows the grade."""
+    """The worksheet goes back with a comment for each who has a grade; a person's own comment stays, and ours follows
+    the grade."""
     found = marks(book, GRADING, {})
     comments = {row.student.student: comment(row, GRADING, made_up.TITLES) for row in found}
-    assert comments["Ada_Lovelace_9"] == ("<p>Attention track: 13 of 100 points.</p><ul><li>31 · Scaled dot-product attention: 0.26 of 1; failed; forgot the scale</li>"
-                                          "<li>33 · Causal masking: 0 of 1, nothing was handed in</li></ul>")
+    assert comments["Ada_Lovelace_9"] == (
+        "<p>Attention track: 13 of 100 points.</p><ul><li>31 · Scaled dot-product attention: 0.26 of 1; failed; "
+        "forgot the scale</li>"
+        "<li>33 · Causal masking: 0 of 1, nothing was handed in</li></ul>"
+    )
     people = [Submission("Ada_Lovelace_9", ids={"moodle_id": "9"}), Submission("Charles_10", ids={"moodle_id": "10"})]
     sheet = WORKSHEET
     for _ in range(2):
-        sheet = files(found, GRADING, "Attention", parsed(sheet.encode(), "m.csv").matched(people), comments)["moodle.csv"]
+        sheet = files(found, GRADING, "Attention", parsed(sheet.encode(), "m.csv").matched(people), comments)[
+            "moodle.csv"
+        ]
         rows = [*csv.DictReader(io.StringIO(sheet))]
-        assert [row["Feedback comments"] for row in rows] == [comments["Ada_Lovelace_9"], "Well said in the seminar.", ""]
+        assert [row["Feedback comments"] for row in rows] == [
+            comments["Ada_Lovelace_9"],
+            "Well said in the seminar.",
+            "",
+        ]
         assert [row["Grade"] for row in rows] == ["13", "50", ""]
     alone = [*csv.DictReader(io.StringIO(files(found, GRADING, "Attention", None, comments)["moodle.csv"]))]
-    assert {row["Identifier"]: row["Feedback comments"] for row in alone} == {"Participant 9": comments["Ada_Lovelace_9"], "Participant 10": comments["Charles_10"]}
+    assert {row["Identifier"]: row["Feedback comments"] for row in alone} == {
+        "Participant 9": comments["Ada_Lovelace_9"],
+        "Participant 10": comments["Charles_10"],
+    }
 
 
 def test_what_is_blank_is_no_zero_in_a_comment(book):
     """What could not be read, or is not graded yet, has no points and no total there."""
-    book.arrived([Submission("Ada_Lovelace_9", "Ada Lovelace"),
-                  Submission("emmy", "Emmy", trouble="work.zip is damaged")])
+    book.arrived(
+        [Submission("Ada_Lovelace_9", "Ada Lovelace"), Submission("emmy", "Emmy", trouble="work.zip is damaged")]
+    )
     book.record(made_up.record("Charles_10", unread(COURSE[33], Piece(33, "33.py", trouble="33.py is damaged")), b"?"))
     found = marks(book, GRADING, {}, {("Ada_Lovelace_9", 33)})
     told = {row.student.student: comment(row, GRADING, {}) for row in found}
@@ -117,23 +154,40 @@ def test_a_hostile_name_in_a_comment(book):
     """A reason with markup in it is text in Moodle."""
     book.override("Ada_Lovelace_9", 31, 1, "<script>alert(1)</script>", "Dr. K", 1)
     row = next(row for row in marks(book, GRADING, {}) if row.student.student == "Ada_Lovelace_9")
-    assert "<script" not in comment(row, GRADING, made_up.TITLES) and "points by hand: &lt;script&gt;" in comment(row, GRADING, made_up.TITLES)
+    assert "<script" not in comment(row, GRADING, made_up.TITLES) and "points by hand: &lt;script&gt;" in comment(
+        row, GRADING, made_up.TITLES
+    )
 
 
 # Groups
 
+
 def test_a_group_is_one_grade_for_several_students(book, tmp_path):
     """Each member has the grade, a row and a page by name; the roster finds them, and nobody of them is missing."""
     grading = Grading({31: 1.0}, groups={"team_1": ("Linus Pauling", "noether@example.org")})
-    roster = parsed(b"Student,ID,SIS User ID,SIS Login ID,Section,Attention (8)\n    Points Possible,,,,,100\n"
-                    b"\"Pauling, Linus\",51,,linus,,\n\"Noether, Emmy\",52,,noether@example.org,,\n\"Hopper, Grace\",43,,grace,,\n", "r.csv")
-    people = groups.spread([Submission("team_1"), Submission("hoppergrace_43", "hoppergrace", {"canvas_id": "43"})], grading.groups)
+    roster = parsed(
+        b"Student,ID,SIS User ID,SIS Login ID,Section,Attention (8)\n    Points Possible,,,,,100\n"
+        b'"Pauling, Linus",51,,linus,,\n"Noether, Emmy",52,,noether@example.org,,\n"Hopper, Grace",43,,grace,,\n',
+        "r.csv",
+    )
+    people = groups.spread(
+        [Submission("team_1"), Submission("hoppergrace_43", "hoppergrace", {"canvas_id": "43"})], grading.groups
+    )
     matched = roster.matched(people)
     assert matched.missing == () == matched.unknown
     found = groups.shared(marks(book, grading, {}, on_roster=matched.rows), grading.groups, matched.rows)
-    assert {row.student.name: row.total for row in found if "Ada" not in row.student.name and "Charles" not in row.student.name} == {
-        "Linus Pauling": 100, "Emmy Noether": 100, "Grace Hopper": 100}
-    assert [row[-1] for row in csv.reader(io.StringIO(files(found, grading, "Attention", matched)["canvas.csv"]))] == ["Attention (8)", "100", "100", "100", "100"]
+    assert {
+        row.student.name: row.total
+        for row in found
+        if "Ada" not in row.student.name and "Charles" not in row.student.name
+    } == {"Linus Pauling": 100, "Emmy Noether": 100, "Grace Hopper": 100}
+    assert [row[-1] for row in csv.reader(io.StringIO(files(found, grading, "Attention", matched)["canvas.csv"]))] == [
+        "Attention (8)",
+        "100",
+        "100",
+        "100",
+        "100",
+    ]
     assert write_feedback(tmp_path / "feedback", found, grading, made_up.TITLES) == 10
     assert "Feedback for <bdi>Emmy Noether" in (tmp_path / "feedback/noether@example.org.html").read_text()
 
@@ -142,20 +196,36 @@ def test_what_is_odd_about_a_group_is_told(book):
     """A group of which nothing arrived, a member of two, and one who handed in alone too, whose own work counts."""
     mine = {"team_1": ("Charles_10", "linus"), "team_2": ("linus",)}
     rows = marks(book, Grading({31: 1.0}, groups=mine), {})
-    assert [*groups.unmet(rows, mine)] == ["Charles_10 is in the group team_1 and handed in alone as well: what was handed in alone counts",
-                                           "grading.toml has a group team_2, and nothing arrived that is called so", "linus is in two groups of grading.toml: take one away"]
-    assert sorted(row.student.student for row in groups.shared(rows, mine, {})) == ["Ada_Lovelace_9", "Charles_10", "hoppergrace_43", "linus"]
+    assert [*groups.unmet(rows, mine)] == [
+        "Charles_10 is in the group team_1 and handed in alone as well: what was handed in alone counts",
+        "grading.toml has a group team_2, and nothing arrived that is called so",
+        "linus is in two groups of grading.toml: take one away",
+    ]
+    assert sorted(row.student.student for row in groups.shared(rows, mine, {})) == [
+        "Ada_Lovelace_9",
+        "Charles_10",
+        "hoppergrace_43",
+        "linus",
+    ]
 
 
 def test_an_extension_of_a_member_is_the_groups(book):
     """Whoever of a group has more time gives it to what they hand in together."""
-    book.note({Wanted(grade.student, grade.problem, grade.digest): Came(BY_CANVAS, late=True) for grade in book.grades()})
-    grading = Grading({31: 1.0}, late=Policy(per_day=0.1, extensions={"linus": 1}), groups={"team_1": ("linus", "emmy")})
+    book.note(
+        {Wanted(grade.student, grade.problem, grade.digest): Came(BY_CANVAS, late=True) for grade in book.grades()}
+    )
+    grading = Grading(
+        {31: 1.0}, late=Policy(per_day=0.1, extensions={"linus": 1}), groups={"team_1": ("linus", "emmy")}
+    )
     assert {row.student.student: row.total for row in marks(book, grading, {})}["team_1"] == 100
-    assert {row.student.student: row.total for row in marks(book, Grading({31: 1.0}, late=grading.late), {})}["team_1"] == 90
+    assert {row.student.student: row.total for row in marks(book, Grading({31: 1.0}, late=grading.late), {})}[
+        "team_1"
+    ] == 90
 
 
-@pytest.mark.parametrize("line", ["groups = 3", "groups = { a = 'ada' }", "groups = { a = [] }", "groups = { a = [1] }"])
+@pytest.mark.parametrize(
+    "line", ["groups = 3", "groups = { a = 'ada' }", "groups = { a = [] }", "groups = { a = [1] }"]
+)
 def test_groups_that_make_no_sense(tmp_path, line):
     """Are told in a sentence."""
     (tmp_path / "grading.toml").write_text(f"{line}\n[weights]\n31 = 1\n")

@@ -13,9 +13,12 @@ from tests.conftest import ROOT
 # From the nouns up: a room knows those before it, and itself.
 ROOMS = ("course", "process", "program", "run", "key", "judge", "report", "student", "authors", "classroom", "bench")
 WITHIN_THE_CLASSROOM = ("arrivals", "book", "pages", "walls", "grading")
-OF_DATA = ("course", "process", "key", "judge", "report")         # the near side of the wall: they meet neither JAX nor a student's program
+# the near side of the wall: they meet neither JAX nor a student's program
+OF_DATA = ("course", "process", "key", "judge", "report")
 BEYOND_THE_WALL = ("grader.run", "grader.program", "jax", "jaxlib", "flax", "optax")
-MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "grader").rglob("*.py") if len(path.relative_to(ROOT).parts) > 2)
+MODULES = sorted(
+    path.relative_to(ROOT) for path in (ROOT / "grader").rglob("*.py") if len(path.relative_to(ROOT).parts) > 2
+)
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -36,19 +39,30 @@ def test_every_file_stands_in_a_room():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(path.with_suffix("").parts[1:]))
 def test_a_room_knows_only_those_before_it(path):
-    """What a module imports stands in its own room or in one before it; the classroom's own rooms keep an order too, and their corridor comes after them."""
+    """What a module imports stands in its own room or in one before it; the classroom's own rooms keep an order too,
+    and their corridor comes after them."""
     room = path.parts[1]
     own = {name.split(".")[1] for name in imported(path) if name.startswith("grader.")}
-    assert own <= {*ROOMS[:ROOMS.index(room) + 1]}, f"{path} reaches upwards"
+    assert own <= {*ROOMS[: ROOMS.index(room) + 1]}, f"{path} reaches upwards"
     if room == "classroom" and len(path.parts) > 3:
         within = {name.split(".")[2] for name in imported(path) if name.startswith("grader.classroom.")}
-        assert within <= {*WITHIN_THE_CLASSROOM[:WITHIN_THE_CLASSROOM.index(path.parts[2]) + 1]}, f"{path} reaches upwards"
+        assert within <= {*WITHIN_THE_CLASSROOM[: WITHIN_THE_CLASSROOM.index(path.parts[2]) + 1]}, (
+            f"{path} reaches upwards"
+        )
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[1] in OF_DATA], ids=lambda path: ".".join(path.with_suffix("").parts[1:]))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path.parts[1] in OF_DATA],
+    ids=lambda path: ".".join(path.with_suffix("").parts[1:]),
+)
 def test_data_stays_on_its_side_of_the_wall(path):
     """Rooms that hold problems, keys, judgement and reports import neither JAX nor what runs or reads a program."""
-    beyond = [name for name in imported(path) if any(name == other or name.startswith(f"{other}.") for other in BEYOND_THE_WALL)]
+    beyond = [
+        name
+        for name in imported(path)
+        if any(name == other or name.startswith(f"{other}.") for other in BEYOND_THE_WALL)
+    ]
     assert beyond == []
 
 
@@ -56,4 +70,6 @@ def test_a_problem_imports_one_page_of_the_grader():
     """The checks and mistakes of every problem use the public face of `grader.course` and nothing behind it."""
     for folder in ("problems", "solutions"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            assert {name.rpartition(".")[0] for name in imported(path.relative_to(ROOT)) if name.startswith("grader")} <= {"grader.course"}, path
+            assert {
+                name.rpartition(".")[0] for name in imported(path.relative_to(ROOT)) if name.startswith("grader")
+            } <= {"grader.course"}, path

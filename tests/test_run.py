@@ -1,4 +1,5 @@
-"""How a class run conducts: what it asks of those who grade, what it says, and what it leaves. Verdicts are made up here; no submission is run."""
+"""How a class run conducts: what it asks of those who grade, what it says, and what it leaves. Verdicts are made up
+here; no submission is run."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ from tests.conftest import PROBLEMS
 
 
 class MadeUpHands:
-    """Grades by what stands in the file: `wrong`, or else passed; `slow` is stopped by the clock the first time. `meanwhile` is called with each job and may do anything."""
+    """Grades by what stands in the file: `wrong`, or else passed; `slow` is stopped by the clock the first time.
+    `meanwhile` is called with each job and may do anything."""
 
     cores, missing = 1, {}
 
@@ -54,7 +56,8 @@ class MadeUpHands:
 
 
 class Judging(Hands):
-    """Grades as the real ones do, but for the room: what comes back is made up, and `broken` says whether the judge has a fault that some of it meets."""
+    """Grades as the real ones do, but for the room: what comes back is made up, and `broken` says whether the judge has
+    a fault that some of it meets."""
 
     cores, missing = 1, {}
 
@@ -73,7 +76,8 @@ class Judging(Hands):
 
 
 class Class:
-    """A class in a folder: `hand_in` writes a file, `grade` runs the command and gives its exit code, with what it printed in `printed`."""
+    """A class in a folder: `hand_in` writes a file, `grade` runs the command and gives its exit code, with what it
+    printed in `printed`."""
 
     def __init__(self, folder: Path, monkeypatch):
         self.submissions, self.results, self.key = folder / "submissions", folder / "results", "first"
@@ -89,13 +93,20 @@ class Class:
 
     def grade(self, **more) -> int:
         console = Console(file=io.StringIO(), width=200)
-        code = run.run_class(Path(), run.Orders(self.submissions, self.results, [PROBLEMS[31], PROBLEMS[33]], [*PROBLEMS.values()], **more), console)
+        code = run.run_class(
+            Path(),
+            run.Orders(self.submissions, self.results, [PROBLEMS[31], PROBLEMS[33]], [*PROBLEMS.values()], **more),
+            console,
+        )
         self.printed = console.file.getvalue()
         return code
 
     def grades(self) -> dict[str, dict[str, str]]:
         """The rows of grades.csv."""
-        return {row["student"]: row for row in csv.DictReader(io.StringIO((self.results / "grades.csv").read_text("utf-8-sig")))}
+        return {
+            row["student"]: row
+            for row in csv.DictReader(io.StringIO((self.results / "grades.csv").read_text("utf-8-sig")))
+        }
 
     def page(self, student: str) -> str:
         return (self.results / f"feedback/{student}.md").read_text()
@@ -108,8 +119,11 @@ def klass(tmp_path, monkeypatch) -> Class:
 
 # What arrived and gets no verdict.
 
+
 def test_what_the_machine_keeps_from_being_graded(klass):
-    """Where the machine fails nobody is said to have handed nothing in: the command ends with 2, every file says that it is not graded yet, and the next run grades it."""
+    """Where the machine fails nobody is said to have handed nothing in: the command ends with 2, every file says that
+    it is not graded yet, and the next run grades it."""
+
     def fails(job: Job) -> None:
         if job.wanted.student == "ada":
             raise CourseError("the disk is full")
@@ -117,17 +131,31 @@ def test_what_the_machine_keeps_from_being_graded(klass):
     klass.hand_in("ada", 31)
     klass.hand_in("bela", 33)
     klass.meanwhile = fails
-    assert klass.grade() == 2 and "not graded: ada, problem 31: the disk is full\n1 verdict missing, by no student's fault; the same command tries again\n" in klass.printed
+    assert (
+        klass.grade() == 2
+        and "not graded: ada, problem 31: the disk is full\n1 verdict missing, by no student's fault; the same "
+        "command tries again\n"
+        in klass.printed
+    )
     assert "2 of 2 students handed in" in klass.printed and "to look at: not graded yet (1)" in klass.printed
-    assert {student: row["flags"] for student, row in klass.grades().items()} == {"ada": "31: not graded yet; 33: nothing handed in", "bela": "31: nothing handed in"}
+    assert {student: row["flags"] for student, row in klass.grades().items()} == {
+        "ada": "31: not graded yet; 33: nothing handed in",
+        "bela": "31: nothing handed in",
+    }
     assert "| – not graded yet | – of 1 |" in klass.page("ada") and f"– of 1 point\n\n{AT_FAULT}\n" in klass.page("ada")
     assert "not graded yet" in (klass.results / "report.html").read_text()
     klass.meanwhile = lambda job: None
-    assert klass.grade() == 0 and klass.grades()["ada"]["flags"] == "33: nothing handed in" and AT_FAULT not in klass.page("ada")
+    assert (
+        klass.grade() == 0
+        and klass.grades()["ada"]["flags"] == "33: nothing handed in"
+        and AT_FAULT not in klass.page("ada")
+    )
 
 
 def test_an_earlier_verdict_counts_and_is_told(klass):
-    """Where only the last version has no verdict the one before counts, and instructor and student are told that it is the one before."""
+    """Where only the last version has no verdict the one before counts, and instructor and student are told that it is
+    the one before."""
+
     def fails(job: Job) -> None:
         raise CourseError("the disk is full")
 
@@ -136,17 +164,26 @@ def test_an_earlier_verdict_counts_and_is_told(klass):
     klass.hand_in("ada", 31, "wrong")
     klass.meanwhile = fails
     assert klass.grade() == 2
-    assert (klass.grades()["ada"]["31"], klass.grades()["ada"]["flags"]) == ("1", "31: the last version is not graded yet; 33: nothing handed in")
+    assert (klass.grades()["ada"]["31"], klass.grades()["ada"]["flags"]) == (
+        "1",
+        "31: the last version is not graded yet; 33: nothing handed in",
+    )
     assert f"> {LATER}\n" in klass.page("ada") and LATER in (klass.results / "feedback/ada.html").read_text()
 
 
 def test_a_file_that_changes_while_the_class_is_graded(klass):
-    """It is told as not graded, with exit code 2, and not as never handed in; the next run grades what is there then."""
+    """It is told as not graded, with exit code 2, and not as never handed in; the next run grades what is there
+    then."""
     klass.hand_in("ada", 31)
     klass.hand_in("bela", 31)
     klass.meanwhile = lambda job: klass.hand_in("bela", 31, "wrong")
-    assert klass.grade() == 2 and "not graded: bela, problem 31: it changed while the class was graded\n" in klass.printed
-    assert (klass.grades()["ada"]["31"], klass.grades()["bela"]["flags"]) == ("1", "31: not graded yet; 33: nothing handed in")
+    assert (
+        klass.grade() == 2 and "not graded: bela, problem 31: it changed while the class was graded\n" in klass.printed
+    )
+    assert (klass.grades()["ada"]["31"], klass.grades()["bela"]["flags"]) == (
+        "1",
+        "31: not graded yet; 33: nothing handed in",
+    )
     assert klass.grade() == 0 and klass.grades()["bela"]["flags"] == "33: nothing handed in"
 
 
@@ -157,17 +194,24 @@ def test_what_has_no_verdict_as_json(klass, capsys):
     klass.meanwhile = lambda job: (klass.submissions / "bela/31.py").unlink()
     assert klass.grade(json=True) == 2
     told = json.loads(capsys.readouterr().out)
-    jsonschema.Draft202012Validator(json.loads(Path(as_json.__file__).with_name("class.schema.json").read_text())).validate(told)
-    assert told["faults"] == [dict(student="bela", problem=31, why="it changed while the class was graded")] and told["proposed"] == 0
+    jsonschema.Draft202012Validator(
+        json.loads(Path(as_json.__file__).with_name("class.schema.json").read_text())
+    ).validate(told)
+    assert (
+        told["faults"] == [dict(student="bela", problem=31, why="it changed while the class was graded")]
+        and told["proposed"] == 0
+    )
     mark = told["students"][1]["problems"][0]
     assert (mark["status"], mark["flags"]) == (None, ["not graded yet"])
 
 
 # What the grader fails on.
 
+
 def test_a_file_that_the_grader_fails_on(klass, monkeypatch):
-    """Whatever judging one file brings about is that file's verdict: it could not be checked, its points are open, a person is told how the grader failed, and
-    the run goes on and ends as always, with other inputs for whoever hands in next."""
+    """Whatever judging one file brings about is that file's verdict: it could not be checked, its points are open, a
+    person is told how the grader failed, and the run goes on and ends as always, with other inputs for whoever hands in
+    next."""
     monkeypatch.setattr(run, "_hands", lambda *_: Judging(klass.key, broken=True))
     for student, text in dict(ada="right", bela="raises", chidi="unshown", dalia="wrong").items():
         klass.hand_in(student, 31, text)
@@ -176,21 +220,45 @@ def test_a_file_that_the_grader_fails_on(klass, monkeypatch):
         assert book.setting("round") == "1"
         grades = {grade.student: grade for grade in book.grades()}
     assert {student: (grade.status.value, grade.unjudged) for student, grade in grades.items()} == {
-        "ada": ("passed", False), "bela": ("could not be checked", True), "chidi": ("could not be checked", True), "dalia": ("failed", False)}
+        "ada": ("passed", False),
+        "bela": ("could not be checked", True),
+        "chidi": ("could not be checked", True),
+        "dalia": ("failed", False),
+    }
     assert credit(grades["bela"].verdict) == Credit(0.0, 1.0) and credit(grades["bela"].verdict).open
     flags = "31: could not be checked: the grader failed on it; 33: nothing handed in"
-    assert [row["flags"] for row in klass.grades().values()] == ["33: nothing handed in", flags, flags, "33: nothing handed in"]
-    assert "2 files could not be checked, since the grader failed: the report says which and how; once it is mended, --regrade checks again\n" in klass.printed
+    assert [row["flags"] for row in klass.grades().values()] == [
+        "33: nothing handed in",
+        flags,
+        flags,
+        "33: nothing handed in",
+    ]
+    assert (
+        "2 files could not be checked, since the grader failed: the report says which and how; once it is mended, "
+        "--regrade checks again\n" in klass.printed
+    )
     assert "4 verdicts given" in klass.printed and "not graded" not in klass.printed
     report = (klass.results / "report.html").read_text()
-    assert "could not be checked, since the grader failed on it" in report and "bela, 31: ValueError in test_run.py, line" in report and "Exceeds the limit" in report
+    assert (
+        "could not be checked, since the grader failed on it" in report
+        and "bela, 31: ValueError in test_run.py, line" in report
+        and "Exceeds the limit" in report
+    )
     page = klass.page("bela")
-    assert "? **It could not be checked: the grader failed on what came back from this file.**" in page and "A person has to look at it" in page
-    assert "Exceeds" not in page and "your mistake" not in page and "Exceeds" not in (klass.results / "feedback/bela.html").read_text()
+    assert (
+        "? **It could not be checked: the grader failed on what came back from this file.**" in page
+        and "A person has to look at it" in page
+    )
+    assert (
+        "Exceeds" not in page
+        and "your mistake" not in page
+        and "Exceeds" not in (klass.results / "feedback/bela.html").read_text()
+    )
 
 
 def test_once_the_grader_is_mended(klass, monkeypatch):
-    """--regrade also takes what it failed on, though no check has changed, on the inputs that it had; nothing changes until --accept, and then nothing is left to do."""
+    """--regrade also takes what it failed on, though no check has changed, on the inputs that it had; nothing changes
+    until --accept, and then nothing is left to do."""
     hands = Judging(klass.key, broken=True)
     monkeypatch.setattr(run, "_hands", lambda *_: hands)
     klass.hand_in("ada", 31)
@@ -198,15 +266,24 @@ def test_once_the_grader_is_mended(klass, monkeypatch):
     klass.grade()
     assert "some verdicts were given by other checks" not in klass.printed
     hands.broken, hands.pool = False, ThreadPoolExecutor(1)
-    assert klass.grade(regrade=True) == 0 and "graded again: 1 verdict; for 1 of them something would change" in klass.printed
-    assert klass.grade(accept=True) == 0 and klass.grades()["bela"]["31"] == "1" and "could not be checked" not in klass.printed
+    assert (
+        klass.grade(regrade=True) == 0
+        and "graded again: 1 verdict; for 1 of them something would change" in klass.printed
+    )
+    assert (
+        klass.grade(accept=True) == 0
+        and klass.grades()["bela"]["31"] == "1"
+        and "could not be checked" not in klass.printed
+    )
     hands.pool = ThreadPoolExecutor(1)
     klass.grade(regrade=True)
     assert "there is nothing to grade again" in klass.printed
 
 
 def test_a_fault_of_the_machine_keeps_no_inputs_for_everybody(klass):
-    """A run that gave a verdict is followed by other inputs, whatever kept others from theirs; one that gave none is not."""
+    """A run that gave a verdict is followed by other inputs, whatever kept others from theirs; one that gave none is
+    not."""
+
     def fails(job: Job) -> None:
         if job.wanted.student == "ada":
             raise CourseError("the disk is full")
@@ -224,6 +301,7 @@ def test_a_fault_of_the_machine_keeps_no_inputs_for_everybody(klass):
 
 # What the clock stopped.
 
+
 def test_what_the_clock_stopped_is_graded_once_more(klass):
     """It is tried again after all others, beside no other, and what came of it then is what counts."""
     order = []
@@ -232,11 +310,14 @@ def test_what_the_clock_stopped_is_graded_once_more(klass):
         klass.hand_in(student, 31, text)
     assert klass.grade() == 0 and order == ["ada", "bela", "chidi", "dalia", "ada", "chidi"]
     grades = klass.grades()
-    assert [grades[student]["31"] for student in ("ada", "bela", "dalia")] == ["1", "1", "1"] and float(grades["chidi"]["31"]) < 1
+    assert [grades[student]["31"] for student in ("ada", "bela", "dalia")] == ["1", "1", "1"] and float(
+        grades["chidi"]["31"]
+    ) < 1
     assert "4 verdicts given" in klass.printed
 
 
 # What is left of another run.
+
 
 def test_a_run_that_was_killed_at_its_first_file(klass):
     """A temporary file in a folder that has nothing else yet keeps nobody out: the same command goes on."""
@@ -248,8 +329,10 @@ def test_a_run_that_was_killed_at_its_first_file(klass):
 
 # A mended check.
 
+
 def test_a_proposal_outlives_no_change_of_the_checks(klass):
-    """What a regrade proposed is forgotten once the checks are others than those that gave it, also where they are the first ones again: --accept takes no such verdict."""
+    """What a regrade proposed is forgotten once the checks are others than those that gave it, also where they are the
+    first ones again: --accept takes no such verdict."""
     klass.hand_in("ada", 31)
     for change in ("first", "third"):
         klass.key = "first"
@@ -258,7 +341,10 @@ def test_a_proposal_outlives_no_change_of_the_checks(klass):
         assert klass.grade(regrade=True) == 0 and "graded again: 1 verdict;" in klass.printed
         klass.key = change
         klass.grade(accept=True)
-        assert "1 proposed verdict forgotten: the checks changed after --regrade, which proposes anew\n0 proposed verdicts accepted\n" in klass.printed
+        assert (
+            "1 proposed verdict forgotten: the checks changed after --regrade, which proposes anew\n0 proposed "
+            "verdicts accepted\n" in klass.printed
+        )
     klass.key = "first"
     klass.grade(regrade=True)
     assert "there is nothing to grade again" in klass.printed

@@ -23,14 +23,24 @@ from tests.site_text import statements, text_of, unsaid
 pytestmark = pytest.mark.thorough
 
 LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
-PAGES = ["index.html", *LESSONS, "how_the_grader_decides.html", "glossary.html", "instructors.html", "search.html", "genindex.html"]
+PAGES = [
+    "index.html",
+    *LESSONS,
+    "how_the_grader_decides.html",
+    "glossary.html",
+    "instructors.html",
+    "search.html",
+    "genindex.html",
+]
 FINITE = "document.getAnimations().filter(a => a.effect.getTiming().iterations !== Infinity)"
 PHONE, DESKTOP = dict(width=390, height=844), dict(width=1300, height=900)
 WIDTHS = (390, 1280, 1920)
 
 
 def publish(*arguments):
-    done = subprocess.run([sys.executable, "-m", "grader", "publish", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", "publish", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -44,11 +54,14 @@ def built(once):
 @pytest.fixture(scope="module")
 def address(built):
     """The site on a server of its own."""
+
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *told):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=built / "site")) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=built / "site")
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -64,15 +77,31 @@ def opened(browser, address):  # noqa: F811
         contexts.append(context)
         page = context.new_page()
         page.complaints = []
-        page.on("console", lambda message: page.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: page.complaints.append(message.text) if message.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.on("requestfailed", lambda request: page.complaints.append(f"failed: {request.url}"))
-        page.on("request", lambda request: page.complaints.append(f"asked for {request.url}") if not request.url.startswith((address, "data:", "blob:")) else None)
-        page.on("response", lambda response: page.complaints.append(f"{response.status} {response.url}") if response.status >= 400 else None)
+        page.on(
+            "request",
+            lambda request: (
+                page.complaints.append(f"asked for {request.url}")
+                if not request.url.startswith((address, "data:", "blob:"))
+                else None
+            ),
+        )
+        page.on(
+            "response",
+            lambda response: (
+                page.complaints.append(f"{response.status} {response.url}") if response.status >= 400 else None
+            ),
+        )
         page.goto(urljoin(address, name))
         page.wait_for_function("!document.querySelector('.math') || window.MathJax?.startup?.promise")
         page.evaluate("window.MathJax?.startup?.promise?.then(() => null)")
-        page.evaluate(f"Promise.allSettled({FINITE}.map(a => a.finished)).then(() => null)")       # a colour on its way is none to judge
+        # a colour on its way is none to judge
+        page.evaluate(f"Promise.allSettled({FINITE}.map(a => a.finished)).then(() => null)")
         return page
 
     yield open_page
@@ -81,24 +110,42 @@ def opened(browser, address):  # noqa: F811
 
 
 def test_every_page_opens_in_peace(opened):
-    """No error on the console, nothing from another host, every picture there and described, every formula set, nothing wider than a phone."""
+    """No error on the console, nothing from another host, every picture there and described, every formula set, nothing
+    wider than a phone."""
     for name in PAGES:
         for viewport in (DESKTOP, PHONE):
             page = opened(name, viewport)
             assert page.complaints == [], name
-            formulas = page.evaluate("[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container svg')).map(e => e.textContent)")
+            formulas = page.evaluate(
+                "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container svg')).map(e => "
+                "e.textContent)"
+            )
             assert formulas == [], name
             assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, name
-            pictures = page.evaluate("[...document.querySelectorAll('article.bd-article img')].map(i => [i.src, i.naturalWidth > 0, (i.alt || '').length > 40])")
+            pictures = page.evaluate(
+                "[...document.querySelectorAll('article.bd-article img')].map(i => [i.src, i.naturalWidth > 0, (i.alt "
+                "|| '').length > 40])"
+            )
             assert all(shown and described for _, shown, described in pictures), (name, pictures)
             assert not name.startswith("notebooks/") or pictures, f"{name} has no figure"
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], name
 
 
-@pytest.mark.parametrize("scheme, pages, rules", [("light", [page for page in PAGES if page not in LESSONS[1:-1]], ()), ("dark", ("index.html", LESSONS[0], "how_the_grader_decides.html", "glossary.html"), ("color-contrast", "link-in-text-block"))],
-                         ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "scheme, pages, rules",
+    [
+        ("light", [page for page in PAGES if page not in LESSONS[1:-1]], ()),
+        (
+            "dark",
+            ("index.html", LESSONS[0], "how_the_grader_decides.html", "glossary.html"),
+            ("color-contrast", "link-in-text-block"),
+        ),
+    ],
+    ids=["light", "dark"],
+)
 def test_axe_has_no_serious_finding(opened, scheme, pages, rules):
-    """The rules of axe-core, on every page, of the lessons on the first and the last; in dark, those that look at colours, on one page of each kind."""
+    """The rules of axe-core, on every page, of the lessons on the first and the last; in dark, those that look at
+    colours, on one page of each kind."""
     found = {}
     for name in pages:
         page = opened(name, scheme=scheme)
@@ -109,7 +156,8 @@ def test_axe_has_no_serious_finding(opened, scheme, pages, rules):
 
 
 class Markup(html.parser.HTMLParser):
-    """A page's links by what they look like, its places that a link can lead to, and what stands within a link or a button though it is a link itself."""
+    """A page's links by what they look like, its places that a link can lead to, and what stands within a link or a
+    button though it is a link itself."""
 
     def __init__(self, text):
         super().__init__()
@@ -135,11 +183,16 @@ class Markup(html.parser.HTMLParser):
 def pages(built):
     """Every page of the site by its path."""
     root = built / "site"
-    return {path.relative_to(root).as_posix(): Markup(path.read_text(encoding="utf-8")) for path in root.rglob("*.html") if "_static" not in path.parts}
+    return {
+        path.relative_to(root).as_posix(): Markup(path.read_text(encoding="utf-8"))
+        for path in root.rglob("*.html")
+        if "_static" not in path.parts
+    }
 
 
 def test_no_link_leads_nowhere(built, pages):
-    """Every link within the site leads to a page that is there, and to a place that is on it; none stands within another, or within what unfolds."""
+    """Every link within the site leads to a page that is there, and to a place that is on it; none stands within
+    another, or within what unfolds."""
     root = built / "site"
     assert {*PAGES} <= {*pages}
     for name, page in pages.items():
@@ -153,8 +206,21 @@ def test_no_link_leads_nowhere(built, pages):
             assert target not in pages or place in pages[target].places, (name, link)
 
 
-@pytest.mark.parametrize("number, word", [(31, "saturation"), (32, "chunk"), (33, "diagonal"), (34, "padding"), (35, "translation"), (36, "prefill"), (37, "group"),
-                                          (38, "slope"), (39, "online"), (40, "Pallas")])
+@pytest.mark.parametrize(
+    "number, word",
+    [
+        (31, "saturation"),
+        (32, "chunk"),
+        (33, "diagonal"),
+        (34, "padding"),
+        (35, "translation"),
+        (36, "prefill"),
+        (37, "group"),
+        (38, "slope"),
+        (39, "online"),
+        (40, "Pallas"),
+    ],
+)
 def test_search_finds_a_word_of_each_lesson(opened, number, word):
     text = PROBLEMS[number].lesson.read_text(encoding="utf-8")
     assert word.lower() in text.lower(), "the test's word is not in the lesson"
@@ -164,9 +230,17 @@ def test_search_finds_a_word_of_each_lesson(opened, number, word):
 
 
 def test_pages_follow_one_another(pages):
-    """Each problem has the one before it and the one after it, and the map and the cards of the home page lead to each."""
+    """Each problem has the one before it and the one after it, and the map and the cards of the home page lead to
+    each."""
     for name in LESSONS:
-        assert sum(link.startswith(name) for classes, link in pages["index.html"].links if "reference internal" not in classes or "sd-" in classes) >= 2, name
+        assert (
+            sum(
+                link.startswith(name)
+                for classes, link in pages["index.html"].links
+                if "reference internal" not in classes or "sd-" in classes
+            )
+            >= 2
+        ), name
     for before, name, after in zip([None, *LESSONS], LESSONS, [*LESSONS[1:], None]):
         if before:
             assert pages[name].of_class("left-prev") == [before.removeprefix("notebooks/")]
@@ -179,7 +253,9 @@ def test_buttons_open_the_notebook_in_colab_and_download_it(pages, built):
     repository = repository_of(ROOT).removeprefix("https://github.com/")
     for problem in PROBLEMS.values():
         links = {link for _, link in pages[f"notebooks/{problem.name}.html"].links}
-        assert f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{problem.name}.ipynb" in links
+        assert (
+            f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{problem.name}.ipynb" in links
+        )
         [download] = {link for link in links if link.endswith(".ipynb") and "_sources" in link}
         there = json.loads((built / "site/notebooks" / download).read_text(encoding="utf-8"))
         wanted = sources(compose(problem, repository_of(ROOT)))
@@ -205,16 +281,28 @@ def test_dark_mode_is_remembered(opened):
 
 
 def test_a_single_file_needs_no_other_and_no_network(browser, built):  # noqa: F811
-    """Opened from the disk, without a network, a lesson shows its formulas and its figures, and complains of nothing."""
+    """Opened from the disk, without a network, a lesson shows its formulas and its figures, and complains of
+    nothing."""
     context = browser.new_context(offline=True)
     for problem in PROBLEMS.values():
         page, complaints = context.new_page(), []
-        page.on("console", lambda message, to=complaints: to.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message, to=complaints: to.append(message.text) if message.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda error, to=complaints: to.append(str(error)))
-        page.on("request", lambda request, to=complaints: to.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None)
+        page.on(
+            "request",
+            lambda request, to=complaints: (
+                to.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None
+            ),
+        )
         page.goto((built / "html" / f"{problem.name}.html").as_uri())
         page.wait_for_selector("mjx-container svg")
-        assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.alt.length > 40)") and page.locator("img").count()
+        assert (
+            page.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.alt.length > 40)")
+            and page.locator("img").count()
+        )
         assert "$$" not in page.locator("body").inner_text()
         assert page.locator("details:not(.drawn-by, nav details)").count() == len(problem.hints)
         assert complaints == [], problem.name
@@ -226,8 +314,13 @@ LEAVES = (Path(__file__).with_name("leaves_the_column.js")).read_text(encoding="
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_leaves_the_column(opened, width):
-    """At no width is a formula, a line of code or a picture cut or to be scrolled; on a phone none is too small to be read."""
-    found = {name: told for name in PAGES if name != "genindex.html" and (told := opened(name, dict(width=width, height=900)).evaluate(LEAVES))}
+    """At no width is a formula, a line of code or a picture cut or to be scrolled; on a phone none is too small to be
+    read."""
+    found = {
+        name: told
+        for name in PAGES
+        if name != "genindex.html" and (told := opened(name, dict(width=width, height=900)).evaluate(LEAVES))
+    }
     assert not found, json.dumps(found, indent=1)
 
 
@@ -247,8 +340,12 @@ def test_nothing_leaves_the_column_of_a_single_file(browser, built, width):  # n
 def test_what_leaves_the_column_is_found(browser):  # noqa: F811
     """The test above can fail: a line that scrolls, a picture that is too wide, letters that are too small."""
     page = browser.new_page(viewport=dict(width=390, height=900))
-    for fault in ("<pre style='overflow-x: auto'>" + "x" * 200 + "</pre>", "<img width=900 height=9>", "<pre style='font-size: 5px'>x</pre>",
-                  "<mjx-container><svg width='90ex' style='width: 100px'></svg></mjx-container>"):
+    for fault in (
+        "<pre style='overflow-x: auto'>" + "x" * 200 + "</pre>",
+        "<img width=900 height=9>",
+        "<pre style='font-size: 5px'>x</pre>",
+        "<mjx-container><svg width='90ex' style='width: 100px'></svg></mjx-container>",
+    ):
         page.set_content(f"<main style='overflow: hidden'>{fault}</main>")
         assert page.evaluate(LEAVES), fault
     page.set_content("<main><p>x</p><pre>x</pre></main>")
@@ -260,10 +357,12 @@ def test_what_leaves_the_column_is_found(browser):  # noqa: F811
 def test_the_map_can_be_read(opened, width):
     """Every problem has a box on it, its words stand within the box, and are at least 10 pixels tall."""
     page = opened("index.html", dict(width=width, height=900))
-    boxes = page.locator(".track-map:visible a").evaluate_all("""boxes => boxes.map(box => {
+    boxes = page.locator(
+        ".track-map:visible a"
+    ).evaluate_all("""boxes => boxes.map(box => {
         const frame = box.querySelector("rect").getBoundingClientRect(), words = [...box.querySelectorAll("text")].map(text => text.getBoundingClientRect());
         return [box.getAttribute("href"), Math.min(...words.map(word => word.height)),
-                words.every(word => word.left >= frame.left && word.right <= frame.right && word.top >= frame.top && word.bottom <= frame.bottom)]; })""")
+                words.every(word => word.left >= frame.left && word.right <= frame.right && word.top >= frame.top && word.bottom <= frame.bottom)]; })""")  # noqa: E501
     assert [name for name, *_ in boxes] == LESSONS
     assert all(height >= 10 and within for _, height, within in boxes), boxes
 
@@ -300,8 +399,10 @@ def test_a_figure_stands_before_its_code(opened):
         told = page.locator(".cell_output figure").evaluate_all("""figures => figures.map(figure => {
             const code = figure.closest(".cell").querySelector("details.drawn-by");
             return [figure.querySelector("figcaption").innerText.length > 20, code.open, !!(figure.compareDocumentPosition(code) & Node.DOCUMENT_POSITION_FOLLOWING),
-                    code.innerText.length, getComputedStyle(figure.querySelector("img")).filter]; })""")
-        assert len(told) == figures and all(caption and not unfolded and after and "invert(1)" in look for caption, unfolded, after, _, look in told), (name, told)
+                    code.innerText.length, getComputedStyle(figure.querySelector("img")).filter]; })""")  # noqa: E501
+        assert len(told) == figures and all(
+            caption and not unfolded and after and "invert(1)" in look for caption, unfolded, after, _, look in told
+        ), (name, told)
 
 
 def test_the_search_shows_no_markup(opened):
@@ -310,7 +411,12 @@ def test_the_search_shows_no_markup(opened):
     page.wait_for_selector("#search-results p.context")
     page.wait_for_function("document.querySelectorAll('#search-results p.context').length >= 5")
     told = page.locator("#search-results p.context").all_inner_texts()
-    assert not [excerpt for excerpt in told if re.search(r"\\[a-z(\[]|\$|¶|#", excerpt) or re.search("|".join(f"{heading}[A-Z]" for heading in HEADINGS), excerpt)]
+    assert not [
+        excerpt
+        for excerpt in told
+        if re.search(r"\\[a-z(\[]|\$|¶|#", excerpt)
+        or re.search("|".join(f"{heading}[A-Z]" for heading in HEADINGS), excerpt)
+    ]
     assert any("√" in excerpt or "ᵢ" in excerpt for excerpt in told), told
     assert page.evaluate("Search._index.terms.frac ?? Search._index.terms.mathrm ?? null") is None
 
@@ -320,10 +426,22 @@ def test_a_single_file_leads_to_the_others(browser, built):  # noqa: F811
     context = browser.new_context(offline=True, color_scheme="dark")
     page = context.new_page()
     page.goto((built / "html" / f"{PROBLEMS[32].name}.html").as_uri())
-    light = "element => { const [r, g, b] = getComputedStyle(element).{}.match(/[\\d.]+/g).map(Number); return (r + g + b) / 3; }"
-    assert page.locator("body").evaluate(light.replace("{}", "backgroundColor")) < 60 < 180 < page.locator("main p").first.evaluate(light.replace("{}", "color"))
-    places, *_ = page.locator("nav details").evaluate_all("lists => lists.map(list => [...list.querySelectorAll('a')].map(link => link.getAttribute('href')))")
-    assert len(places) >= len(HEADINGS) and page.evaluate("places => places.every(place => document.getElementById(decodeURI(place.slice(1))))", places)
+    light = (
+        "element => { const [r, g, b] = getComputedStyle(element).{}.match(/[\\d.]+/g).map(Number); return (r + g "
+        "+ b) / 3; }"
+    )
+    assert (
+        page.locator("body").evaluate(light.replace("{}", "backgroundColor"))
+        < 60
+        < 180
+        < page.locator("main p").first.evaluate(light.replace("{}", "color"))
+    )
+    places, *_ = page.locator("nav details").evaluate_all(
+        "lists => lists.map(list => [...list.querySelectorAll('a')].map(link => link.getAttribute('href')))"
+    )
+    assert len(places) >= len(HEADINGS) and page.evaluate(
+        "places => places.every(place => document.getElementById(decodeURI(place.slice(1))))", places
+    )
     page.locator("nav a.before").click()
     assert page.url.endswith(f"{PROBLEMS[31].name}.html") and page.locator("nav a.before").count() == 0
     page.locator("nav summary").nth(1).click()
@@ -334,19 +452,30 @@ def test_a_single_file_leads_to_the_others(browser, built):  # noqa: F811
 
 def texts(*folders):
     """What the pages and notebooks under some folders say, by path."""
-    return {path: text_of(path) for folder in folders for path in folder.rglob("*")
-            if path.suffix in (".html", ".ipynb", ".md", ".txt") and "_static" not in path.parts}
+    return {
+        path: text_of(path)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in (".html", ".ipynb", ".md", ".txt") and "_static" not in path.parts
+    }
 
 
 def test_no_statement_of_a_solution_is_published(built):
-    """No statement from the body of a reference, a mistake or another style is in the site, the single files or the notebooks."""
+    """No statement from the body of a reference, a mistake or another style is in the site, the single files or the
+    notebooks."""
     assert len(unsaid(ROOT)) > 500
-    leaks = {(path.name, statement) for path, text in texts(built / "site", built / "html", ROOT / "notebooks").items() for statement in unsaid(ROOT) if statement in text}
+    leaks = {
+        (path.name, statement)
+        for path, text in texts(built / "site", built / "html", ROOT / "notebooks").items()
+        for statement in unsaid(ROOT)
+        if statement in text
+    }
     assert not leaks
 
 
 def test_the_instructors_edition_has_them_all_and_says_what_it_is(tmp_path):
-    """With --solutions every reference, mistake, sentence and style has its place, by which the test above can fail; each page says that it is not for students."""
+    """With --solutions every reference, mistake, sentence and style has its place, by which the test above can fail;
+    each page says that it is not for students."""
     out = tmp_path / "site"
     publish("--site", out, "--solutions")
     said = "".join(texts(out / "solutions").values())
@@ -357,4 +486,8 @@ def test_the_instructors_edition_has_them_all_and_says_what_it_is(tmp_path):
         for _, _, sentence, _ in edition.bank((problem.solutions / "mistakes.py").read_text(encoding="utf-8")):
             assert sentence and re.sub(r"\W+", "", sentence.split("$")[0]) in re.sub(r"\W+", "", said)
     assert any(form in said for form in unsaid(ROOT))
-    assert all("Not for students." in path.read_text(encoding="utf-8") for path in out.rglob("*.html") if "_static" not in path.parts)
+    assert all(
+        "Not for students." in path.read_text(encoding="utf-8")
+        for path in out.rglob("*.html")
+        if "_static" not in path.parts
+    )

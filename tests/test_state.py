@@ -95,7 +95,8 @@ def test_writing_replaces_a_file_and_leaves_nothing_beside_it(tmp_path):
 
 @pytest.mark.parametrize("step", ["fdopen", "replace"])
 def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch, step):
-    """When the disk is full or the rename refused, the old content stays, the temporary file goes, and the answer is False."""
+    """When the disk is full or the rename refused, the old content stays, the temporary file goes, and the answer is
+    False."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
 
@@ -122,6 +123,7 @@ def test_a_digest_tells_contents_apart():
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """A cache of four files of 10 bytes, `0` the oldest, and a limit for it: `cache(25)`."""
+
     def limited(limit):
         monkeypatch.setattr(store, "CACHE_LIMIT", limit)
         for i in range(4):

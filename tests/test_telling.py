@@ -1,4 +1,5 @@
-"""The gates of `verify` that question an answer key: what would pass although it is wrong is found, and what is said to make no difference is tried."""
+"""The gates of `verify` that question an answer key: what would pass although it is wrong is found, and what is said to
+make no difference is tried."""
 
 from __future__ import annotations
 
@@ -40,12 +41,22 @@ def keyed(entry, function, allowed=1e-4):
     """The calls of an entry, and a key as this function gives it."""
     calls = calls_for([entry])
     outcomes = evaluated(function, calls)
-    return calls, AnswerKey({call.id: Answer(outcomes[call.id], {leaf: allowed for leaf in outcomes[call.id].leaves}) for call in calls if call.check.kind != "traces"})
+    return calls, AnswerKey(
+        {
+            call.id: Answer(outcomes[call.id], {leaf: allowed for leaf in outcomes[call.id].leaves})
+            for call in calls
+            if call.check.kind != "traces"
+        }
+    )
 
 
 def evaluated(function, calls) -> dict[int, Outcome]:
     outcomes = {}
-    Evaluation(lambda name: function, lambda error: failure_of(error, ""), lambda call, outcome: outcomes.__setitem__(call.id, outcome)).run(calls)
+    Evaluation(
+        lambda name: function,
+        lambda error: failure_of(error, ""),
+        lambda call, outcome: outcomes.__setitem__(call.id, outcome),
+    ).run(calls)
     return outcomes
 
 
@@ -58,7 +69,11 @@ def counted(function, **case) -> list[str]:
     entry = Function("f", inputs, cases={"case": Case(under=("jit", "grad"), **case)})
     calls, key = keyed(entry, function)
     changed = telling.changed_calls(entry, calls)
-    return faults(telling.arguments_that_make_no_difference(entry, changed, evaluated(function, [other for *_, other in changed]), key))
+    return faults(
+        telling.arguments_that_make_no_difference(
+            entry, changed, evaluated(function, [other for *_, other in changed]), key
+        )
+    )
 
 
 def test_where_each_argument_counts_there_is_no_fault():
@@ -69,8 +84,11 @@ def test_where_each_argument_counts_there_is_no_fault():
 def test_a_mask_that_nobody_looks_at_is_found():
     """A key that was computed without the mask says so for each transform."""
     said = counted(lambda x, y, mask, flag: right(x, y, jnp.ones_like(mask), flag))
-    assert {fault.split(";")[0] for fault in said} == {f"f, case · {kind}: mask: {how} makes no difference, so who ignores it passes"
-                                                       for kind in ("jit", "grad") for how in ("flipped", "all True")}
+    assert {fault.split(";")[0] for fault in said} == {
+        f"f, case · {kind}: mask: {how} makes no difference, so who ignores it passes"
+        for kind in ("jit", "grad")
+        for how in ("flipped", "all True")
+    }
 
 
 def test_a_mask_that_hides_nothing_is_found_unless_the_case_says_so():
@@ -80,7 +98,9 @@ def test_a_mask_that_hides_nothing_is_found_unless_the_case_says_so():
 
 
 def test_an_input_that_is_dropped_is_found():
-    """An argument that the answer does not depend on has to be said to make no difference: everywhere, or under one transform."""
+    """An argument that the answer does not depend on has to be said to make no difference: everywhere, or under one
+    transform."""
+
     def dropped(x, y, mask, flag):
         return right(x, jnp.ones_like(y), mask, flag)
 
@@ -96,14 +116,18 @@ def test_what_is_said_to_make_no_difference_is_tried():
 
 def test_a_flag_that_is_not_looked_at_is_found():
     """A Python value has another one in its place."""
-    assert any("flag makes no difference" in fault for fault in counted(lambda x, y, mask, flag: right(x, y, mask, True)))
+    assert any(
+        "flag makes no difference" in fault for fault in counted(lambda x, y, mask, flag: right(x, y, mask, True))
+    )
 
 
 def test_an_allowed_error_that_zeros_would_pass_is_found():
     """An array of the key that is not zeros must not take zeros for right, nor its mean."""
     calls, key = keyed(Function("f", inputs, cases={"case": Case(under=("jit",))}), right, allowed=1e6)
     said = faults(telling.constants_that_pass(calls, key))
-    assert [fault.split(":")[1].strip() for fault in said] == [f"{what} in the place of the output would pass; 1e+06 is allowed" for what in ("zeros", "its mean")]
+    assert [fault.split(":")[1].strip() for fault in said] == [
+        f"{what} in the place of the output would pass; 1e+06 is allowed" for what in ("zeros", "its mean")
+    ]
     calls, key = keyed(Function("f", inputs, cases={"case": Case(under=("jit",))}), right)
     assert faults(telling.constants_that_pass(calls, key)) == []
 
@@ -111,7 +135,10 @@ def test_an_allowed_error_that_zeros_would_pass_is_found():
 def test_zeros_that_are_right_are_no_fault():
     """Where the truth is exactly zeros, or one number, a constant passes because it is right."""
     for constant in (0.0, 2.5):
-        calls, key = keyed(Function("f", inputs, cases={"case": Case(under=("jit",))}), lambda x, y, mask, flag: jnp.full((2,), constant))
+        calls, key = keyed(
+            Function("f", inputs, cases={"case": Case(under=("jit",))}),
+            lambda x, y, mask, flag: jnp.full((2,), constant),
+        )
         assert faults(telling.constants_that_pass(calls, key)) == []
 
 
@@ -131,21 +158,31 @@ class Scaled(nnx.Module):
         return x * self.scale[...]
 
 
-MODULE = Module("Scaled", lambda rng: ModuleInputs(init=dict(width=2), params={"scale": rng.standard_normal(2).astype(np.float32)},
-                                                   call=dict(x=rng.standard_normal((3, 2)).astype(np.float32))), cases={"case": Case()})
+MODULE = Module(
+    "Scaled",
+    lambda rng: ModuleInputs(
+        init=dict(width=2),
+        params={"scale": rng.standard_normal(2).astype(np.float32)},
+        call=dict(x=rng.standard_normal((3, 2)).astype(np.float32)),
+    ),
+    cases={"case": Case()},
+)
 
 
-@pytest.mark.parametrize("entry, implementation", [(Function("f", inputs, cases={"case": Case()}), right), (MODULE, Scaled)])
+@pytest.mark.parametrize(
+    "entry, implementation", [(Function("f", inputs, cases={"case": Case()}), right), (MODULE, Scaled)]
+)
 @pytest.mark.parametrize("name", CAUGHT_BY)
 def test_each_automatic_mutant_is_caught(name, entry, implementation):
-    """Who keeps its first answer, answers in another dtype or keeps an array on the module passes none of the calls that are to catch it."""
+    """Who keeps its first answer, answers in another dtype or keeps an array on the module passes none of the calls
+    that are to catch it."""
     calls, key = keyed(entry, implementation)
     asked = telling.caught_by(name, calls, key)
     mutant = mutated(name, {entry.name: implementation})[entry.name]
     tried = [*telling.mutants_that_pass(name, asked, evaluated(mutant, asked), key)]
     assert faults(tried) == [] and (tried or name == "adds_an_array")
     the_same = [*telling.mutants_that_pass(name, asked, evaluated(implementation, asked), key)]
-    assert all(the_same)                        # the gate can fail
+    assert all(the_same)  # the gate can fail
 
 
 # --- the new kinds: trees, keys, draws, drivers
@@ -155,19 +192,29 @@ TINY = {problem.number: problem for problem in discover(ROOT / "tests/tiny")}
 
 def gates(problem, entries=None, reference=None) -> list[str]:
     """What every gate says of a problem's cases, and of others in their place."""
-    entries, right = entries or problem.entries, reference or vars(load(problem.solutions / "reference.py", "reference"))
+    entries, right = (
+        entries or problem.entries,
+        reference or vars(load(problem.solutions / "reference.py", "reference")),
+    )
     driver, found, calls = driver_of(problem), [], calls_for(entries)
 
     def run(asked, names=right):
         outcomes = {}
-        Evaluation(lambda name: names[name], lambda error: failure_of(error, ""), lambda call, outcome: outcomes.__setitem__(call.id, outcome), driver=driver).run(asked)
+        Evaluation(
+            lambda name: names[name],
+            lambda error: failure_of(error, ""),
+            lambda call, outcome: outcomes.__setitem__(call.id, outcome),
+            driver=driver,
+        ).run(asked)
         return outcomes
 
     key = AnswerKey(answer_key(problem, calls))
     found += [*telling.constants_that_pass(calls, key), *telling.answers_that_repeat(calls, key)]
     for name in CAUGHT_BY:
         asked = telling.caught_by(name, calls, key)
-        found += telling.mutants_that_pass(name, asked, run(asked, mutated(name, {entry.name: right[entry.name] for entry in entries})), key)
+        found += telling.mutants_that_pass(
+            name, asked, run(asked, mutated(name, {entry.name: right[entry.name] for entry in entries})), key
+        )
     for entry in entries:
         changed = telling.changed_calls(entry, calls)
         found += telling.arguments_that_make_no_difference(entry, changed, run([other for *_, other in changed]), key)
@@ -176,73 +223,126 @@ def gates(problem, entries=None, reference=None) -> list[str]:
         found += [*telling.cases_that_nothing_tells(entry, calls), *telling.draws_that_pass(entry, changed, outcomes)]
         as_it_is = {call.id: outcomes[other.id] for call, what, other in changed if what == telling.AS_IT_IS}
         asked = [call for call in calls if call.id in as_it_is]
-        found += telling.one_key_twice(entry, asked, as_it_is, run(asked, mutated(OF_KEYS, {entry.name: right[entry.name]})))
+        found += telling.one_key_twice(
+            entry, asked, as_it_is, run(asked, mutated(OF_KEYS, {entry.name: right[entry.name]}))
+        )
     return faults(found)
 
 
 @pytest.mark.parametrize("number", TINY)
 def test_the_tiny_problems_pass_every_gate(number):
-    """Trees, keys, draws, functions as arguments, training loops and modules in train: each argument counts, and no constant and no mutant passes."""
+    """Trees, keys, draws, functions as arguments, training loops and modules in train: each argument counts, and no
+    constant and no mutant passes."""
     assert gates(TINY[number]) == []
 
 
 def changed_case(number: int, case: str, **options):
     """A tiny problem's entries with one case that is otherwise, under the transforms that tell least."""
-    entry, = TINY[number].entries
-    return [dataclasses.replace(entry, cases={case: Case(**{"under": ("eager", "jit"), **options})}, statistics=[one for one in entry.statistics if one.case == case])]
+    (entry,) = TINY[number].entries
+    return [
+        dataclasses.replace(
+            entry,
+            cases={case: Case(**{"under": ("eager", "jit"), **options})},
+            statistics=[one for one in entry.statistics if one.case == case],
+        )
+    ]
 
 
 def test_an_argument_is_named_by_itself_or_by_a_path():
-    """A part of a tree that makes no difference is found by its path; the case may say so of the part or of the whole argument."""
+    """A part of a tree that makes no difference is found by its path; the case may say so of the part or of the whole
+    argument."""
     said = gates(TINY[71], changed_case(71, "a step", under=("jit", "grad")))
-    assert {fault.split(" makes")[0] for fault in said} == {f"momentum, a step · grad: {part}" for part in (
-        "state.count: zeros", "gradients.kernel: redrawn", "gradients.bias: redrawn")}
-    assert gates(TINY[71], changed_case(71, "a step", under=("jit", "grad"), idle=("state.count under grad", "gradients under grad"))) == []
-    assert any("it says that state.mean.kernel: redrawn makes no difference, and it does" in fault for fault in gates(TINY[71], changed_case(71, "a step", idle=("state.mean",))))
+    assert {fault.split(" makes")[0] for fault in said} == {
+        f"momentum, a step · grad: {part}"
+        for part in ("state.count: zeros", "gradients.kernel: redrawn", "gradients.bias: redrawn")
+    }
+    assert (
+        gates(
+            TINY[71],
+            changed_case(71, "a step", under=("jit", "grad"), idle=("state.count under grad", "gradients under grad")),
+        )
+        == []
+    )
+    assert any(
+        "it says that state.mean.kernel: redrawn makes no difference, and it does" in fault
+        for fault in gates(TINY[71], changed_case(71, "a step", idle=("state.mean",)))
+    )
 
 
 def test_what_is_said_to_be_certain_is_tried_with_other_keys():
     """A case that says that a key makes no difference has the same answer for every key."""
-    assert "draw, one row · jit: it says that what is drawn is certain (drawn=False), and another key gives something else" in \
-        gates(TINY[72], [dataclasses.replace(changed_case(72, "one row", temperature=0.2, drawn=False)[0], statistics=())])
+    assert (
+        "draw, one row · jit: it says that what is drawn is certain (drawn=False), and another key gives something else"
+        in gates(
+            TINY[72], [dataclasses.replace(changed_case(72, "one row", temperature=0.2, drawn=False)[0], statistics=())]
+        )
+    )
 
 
 def test_values_that_are_drawn_need_a_claim():
     """Any values of a drawn case pass, constants and all: a case that no claim is about is found."""
-    entry, = changed_case(72, "one row", temperature=0.2)
+    (entry,) = changed_case(72, "one row", temperature=0.2)
     assert gates(TINY[72], [dataclasses.replace(entry, statistics=())]) == [
-        "draw, one row: its values are drawn, and no claim is about them, so any pass: a Statistic, Frequencies or a Relation of this case tells"]
+        "draw, one row: its values are drawn, and no claim is about them, so any pass: a Statistic, Frequencies or a "
+        "Relation of this case tells"
+    ]
 
 
 def test_a_claim_that_constants_and_any_key_pass_is_found():
     """A claim that says little tells neither a constant nor an argument that is ignored, and each is named."""
-    entry, = changed_case(72, "one row", temperature=0.2)
-    weak = Statistic("an index", "Something is drawn.", "one row", of=lambda drawn, inputs: drawn >= 0, expected=lambda inputs: (1.0, 0.0, 0.0))
+    (entry,) = changed_case(72, "one row", temperature=0.2)
+    weak = Statistic(
+        "an index",
+        "Something is drawn.",
+        "one row",
+        of=lambda drawn, inputs: drawn >= 0,
+        expected=lambda inputs: (1.0, 0.0, 0.0),
+    )
     said = gates(TINY[72], [dataclasses.replace(entry, statistics=[weak])])
     place = "draw, one row · draws: no claim about what is drawn tells "
-    assert said == [place + what for what in (
-        "zeros: it would pass", "the first draw each time: it would pass",
-        *(f"{name}, so who ignores it passes; if that has to be, the case says so (idle=)" for name in ("key: one key each time", "logits: redrawn", "temperature: redrawn")))]
+    assert said == [
+        place + what
+        for what in (
+            "zeros: it would pass",
+            "the first draw each time: it would pass",
+            *(
+                f"{name}, so who ignores it passes; if that has to be, the case says so (idle=)"
+                for name in ("key: one key each time", "logits: redrawn", "temperature: redrawn")
+            ),
+        )
+    ]
 
 
 def test_who_uses_one_key_twice_is_caught_where_rows_must_be_independent():
-    """A reference that splits its key, and a case with no claim that rows fall apart: one key for all of them would pass."""
+    """A reference that splits its key, and a case with no claim that rows fall apart: one key for all of them would
+    pass."""
     rows = vars(load(TINY[72].solutions / "right/by_inverse_sum.py", "rows"))
-    entry, = changed_case(72, "a batch", batch=(3,), temperature=0.5)
+    (entry,) = changed_case(72, "a batch", batch=(3,), temperature=0.5)
     assert gates(TINY[72], [entry], rows) == []
-    alone = dataclasses.replace(entry, statistics=[one for one in entry.statistics if one.name != "rows are independent"])
+    alone = dataclasses.replace(
+        entry, statistics=[one for one in entry.statistics if one.name != "rows are independent"]
+    )
     assert gates(TINY[72], [alone], rows) == ["draw, a batch · draws: who uses one key twice passes"]
 
 
 def test_a_mutant_of_what_a_driver_drives_is_caught():
     """The name that the driver calls is the mutant; a case that shows only how often it was called would pass it."""
-    entry, = TINY[74].entries
+    (entry,) = TINY[74].entries
     calls = calls_for([entry])
     again = [call for call in calls if call.check.kind == "again"]
     key = AnswerKey(answer_key(TINY[74], again))
     right = vars(load(TINY[74].solutions / "reference.py", "reference"))
     names = mutated("keeps_its_first_answer", {"train_step": right["train_step"]})
     outcomes = {}
-    Evaluation(names.__getitem__, lambda error: failure_of(error, ""), lambda call, outcome: outcomes.__setitem__(call.id, outcome), driver=driver_of(TINY[74])).run(again)
+    Evaluation(
+        names.__getitem__,
+        lambda error: failure_of(error, ""),
+        lambda call, outcome: outcomes.__setitem__(call.id, outcome),
+        driver=driver_of(TINY[74]),
+    ).run(again)
     assert faults(telling.mutants_that_pass("keeps_its_first_answer", again, outcomes, key)) == []
-    assert faults(telling.mutants_that_pass("keeps_its_first_answer", again, {call.id: key.answers[call.id].outcome for call in again}, key))
+    assert faults(
+        telling.mutants_that_pass(
+            "keeps_its_first_answer", again, {call.id: key.answers[call.id].outcome for call in again}, key
+        )
+    )

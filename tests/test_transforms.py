@@ -41,7 +41,9 @@ def test_grad_is_the_gradient_of_the_product_with_the_cotangent():
 
 
 def test_grad_sees_what_a_plain_sum_is_blind_to():
-    """The rows of a softmax sum to 1, so that the gradient of their sum is nothing but rounding; with the cotangent it is not."""
+    """The rows of a softmax sum to 1, so that the gradient of their sum is nothing but rounding; with the cotangent it
+    is not."""
+
     def softmax(params, arrays):
         return jax.nn.softmax(arrays["x"], axis=-1)
 
@@ -51,6 +53,7 @@ def test_grad_sees_what_a_plain_sum_is_blind_to():
 
 def test_grad_leaves_integers_and_booleans_alone():
     """Only floating inputs have a gradient; the others are passed on as they are, in their places."""
+
     def picked(params, arrays):
         assert [*arrays] == ["ids", "x", "mask"]
         return jnp.where(arrays["mask"], arrays["x"][arrays["ids"]], 0.0)
@@ -65,6 +68,7 @@ def test_grad_leaves_integers_and_booleans_alone():
 
 def test_grad_of_several_outputs_is_the_sum_over_the_floating_ones():
     """Each floating output has its cotangent; integers among the outputs are left out."""
+
     def several(params, arrays):
         return {"twice": 2 * arrays["x"], "count": jnp.arange(3), "row": arrays["x"][0]}
 
@@ -83,7 +87,9 @@ def test_a_gradient_has_the_dtype_of_its_input(dtype):
 def test_grad_under_jit_is_grad():
     """The transform can be traced, which is how it is run."""
     function = transforms.grad(layer, 3)
-    for one, other in zip(function({"w": W}, {"x": X}).values(), jax.jit(function)({"w": W}, {"x": X}).values(), strict=True):
+    for one, other in zip(
+        function({"w": W}, {"x": X}).values(), jax.jit(function)({"w": W}, {"x": X}).values(), strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 

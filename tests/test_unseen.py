@@ -1,4 +1,5 @@
-"""What only a class is asked: sizes that are new in each round, under every transform, and the claims and properties at them."""
+"""What only a class is asked: sizes that are new in each round, under every transform, and the claims and properties at
+them."""
 
 from __future__ import annotations
 
@@ -26,7 +27,10 @@ NAMES = [(number, entry.name) for number, problem in PROBLEMS.items() for entry 
 
 def of_a_class(number: int, name: str, seed: int = SEED):
     """A name as students know it, and as a class is asked about it."""
-    known, asked = ({entry.name: entry for entry in entries}[name] for entries in (PROBLEMS[number].entries, with_unseen(PROBLEMS[number], seed)))
+    known, asked = (
+        {entry.name: entry for entry in entries}[name]
+        for entries in (PROBLEMS[number].entries, with_unseen(PROBLEMS[number], seed))
+    )
     return known, asked
 
 
@@ -46,27 +50,41 @@ def test_sizes_are_new_in_each_round(number, name):
 def test_every_transform_is_tried_at_them(number, name):
     """What the contract asks for at known sizes is asked for at these."""
     known, _ = of_a_class(number, name)
-    assert {under for rung in unseen(number, name).values() for under in rung.under} == {under for rung in known.cases.values() for under in rung.under}
+    assert {under for rung in unseen(number, name).values() for under in rung.under} == {
+        under for rung in known.cases.values() for under in rung.under
+    }
 
 
 @pytest.mark.parametrize("number, name", NAMES)
 def test_claims_and_properties_hold_there_too(number, name):
     """Each is asked once more, but whether a kernel lowers, and is worth what a property is worth."""
     known, asked = of_a_class(number, name)
-    again = {proof.name for proof in known.proofs if not isinstance(proof, Lowers)} | {relation.name for relation in known.relations}
-    new = {part.name for part in (*asked.proofs, *asked.relations)} - {part.name for part in (*known.proofs, *known.relations)}
+    again = {proof.name for proof in known.proofs if not isinstance(proof, Lowers)} | {
+        relation.name for relation in known.relations
+    }
+    new = {part.name for part in (*asked.proofs, *asked.relations)} - {
+        part.name for part in (*known.proofs, *known.relations)
+    }
     assert new == {of_class(part) for part in again}
-    assert {case for entry, case in properties_of(PROBLEMS[number]) if entry == name} >= {relation.name for relation in asked.relations}
+    assert {case for entry, case in properties_of(PROBLEMS[number]) if entry == name} >= {
+        relation.name for relation in asked.relations
+    }
 
 
 @pytest.mark.parametrize("number", PROBLEMS)
 def test_whoever_gets_other_inputs_has_a_prover(number):
-    """Where a claim or a property is asked, a worker meets other inputs than those that are judged, and a prover has to run its program on these; also after the way to a
-    worker elsewhere."""
+    """Where a claim or a property is asked, a worker meets other inputs than those that are judged, and a prover has to
+    run its program on these; also after the way to a worker elsewhere."""
     entries = with_unseen(PROBLEMS[number], SEED)
     calls = calls_for(entries, SEED)
-    exam = Exam(PROBLEMS[number], calls, disguised(calls, calls_for(entries, SEED + DISGUISE)), Known(AnswerKey({}, [])), "")
-    assert exam.proves == unpacked(PROBLEMS[number], packed(exam)).proves == any(entry.proofs or entry.relations for entry in entries)
+    exam = Exam(
+        PROBLEMS[number], calls, disguised(calls, calls_for(entries, SEED + DISGUISE)), Known(AnswerKey({}, [])), ""
+    )
+    assert (
+        exam.proves
+        == unpacked(PROBLEMS[number], packed(exam)).proves
+        == any(entry.proofs or entry.relations for entry in entries)
+    )
 
 
 def test_they_are_judged_by_the_claims_that_students_know():
@@ -76,6 +94,10 @@ def test_they_are_judged_by_the_claims_that_students_know():
     wasteful = Outcome(["facts", dict(flops=11, limit=10, line=None)])
     attempt = Attempt({call.id: wasteful for call in calls}, {}, None, Ended("finished"))
     findings, _ = findings_of(known, problem, calls, attempt, {})
-    assert [(finding.check.case, finding.status) for finding in findings] == [("a step costs no more than its token", Status.FAILED),
-                                                                              ("a step costs no more than its token, at sizes of this class", Status.FAILED)]
-    assert {name: sign for name, (_, sign) in settle(known, calls, attempt.outcomes).items()} == {finding.check.case: "flops" for finding in findings}
+    assert [(finding.check.case, finding.status) for finding in findings] == [
+        ("a step costs no more than its token", Status.FAILED),
+        ("a step costs no more than its token, at sizes of this class", Status.FAILED),
+    ]
+    assert {name: sign for name, (_, sign) in settle(known, calls, attempt.outcomes).items()} == {
+        finding.check.case: "flops" for finding in findings
+    }

@@ -37,7 +37,8 @@ def verified(course, console):
 
 
 def test_verify_names_each_fault(small, console):
-    """A solved stub, a missing hint, a right style that fails, a mistake that is none, one that is another, a failing cell: each is told."""
+    """A solved stub, a missing hint, a right style that fails, a mistake that is none, one that is another, a failing
+    cell: each is told."""
     problem, solution = small / "problems/31_sdpa", small / "solutions/31_sdpa"
     (problem / "stub.py").write_text((solution / "reference.py").read_text())
     (problem / "hints.md").write_text("## One\nOnly this.\n")
@@ -50,22 +51,27 @@ def test_verify_names_each_fault(small, console):
         "from grader.course import mistake\n\n\n"
         "@mistake\ndef none(ref, q, k, v):\n    '''Nothing is wrong.'''\n    return ref(q, k, v)\n\n\n"
         "@mistake\ndef twice(ref, q, k, v):\n    '''The output is doubled.'''\n    return 2 * ref(q, k, v)\n\n\n"
-        "@mistake\ndef twice_again(ref, q, k, v):\n    '''The output is doubled, too.'''\n    return ref(q, k, 2 * v)\n")
+        "@mistake\ndef twice_again(ref, q, k, v):\n    '''The output is doubled, too.'''\n    return ref(q, k, 2 * v)\n"
+    )
     text = (problem / "README.md").read_text().replace("## Pitfalls", "```python\n1 / 0\n```\n\n## Pits")
     (problem / "README.md").write_text(text)
     code, out = verified(small, console)
     assert code == 2
-    line = text[:text.index("1 / 0")].count("\n") + 1
-    for fault in ("stray: problems/31_sdpa/notes.txt",
-                  "stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other",
-                  "hints.md has 1 hints; at least 3 are needed", "checks.py declares no PART, the part of the track that it belongs to",
-                  "right/ has 1 solutions in other styles; at least 3 are needed",
-                  "mistakes.py has 3 mistakes; about ten are needed",
-                  "right/wrong.py does not pass: one key · eager: ",
-                  "mistake none is not caught",
-                  "mistake twice_again is named twice: ",
-                  "README.md has no section “Pitfalls”",
-                  "`1 / 0` fails: ZeroDivisionError: division by zero", f"README.md line {line} ("):
+    line = text[: text.index("1 / 0")].count("\n") + 1
+    for fault in (
+        "stray: problems/31_sdpa/notes.txt",
+        "stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other",
+        "hints.md has 1 hints; at least 3 are needed",
+        "checks.py declares no PART, the part of the track that it belongs to",
+        "right/ has 1 solutions in other styles; at least 3 are needed",
+        "mistakes.py has 3 mistakes; about ten are needed",
+        "right/wrong.py does not pass: one key · eager: ",
+        "mistake none is not caught",
+        "mistake twice_again is named twice: ",
+        "README.md has no section “Pitfalls”",
+        "`1 / 0` fails: ZeroDivisionError: division by zero",
+        f"README.md line {line} (",
+    ):
         assert fault in out
     assert "31_sdpa" in out and "faults" in out
 
@@ -78,13 +84,25 @@ def test_a_scaffold_is_found_unfinished(small, console):
     code = verify(small, [problem], console)
     out = console.file.getvalue()
     assert code == 2
-    for fault in ("README.md has a TODO left", "hints.md has a TODO left", "reference.py has a TODO left", "mistakes.py has a TODO left",
-                  "at rope, one token · eager the reference fails: NotImplementedError: TODO\n", "\n8 faults\n", "right/ has 0 solutions in other styles"):
+    for fault in (
+        "README.md has a TODO left",
+        "hints.md has a TODO left",
+        "reference.py has a TODO left",
+        "mistakes.py has a TODO left",
+        "at rope, one token · eager the reference fails: NotImplementedError: TODO\n",
+        "\n8 faults\n",
+        "right/ has 0 solutions in other styles",
+    ):
         assert fault in out
 
 
-@pytest.mark.parametrize("number, topic, message", [
-    (31, "again", "the number 31 is taken by 31_sdpa"), (41, "Big Rope", "'Big Rope' is no topic: use lower-case words joined by _")])
+@pytest.mark.parametrize(
+    "number, topic, message",
+    [
+        (31, "again", "the number 31 is taken by 31_sdpa"),
+        (41, "Big Rope", "'Big Rope' is no topic: use lower-case words joined by _"),
+    ],
+)
 def test_new_refuses_what_would_collide(small, console, number, topic, message):
     """A number that is taken and a topic that is no name are refused, and nothing is written."""
     before = sorted(small.rglob("*"))
@@ -101,9 +119,16 @@ def test_strays_and_double_numbers_are_told(small):
     assert stray_files(small) == ["the number 31 is used 2 times", "stray: problems/notes", "stray: solutions/32_gone"]
 
 
-@pytest.mark.parametrize("shown, printed, same", [
-    ("error 0.123\n", "error 0.1231\n", True), ("error 0.123\n", "error 0.2\n", False), ("nan 1e-3", "NaN 0.001", True),
-    ("rows 3", "rows 3 4", False), ("a 1", "b 1", False)])
+@pytest.mark.parametrize(
+    "shown, printed, same",
+    [
+        ("error 0.123\n", "error 0.1231\n", True),
+        ("error 0.123\n", "error 0.2\n", False),
+        ("nan 1e-3", "NaN 0.001", True),
+        ("rows 3", "rows 3 4", False),
+        ("a 1", "b 1", False),
+    ],
+)
 def test_shown_output_is_held_against_what_a_cell_prints(shown, printed, same):
     """Words have to be equal, and numbers to within a percent."""
     assert proofread.same_output(shown, printed) is same
@@ -118,5 +143,7 @@ def test_the_real_course_has_no_strays():
 
 def test_a_driver_is_no_stray(small):
     """What a problem brings to drive the student's names belongs to it."""
-    (small / "problems/31_sdpa/driver.py").write_text("def twice(names, q, k, v):\n    return names.sdpa(q, k, v), names.sdpa(q, k, v)\n")
+    (small / "problems/31_sdpa/driver.py").write_text(
+        "def twice(names, q, k, v):\n    return names.sdpa(q, k, v), names.sdpa(q, k, v)\n"
+    )
     assert stray_files(small) == []

@@ -23,7 +23,11 @@ def terminal(course):
         import os
 
         command = [sys.executable, "-c", IN_A_TERMINAL, sys.executable, "-m", "grader", *arguments]
-        surroundings = {name: value for name, value in os.environ.items() if name not in ("PAGER", "MANPAGER", "LESS")} | dict(COLUMNS="80", LINES="24", TERM="xterm") | variables
+        surroundings = (
+            {name: value for name, value in os.environ.items() if name not in ("PAGER", "MANPAGER", "LESS")}
+            | dict(COLUMNS="80", LINES="24", TERM="xterm")
+            | variables
+        )
         child = popen_spawn.PopenSpawn(command, cwd=str(course), env=surroundings, encoding="utf-8", timeout=120)
         opened.append(child)
         return child
@@ -37,8 +41,8 @@ def terminal(course):
 
 
 def test_watch_grades_at_each_save_and_moves_on(terminal, course):
-    """What it does is said at once: a save is graded, h shows a hint, l opens the lesson at its beginning, another key does nothing, a pass goes on
-    to the next problem, and q ends it."""
+    """What it does is said at once: a save is graded, h shows a hint, l opens the lesson at its beginning, another key
+    does nothing, a pass goes on to the next problem, and q ends it."""
     folder = course / "problems/31_sdpa"
     child = terminal("watch", PAGER="less")
     child.expect("grading 31 · Scaled dot-product attention …")
@@ -78,7 +82,9 @@ def test_a_lesson_is_opened_at_its_beginning_without_raw_escapes(terminal, pager
     first = child.before
     if pager == "less":
         child.expect("three steps:")
-        assert "ESC[" not in first + child.before and "Pitfalls" not in child.before and "\x1b[1" in first + child.before
+        assert (
+            "ESC[" not in first + child.before and "Pitfalls" not in child.before and "\x1b[1" in first + child.before
+        )
         child.send("q")
     child.expect(popen_spawn.EOF)
     assert pager == "less" or "\x1b[" not in first + child.before and "Further reading" in child.before

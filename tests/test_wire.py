@@ -36,8 +36,15 @@ def frame(header, body: bytes = b"") -> bytes:
     return struct.pack("<QQ", len(header), len(body)) + header + body
 
 
-@given(st.lists(hnp.arrays(st.sampled_from([np.dtype(name) for name in NUMPY_DTYPES]),
-                           hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3)), max_size=3))
+@given(
+    st.lists(
+        hnp.arrays(
+            st.sampled_from([np.dtype(name) for name in NUMPY_DTYPES]),
+            hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3),
+        ),
+        max_size=3,
+    )
+)
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_arrays_round_trip(drawn):
     """Arrays of every dtype and shape, empty ones and scalars too, come back bit for bit under their names."""
@@ -45,7 +52,11 @@ def test_arrays_round_trip(drawn):
     message, back = received(wire.pack({"n": 1}, arrays))
     assert message == {"n": 1} and [*back] == [*arrays]
     for name, array in arrays.items():
-        assert back[name].dtype == array.dtype and back[name].shape == array.shape and back[name].tobytes() == array.tobytes()
+        assert (
+            back[name].dtype == array.dtype
+            and back[name].shape == array.shape
+            and back[name].tobytes() == array.tobytes()
+        )
 
 
 @pytest.mark.parametrize("name", JAX_DTYPES)
@@ -91,7 +102,7 @@ def test_a_frame_cut_anywhere_is_refused(length):
         received(WHOLE[:length])
 
 
-@pytest.mark.parametrize("size", [(wire.HEADER + 1, 0), (0, wire.BODY + 1), (2 ** 64 - 1, 2 ** 64 - 1)])
+@pytest.mark.parametrize("size", [(wire.HEADER + 1, 0), (0, wire.BODY + 1), (2**64 - 1, 2**64 - 1)])
 def test_an_announced_size_beyond_the_limit_is_refused(size):
     """A frame that announces more than the limit is refused before a byte of it is read."""
     with pytest.raises(wire.WireError, match="too large"):
@@ -99,11 +110,12 @@ def test_an_announced_size_beyond_the_limit_is_refused(size):
 
 
 def test_no_more_is_taken_in_than_may_be_sent():
-    """Who receives says how much may come; a header counts as what it becomes: first its text, then its objects, before there is one."""
+    """Who receives says how much may come; a header counts as what it becomes: first its text, then its objects, before
+    there is one."""
     whole = wire.pack({"said": "x"}, {"a": np.zeros(100, np.int8)})
     header, asked = len(whole) - 16 - 100, []
     wire.receive(io.BytesIO(whole), lambda size: asked.append(size) or True)
-    assert whole[16:16 + header] == b'[{"said": "x"}, [["a", "int8", [100]]]]'
+    assert whole[16 : 16 + header] == b'[{"said": "x"}, [["a", "int8", [100]]]]'
     assert asked == [header * wire.AS_TEXT + 100, 9 * wire.AS_OBJECT]
     with pytest.raises(wire.WireError, match="too large"):
         wire.receive(io.BytesIO(whole), lambda size: size != 9 * wire.AS_OBJECT)
@@ -131,7 +143,9 @@ MALFORMED = {
     "a size that is a bool": [{}, [["a", "int8", [True, 2]]]],
     "a size beyond every machine": [{}, [["a", "int8", [1 << 70]]]],
     "sizes beyond every machine, yet empty": [{}, [["a", "int8", [1 << 70, 0]]]],
-    "so many sizes that their product would take a minute": b'[{}, [["a", "int8", [' + b", ".join([b"9" * 4299] * 1000) + b"]]]]",
+    "so many sizes that their product would take a minute": b'[{}, [["a", "int8", ['
+    + b", ".join([b"9" * 4299] * 1000)
+    + b"]]]]",
     "more sizes than an array has": [{}, [["a", "int8", [1] * 65]]],
     "no shape": [{}, [["a", "int8", None]]],
     "more than the body holds": [{}, [["a", "int8", [3]]]],
@@ -174,12 +188,22 @@ def test_an_array_of_objects_becomes_no_frame():
 
 
 def test_a_frame_is_sent_without_a_copy():
-    """Its pieces are the memory of the arrays, also of those with a dtype that Python does not know; together they are the frame."""
-    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.zeros((0, 4), np.int8), "c": np.array(2, ml_dtypes.bfloat16), "d": np.arange(8)[::2]}
+    """Its pieces are the memory of the arrays, also of those with a dtype that Python does not know; together they are
+    the frame."""
+    arrays = {
+        "a": np.arange(6.0).reshape(2, 3),
+        "b": np.zeros((0, 4), np.int8),
+        "c": np.array(2, ml_dtypes.bfloat16),
+        "d": np.arange(8)[::2],
+    }
     head, *pieces = wire.parts({"n": 1}, arrays)
-    assert np.shares_memory(np.frombuffer(pieces[0], np.float64), arrays["a"]) and b"".join([head, *pieces]) == wire.pack({"n": 1}, arrays)
+    assert np.shares_memory(np.frombuffer(pieces[0], np.float64), arrays["a"]) and b"".join(
+        [head, *pieces]
+    ) == wire.pack({"n": 1}, arrays)
     message, back = received(wire.pack({"n": 1}, arrays))
-    assert message == {"n": 1} and all(back[name].tobytes() == array.tobytes() and back[name].dtype == array.dtype for name, array in arrays.items())
+    assert message == {"n": 1} and all(
+        back[name].tobytes() == array.tobytes() and back[name].dtype == array.dtype for name, array in arrays.items()
+    )
 
 
 MANY = 2000
@@ -188,10 +212,10 @@ GREEDY = {
     "lists in lists": [{"a": [[[]] * MANY]}, []],
     "objects with names": [{"a": [{f"n{i}": i} for i in range(MANY)]}, []],
     "names": [{f"n{i}": 0.5 for i in range(MANY)}, []],
-    "numbers": [{"a": [10 ** 9 + i for i in range(MANY)]}, []],
+    "numbers": [{"a": [10**9 + i for i in range(MANY)]}, []],
     "texts": [{"a": [f"{i:030}" for i in range(MANY)]}, []],
     "one text": [{"a": "x" * 30 * MANY}, []],
-    "one text with a letter of four bytes": ('[{"a": "' + "x" * 30 * MANY + '\U0001F600"}, []]').encode(),
+    "one text with a letter of four bytes": ('[{"a": "' + "x" * 30 * MANY + '\U0001f600"}, []]').encode(),
     "what is escaped": ('[{"a": "' + "\\ud83d\\ude00" * 3 * MANY + '"}, []]').encode(),
     "arrays": [{}, [[f"n{i}", "int8", [0]] for i in range(MANY)]],
     "shapes": [{"structure": ["variables", [["a", "Param", [1] * 60, "float32"]] * (MANY // 60)]}, []],
@@ -200,11 +224,13 @@ GREEDY = {
 
 @pytest.mark.parametrize("header", GREEDY.values(), ids=GREEDY)
 def test_what_a_header_becomes_is_known_before_it_is_read(header):
-    """No header takes more memory, cleaned of what cannot be shown and all, than it was said to take before a single object was made of it."""
+    """No header takes more memory, cleaned of what cannot be shown and all, than it was said to take before a single
+    object was made of it."""
     content = frame(header)
     asked: list[int] = []
     with contextlib.suppress(wire.WireError):
-        wire.receive(io.BytesIO(content), lambda size: asked.append(size) or True)     # what is loaded once is not counted
+        # what is loaded once is not counted
+        wire.receive(io.BytesIO(content), lambda size: asked.append(size) or True)
     tracemalloc.start()
     try:
         with contextlib.suppress(wire.WireError):
@@ -218,19 +244,25 @@ def test_what_a_header_becomes_is_known_before_it_is_read(header):
 
 @pytest.mark.parametrize("message", [{"static": np.int64(3)}, {"static": {1, 2}}, {"static": object}])
 def test_what_cannot_be_sent_is_the_courses_fault(message):
-    """A call that is no data, such as a size of NumPy's in a case, is told at once: no process waits for it in vain, and no file is blamed for being slow."""
+    """A call that is no data, such as a size of NumPy's in a case, is told at once: no process waits for it in vain,
+    and no file is blamed for being slow."""
     asks = SimpleNamespace(limits=Limits())
-    with pytest.raises(CourseError, match="^what is asked cannot be sent to the process that is to answer: TypeError: "):
+    with pytest.raises(
+        CourseError, match="^what is asked cannot be sent to the process that is to answer: TypeError: "
+    ):
         Process.send(asks, [({"calls": 1}, None), (message, {})])
 
 
 def test_a_reader_that_fails_says_so(monkeypatch):
     """Whatever reading a frame brings about, who waits for frames is told that there are no more."""
+
     def fails(*_):
         raise MemoryError
 
     monkeypatch.setattr(wire, "receive", fails)
-    reads = SimpleNamespace(process=SimpleNamespace(stdout=io.BytesIO()), _frames=queue.Queue(), _may_send=None, _garbled=False)
+    reads = SimpleNamespace(
+        process=SimpleNamespace(stdout=io.BytesIO()), _frames=queue.Queue(), _may_send=None, _garbled=False
+    )
     Process._read_frames(reads)
     assert reads._garbled and reads._frames.get_nowait() is None
 
@@ -247,7 +279,9 @@ FLOODS = {
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_a_flood_takes_no_more_than_a_submission_may_send(flood):
     """All that is read of it, and waits to be judged, has room in what was granted; the rest is left where it is."""
-    reads = SimpleNamespace(process=SimpleNamespace(stdout=io.BytesIO(flood)), _frames=queue.Queue(), _left=4 << 20, _garbled=False)
+    reads = SimpleNamespace(
+        process=SimpleNamespace(stdout=io.BytesIO(flood)), _frames=queue.Queue(), _left=4 << 20, _garbled=False
+    )
     reads._may_send = lambda size: Process._may_send(reads, size)
     tracemalloc.start()
     try:

@@ -1,4 +1,5 @@
-"""What was verified already, by everything that it follows from: the rooms that decide, the problem's folders, and the versions of Python, JAX, Flax and NumPy.
+"""What was verified already, by everything that it follows from: the rooms that decide, the problem's folders, and the
+versions of Python, JAX, Flax and NumPy.
 
 It lies under `.grader/`, may be deleted at any time, and is committed nowhere: what it does not know is verified.
 """
@@ -16,10 +17,12 @@ from grader.course.problem import CourseError, Problem
 from grader.process import store
 
 GRADER = Path(__file__).resolve().parents[1]
-ROOMS = ("course", "process", "program", "run", "key", "judge", "report", "authors")      # of the grader: what verifying a problem runs
+# of the grader: what verifying a problem runs
+ROOMS = ("course", "process", "program", "run", "key", "judge", "report", "authors")
 BESIDE = ("pyproject.toml",)
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "optax")
-FEW = 8                                         # of what nothing changed one in so many is verified all the same, another one each day
+# of what nothing changed one in so many is verified all the same, another one each day
+FEW = 8
 
 
 def recall(problem: Problem) -> dict | None:
@@ -49,12 +52,18 @@ def digest(problem: Problem) -> str:
 
 
 def changed_since(root: Path, problems: list[Problem], commit: str, day: int) -> list[Problem]:
-    """The problems that could have changed since a commit, and a few of the others, which are other ones on another day."""
-    done = subprocess.run(["git", "-C", str(root), "diff", "--name-only", "-z", commit, "--"], capture_output=True, text=True)
+    """The problems that could have changed since a commit, and a few of the others, which are other ones on another
+    day."""
+    done = subprocess.run(
+        ["git", "-C", str(root), "diff", "--name-only", "-z", commit, "--"], capture_output=True, text=True
+    )
     if done.returncode:
         raise CourseError(f"what changed since {commit} cannot be told: {done.stderr.strip()}")
     paths = [Path(name) for name in done.stdout.split("\0") if name]
-    if any(path.parts[0] == "grader" and path.parts[1:2] and path.parts[1] in ROOMS or str(path) in BESIDE for path in paths):
+    if any(
+        path.parts[0] == "grader" and path.parts[1:2] and path.parts[1] in ROOMS or str(path) in BESIDE
+        for path in paths
+    ):
         return problems
     touched = {path.parts[1] for path in paths if path.parts[0] in ("problems", "solutions") and len(path.parts) > 2}
     return [problem for problem in problems if problem.name in touched or (problem.number + day) % FEW == 0]

@@ -10,17 +10,29 @@ from pathlib import Path
 from grader.course.problem import Problem, discover
 from grader.student.exercise import ANSWER
 
-HEADINGS = ("Why it matters", "The formula", "Shapes", "A worked example", "A picture", "What it is not yet", "Pitfalls", "Time and memory",
-            "Edge cases", "Further reading")
+HEADINGS = (
+    "Why it matters",
+    "The formula",
+    "Shapes",
+    "A worked example",
+    "A picture",
+    "What it is not yet",
+    "Pitfalls",
+    "Time and memory",
+    "Edge cases",
+    "Further reading",
+)
 SHOWN = re.compile(r"```text\n(.*?)```\s*", re.DOTALL)
 SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A piece of a lesson: prose, or code with the output that the lesson shows below it (or None), and the description of its figure and its caption (or none).
+    """A piece of a lesson: prose, or code with the output that the lesson shows below it (or None), and the description
+    of its figure and its caption (or none).
 
-    `line` is where it starts in the lesson. An `exercise` has a title and the lines that stand in the place of its blanks, which the prose below it has folded.
+    `line` is where it starts in the lesson. An `exercise` has a title and the lines that stand in the place of its
+    blanks, which the prose below it has folded.
     """
 
     source: str
@@ -34,7 +46,8 @@ class Cell:
 
 
 def cells_of(lesson: Path) -> list[Cell]:
-    """The cells as jupytext sees them, prose cut at its headings. A `text` fence right below a cell is what that cell prints, and no prose."""
+    """The cells as jupytext sees them, prose cut at its headings. A `text` fence right below a cell is what that cell
+    prints, and no prose."""
     import jupytext
 
     text, at = lesson.read_text(encoding="utf-8"), 0
@@ -44,13 +57,21 @@ def cells_of(lesson: Path) -> list[Cell]:
         at = max(text.find(source, at), at)
         line = text[:at].count("\n") + 1
         if found.cell_type == "code":
-            cells.append(Cell(source, line, code=True, alt=found.metadata.get("alt", ""), caption=found.metadata.get("caption", ""),
-                              exercise=found.metadata.get("exercise", "")))
+            cells.append(
+                Cell(
+                    source,
+                    line,
+                    code=True,
+                    alt=found.metadata.get("alt", ""),
+                    caption=found.metadata.get("caption", ""),
+                    exercise=found.metadata.get("exercise", ""),
+                )
+            )
         else:
             shown = SHOWN.match(source) if cells and cells[-1].code else None
             if shown:
                 cells[-1] = dataclasses.replace(cells[-1], shown=shown[1])
-                line, source = line + shown[0].count("\n"), source[shown.end():]
+                line, source = line + shown[0].count("\n"), source[shown.end() :]
             answer = ANSWER.match(source + "\n") if cells and cells[-1].exercise else None
             if answer:
                 cells[-1] = dataclasses.replace(cells[-1], answer=answer["lines"])
@@ -66,5 +87,12 @@ def cells_of(lesson: Path) -> list[Cell]:
 def builds_on(problem: Problem) -> list[int]:
     """The earlier problems that a lesson names before it says what comes later."""
     text = problem.lesson.read_text(encoding="utf-8").split("## What it is not yet")[0]
-    named = {int(number) for number in re.findall(r"(?:[Pp]roblems? |\bin |\()(\d+)\b", re.sub(r"```.*?```", "", text, flags=re.DOTALL))}
-    return [other.number for other in discover(problem.folder.parents[1]) if other.number in named and other.number < problem.number]
+    named = {
+        int(number)
+        for number in re.findall(r"(?:[Pp]roblems? |\bin |\()(\d+)\b", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    }
+    return [
+        other.number
+        for other in discover(problem.folder.parents[1])
+        if other.number in named and other.number < problem.number
+    ]

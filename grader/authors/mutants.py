@@ -1,12 +1,17 @@
-"""Mutants that can be made of any reference without knowing what it computes: each is wrong in a way that has nothing to do with the problem."""
+"""Mutants that can be made of any reference without knowing what it computes: each is wrong in a way that has nothing
+to do with the problem."""
 
 from __future__ import annotations
 
 import functools
 
 # What each is to be caught by.
-CAUGHT_BY = {"keeps_its_first_answer": ("again",), "answers_in_another_dtype": ("eager", "jit", "vmap"), "adds_an_array": ("parameters",)}
-OF_KEYS = "uses_one_key_twice"          # by the claims about what is drawn
+CAUGHT_BY = {
+    "keeps_its_first_answer": ("again",),
+    "answers_in_another_dtype": ("eager", "jit", "vmap"),
+    "adds_an_array": ("parameters",),
+}
+OF_KEYS = "uses_one_key_twice"  # by the claims about what is drawn
 
 
 def keeps_its_first_answer(function):

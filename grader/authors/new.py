@@ -85,9 +85,15 @@ def scaffold(root: Path, number: int, topic: str, console) -> int:
             raise CourseError(f"{half}/{folder} is there already")
     words = dict(number=number, name=topic, title=topic.replace("_", " ").capitalize())
     lesson = f"# {number} · {words['title']}\n\n" + "\n".join(f"## {heading}\nTODO\n" for heading in HEADINGS)
-    lesson = lesson.replace("## A worked example\nTODO\n", "## A worked example\nTODO\n\n```python\nprint(1 + 1)\n```\n\n```text\n2\n```\n")
-    lesson = lesson.replace("## A picture\nTODO\n", "## A picture\nTODO\n\n```python caption=\"TODO: what to look at\" alt=\"TODO: what the figure shows, for those who cannot see it.\"\n"
-                            "import matplotlib.pyplot as plt\n\nplt.plot([1, 2, 4])\nplt.xlabel(\"TODO\")\nplt.show()\n```\n")
+    lesson = lesson.replace(
+        "## A worked example\nTODO\n", "## A worked example\nTODO\n\n```python\nprint(1 + 1)\n```\n\n```text\n2\n```\n"
+    )
+    lesson = lesson.replace(
+        "## A picture\nTODO\n",
+        '## A picture\nTODO\n\n```python caption="TODO: what to look at" alt="TODO: what the figure shows, for those '
+        'who cannot see it."\n'
+        'import matplotlib.pyplot as plt\n\nplt.plot([1, 2, 4])\nplt.xlabel("TODO")\nplt.show()\n```\n',
+    )
     files = {
         f"problems/{folder}/README.md": lesson,
         f"problems/{folder}/stub.py": STUB.format(**words),

@@ -1,6 +1,8 @@
-"""The student's notebook of a problem: the lesson's cells, the stub in a cell that grades it, the hints; and how it is executed from a clean kernel.
+"""The student's notebook of a problem: the lesson's cells, the stub in a cell that grades it, the hints; and how it is
+executed from a clean kernel.
 
-An executed notebook is kept under `.grader/`, named after its sources and the packages that ran it, so that an unchanged lesson is not run again.
+An executed notebook is kept under `.grader/`, named after its sources and the packages that ran it, so that an
+unchanged lesson is not run again.
 """
 
 from __future__ import annotations
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 RUN_WITH = ("jax", "flax", "numpy", "matplotlib", "ipykernel")
-LONGEST_CELL = 600                                  # seconds
-METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
-NOT_RUN = "skip-execution"                          # as nbclient, jupyter-cache and myst-nb spell it
+LONGEST_CELL = 600  # seconds
+METADATA = {
+    "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+    "language_info": {"name": "python"},
+}
+NOT_RUN = "skip-execution"  # as nbclient, jupyter-cache and myst-nb spell it
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 SETUP = """# @title Loads the grader; in Colab it first gets the course
@@ -41,7 +46,7 @@ if "google.colab" in sys.modules:
 %load_ext grader"""
 YOUR_TURN = """## Your turn
 Fill in the cell below and run it. (On the site first open the notebook, with the buttons at the top of the page.) It is written to `problems/{name}/stub.py`, graded in a process of its own, and the verdict appears under it. What stood in the
-file before is kept. Nothing of the cell runs in this notebook: to try a piece of it here, copy it into a cell without the first line."""
+file before is kept. Nothing of the cell runs in this notebook: to try a piece of it here, copy it into a cell without the first line."""  # noqa: E501
 AGAIN = "%grade {number}        # the same verdict on the file as it is, for those who work on it in an editor"
 
 # Runs in the kernel before the lesson, and is not part of it.
@@ -64,18 +69,35 @@ def compose(problem: Problem, repository: str) -> NotebookNode:
     title, *lesson = cells_of(problem.lesson) or [None]
     if title is None:
         raise LessonFails("README.md is empty")
-    made = [v4.new_markdown_cell(title.source),
-            v4.new_code_cell(SETUP.format(repository=repository), metadata={"tags": ["remove-cell"], "cellView": "form"})]
+    made = [
+        v4.new_markdown_cell(title.source),
+        v4.new_code_cell(SETUP.format(repository=repository), metadata={"tags": ["remove-cell"], "cellView": "form"}),
+    ]
     for cell in lesson:
         if not cell.code:
             made.append(v4.new_markdown_cell(cell.source))
         else:
-            described = {"alt": cell.alt, "caption": cell.caption, "mystnb": {"image": {"alt": cell.alt}, "figure": {"caption": cell.caption}}} if cell.alt else {}
+            described = (
+                {
+                    "alt": cell.alt,
+                    "caption": cell.caption,
+                    "mystnb": {"image": {"alt": cell.alt}, "figure": {"caption": cell.caption}},
+                }
+                if cell.alt
+                else {}
+            )
             made.append(v4.new_code_cell(cell.source, metadata=described))
-    turn = [v4.new_markdown_cell(YOUR_TURN.format(name=problem.name)),
-            v4.new_code_cell(f"%%grade {problem.number}\n{problem.pristine.read_text(encoding='utf-8').rstrip()}", metadata={"tags": [NOT_RUN]}),
-            v4.new_code_cell(AGAIN.format(number=problem.number), metadata={"tags": [NOT_RUN, "remove-cell"]}),
-            v4.new_markdown_cell("\n\n".join(["## Hints", *(_hint(number, text) for number, text in enumerate(problem.hints, start=1))]))]
+    turn = [
+        v4.new_markdown_cell(YOUR_TURN.format(name=problem.name)),
+        v4.new_code_cell(
+            f"%%grade {problem.number}\n{problem.pristine.read_text(encoding='utf-8').rstrip()}",
+            metadata={"tags": [NOT_RUN]},
+        ),
+        v4.new_code_cell(AGAIN.format(number=problem.number), metadata={"tags": [NOT_RUN, "remove-cell"]}),
+        v4.new_markdown_cell(
+            "\n\n".join(["## Hints", *(_hint(number, text) for number, text in enumerate(problem.hints, start=1))])
+        ),
+    ]
     reading = next((i for i, cell in enumerate(made) if cell.source.startswith("## Further reading")), len(made))
     made[reading:reading] = turn
     for index, cell in enumerate(made):
@@ -113,14 +135,25 @@ async def _execute(problem: Problem, notebook: NotebookNode) -> None:
     from nbformat import v4
 
     lines = {cell.source: cell.line for cell in cells_of(problem.lesson)}
-    client = NotebookClient(notebook, timeout=LONGEST_CELL, kernel_name="python3", skip_cells_with_tag=NOT_RUN, record_timing=False,
-                            coalesce_streams=True, extra_arguments=["--log-level=CRITICAL"])
+    client = NotebookClient(
+        notebook,
+        timeout=LONGEST_CELL,
+        kernel_name="python3",
+        skip_cells_with_tag=NOT_RUN,
+        record_timing=False,
+        coalesce_streams=True,
+        extra_arguments=["--log-level=CRITICAL"],
+    )
     with tempfile.TemporaryDirectory(prefix="lesson-") as folder:
-        environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(problem.folder.parents[1]), "IPYTHONDIR": folder}
+        environment = os.environ | {
+            "JAX_PLATFORMS": "cpu",
+            "PYTHONPATH": str(problem.folder.parents[1]),
+            "IPYTHONDIR": folder,
+        }
         async with client.async_setup_kernel(env=environment, cwd=folder):
             title = notebook.cells[0]
             await client.async_execute_cell(v4.new_code_cell(PRELUDE), 0, store_history=False)
-            notebook.cells[0] = title               # the client puts what it runs into the notebook
+            notebook.cells[0] = title  # the client puts what it runs into the notebook
             for index, cell in enumerate(notebook.cells):
                 if child.interrupted.is_set():
                     raise KeyboardInterrupt
@@ -145,7 +178,8 @@ def _told(cell: NotebookNode, start: int | None, error) -> str:
 
 
 def executed(problem: Problem, repository: str, ran: Callable[[], None] = lambda: None) -> NotebookNode:
-    """The notebook with its outputs: kept from an earlier run of the same sources, or run now (then `ran` is called)."""
+    """The notebook with its outputs: kept from an earlier run of the same sources, or run now (then `ran` is
+    called)."""
     import nbformat
 
     notebook = compose(problem, repository)
@@ -167,6 +201,11 @@ def executed(problem: Problem, repository: str, ran: Callable[[], None] = lambda
 def repository_of(root: Path) -> str:
     """Where the course is published: `[project.urls] Repository` in pyproject.toml."""
     try:
-        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"].removesuffix("/")
+        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
+            "Repository"
+        ].removesuffix("/")
     except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
-        raise CourseError("pyproject.toml names no repository: set Repository under [project.urls] to the address of your copy of the course") from error
+        raise CourseError(
+            "pyproject.toml names no repository: set Repository under [project.urls] to the address of your copy of "
+            "the course"
+        ) from error

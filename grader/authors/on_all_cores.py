@@ -17,4 +17,11 @@ def on_all_cores(work: Callable[[Problem], Found], problems: Sequence[Problem], 
     from rich.progress import track
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from track(pool.map(work, problems), what, total=len(problems), console=console, disable=not console.is_terminal, transient=True)
+        yield from track(
+            pool.map(work, problems),
+            what,
+            total=len(problems),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )

@@ -1,4 +1,5 @@
-"""What is wrong with a lesson: parts that are missing, a cell that fails, an output that is not what the lesson shows, a figure that is not described."""
+"""What is wrong with a lesson: parts that are missing, a cell that fails, an output that is not what the lesson shows,
+a figure that is not described."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from grader.authors.lesson import HEADINGS, Cell, cells_of
 from grader.authors.notebooks import LessonFails, executed, repository_of
 from grader.course.problem import Problem
 
-CODE, ALIGNED = 96, 76                              # columns: a page of 1280 pixels shows the one, and a phone the other in small letters
+# columns: a page of 1280 pixels shows the one, and a phone the other in small letters
+CODE, ALIGNED = 96, 76
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|\bnan\b|\binf\b", re.IGNORECASE)
 
 
@@ -24,7 +26,7 @@ def faults_of(problem: Problem) -> list[str]:
     if not cells:
         return [*faults, "README.md has no cell that runs"]
     if not any(cell.alt for cell in cells):
-        faults.append("README.md has no figure: a cell that draws one begins with ```python alt=\"what it shows\"")
+        faults.append('README.md has no figure: a cell that draws one begins with ```python alt="what it shows"')
     try:
         notebook = executed(problem, repository_of(problem.folder.parents[1]))
     except LessonFails as error:
@@ -50,12 +52,23 @@ def _faults_of_cell(cell: Cell, outputs: list) -> list[str]:
     figures = sum("image/png" in output.get("data", {}) for output in outputs)
     faults = []
     if cell.shown is not None and not same_output(cell.shown, printed):
-        faults.append(f"README.md line {cell.line}: the cell prints\n{printed.rstrip()}\nbut the lesson shows\n{cell.shown.rstrip()}")
+        faults.append(
+            f"README.md line {cell.line}: the cell prints\n{printed.rstrip()}\nbut the lesson "
+            f"shows\n{cell.shown.rstrip()}"
+        )
     if cell.alt and not cell.caption:
-        faults.append(f"README.md line {cell.line}: the figure has no caption: ```python caption=\"what to look at\" alt=\"...\"")
+        faults.append(
+            f'README.md line {cell.line}: the figure has no caption: ```python caption="what to look at" alt="..."'
+        )
     if figures != bool(cell.alt):
-        faults.append(f"README.md line {cell.line}: the cell draws {figures} figures; " +
-                      ("its alt=\"...\" describes one" if cell.alt else "a cell that draws one says what it shows: ```python alt=\"...\""))
+        faults.append(
+            f"README.md line {cell.line}: the cell draws {figures} figures; "
+            + (
+                'its alt="..." describes one'
+                if cell.alt
+                else 'a cell that draws one says what it shows: ```python alt="..."'
+            )
+        )
     return faults
 
 
@@ -64,4 +77,7 @@ def same_output(shown: str, printed: str) -> bool:
     one, other = NUMBER.findall(shown), NUMBER.findall(printed)
     if NUMBER.sub("#", shown).split() != NUMBER.sub("#", printed).split() or len(one) != len(other):
         return False
-    return all(a.lower() == b.lower() or math.isclose(float(a), float(b), rel_tol=1e-2, abs_tol=1e-6) for a, b in zip(one, other))
+    return all(
+        a.lower() == b.lower() or math.isclose(float(a), float(b), rel_tol=1e-2, abs_tol=1e-6)
+        for a, b in zip(one, other)
+    )

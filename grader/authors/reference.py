@@ -1,8 +1,8 @@
 """Computes the answer key from `solutions/`, in a process of its own that never meets student code.
 
-Each answer is computed in float64 and in the call's own dtype, at the inputs and at neighbours of them one rounding away.
-The allowed error is 16 times the largest distance between the two, since one float32 answer can be lucky, and at least
-`eps * error_scale(inputs)`, where the reference says how large its intermediate values are.
+Each answer is computed in float64 and in the call's own dtype, at the inputs and at neighbours of them one rounding
+away. The allowed error is 16 times the largest distance between the two, since one float32 answer can be lucky, and at
+least `eps * error_scale(inputs)`, where the reference says how large its intermediate values are.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from grader.course.verdict import Check, Failure, Outcome, named_tuple_of_fields
 from grader.key.compare import DRAWN, agree
 from grader.key.key import Answer
 
-VARIABLES = ("parameters", "state")      # checks that list a module's variables and compare no values
+VARIABLES = ("parameters", "state")  # checks that list a module's variables and compare no values
 STAGES = (("parameters", "eager"), ("proof", "draws"), None)
 NEIGHBOURS = 4
 MARGIN = 16
 
 
 def main() -> None:
-    """Reads a request and the calls, sends each answer, then each mistake's outcomes; or, as often as it is asked, what pairs of mistakes give."""
+    """Reads a request and the calls, sends each answer, then each mistake's outcomes; or, as often as it is asked, what
+    pairs of mistakes give."""
     from grader.process import wire
     from grader.process.child import end_with_parent
     from grader.program.settings import keep_compiled, set_up_jax
@@ -46,9 +47,12 @@ def main() -> None:
     set_up_jax()
     order, _ = wire.receive(requests)
     calls = [Call.from_wire(*wire.receive(requests)) for _ in range(order["calls"])]
-    calls = [dataclasses.replace(call, raises=raises, drawn=drawn) for call, raises, drawn in zip(calls, order["raises"], order["drawn"])]
+    calls = [
+        dataclasses.replace(call, raises=raises, drawn=drawn)
+        for call, raises, drawn in zip(calls, order["raises"], order["drawn"])
+    ]
     known: dict[int, Answer] = {}
-    for _ in range(order["answers"]):           # computed earlier, so that only the mistakes are asked for
+    for _ in range(order["answers"]):  # computed earlier, so that only the mistakes are asked for
         known |= Answer.from_wire(*wire.receive(requests))
     keep_compiled(order["cache"])
 
@@ -81,12 +85,18 @@ def main() -> None:
 
 
 def answer_key(problem, calls: list[Call]) -> dict[int, Answer]:
-    """An Answer for every call but the changed ones of a relation, which are judged against the unchanged one, and of a proof, whose facts speak for themselves."""
+    """An Answer for every call but the changed ones of a relation, which are judged against the unchanged one, and of a
+    proof, whose facts speak for themselves."""
     reference = load(problem.solutions / "reference.py", "reference")
     wanted = [call for call in calls if call.variant == "" and call.check.kind not in CLAIM_KINDS]
     plain, driver = _plain_calls(wanted), driver_of(problem)
     single = _run(lambda name: getattr(reference, name), [call for call, _ in plain], driver)
-    double = _run(lambda name: getattr(reference, name), [call for call, _ in plain if call.check.kind not in VARIABLES and not call.keys and not call.drawn], driver, double=True)
+    double = _run(
+        lambda name: getattr(reference, name),
+        [call for call, _ in plain if call.check.kind not in VARIABLES and not call.keys and not call.drawn],
+        driver,
+        double=True,
+    )
     scale = getattr(reference, "error_scale", None)
 
     together: dict[int, list] = {}
@@ -120,15 +130,21 @@ def _plain_calls(calls: list[Call]) -> list[tuple[Call, tuple]]:
                 rng = np.random.default_rng([call.id, neighbour])
                 near = {name: _nudge(rng, array) if neighbour else array for name, array in arrays.items()}
                 base = kind if kind in ("grad", "again", *VARIABLES) else "eager"
-                plain.append((dataclasses.replace(call, id=len(plain), check=Check(call.check.entry, base, call.check.case), arrays=near),
-                              (call.id, draw, neighbour)))
+                plain.append(
+                    (
+                        dataclasses.replace(
+                            call, id=len(plain), check=Check(call.check.entry, base, call.check.case), arrays=near
+                        ),
+                        (call.id, draw, neighbour),
+                    )
+                )
     return plain
 
 
 def _nudge(rng, array):
     if not is_float(array):
         return array
-    step = 2.0 ** -8 if array.dtype.name == "bfloat16" else np.finfo(array.dtype).eps
+    step = 2.0**-8 if array.dtype.name == "bfloat16" else np.finfo(array.dtype).eps
     return (array.astype(np.float64) * (1 + step * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
 
 
@@ -145,7 +161,9 @@ def _run(find, calls: list[Call], driver=None, *, double: bool = False, eagerly:
 
     outcomes: dict[int, Outcome] = {}
     with jax.enable_x64(double):
-        Evaluation(find, _failure, lambda call, outcome: outcomes.__setitem__(call.id, outcome), double=double, driver=driver).run(calls, eagerly=eagerly)
+        Evaluation(
+            find, _failure, lambda call, outcome: outcomes.__setitem__(call.id, outcome), double=double, driver=driver
+        ).run(calls, eagerly=eagerly)
     return outcomes
 
 
@@ -160,29 +178,53 @@ def _answer(call: Call, runs: list, scale) -> Answer:
     first = _right(call, runs[0][3])
     if first.failure:
         return Answer(first, {})
-    if call.keys or call.drawn:                               # in another precision it would draw other bits: how far inputs that are one rounding off take it says how far is allowed
+    # in another precision it would draw other bits: how far inputs that are one rounding off take it says how far is
+    # allowed
+    if call.keys or call.drawn:
         exactly = {draw: single for draw, neighbour, _, single, _ in runs if neighbour == 0}
         runs = [(draw, neighbour, one, single, exactly[draw]) for draw, neighbour, one, single, _ in runs]
     failed = next((double.failure for *_, double in runs if double and double.failure), None)
     if failed:
-        raise CourseError(f"in float64 the reference fails at {call.check.case} · {call.check.kind}: {failed.type}: {failed.message}")
+        raise CourseError(
+            f"in float64 the reference fails at {call.check.case} · {call.check.kind}: {failed.type}: {failed.message}"
+        )
     exact = [double for _, neighbour, _, _, double in runs if neighbour == 0]
     like = runs[0][3]
     leaves, allowed = {}, {}
     for leaf, array in like.leaves.items():
         if leaf in _drawn(call, like):
-            leaves[leaf], allowed[leaf] = np.stack([single.leaves[leaf] for _, neighbour, _, single, _ in runs if neighbour == 0]) if call.check.kind == "vmap" else array, DRAWN
+            leaves[leaf], allowed[leaf] = (
+                np.stack([single.leaves[leaf] for _, neighbour, _, single, _ in runs if neighbour == 0])
+                if call.check.kind == "vmap"
+                else array,
+                DRAWN,
+            )
             continue
         values = [outcome.leaves[leaf] for outcome in exact]
         leaves[leaf] = (np.stack(values) if call.check.kind == "vmap" else values[0]).astype(array.dtype)
         if not is_float(array):
             if any((single.leaves[leaf] != double.leaves[leaf]).any() for *_, single, double in runs):
-                raise CourseError(f"at {call.check.entry}, {call.check.case} · {call.check.kind} rounding decides{f' {leaf}' if leaf else ''}: in float32, in float64 or at inputs that "
-                                  "are one rounding away the reference gives other integers. Choose inputs that keep clear of it")
+                raise CourseError(
+                    f"at {call.check.entry}, {call.check.case} · {call.check.kind} rounding "
+                    f"decides{f' {leaf}' if leaf else ''}: in float32, in float64 or at inputs that "
+                    "are one rounding away the reference gives other integers. Choose inputs that keep clear of it"
+                )
             continue
         error = max(_error(single.leaves[leaf], double.leaves[leaf]) for _, _, _, single, double in runs)
-        eps = 2.0 ** -8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
-        floor = max((float(scale(**_scale_arguments(one))) for _, neighbour, c, _, _ in runs if neighbour == 0 for one in _single(c)), default=1.0) if scale else 1.0
+        eps = 2.0**-8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
+        floor = (
+            max(
+                (
+                    float(scale(**_scale_arguments(one)))
+                    for _, neighbour, c, _, _ in runs
+                    if neighbour == 0
+                    for one in _single(c)
+                ),
+                default=1.0,
+            )
+            if scale
+            else 1.0
+        )
         magnitude = max((float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in values), default=0.0)
         allowed[leaf] = max(MARGIN * error, eps * floor, eps * magnitude)
     structure = like.structure
@@ -197,8 +239,9 @@ def _answer(call: Call, runs: list, scale) -> Answer:
 def _drawn(call: Call, outcome: Outcome) -> set[str]:
     """Which arrays may hold anything: what is drawn, and the keys that a module keeps."""
     kept = re.compile(r"(.*\.)?variables\.")
-    return {path for path, kind in parts_of(outcome.structure) if kind == "key" and kept.match(path)} | \
-        {leaf for leaf in outcome.leaves if call.drawn and not kept.match(leaf)}
+    return {path for path, kind in parts_of(outcome.structure) if kind == "key" and kept.match(path)} | {
+        leaf for leaf in outcome.leaves if call.drawn and not kept.match(leaf)
+    }
 
 
 def _right(call: Call, outcome: Outcome) -> Outcome:
@@ -210,14 +253,18 @@ def _right(call: Call, outcome: Outcome) -> Outcome:
     if call.raises and failure and failure.is_a(call.raises):
         return Outcome(failure=dataclasses.replace(failure, type=call.raises))
     if call.raises:
-        raise CourseError(f"at {place} the case asks for {call.raises}, and the reference " + (f"raises {failure.type}: {failure.message}" if failure else "raises nothing"))
+        raise CourseError(
+            f"at {place} the case asks for {call.raises}, and the reference "
+            + (f"raises {failure.type}: {failure.message}" if failure else "raises nothing")
+        )
     if failure:
         raise CourseError(f"at {place} the reference fails: {failure.type}: {failure.message}")
     return outcome
 
 
 def _single(call: Call) -> list[Call]:
-    """The calls that a call makes: of `again`, which has them stacked, those with the first two draws and with a mixture of them."""
+    """The calls that a call makes: of `again`, which has them stacked, those with the first two draws and with a
+    mixture of them."""
     if call.check.kind != "again":
         return [call]
     one, two = ({name: array[draw] for name, array in call.arrays.items()} for draw in (0, 1))
@@ -226,7 +273,10 @@ def _single(call: Call) -> list[Call]:
 
 
 def _scale_arguments(call: Call) -> dict:
-    arguments = call.arguments({name: a.astype(np.float64) if is_float(a) else a for name, a in call.arrays.items()}, dataclass=named_tuple_of_fields)
+    arguments = call.arguments(
+        {name: a.astype(np.float64) if is_float(a) else a for name, a in call.arrays.items()},
+        dataclass=named_tuple_of_fields,
+    )
     if call.module:
         return dict(init=call.init, params={name: a.astype(np.float64) for name, a in call.params.items()}, **arguments)
     return arguments
@@ -244,14 +294,20 @@ def _count(**counts) -> Outcome:
 
 
 def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
-    """Each mistake with its outcomes: of structure and values, then of the proofs, then of every other check, until they tell it from the reference and from
-    every other mistake, where anything does."""
+    """Each mistake with its outcomes: of structure and values, then of the proofs, then of every other check, until
+    they tell it from the reference and from every other mistake, where anything does."""
     entries = {entry.name: entry for entry in problem.entries}
     bank = _bank(problem, calls)
     for one in bank:
         while one.stages and not _unlike(entries[one.known.entry], one.calls, one.outcomes, key):
             one.go_on()
-    while alike := {id(mine): mine for one, other in itertools.combinations(bank, 2) if one.is_like(other, key) for mine in (one, other) if mine.stages}:
+    while alike := {
+        id(mine): mine
+        for one, other in itertools.combinations(bank, 2)
+        if one.is_like(other, key)
+        for mine in (one, other)
+        if mine.stages
+    }:
         for one in alike.values():
             one.go_on()
     return [(one.known, one.outcomes) for one in bank]
@@ -266,29 +322,47 @@ def _bank(problem, calls: list[Call]) -> list[_Known]:
         name = known.entry or problem.entries[0].name
         make = functools.partial(wrong_answer, known, function=isinstance(entries[name], Function))
         wrong = make(getattr(reference, name))
-        bank.append(_Known(dataclasses.replace(known, entry=name), make, wrong, functools.partial(_with, reference, name, wrong),
-                           [call for call in calls if call.check.entry == name], driver))
+        bank.append(
+            _Known(
+                dataclasses.replace(known, entry=name),
+                make,
+                wrong,
+                functools.partial(_with, reference, name, wrong),
+                [call for call in calls if call.check.entry == name],
+                driver,
+            )
+        )
     return bank
 
 
 def together(one: _Known, other: _Known, ids: list[int]) -> dict[int, Outcome]:
-    """What the second mistake gives for some calls, made in what the first gave; nothing where it does not ask what stands in the reference's place."""
+    """What the second mistake gives for some calls, made in what the first gave; nothing where it does not ask what
+    stands in the reference's place."""
     if not _asks(other.known.make):
         return {}
     wrong = other.make(one.wrong)
-    return _run(lambda name: wrong if name == one.known.entry else one.find(name), [call for call in other.calls if call.id in ids], one.driver, eagerly=True)
+    return _run(
+        lambda name: wrong if name == one.known.entry else one.find(name),
+        [call for call in other.calls if call.id in ids],
+        one.driver,
+        eagerly=True,
+    )
 
 
 def _asks(make: Callable) -> bool:
     """Whether a mistake uses its first argument."""
     code = getattr(make, "func", make).__code__
     first = code.co_varnames[0]
-    return first in code.co_cellvars or any(first == used.argval or isinstance(used.argval, tuple) and first in used.argval for used in dis.get_instructions(code))
+    return first in code.co_cellvars or any(
+        first == used.argval or isinstance(used.argval, tuple) and first in used.argval
+        for used in dis.get_instructions(code)
+    )
 
 
 @dataclasses.dataclass
 class _Known:
-    """A mistake, how it is made, what stands in the reference's place, where its names are found, and what it gives so far."""
+    """A mistake, how it is made, what stands in the reference's place, where its names are found, and what it gives so
+    far."""
 
     known: Mistake
     make: Callable
@@ -301,13 +375,21 @@ class _Known:
 
     def go_on(self) -> None:
         kinds = self.stages.pop(0)
-        stage = [call for call in self.calls if call.id not in self.outcomes and (kinds is None or call.check.kind in kinds)]
+        stage = [
+            call for call in self.calls if call.id not in self.outcomes and (kinds is None or call.check.kind in kinds)
+        ]
         self.outcomes |= _run(self.find, stage, self.driver, eagerly=True)
 
     def is_like(self, other: _Known, key: dict[int, Answer]) -> bool:
         """Whether nothing that is known of both tells them apart, and they are not two forms of one."""
-        return self.known.entry == other.known.entry and self.known.name != other.known.name and all(
-            agree(self.outcomes[id], other.outcomes[id], key[id].allowed if id in key else {}) for id in self.outcomes.keys() & other.outcomes.keys())
+        return (
+            self.known.entry == other.known.entry
+            and self.known.name != other.known.name
+            and all(
+                agree(self.outcomes[id], other.outcomes[id], key[id].allowed if id in key else {})
+                for id in self.outcomes.keys() & other.outcomes.keys()
+            )
+        )
 
 
 def _with(reference, replaced: str, wrong, name: str):
@@ -317,8 +399,9 @@ def _with(reference, replaced: str, wrong, name: str):
 
 def _unlike(entry, calls: list[Call], outcomes: dict[int, Outcome], key: dict[int, Answer]) -> bool:
     """Whether anything so far tells the outcomes from the reference's."""
-    return any(id in key and not agree(key[id].outcome, outcome, key[id].allowed) for id, outcome in outcomes.items()) \
-        or any(sign for _, sign in settle(entry, calls, outcomes).values())
+    return any(
+        id in key and not agree(key[id].outcome, outcome, key[id].allowed) for id, outcome in outcomes.items()
+    ) or any(sign for _, sign in settle(entry, calls, outcomes).values())
 
 
 def wrong_answer(known, reference, function: bool):

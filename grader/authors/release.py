@@ -1,6 +1,7 @@
 """The students' course: lessons, stubs, checks, answer keys, notebooks and the grader, without any solution.
 
-A file that a student has changed is never written to again. What was written is listed in `.release.json`, each file with its digest.
+A file that a student has changed is never written to again. What was written is listed in `.release.json`, each file
+with its digest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from grader.process import store
 
 LISTED = ".release.json"
 OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "driver.py", "hints.md", "attempt.py", "mended.py")
-NOT_FOR_STUDENTS = ("authors", "bench", "classroom", "__pycache__")           # rooms, and what tools leave behind
+NOT_FOR_STUDENTS = ("authors", "bench", "classroom", "__pycache__")  # rooms, and what tools leave behind
 EXTRAS = ("author", "publish", "class", "test")
 IGNORED = ".venv*/\n.grader/\n__pycache__/\n*.egg-info/\n.ipynb_checkpoints/\n.DS_Store\n"
 
@@ -59,7 +60,7 @@ jobs:
 {results}
         with:
           runners: {runners}
-"""
+"""  # noqa: E501
 
 
 def release(root: Path, problems: list[Problem], out: Path, console) -> int:
@@ -78,12 +79,19 @@ def release(root: Path, problems: list[Problem], out: Path, console) -> int:
     files = dict(_common(root))
     for part in on_all_cores(lambda problem: dict(_of(root, problem)), problems, "computing the answer keys", console):
         files |= part
-    numbers = sorted({problem.number: problem for problem in [*(discover(out) if (out / "problems").is_dir() else []), *problems]}.values(), key=lambda p: p.number)
+    numbers = sorted(
+        {
+            problem.number: problem for problem in [*(discover(out) if (out / "problems").is_dir() else []), *problems]
+        }.values(),
+        key=lambda p: p.number,
+    )
     files |= dict(_about(numbers))
     kept = [name for name, content in files.items() if not _write(out, name, content, written)]
     if not store.write(out / LISTED, json.dumps(written, indent=0, sort_keys=True).encode()):
         raise CourseError(f"{out / LISTED} cannot be written")
-    console.print(f"{out} is the students' course, with {len(numbers)} problem{'s' if len(numbers) > 1 else ''}", soft_wrap=True)
+    console.print(
+        f"{out} is the students' course, with {len(numbers)} problem{'s' if len(numbers) > 1 else ''}", soft_wrap=True
+    )
     for name in kept:
         console.print(f"left as the student has it: {name}", markup=False, soft_wrap=True)
     return 0
@@ -158,13 +166,28 @@ def _about(problems: list[Problem]) -> Iterator[tuple[str, bytes]]:
     """What tells of all problems: the README, and the workflow that grades each push."""
     first, last = problems[0], problems[-1]
     text = (Path(__file__).parent / "students/README.md").read_text(encoding="utf-8")
-    listed = "\n".join(f"- [{problem.number} · {problem.title}](problems/{problem.name}/README.md)" for problem in problems)
+    listed = "\n".join(
+        f"- [{problem.number} · {problem.title}](problems/{problem.name}/README.md)" for problem in problems
+    )
     sample = any(problem.attempt.exists() and problem.mended.exists() for problem in problems)
-    words = dict(first=first.number, last=last.number, folder=first.name, problems=listed, tried="demo" if sample else first.number,
-                 what="a wrong attempt with its verdict, the same mended, and where to go next" if sample else "the verdict on an untouched stub")
+    words = dict(
+        first=first.number,
+        last=last.number,
+        folder=first.name,
+        problems=listed,
+        tried="demo" if sample else first.number,
+        what="a wrong attempt with its verdict, the same mended, and where to go next"
+        if sample
+        else "the verdict on an untouched stub",
+    )
     for name, value in words.items():
         text = text.replace(f"{{{name}}}", str(value))
     yield "README.md", text.encode()
     jobs = "".join(JOB.format(number=problem.number, title=problem.title) for problem in problems)
-    results = "\n".join(f"          PROBLEM-{p.number}_RESULTS: ${{{{ steps.problem-{p.number}.outputs.result }}}}" for p in problems)
-    yield ".github/workflows/grade.yml", WORKFLOW.format(jobs=jobs, results=results, runners=",".join(f"problem-{p.number}" for p in problems)).encode()
+    results = "\n".join(
+        f"          PROBLEM-{p.number}_RESULTS: ${{{{ steps.problem-{p.number}.outputs.result }}}}" for p in problems
+    )
+    yield (
+        ".github/workflows/grade.yml",
+        WORKFLOW.format(jobs=jobs, results=results, runners=",".join(f"problem-{p.number}" for p in problems)).encode(),
+    )

@@ -1,4 +1,5 @@
-"""A lesson as one HTML file that needs no other and no network: for a learning-management system. It leads to its neighbours, where they lie beside it."""
+"""A lesson as one HTML file that needs no other and no network: for a learning-management system. It leads to its
+neighbours, where they lie beside it."""
 
 from __future__ import annotations
 
@@ -19,8 +20,10 @@ HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"')
 ALIGNED = re.compile(r'(<div class="(?:highlight|jp-RenderedText[^"]*)"[^>]*>\s*)(<pre>(.*?)</pre>)', re.DOTALL)
 CONTENTS = "<!-- contents -->"
 
-# nbconvert's page, less the parts that it would load from other hosts; formulas are set by the MathJax within. A figure stands before the code that draws it.
-TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
+# nbconvert's page, less the parts that it would load from other hosts; formulas are set by the MathJax within. A figure
+# stands before the code that draws it.
+TEMPLATE = (
+    """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_requirejs -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}
@@ -29,14 +32,17 @@ TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 <style>@media screen and (prefers-color-scheme: dark) { {{ resources.dark }} }</style>
 <style>{{ resources.style }}</style>
 {%- endblock -%}
-{%- block body_header -%}{{ super() }}""" + CONTENTS + """{%- endblock -%}
+{%- block body_header -%}{{ super() }}"""  # noqa: E501
+    + CONTENTS
+    + """{%- endblock -%}
 {%- block input_group -%}{%- if not cell.metadata.alt -%}{{ super() }}{%- endif -%}{%- endblock -%}
 {%- block output_group -%}{{ super() }}
 {%- if cell.metadata.alt -%}
 <p class="caption">{{ cell.metadata.caption | escape_html }}</p>
 <details class="drawn-by"><summary>The code that draws it</summary>{{ cell.source | highlight_code(metadata=cell.metadata) }}</details>
 {%- endif -%}
-{%- endblock -%}"""
+{%- endblock -%}"""  # noqa: E501
+)
 
 
 def export(problem: Problem, notebook: NotebookNode, folder: Path, beside: Sequence[Problem]) -> None:
@@ -44,12 +50,24 @@ def export(problem: Problem, notebook: NotebookNode, folder: Path, beside: Seque
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
-    exporter = HTMLExporter(raw_template=TEMPLATE, language_code="en", config=Config(
-        TagRemovePreprocessor=dict(enabled=True, remove_cell_tags=["remove-cell"]),
-        HTMLExporter=dict(preprocessors=["nbconvert.preprocessors.TagRemovePreprocessor"])))
+    exporter = HTMLExporter(
+        raw_template=TEMPLATE,
+        language_code="en",
+        config=Config(
+            TagRemovePreprocessor=dict(enabled=True, remove_cell_tags=["remove-cell"]),
+            HTMLExporter=dict(preprocessors=["nbconvert.preprocessors.TagRemovePreprocessor"]),
+        ),
+    )
     dark, *_ = exporter.environment.loader.get_source(exporter.environment, "static/theme-dark.css")
-    text, _ = exporter.from_notebook_node(notebook, dict(metadata=dict(name=f"{problem.number} · {problem.title}"), mathjax=mathjax(), dark=dark,
-                                                         style=(HERE / "single.css").read_text(encoding="utf-8")))
+    text, _ = exporter.from_notebook_node(
+        notebook,
+        dict(
+            metadata=dict(name=f"{problem.number} · {problem.title}"),
+            mathjax=mathjax(),
+            dark=dark,
+            style=(HERE / "single.css").read_text(encoding="utf-8"),
+        ),
+    )
     text = ALIGNED.sub(_with_columns, text.replace(CONTENTS, _contents(problem, HEADING.findall(text), beside), 1))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,12 +79,23 @@ def export(problem: Problem, notebook: NotebookNode, folder: Path, beside: Seque
 def _contents(problem: Problem, headings: Sequence[tuple[str, str]], beside: Sequence[Problem]) -> str:
     """Where the lesson can be entered, and the way to the other problems."""
     within = "".join(f'<li><a href="#{place}">{title}</a></li>' for place, title in headings)
-    others = "".join(f'<li><a href="{other.name}.html"{" aria-current=page" if other == problem else ""}>{other.number} · {escape(other.title)}</a></li>' for other in beside)
+    others = "".join(
+        f'<li><a href="{other.name}.html"{" aria-current=page" if other == problem else ""}>{other.number} · '
+        f"{escape(other.title)}</a></li>"
+        for other in beside
+    )
     at = list(beside).index(problem)
-    ways = [f'<a class="{word}" href="{beside[to].name}.html">{beside[to].number} · {escape(beside[to].title)}</a>'
-            for word, to in (("before", at - 1), ("after", at + 1)) if 0 <= to < len(beside)]
-    return (f'<nav aria-label="Contents"><details><summary>Contents</summary><ul>{within}</ul></details>'
-            + (f"<details><summary>All problems</summary><ul>{others}</ul></details>" if len(beside) > 1 else "") + "".join(ways) + "</nav>")
+    ways = [
+        f'<a class="{word}" href="{beside[to].name}.html">{beside[to].number} · {escape(beside[to].title)}</a>'
+        for word, to in (("before", at - 1), ("after", at + 1))
+        if 0 <= to < len(beside)
+    ]
+    return (
+        f'<nav aria-label="Contents"><details><summary>Contents</summary><ul>{within}</ul></details>'
+        + (f"<details><summary>All problems</summary><ul>{others}</ul></details>" if len(beside) > 1 else "")
+        + "".join(ways)
+        + "</nav>"
+    )
 
 
 def _with_columns(found: re.Match) -> str:

@@ -11,7 +11,8 @@ from grader.course.problem import discover
 
 
 def names(root: Path, number: int, mistake: str) -> dict:
-    """What a stub would define: the reference's names, one of them wrong in the way of the mistake with that id ("" for none)."""
+    """What a stub would define: the reference's names, one of them wrong in the way of the mistake with that id ("" for
+    none)."""
     problem = next(p for p in discover(root) if p.number == number)
     reference = course.load(problem.solutions / "reference.py", "reference")
     found = {entry.name: getattr(reference, entry.name) for entry in problem.entries}

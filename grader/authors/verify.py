@@ -1,4 +1,5 @@
-"""Proves that a problem holds together: stub, lesson, hints, reference, right answers and mistakes. For authors and CI."""
+"""Proves that a problem holds together: stub, lesson, hints, reference, right answers and mistakes. For authors and
+CI."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ INSTRUCTOR_FILES = {"reference.py", "mistakes.py", "unseen.py", "right"}
 NEEDED_HINTS, NEEDED_RIGHT, NEEDED_MISTAKES = 3, 3, 8
 COUNTED = ("checks", "cases", "right", "mistakes", "caught", "named", "tried")
 AT_ONCE = min(4, os.cpu_count() or 2)
-FULL = 1 << 30                                      # bytes of a worker whose memory has grown with what it compiled, and that is used no more
+# bytes of a worker whose memory has grown with what it compiled, and that is used no more
+FULL = 1 << 30
 
 # How a mistake or a reference is put in the stub's place.
 STAND_IN = """from pathlib import Path
@@ -64,7 +66,17 @@ class Workers:
         """What a file of the course's own gives for some calls, judged by nobody."""
         stub = open_stub(problem, path)
         with self._one(problem) as worker:
-            ask(Run(problem, stub, worker, calls, calls, store.folder(problem.folder.parents[1], "xla", "reference"), last=False))
+            ask(
+                Run(
+                    problem,
+                    stub,
+                    worker,
+                    calls,
+                    calls,
+                    store.folder(problem.folder.parents[1], "xla", "reference"),
+                    last=False,
+                )
+            )
             attempt = listen(worker, stub.source, calls, last=False)
         if attempt.ended.how != "finished" or "import failed" in attempt.messages:
             raise CourseError(f"what the cases tell could not be tried: {attempt.ended.how} {attempt.ended.detail}")
@@ -101,9 +113,9 @@ class Proof:
     mistakes: int = 0
     caught: int = 0
     named: int = 0
-    tried: int = 0                                  # by the gates of `telling.py`
+    tried: int = 0  # by the gates of `telling.py`
     faults: list[str] = field(default_factory=list)
-    kept: bool = False                              # whether all of it is from an earlier run
+    kept: bool = False  # whether all of it is from an earlier run
     workers: Workers = field(default_factory=Workers)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -132,15 +144,25 @@ class Proof:
 
 
 def verify(root: Path, problems: list[Problem], console, *, anew: bool = False) -> int:
-    """Prints a table and every fault; returns 0 when there is none, 2 otherwise. What was verified as it is, and held together, is not verified again, unless `anew`."""
+    """Prints a table and every fault; returns 0 when there is none, 2 otherwise. What was verified as it is, and held
+    together, is not verified again, unless `anew`."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     workers = Workers()
     proofs = [Proof.of(problem, workers, anew) for problem in problems]
     faults = stray_files(root)
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
-                  disable=not console.is_terminal) as progress, \
-            concurrent.futures.ThreadPoolExecutor(1) as ahead, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+    with (
+        Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        ) as progress,
+        concurrent.futures.ThreadPoolExecutor(1) as ahead,
+        concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
         tasks = [(proof, trial) for proof in proofs if not proof.kept for trial in _trials(proof)]
         bar = progress.add_task("verifying", total=len(tasks))
         for proof in proofs:
@@ -161,14 +183,21 @@ def verify(root: Path, problems: list[Problem], console, *, anew: bool = False) 
         table.add_column(column, justify="left" if column in ("problem", "") else "right")
     for proof in proofs:
         mark = Text("✗", style="bold red") if proof.faults else Text("✓", style="green")
-        table.add_row(proof.problem.name, *map(str, (getattr(proof, column) for column in COUNTED)), mark + Text(" as verified before" * proof.kept, style="dim"))
+        table.add_row(
+            proof.problem.name,
+            *map(str, (getattr(proof, column) for column in COUNTED)),
+            mark + Text(" as verified before" * proof.kept, style="dim"),
+        )
         if not proof.faults and not proof.kept:
             ledger.note(proof.problem, {column: getattr(proof, column) for column in COUNTED})
     console.print(table)
-    faults += [f"{proof.problem.name}: {fault}" for proof in proofs for fault in sorted({*proof.faults})]      # one that every gate meets is one
+    # one that every gate meets is one
+    faults += [f"{proof.problem.name}: {fault}" for proof in proofs for fault in sorted({*proof.faults})]
     for fault in faults:
         console.print(Text.assemble(("✗ ", "bold red"), fault), soft_wrap=True)
-    console.print("every problem holds together" if not faults else f"{len(faults)} fault{'s' if len(faults) > 1 else ''}")
+    console.print(
+        "every problem holds together" if not faults else f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    )
     return 2 if faults else 0
 
 
@@ -184,8 +213,11 @@ def stray_files(root: Path) -> list[str]:
             if folder.name not in names:
                 faults.append(f"stray: {half}/{folder.name}")
                 continue
-            faults += [f"stray: {half}/{folder.name}/{path.name}" for path in sorted(folder.iterdir())
-                       if path.name not in allowed and path.name != "__pycache__"]
+            faults += [
+                f"stray: {half}/{folder.name}/{path.name}"
+                for path in sorted(folder.iterdir())
+                if path.name not in allowed and path.name != "__pycache__"
+            ]
     return faults
 
 
@@ -200,9 +232,17 @@ def _trials(proof: Proof):
         proof.right += 1
         trials.append(lambda path=path: _passes(proof, f"right/{path.name}", path.read_text(encoding="utf-8")))
     calls = calls_for(problem.entries)
-    trials.append(lambda: _counted(proof, [*telling.constants_that_pass(calls, proof.key), *telling.answers_that_repeat(calls, proof.key)]))
+    trials.append(
+        lambda: _counted(
+            proof, [*telling.constants_that_pass(calls, proof.key), *telling.answers_that_repeat(calls, proof.key)]
+        )
+    )
     trials += [lambda entry=entry: _arguments_count(proof, entry, calls) for entry in problem.entries]
-    trials += [lambda entry=entry: _draws_are_told(proof, entry, calls) for entry in problem.entries if any(call.drawn and call.check.entry == entry.name for call in calls)]
+    trials += [
+        lambda entry=entry: _draws_are_told(proof, entry, calls)
+        for entry in problem.entries
+        if any(call.drawn and call.check.entry == entry.name for call in calls)
+    ]
     trials += [lambda name=name: _mutants_are_caught(proof, name, calls) for name in CAUGHT_BY]
     try:
         bank = course.mistakes(problem.solutions / "mistakes.py")
@@ -213,8 +253,12 @@ def _trials(proof: Proof):
     first = {known.entry: known for known in reversed(bank)}
     trials += [lambda known=known: _caught(proof, known) for known in first.values()]
     sentences = Counter(known.sentence for known in bank if not known.form)
-    trials.append(lambda: [f"mistake {known.name} has no sentence" for known in bank if not known.sentence and not known.form]
-                  + [f"{count} mistakes say: {sentence}" for sentence, count in sentences.items() if count > 1 and sentence])
+    trials.append(
+        lambda: (
+            [f"mistake {known.name} has no sentence" for known in bank if not known.sentence and not known.form]
+            + [f"{count} mistakes say: {sentence}" for sentence, count in sentences.items() if count > 1 and sentence]
+        )
+    )
     return trials
 
 
@@ -223,7 +267,7 @@ def _guarded(proof: Proof, trial) -> list[str]:
         return trial()
     except CourseError as error:
         return [str(error)]
-    except Exception as error:                      # a broken problem must not hide the faults of the others
+    except Exception as error:  # a broken problem must not hide the faults of the others
         return [f"{type(error).__name__}: {error}"]
 
 
@@ -234,7 +278,9 @@ def _parts(proof: Proof) -> list[str]:
     if not problem.pristine.exists():
         return [*faults, ".stub.py, the copy of the stub that `reset` puts back, is missing"]
     if problem.stub.exists() and problem.stub.read_bytes() != problem.pristine.read_bytes():
-        faults.append("stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other")
+        faults.append(
+            "stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other"
+        )
     if not problem.part:
         faults.append('checks.py declares no PART, the part of the track that it belongs to: PART = "The core"')
     if len(problem.hints) < NEEDED_HINTS:
@@ -249,7 +295,11 @@ def _parts(proof: Proof) -> list[str]:
             faults.append(f"mistakes.py has {count} mistakes; about ten are needed")
     written = [problem.lesson, problem.folder / "hints.md", problem.folder / "checks.py"]
     written += sorted(problem.solutions.rglob("*.py")) if problem.solutions else []
-    faults += [f"{path.name} has a TODO left" for path in written if path.exists() and "TODO" in path.read_text(encoding="utf-8").replace("the TODO", "")]
+    faults += [
+        f"{path.name} has a TODO left"
+        for path in written
+        if path.exists() and "TODO" in path.read_text(encoding="utf-8").replace("the TODO", "")
+    ]
     undeclared = {entry.name for entry in problem.entries} ^ {*problem.names}
     if undeclared:
         faults.append(f"checks.py and the stub disagree on the names {', '.join(sorted(undeclared))}")
@@ -262,7 +312,11 @@ def _unwritten(proof: Proof) -> list[str]:
     if grade(problem, problem.pristine).status != Status.NOT_WRITTEN:
         return ["the stub is not recognised as not written"]
     verdict = _graded(proof, problem.pristine.read_text(encoding="utf-8") + "\n# a comment\n")
-    return [] if verdict.status == Status.NOT_WRITTEN else [f"the stub, when it runs, is not told as not written: {_told(verdict)}"]
+    return (
+        []
+        if verdict.status == Status.NOT_WRITTEN
+        else [f"the stub, when it runs, is not told as not written: {_told(verdict)}"]
+    )
 
 
 def _passes(proof: Proof, what: str, source: str) -> list[str]:
@@ -275,14 +329,36 @@ def _passes(proof: Proof, what: str, source: str) -> list[str]:
 
 
 def _told_apart(proof: Proof, bank: list, calls: list[Call]) -> list[str]:
-    """Each mistake is caught and named, judged from what it gave when the key was computed. Where that does not show it, it goes the way of a student's file."""
+    """Each mistake is caught and named, judged from what it gave when the key was computed. Where that does not show
+    it, it goes the way of a student's file."""
     entries, faults = {entry.name: entry for entry in proof.problem.entries}, []
-    told = {name: [replace(known, outcomes=settled(entry, calls, known.outcomes)) for known in proof.key.mistakes if known.entry == name] for name, entry in entries.items()}
+    told = {
+        name: [
+            replace(known, outcomes=settled(entry, calls, known.outcomes))
+            for known in proof.key.mistakes
+            if known.entry == name
+        ]
+        for name, entry in entries.items()
+    }
     for known, mine in zip(bank, proof.key.mistakes, strict=True):
         candidates = told[mine.entry]
-        outcomes = next(other.outcomes for other, one in zip(candidates, (k for k in proof.key.mistakes if k.entry == mine.entry), strict=True) if one is mine)
-        broken = {id: True for id, outcome in mine.outcomes.items() if id in proof.key.answers and not agree(proof.key.answers[id].outcome, outcome, proof.key.answers[id].allowed)}
-        broken |= {id: True for group, sign in settle(entries[mine.entry], calls, mine.outcomes).values() if sign for id in group}
+        outcomes = next(
+            other.outcomes
+            for other, one in zip(candidates, (k for k in proof.key.mistakes if k.entry == mine.entry), strict=True)
+            if one is mine
+        )
+        broken = {
+            id: True
+            for id, outcome in mine.outcomes.items()
+            if id in proof.key.answers
+            and not agree(proof.key.answers[id].outcome, outcome, proof.key.answers[id].allowed)
+        }
+        broken |= {
+            id: True
+            for group, sign in settle(entries[mine.entry], calls, mine.outcomes).values()
+            if sign
+            for id in group
+        }
         named = diagnose(mine.entry, outcomes, proof.key.answers, candidates, broken)
         if named and named.name == known.name:
             proof.caught, proof.named = proof.caught + 1, proof.named + 1
@@ -292,9 +368,12 @@ def _told_apart(proof: Proof, bank: list, calls: list[Call]) -> list[str]:
 
 
 def _caught(proof: Proof, known, *, counted: bool = False) -> list[str]:
-    """A mistake is graded on the calls that tell it; under the other names stands the reference, which is graded by itself."""
+    """A mistake is graded on the calls that tell it; under the other names stands the reference, which is graded by
+    itself."""
     entry = known.entry or proof.problem.entries[0].name
-    telling = {id for other in proof.key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes}
+    telling = {
+        id for other in proof.key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes
+    }
     verdict = _graded(proof, _stand_in(proof.problem, known.id), telling)
     if verdict.status == Status.PASSED:
         return [f"mistake {known.id} is not caught"]
@@ -324,17 +403,32 @@ def _draws_are_told(proof: Proof, entry, calls: list[Call]) -> list[str]:
     right = {call.id: outcomes[other.id] for call, what, other in changed if what == telling.AS_IT_IS}
     asked = [call for call in calls if call.id in right]
     twice = _outcomes(proof, _mutant(proof.problem, OF_KEYS), asked) if asked else {}
-    return _counted(proof, [*telling.cases_that_nothing_tells(entry, calls), *telling.draws_that_pass(entry, changed, outcomes),
-                            *telling.one_key_twice(entry, asked, right, twice)])
+    return _counted(
+        proof,
+        [
+            *telling.cases_that_nothing_tells(entry, calls),
+            *telling.draws_that_pass(entry, changed, outcomes),
+            *telling.one_key_twice(entry, asked, right, twice),
+        ],
+    )
 
 
 def _mutants_are_caught(proof: Proof, name: str, calls: list[Call]) -> list[str]:
     asked = telling.caught_by(name, calls, proof.key)
-    return _counted(proof, [*telling.mutants_that_pass(name, asked, _outcomes(proof, _mutant(proof.problem, name), asked) if asked else {}, proof.key)])
+    return _counted(
+        proof,
+        [
+            *telling.mutants_that_pass(
+                name, asked, _outcomes(proof, _mutant(proof.problem, name), asked) if asked else {}, proof.key
+            )
+        ],
+    )
 
 
 def _mutant(problem: Problem, name: str) -> str:
-    return _stand_in(problem, "") + MUTANT.format(name=name, folder=str(problem.folder.parents[1]), number=problem.number)
+    return _stand_in(problem, "") + MUTANT.format(
+        name=name, folder=str(problem.folder.parents[1]), number=problem.number
+    )
 
 
 def _outcomes(proof: Proof, source: str, calls: list[Call]) -> dict[int, Outcome]:
@@ -360,4 +454,6 @@ def _told(verdict) -> str:
     if verdict.trouble:
         return verdict.trouble.summary
     entry = next((e for e in verdict.entries if e.first), None)
-    return f"{entry.first.check.case} · {entry.first.check.kind}: {entry.first.summary}" if entry else verdict.status.value
+    return (
+        f"{entry.first.check.case} · {entry.first.check.kind}: {entry.first.summary}" if entry else verdict.status.value
+    )

@@ -1,6 +1,7 @@
 """Times the student's loop on problem 31 beside plain pytest with as many checks, as ratios within one run.
 
-Every round runs each command once, so that a slow minute of the machine falls on all of them. It works on a copy of the course.
+Every round runs each command once, so that a slow minute of the machine falls on all of them. It works on a copy of the
+course.
 """
 
 from __future__ import annotations
@@ -27,9 +28,14 @@ def sdpa(q, k, v):
     scores = q @ k.T {scale} + {constant}
     return jax.nn.softmax(scores, axis=-1) @ v
 """
-LOOP = 2.5                                      # × importing JAX and Flax: what a verdict may take
+LOOP = 2.5  # × importing JAX and Flax: what a verdict may take
 RIGHT, WRONG = "/ q.shape[-1] ** 0.5", "/ q.shape[-1]"
-TARGETS = {"grader, first run, empty caches": 1.0, "grader, edited right answer": 0.5, "grader, edited wrong answer": 0.5, "watch, save to verdict": 0.25}
+TARGETS = {
+    "grader, first run, empty caches": 1.0,
+    "grader, edited right answer": 0.5,
+    "grader, edited wrong answer": 0.5,
+    "watch, save to verdict": 0.25,
+}
 
 
 def bench(root: Path, rounds: int, console) -> int:
@@ -52,11 +58,23 @@ def bench(root: Path, rounds: int, console) -> int:
     for name, seconds in times.items():
         median = statistics.median(seconds)
         limit = f"{TARGETS[name]} × pytest" if name in TARGETS else "0.5 × import jax" if "untouched" in name else ""
-        good = median <= (TARGETS[name] * pytest_ if name in TARGETS else 0.5 * jax_ if "untouched" in name else float("inf"))
+        good = median <= (
+            TARGETS[name] * pytest_ if name in TARGETS else 0.5 * jax_ if "untouched" in name else float("inf")
+        )
         met &= good
-        table.add_row(name, f"{median:.2f}", f"{median / pytest_:.2f}", f"{median / jax_:.2f}", f"{limit} {'✓' if good else '✗'}" if limit else "")
+        table.add_row(
+            name,
+            f"{median:.2f}",
+            f"{median / pytest_:.2f}",
+            f"{median / jax_:.2f}",
+            f"{limit} {'✓' if good else '✗'}" if limit else "",
+        )
     console.print(table)
-    console.print(f"medians of {rounds} rounds, whole processes, {os.cpu_count()} cores, Python {sys.version.split()[0]}, jax {_jax_version()}", style="dim")
+    console.print(
+        f"medians of {rounds} rounds, whole processes, {os.cpu_count()} cores, Python {sys.version.split()[0]}, jax "
+        f"{_jax_version()}",
+        style="dim",
+    )
     return 0 if met else 1
 
 
@@ -74,7 +92,19 @@ def _round(root: Path, copy: Path):
     yield "import jax", timed([sys.executable, "-c", "import jax"], 0)
     yield "grader, untouched stub", timed(grade, 1)
     stub.write_text(_solution(RIGHT))
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(copy), "grader/bench/plain_pytest.py"]
+    pytest = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(copy),
+        "grader/bench/plain_pytest.py",
+    ]
     yield "plain pytest, empty caches", timed(pytest, 0, SUBMISSION=str(stub))
     yield "grader, first run, empty caches", timed(grade, 0)
     stub.write_text(_solution(WRONG))
@@ -86,8 +116,8 @@ def _round(root: Path, copy: Path):
 
 
 def each(root: Path, problems: list[Problem], rounds: int, console) -> int:
-    """Prints how long a verdict on each problem takes with warm caches, on an edited right answer and an edited wrong one, as a ratio to importing JAX and Flax; returns 0
-    when none is above its target, 1 otherwise."""
+    """Prints how long a verdict on each problem takes with warm caches, on an edited right answer and an edited wrong
+    one, as a ratio to importing JAX and Flax; returns 0 when none is above its target, 1 otherwise."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("problem", "right s", "× import", "wrong s", "× import", f"target {LOOP}"):
         table.add_column(column, justify="left" if column == "problem" else "right")
@@ -96,7 +126,9 @@ def each(root: Path, problems: list[Problem], rounds: int, console) -> int:
         copy = Path(folder, "course")
         for part in ("grader", "problems", "solutions"):
             shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        imports = statistics.median(_timed(copy, [sys.executable, "-c", "import jax, flax.nnx"], 0) for _ in range(rounds))
+        imports = statistics.median(
+            _timed(copy, [sys.executable, "-c", "import jax, flax.nnx"], 0) for _ in range(rounds)
+        )
         for problem in problems:
             status.update(f"{problem.number} · {problem.title}")
             ratios = []
@@ -106,30 +138,47 @@ def each(root: Path, problems: list[Problem], rounds: int, console) -> int:
                     text = STAND_IN.format(folder=str(copy), number=problem.number, mistake=mistake)
                     (copy / "problems" / problem.name / "stub.py").write_text(f"{text}# {number}\n")
                     took.append(_timed(copy, [sys.executable, "-m", "grader", str(problem.number)], code))
-                ratios += [f"{statistics.median(took[1:]):.2f}", statistics.median(took[1:]) / imports]       # the first fills the caches
+                # the first fills the caches
+                ratios += [f"{statistics.median(took[1:]):.2f}", statistics.median(took[1:]) / imports]
             good = max(ratios[1], ratios[3]) <= LOOP
             met &= good
-            table.add_row(problem.name, *(part if isinstance(part, str) else f"{part:.1f}" for part in ratios), "✓" if good else "✗")
+            table.add_row(
+                problem.name,
+                *(part if isinstance(part, str) else f"{part:.1f}" for part in ratios),
+                "✓" if good else "✗",
+            )
     console.print(table)
     return 0 if met else 1
 
 
 def _timed(copy: Path, command: list[str], expected: int, **more) -> float:
-    """Seconds that a command takes in a copy of the course. Raises CourseError when it ends in another way than expected."""
+    """Seconds that a command takes in a copy of the course. Raises CourseError when it ends in another way than
+    expected."""
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=copy, env=environment(copy) | more, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=copy, env=environment(copy) | more, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
     if done.returncode != expected:
-        raise CourseError(f"{' '.join(command)} gave {done.returncode}, not {expected}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise CourseError(
+            f"{' '.join(command)} gave {done.returncode}, not {expected}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     return time.perf_counter() - start
 
 
 def _watched(copy: Path, stub: Path) -> float:
     """Seconds from a save to the verdict's line, with the worker warm."""
-    process = subprocess.Popen([sys.executable, "-u", "-m", "grader", "watch", "31"], cwd=copy, env=environment(copy), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "grader", "watch", "31"],
+        cwd=copy,
+        env=environment(copy),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         _until(process, "watching")
-        time.sleep(3)                           # the worker imports JAX while the student thinks
+        time.sleep(3)  # the worker imports JAX while the student thinks
         start = time.perf_counter()
         stub.write_text(_solution(RIGHT))
         _until(process, "passed")

@@ -1,6 +1,8 @@
-"""A long class run that is killed again and again: every verdict has to be the right one, none missing, none twice, and nothing left behind.
+"""A long class run that is killed again and again: every verdict has to be the right one, none missing, none twice, and
+nothing left behind.
 
-A third of the class is hostile: the submissions of `tests/hostile/`, each of which says in its docstring what its verdict has to be.
+A third of the class is hostile: the submissions of `tests/hostile/`, each of which says in its docstring what its
+verdict has to be.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def soak(root: Path, count: int, console) -> int:
             time.sleep(random.random())
             run.kill()
             said = run.communicate()[0]
-            if run.returncode != -signal.SIGKILL:       # it came to its end first: the last moments are close to it
+            if run.returncode != -signal.SIGKILL:  # it came to its end first: the last moments are close to it
                 break
             killed += 1
         status.update("the last run")
@@ -60,14 +62,21 @@ def soak(root: Path, count: int, console) -> int:
     faults += [f"{len(left)} processes are left"] if left else []
     for fault in faults[:20]:
         console.print(fault, style="red", markup=False, soft_wrap=True)
-    console.print(f"{count} submissions, {sum(1 for text in expected.values() if text[1])} of them hostile, {killed} times killed with -9: "
-                  f"{'every verdict right, none missing, none twice, nothing left' if not faults else f'{len(faults)} faults'}; {seconds / 60:.0f} min", soft_wrap=True)
+    console.print(
+        f"{count} submissions, {sum(1 for text in expected.values() if text[1])} of them hostile, {killed} times "
+        f"killed with -9: "
+        f"{'every verdict right, none missing, none twice, nothing left' if not faults else f'{len(faults)} faults'}; "
+        f"{seconds / 60:.0f} min",
+        soft_wrap=True,
+    )
     return 1 if faults else 0
 
 
 def expectations(path: Path) -> list[str]:
     """What the verdict on a hostile submission may say, any of it."""
-    return re.search(r"^Verdict: (.+)$", ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), re.MULTILINE)[1].split("|")
+    return re.search(r"^Verdict: (.+)$", ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), re.MULTILINE)[
+        1
+    ].split("|")
 
 
 def told(verdict: Verdict) -> str:
@@ -84,7 +93,11 @@ def _hand_in(folder: Path, count: int, hostile: list[Path]) -> dict[str, tuple[l
     for number in range(count):
         path = hostile[number // 3 % len(hostile)] if number % 3 == 0 else None
         student = f"s{number:05}"
-        text = f"{path.read_text(encoding='utf-8')}\n# {number}\n" if path else TEXTS[number % len(TEXTS)].format(constant=number / (count + 1))
+        text = (
+            f"{path.read_text(encoding='utf-8')}\n# {number}\n"
+            if path
+            else TEXTS[number % len(TEXTS)].format(constant=number / (count + 1))
+        )
         expected[student] = (expectations(path) if path else [EXPECTED[number % len(TEXTS)]], path is not None)
         (folder / student).mkdir(parents=True)
         (folder / student / "stub.py").write_text(text, encoding="utf-8")
@@ -93,12 +106,22 @@ def _hand_in(folder: Path, count: int, hostile: list[Path]) -> dict[str, tuple[l
 
 def _start(root: Path, submissions: Path, results: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "grader", "class", str(submissions), "--out", str(results), "--problems", "31"]
-    return subprocess.Popen(command, cwd=root, env=environment(root), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment(root),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def _recorded(results: Path) -> int:
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{results / 'gradebook.sqlite'}?mode=ro", uri=True, timeout=10)) as book:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{results / 'gradebook.sqlite'}?mode=ro", uri=True, timeout=10)
+        ) as book:
             return book.execute("SELECT count(*) FROM verdicts").fetchone()[0]
     except sqlite3.Error:
         return 0
@@ -126,6 +149,8 @@ def _processes() -> set[int]:
     found = set()
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
-        if process.info["status"] != psutil.STATUS_ZOMBIE and ("bwrap" in words[:1] or "grader.classroom.walls.forkserver" in words):
+        if process.info["status"] != psutil.STATUS_ZOMBIE and (
+            "bwrap" in words[:1] or "grader.classroom.walls.forkserver" in words
+        ):
             found.add(process.pid)
     return found

@@ -1,6 +1,8 @@
-"""An autograder for Gradescope: a zip with the grader, the problems and the exams as data, from which its container grades one submission at a time.
+"""An autograder for Gradescope: a zip with the grader, the problems and the exams as data, from which its container
+grades one submission at a time.
 
-The exams are drawn from a seed that nobody keeps, and hold no source of a solution. What the container does with all of it is in `on_gradescope.py`.
+The exams are drawn from a seed that nobody keeps, and hold no source of a solution. What the container does with all of
+it is in `on_gradescope.py`.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ ABOUT, LATE = "about.json", "late.json"
 ENTRANCE = "run_autograder"
 SHELL = ("setup.sh", ENTRANCE)
 OF_A_PROBLEM = ("README.md", ".stub.py", "checks.py", "driver.py")
-BESIDE_THE_COURSE = ("jaxlib", "landlockpy")        # what an autograder needs and the course does not name
+BESIDE_THE_COURSE = ("jaxlib", "landlockpy")  # what an autograder needs and the course does not name
 PRIVATE, PUBLIC, PROGRAM = 0o600, 0o644, 0o755
 
 
 def gradescope(root: Path, problems: list[Problem], out: Path, console) -> int:
-    """Writes the zip, and returns 0. Weights are those of the file beside it that is called like it, which is written where it is missing.
+    """Writes the zip, and returns 0. Weights are those of the file beside it that is called like it, which is written
+    where it is missing.
 
     Raises:
         UsageError: `out` is no name for the zip, or is something else; or the weights make no sense.
@@ -51,9 +54,19 @@ def gradescope(root: Path, problems: list[Problem], out: Path, console) -> int:
             entry.external_attr, entry.compress_type = mode << 16, zipfile.ZIP_DEFLATED
             archive.writestr(entry, file)
     _write(out, content.getvalue())
-    console.print(f"{out} is an autograder for {len(problems)} problem{'s' if len(problems) > 1 else ''}: upload it at Configure Autograder, "
-                  "as a zip file. It holds the answers: give it to no student", soft_wrap=True, markup=False)
-    console.print(f"next: {weights} has the weights and what late work costs; change them and build again. Each build draws other inputs", soft_wrap=True, markup=False)
+    console.print(
+        f"{out} is an autograder for {len(problems)} problem{'s' if len(problems) > 1 else ''}: upload it at "
+        f"Configure Autograder, "
+        "as a zip file. It holds the answers: give it to no student",
+        soft_wrap=True,
+        markup=False,
+    )
+    console.print(
+        f"next: {weights} has the weights and what late work costs; change them and build again. Each build draws "
+        f"other inputs",
+        soft_wrap=True,
+        markup=False,
+    )
     return 0
 
 
@@ -89,7 +102,7 @@ def _files(root: Path, problems: list[Problem], grading: Grading, console) -> It
     yield "requirements.txt", requirements(root).encode(), PUBLIC
     yield ".python-version", ".".join(platform.python_version_tuple()[:2]).encode(), PUBLIC
     yield ABOUT, json.dumps(_about(problems, grading), indent=1).encode(), PUBLIC
-    yield LATE, grading.late.packed().encode(), PRIVATE         # it says who has an extension
+    yield LATE, grading.late.packed().encode(), PRIVATE  # it says who has an extension
     for path in sorted((root / "grader").rglob("*")):
         if path.is_file() and _needed(path.relative_to(root / "grader").parts):
             yield path.relative_to(root).as_posix(), path.read_bytes(), PUBLIC
@@ -98,19 +111,23 @@ def _files(root: Path, problems: list[Problem], grading: Grading, console) -> It
             if (problem.folder / name).exists():
                 yield f"problems/{problem.name}/{name}", (problem.folder / name).read_bytes(), PUBLIC
     seed = secrets.randbits(128)
-    exams = on_all_cores(lambda problem: packed(exam_for(problem, seed)), problems, "computing the answer keys", console)
+    exams = on_all_cores(
+        lambda problem: packed(exam_for(problem, seed)), problems, "computing the answer keys", console
+    )
     for problem, exam in zip(problems, exams):
         yield f"exams/{problem.number}", exam, PRIVATE
 
 
 def _needed(parts: tuple[str, ...]) -> bool:
-    """Whether a file of the grader is needed there: all but what instructors do with a course, and what tools leave behind."""
+    """Whether a file of the grader is needed there: all but what instructors do with a course, and what tools leave
+    behind."""
     left_behind = any(part == "__pycache__" or part.startswith(".") for part in parts)
     return not left_behind and parts[0] not in ("authors", "bench")
 
 
 def _about(problems: list[Problem], grading: Grading) -> dict:
-    """What the container cannot know: the course's version, and how verdicts become points, which there add up to the maximum."""
+    """What the container cannot know: the course's version, and how verdicts become points, which there add up to the
+    maximum."""
     weights = {problem.number: grading.weights[problem.number] for problem in problems}
     whole = sum(weights.values())
     points = {number: grading.maximum * weight / whole if whole else 0.0 for number, weight in weights.items()}
@@ -120,7 +137,9 @@ def _about(problems: list[Problem], grading: Grading) -> dict:
 def requirements(root: Path) -> str:
     """The packages that the container installs: those of the course, in the versions that the key is computed with."""
     wanted = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    return "".join(f"{_pinned(name)}\n" for name in sorted({*(re.match(r"[\w.-]+", one)[0] for one in wanted), *BESIDE_THE_COURSE}))
+    return "".join(
+        f"{_pinned(name)}\n" for name in sorted({*(re.match(r"[\w.-]+", one)[0] for one in wanted), *BESIDE_THE_COURSE})
+    )
 
 
 def _pinned(name: str) -> str:

@@ -1,4 +1,5 @@
-"""Everything that follows from the gradebook: import files, feedback, the class report. Written anew after each run; no grade is decided here."""
+"""Everything that follows from the gradebook: import files, feedback, the class report. Written anew after each run; no
+grade is decided here."""
 
 from __future__ import annotations
 
@@ -24,12 +25,25 @@ from grader.course.select import UsageError
 from grader.report.words import COMMAND, count, spoken
 
 ASSIGNMENT = "attention track"
-SHOWN = 20                                      # changes that the terminal lists
+SHOWN = 20  # changes that the terminal lists
 
 
-def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: Grading, handed_in: Arrivals, place: Path, *, roster: Roster | None = None,
-                  assignment: str = ASSIGNMENT, scaled: bool = False, similar: bool = False, ungraded: Collection[tuple[str, int]] = ()) -> tuple[list[Marks], overview.Report]:
-    """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page tells; `ungraded` as in `marks`.
+def write_results(
+    out: Path,
+    problems: list[Problem],
+    book: Gradebook,
+    grading: Grading,
+    handed_in: Arrivals,
+    place: Path,
+    *,
+    roster: Roster | None = None,
+    assignment: str = ASSIGNMENT,
+    scaled: bool = False,
+    similar: bool = False,
+    ungraded: Collection[tuple[str, int]] = (),
+) -> tuple[list[Marks], overview.Report]:
+    """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page
+    tells; `ungraded` as in `marks`.
 
     Raises:
         OSError: one cannot be written; the others are whole, and so is the gradebook.
@@ -42,8 +56,13 @@ def write_results(out: Path, problems: list[Problem], book: Gradebook, grading: 
     away = [student for student in book.students() if student.student not in here]
     matched = roster.matched(groups.spread(people, grading.groups), away) if roster else None
     rows = matched.rows if matched else {}
-    book.note({Wanted(grade.student, grade.problem, grade.digest): row.came for grade in book.grades()
-               if grade.student in here and (row := rows.get(grade.student)) and row.came})
+    book.note(
+        {
+            Wanted(grade.student, grade.problem, grade.digest): row.came
+            for grade in book.grades()
+            if grade.student in here and (row := rows.get(grade.student)) and row.came
+        }
+    )
     found = marks(book, grading, properties_of_all(problems), ungraded, rows)
     found = [replace(row, gone=row.student.student not in here and row.ever) for row in found]
     unmet = [*_unmet(grading, found, rows), *groups.unmet(found, grading.groups)]
@@ -66,7 +85,7 @@ def _unmet(grading: Grading, found: Sequence[Marks], rows: Mapping[str, Row]) ->
     known = set().union(*(names_of(row.student, rows.get(row.student.student)) for row in found))
     for name in sorted(grading.late.names()):
         if name.casefold() not in known:
-            yield f"grading.toml speaks of {name} below [late], and nobody who handed in is called so: take a name, a login or a number of grades.csv"
+            yield f"grading.toml speaks of {name} below [late], and nobody who handed in is called so: take a name, a login or a number of grades.csv"  # noqa: E501
 
 
 def properties_of_all(problems: Iterable[Problem]) -> dict:
@@ -93,28 +112,43 @@ def show_changes(changes: Sequence[Change], out: Path, console) -> None:
     if not changes:
         console.print("every verdict was given by the checks as they are now: there is nothing to grade again")
         return
-    console.print(f"graded again: {count(len(changes), 'verdict')}; for {len(mattering)} of them something would change")
+    console.print(
+        f"graded again: {count(len(changes), 'verdict')}; for {len(mattering)} of them something would change"
+    )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("student", "problem", "status", "points", "mistake"):
         table.add_column(column)
     for change in mattering[:SHOWN]:
         old, new = change.old, change.new
-        table.add_row(Text(old.grade.student), str(old.problem), _change(old.grade.status.value, new.grade.status.value), _change(shown(old.points), shown(new.points)),
-                      _change(", ".join(map(spoken, old.grade.mistakes)), ", ".join(map(spoken, new.grade.mistakes))))
+        table.add_row(
+            Text(old.grade.student),
+            str(old.problem),
+            _change(old.grade.status.value, new.grade.status.value),
+            _change(shown(old.points), shown(new.points)),
+            _change(", ".join(map(spoken, old.grade.mistakes)), ", ".join(map(spoken, new.grade.mistakes))),
+        )
     if mattering:
         with trimmed(console):
             console.print(table)
     if len(mattering) > SHOWN:
         console.print(f"and {len(mattering) - SHOWN} more")
-    console.print(f"no grade has changed. {COMMAND} class … --out {out} --accept lets the new verdicts count, --discard forgets them", markup=False, soft_wrap=True)
+    console.print(
+        f"no grade has changed. {COMMAND} class … --out {out} --accept lets the new verdicts count, --discard forgets "
+        f"them",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _change(old: str, new: str) -> str:
     return old if old == new else f"{old or 'none'} → {new or 'none'}"
 
 
-def override(out: Path, problems: list[Problem], student: str, number: int, points: float | None, reason: str, console) -> int:
-    """Gives points by hand to whom `student` names; returns 0. The files follow with the next run, which knows the roster."""
+def override(
+    out: Path, problems: list[Problem], student: str, number: int, points: float | None, reason: str, console
+) -> int:
+    """Gives points by hand to whom `student` names; returns 0. The files follow with the next run, which knows the
+    roster."""
     import getpass
 
     from grader.classroom.book.gradebook import NAME
@@ -125,13 +159,23 @@ def override(out: Path, problems: list[Problem], student: str, number: int, poin
     with Gradebook(out / NAME) as book:
         grading = read_grading(out / "grading.toml", [], problems)
         if number not in grading.weights:
-            raise UsageError(f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}")
+            raise UsageError(
+                f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}"
+            )
         weight, one = grading.weights[number], meant(book, student, grading.groups)
         book.override(one.student, number, points, reason, getpass.getuser(), weight, new=one)
-    told = "the points follow from the checks again" if points is None else f"{shown(points)} of {shown(weight)} point{'' if weight == 1 else 's'} by hand"
+    told = (
+        "the points follow from the checks again"
+        if points is None
+        else f"{shown(points)} of {shown(weight)} point{'' if weight == 1 else 's'} by hand"
+    )
     if shared := groups.members(one, grading.groups):
         whom = f"the group {one.student}, that is {', '.join(shared)}"
     else:
         whom = one.student if student == one.student else f"{one.name or student} ({one.student})"
-    console.print(f"{whom}, problem {number}: {told}. The same class command as before writes grades and feedback anew", markup=False, soft_wrap=True)
+    console.print(
+        f"{whom}, problem {number}: {told}. The same class command as before writes grades and feedback anew",
+        markup=False,
+        soft_wrap=True,
+    )
     return 0

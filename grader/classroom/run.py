@@ -1,6 +1,8 @@
-"""Grades a class: what arrived is looked at, what is new is graded, and everything that follows from the gradebook is written.
+"""Grades a class: what arrived is looked at, what is new is graded, and everything that follows from the gradebook is
+written.
 
-At any moment the run can be stopped, or killed. The same command goes on where it was: a verdict that is in the gradebook stays, one that is not is made.
+At any moment the run can be stopped, or killed. The same command goes on where it was: a verdict that is in the
+gradebook stays, one that is not is made.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ from grader.process import child
 from grader.report import machine
 from grader.report.words import count
 
-ENTRIES = "entries"                             # the setting that holds which entries of the folder each key has stood for
-FAULTS = 10                                     # how many are listed
+# the setting that holds which entries of the folder each key has stood for
+ENTRIES = "entries"
+FAULTS = 10  # how many are listed
 CHANGED = "it changed while the class was graded"
 
 
@@ -37,7 +40,7 @@ class Orders:
     submissions: Path
     out: Path
     problems: list[Problem]
-    everything: list[Problem]                   # of the course, whether it is graded now or not
+    everything: list[Problem]  # of the course, whether it is graded now or not
     waived: Collection[str] = ()
     roster: Path | None = None
     regrade: bool = False
@@ -45,7 +48,8 @@ class Orders:
     discard: bool = False
     similar: bool = False
     assignment: str = ""
-    scaled: bool = False                        # whether totals are written out of what the roster's system counts out of
+    # whether totals are written out of what the roster's system counts out of
+    scaled: bool = False
     cores: int | None = None
     dask: str = ""
     json: bool = False
@@ -56,16 +60,18 @@ class Tally:
     """What became of a run."""
 
     graded: int = 0
-    kept: int = 0                               # verdicts of earlier runs
+    kept: int = 0  # verdicts of earlier runs
     unread: int = 0
-    unjudged: int = 0                           # verdicts that say that the grader failed on a file
-    proposed: int = 0                           # verdicts that wait until they are accepted or discarded
-    faults: list[tuple[Wanted, str]] = field(default_factory=list)     # what got no verdict, and why: graded by the next run
-    missing: dict[str, str] = field(default_factory=dict)              # limits that were waived, with what was seen
+    unjudged: int = 0  # verdicts that say that the grader failed on a file
+    proposed: int = 0  # verdicts that wait until they are accepted or discarded
+    # what got no verdict, and why: graded by the next run
+    faults: list[tuple[Wanted, str]] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)  # limits that were waived, with what was seen
 
 
 def run_class(root: Path, orders: Orders, console) -> int:
-    """Returns 0 when everything that arrived has a verdict, 2 when something kept some of it from getting one, by no student's fault."""
+    """Returns 0 when everything that arrived has a verdict, 2 when something kept some of it from getting one, by no
+    student's fault."""
     from grader.classroom.book.points import read_grading
     from grader.classroom.book.roster import Roster
     from grader.classroom.results import ASSIGNMENT, write_results
@@ -78,14 +84,16 @@ def run_class(root: Path, orders: Orders, console) -> int:
     assignment = orders.assignment or ASSIGNMENT
     roster = Roster.read(orders.roster) if orders.roster else None
     if roster:
-        roster.column(assignment)                   # what is wrong with it is told before the class is graded
+        roster.column(assignment)  # what is wrong with it is told before the class is graded
     handed_in = arrivals(orders.submissions, orders.everything, orders.problems)
     _make(orders.out)
     grading = read_grading(orders.out / "grading.toml", orders.problems, orders.everything)
     tally = Tally()
     with Gradebook(orders.out / NAME) as book:
         if gone := book.withdraw(*_checks(orders.everything)):
-            console.print(f"{count(gone, 'proposed verdict')} forgotten: the checks changed after --regrade, which proposes anew")
+            console.print(
+                f"{count(gone, 'proposed verdict')} forgotten: the checks changed after --regrade, which proposes anew"
+            )
         if orders.discard:
             console.print(f"{count(book.discard(), 'proposed verdict')} forgotten")
         if orders.accept:
@@ -95,11 +103,25 @@ def run_class(root: Path, orders: Orders, console) -> int:
         if orders.regrade:
             _propose(root, orders, book, grading, tally, console)
         weighed = [problem for problem in orders.everything if problem.number in grading.weights]
-        found, report = write_results(orders.out, weighed, book, grading, handed_in, inside, roster=roster,
-                                      assignment=assignment, scaled=orders.scaled, similar=orders.similar, ungraded=ungraded)
+        found, report = write_results(
+            orders.out,
+            weighed,
+            book,
+            grading,
+            handed_in,
+            inside,
+            roster=roster,
+            assignment=assignment,
+            scaled=orders.scaled,
+            similar=orders.similar,
+            ungraded=ungraded,
+        )
         tally.proposed = len(book.proposals())
         outdated = [] if orders.regrade else book.outdated(*_checks(orders.problems))
-        stale, tally.unjudged = any(not grade.unjudged for grade in outdated), sum(bool(mark.unjudged) for row in found for mark in row.by_problem.values())
+        stale, tally.unjudged = (
+            any(not grade.unjudged for grade in outdated),
+            sum(bool(mark.unjudged) for row in found for mark in row.by_problem.values()),
+        )
     if orders.json:
         from grader.classroom.pages.machine import class_report
 
@@ -109,12 +131,16 @@ def run_class(root: Path, orders: Orders, console) -> int:
     return 2 if tally.faults else 0
 
 
-def _tell(orders: Orders, handed_in: Arrivals, found: list, report, grading, tally: Tally, stale: bool, console) -> None:
+def _tell(
+    orders: Orders, handed_in: Arrivals, found: list, report, grading, tally: Tally, stale: bool, console
+) -> None:
     from rich.text import Text
 
     from grader.classroom.pages.overview import summary
 
-    told = [f"{count(tally.graded, 'verdict')} given" + (f", {tally.kept} kept from earlier runs" if tally.kept else "")]
+    told = [
+        f"{count(tally.graded, 'verdict')} given" + (f", {tally.kept} kept from earlier runs" if tally.kept else "")
+    ]
     told += [f"{tally.unread} could not be read"] if tally.unread else []
     console.print(Text("; ".join(told)))
     summary(console, report, grading)
@@ -125,27 +151,42 @@ def _tell(orders: Orders, handed_in: Arrivals, found: list, report, grading, tal
     for wanted, why in tally.faults[:FAULTS]:
         console.print(Text(f"not graded: {wanted.student}, problem {wanted.problem}: {why}", "red"), soft_wrap=True)
     if tally.faults:
-        console.print(f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again")
+        console.print(
+            f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again"
+        )
     if tally.proposed and not orders.regrade:
         console.print(f"waiting for --accept or --discard: {count(tally.proposed, 'proposed verdict')}")
     if tally.unjudged:
-        console.print(f"{count(tally.unjudged, 'file')} could not be checked, since the grader failed: the report says which and how; once it is mended, --regrade checks again")
+        console.print(
+            f"{count(tally.unjudged, 'file')} could not be checked, since the grader failed: the report says which "
+            f"and how; once it is mended, --regrade checks again"
+        )
     if stale:
         console.print("some verdicts were given by other checks than those of now; --regrade shows what would change")
-    console.print(Text(f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each student in {orders.out / 'feedback'}"), soft_wrap=True)
+    console.print(
+        Text(
+            f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each "
+            f"student in {orders.out / 'feedback'}"
+        ),
+        soft_wrap=True,
+    )
 
 
 def _make(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; the results need a folder")
-    others = out.is_dir() and any(not path.match("tmp*.tmp") for path in out.iterdir())         # such is all that a run leaves which is killed at its first file
+    # such is all that a run leaves which is killed at its first file
+    others = out.is_dir() and any(not path.match("tmp*.tmp") for path in out.iterdir())
     if others and not (out / NAME).exists() and not (out / "grading.toml").exists():
-        raise UsageError(f"{out} holds something that is no gradebook; name an empty folder, or one that an earlier run wrote")
+        raise UsageError(
+            f"{out} holds something that is no gradebook; name an empty folder, or one that an earlier run wrote"
+        )
     out.mkdir(parents=True, exist_ok=True)
 
 
 def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Problem], tally: Tally) -> list[Wanted]:
-    """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here: nothing of it is run."""
+    """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here:
+    nothing of it is run."""
     book.set(ENTRIES, json.dumps(handed_in.keep(json.loads(book.setting(ENTRIES, "{}"))), sort_keys=True))
     numbers = {problem.number: problem for problem in problems}
     people, wanted, came = [], [], book.came()
@@ -161,7 +202,9 @@ def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Pro
                 if not piece.trouble:
                     wanted.append(one)
                 elif book.handed_in([one]):
-                    book.record(Record(one, machine.data(unread(numbers[piece.problem], piece)), piece.content, piece.place))
+                    book.record(
+                        Record(one, machine.data(unread(numbers[piece.problem], piece)), piece.content, piece.place)
+                    )
                     tally.unread += 1
     book.note(came)
     book.arrived(people)
@@ -172,7 +215,8 @@ def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Pro
 
 
 def _came(submission: Submission, piece: Piece, folder: Path, commits: Commits) -> Came | None:
-    """When a piece came, by what it came in: the commits of a clone, or the name in Canvas's download, which tells what is late."""
+    """When a piece came, by what it came in: the commits of a clone, or the name in Canvas's download, which tells what
+    is late."""
     if "repository" in submission.ids:
         at = commits.when(submission.history or folder / submission.ids["repository"], piece.place)
         return Came(GIT, at) if at else None
@@ -181,7 +225,9 @@ def _came(submission: Submission, piece: Piece, folder: Path, commits: Commits) 
     return None
 
 
-def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], handed_in: Arrivals, tally: Tally, console) -> set[tuple[str, int]]:
+def _grade(
+    root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], handed_in: Arrivals, tally: Tally, console
+) -> set[tuple[str, int]]:
     """Grades what has no verdict yet, and gives whose work for which problem still has none then."""
     if not missing:
         return set()
@@ -202,7 +248,8 @@ def _grade(root: Path, orders: Orders, book: Gradebook, missing: list[Wanted], h
         tally.graded += book.record(record)
 
     _work(root, orders, book.seed, Counter(one.problem for one in missing), jobs(), write_down, tally, console)
-    if tally.graded:                            # whatever kept others from their verdict: what was seen of these inputs helps nobody who hands in again
+    # whatever kept others from their verdict: what was seen of these inputs helps nobody who hands in again
+    if tally.graded:
         book.next_round()
     left, known = [one for one in missing if not book.graded(one)], {wanted for wanted, _ in tally.faults}
     tally.faults += [(one, CHANGED) for one in left if one not in known]
@@ -216,43 +263,79 @@ def _propose(root: Path, orders: Orders, book: Gradebook, grading, tally: Tally,
     from grader.classroom.results import properties_of_all, show_changes
 
     outdated = book.outdated(*_checks(orders.problems))
-    for seed in dict.fromkeys(grade.under.seed for grade in outdated):         # on the inputs that it had
+    for seed in dict.fromkeys(grade.under.seed for grade in outdated):  # on the inputs that it had
         mine = [grade for grade in outdated if grade.under.seed == seed]
-        jobs = (Job(Wanted(grade.student, grade.problem, grade.digest), book.content(grade.digest) or b"", grade.place) for grade in mine)
-        _work(root, orders, seed, Counter(grade.problem for grade in mine), jobs, lambda record: book.record(record, proposed=True), tally, console)
+        jobs = (
+            Job(Wanted(grade.student, grade.problem, grade.digest), book.content(grade.digest) or b"", grade.place)
+            for grade in mine
+        )
+        _work(
+            root,
+            orders,
+            seed,
+            Counter(grade.problem for grade in mine),
+            jobs,
+            lambda record: book.record(record, proposed=True),
+            tally,
+            console,
+        )
     show_changes(changes(book, grading, properties_of_all(orders.problems)), orders.out, console)
 
 
 def _checks(problems: list[Problem]) -> tuple[Callable[[Grade], str | None], str]:
-    """The checks of now, as the gradebook asks for them: what gives the digest of a grade's key, or None where its problem is not among these, and the course."""
+    """The checks of now, as the gradebook asks for them: what gives the digest of a grade's key, or None where its
+    problem is not among these, and the course."""
     from grader.classroom.grading.exam import course_version
 
     by_number = {problem.number: problem for problem in problems}
     digest = functools.cache(lambda number, seed: key_digest(by_number[number], seed))
-    return lambda grade: digest(grade.problem, grade.under.seed) if grade.problem in by_number else None, course_version()
+    return (
+        lambda grade: digest(grade.problem, grade.under.seed) if grade.problem in by_number else None,
+        course_version(),
+    )
 
 
-def _work(root: Path, orders: Orders, seed: int, wanted: Counter[int], jobs: Iterable, write_down: Callable, tally: Tally, console) -> None:
+def _work(
+    root: Path,
+    orders: Orders,
+    seed: int,
+    wanted: Counter[int],
+    jobs: Iterable,
+    write_down: Callable,
+    tally: Tally,
+    console,
+) -> None:
     """Has the jobs done, and writes each verdict down as it comes. `wanted` says how many there are of each problem."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from grader.classroom.grading.hands import each_done
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
-                  disable=not console.is_terminal, transient=True) as progress:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as progress:
         task = progress.add_task("getting ready", total=wanted.total())
         hands = _hands(root, orders, seed, wanted, lambda text: progress.update(task, description=text))
         tally.missing = hands.missing
         try:
             progress.update(task, description="grading")
-            for job, came in each_done(hands, jobs, lambda count: progress.update(task, description="grading alone what was stopped by the clock")):
+            for job, came in each_done(
+                hands,
+                jobs,
+                lambda count: progress.update(task, description="grading alone what was stopped by the clock"),
+            ):
                 if isinstance(came, CourseError):
                     tally.faults.append((job.wanted, str(came)))
                 else:
                     write_down(came)
                 progress.advance(task)
         except KeyboardInterrupt:
-            child.interrupted.set()           # whoever waits for a worker gives up too
+            child.interrupted.set()  # whoever waits for a worker gives up too
             raise
         finally:
             hands.close()
@@ -273,4 +356,11 @@ def _hands(root: Path, orders: Orders, seed: int, wanted: Counter[int], progress
         from grader.classroom.grading.cluster import Cluster
 
         return Cluster(orders.dask, exams, seed, waived=orders.waived)
-    return Hands(root, exams, seed, waived=orders.waived, hidden=[orders.out.resolve(), orders.submissions.resolve()], cores=orders.cores)
+    return Hands(
+        root,
+        exams,
+        seed,
+        waived=orders.waived,
+        hidden=[orders.out.resolve(), orders.submissions.resolve()],
+        cores=orders.cores,
+    )

@@ -1,10 +1,32 @@
-"""What a problem is, as data. This page is all that a problem's `checks.py` and `mistakes.py` may import of the grader."""
+"""What a problem is, as data. This page is all that a problem's `checks.py` and `mistakes.py` may import of the
+grader."""
 
 from grader.course.cases import Case, Function, Given, Key, Module, ModuleInputs, Part, Relation, mistake
 from grader.course.claims import Copies, Flops, Growth, Kept, Kernel, Largest, Lowers, Precision, Races
 
-__all__ = ["Apart", "Case", "Copies", "Flops", "Frequencies", "Function", "Given", "Growth", "Kept", "Kernel", "Key", "Largest", "Lowers", "Module", "ModuleInputs",
-           "Part", "Precision", "Races", "Relation", "Statistic", "mistake"]
+__all__ = [
+    "Apart",
+    "Case",
+    "Copies",
+    "Flops",
+    "Frequencies",
+    "Function",
+    "Given",
+    "Growth",
+    "Kept",
+    "Kernel",
+    "Key",
+    "Largest",
+    "Lowers",
+    "Module",
+    "ModuleInputs",
+    "Part",
+    "Precision",
+    "Races",
+    "Relation",
+    "Statistic",
+    "mistake",
+]
 
 
 def __getattr__(name: str):

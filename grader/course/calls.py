@@ -15,10 +15,12 @@ from grader.course.problem import CourseError
 from grader.course.trees import parts_of, put_together, take_apart
 from grader.course.verdict import Check, named_tuple_of_fields
 
-DRAWS = 3                       # how many inputs a vmapped call stacks
-RNGS = "rngs"                   # the path of the keys of a statistic about a module, which go into the streams that it keeps
+DRAWS = 3  # how many inputs a vmapped call stacks
+# the path of the keys of a statistic about a module, which go into the streams that it keeps
+RNGS = "rngs"
 GIVEN = "given by the problem"
-PUBLIC = 1 << 32                # a seed from here on is secret: a worker is told what follows from it and does not lead back to it
+# a seed from here on is secret: a worker is told what follows from it and does not lead back to it
+PUBLIC = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -30,35 +32,57 @@ class Call:
 
     id: int
     check: Check
-    variant: str = ""           # which change of a relation; "" is the unchanged call
+    variant: str = ""  # which change of a relation; "" is the unchanged call
     module: bool = False
-    by_name: bool = False       # arguments passed by keyword
-    keyword_only: tuple[str, ...] = ()      # those that always are
-    seed: int = 0               # of the cotangent, which in a class nobody knows before the call
-    order: tuple[str, ...] = ()     # of the arguments, arrays and static ones together
+    by_name: bool = False  # arguments passed by keyword
+    keyword_only: tuple[str, ...] = ()  # those that always are
+    seed: int = 0  # of the cotangent, which in a class nobody knows before the call
+    order: tuple[str, ...] = ()  # of the arguments, arrays and static ones together
     init: dict[str, Any] = field(default_factory=dict)
     static: dict[str, Any] = field(default_factory=dict)
     params: dict[str, np.ndarray] = field(default_factory=dict)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)    # by path: `state[0].mean` is a part of the argument `state`
-    trees: dict[str, Any] = field(default_factory=dict)             # the structures of the arguments that are more than an array
-    steps: tuple[int, ...] = ()     # a stateful module's calls: how many rows each takes
+    # by path: `state[0].mean` is a part of the argument `state`
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    # the structures of the arguments that are more than an array
+    trees: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[int, ...] = ()  # a stateful module's calls: how many rows each takes
     drive: str = "by hand"
-    mode: str = ""              # of a module: train or eval
-    driver: str = ""            # the function of the problem's `driver.py` that is called in the place of what the student wrote
-    drawn: bool = False         # whether its values are drawn, and so have no expected ones; a worker is not told
-    given: tuple[str, ...] = ()     # a module's variables whose initial values are compared
-    raises: str = ""            # what the contract asks to be raised; a worker is not told
-    measure: dict[str, Any] = field(default_factory=dict)       # what to measure of the program: for a proof facts, for a relation its outputs
+    mode: str = ""  # of a module: train or eval
+    # the function of the problem's `driver.py` that is called in the place of what the student wrote
+    driver: str = ""
+    drawn: bool = False  # whether its values are drawn, and so have no expected ones; a worker is not told
+    given: tuple[str, ...] = ()  # a module's variables whose initial values are compared
+    raises: str = ""  # what the contract asks to be raised; a worker is not told
+    # what to measure of the program: for a proof facts, for a relation its outputs
+    measure: dict[str, Any] = field(default_factory=dict)
 
     @property
     def transform(self) -> str:
         return self.check.kind
 
     def to_wire(self):
-        message = dict(id=self.id, check=[self.check.entry, self.check.kind, self.check.case], variant=self.variant, module=self.module,
-                       by_name=self.by_name, keyword_only=self.keyword_only, seed=self.seed, order=self.order, init=_sent(self.init), static=_sent(self.static),
-                       trees=self.trees, steps=self.steps, drive=self.drive, mode=self.mode, driver=self.driver, given=self.given, measure=self.measure)
-        return message, {f"params/{n}": a for n, a in self.params.items()} | {f"arrays/{n}": a for n, a in self.arrays.items()}
+        message = dict(
+            id=self.id,
+            check=[self.check.entry, self.check.kind, self.check.case],
+            variant=self.variant,
+            module=self.module,
+            by_name=self.by_name,
+            keyword_only=self.keyword_only,
+            seed=self.seed,
+            order=self.order,
+            init=_sent(self.init),
+            static=_sent(self.static),
+            trees=self.trees,
+            steps=self.steps,
+            drive=self.drive,
+            mode=self.mode,
+            driver=self.driver,
+            given=self.given,
+            measure=self.measure,
+        )
+        return message, {f"params/{n}": a for n, a in self.params.items()} | {
+            f"arrays/{n}": a for n, a in self.arrays.items()
+        }
 
     @classmethod
     def from_wire(cls, message, arrays) -> Call:
@@ -71,24 +95,38 @@ class Call:
         return cls(**message, **groups)
 
     def arguments(self, arrays, **making) -> dict[str, Any]:
-        """All arguments in the contract's order, with `arrays` for the arrays. `making` says how keys, dataclasses and what is given are made (see `put_together`)."""
+        """All arguments in the contract's order, with `arrays` for the arrays. `making` says how keys, dataclasses and
+        what is given are made (see `put_together`)."""
         key = making.pop("key", lambda data: data)
 
         def leaf(kind, path):
             return key(arrays[path]) if kind == "key" else arrays[path]
 
-        return {name: put_together(self.trees[name], leaf, name, **making) if name in self.trees else arrays[name] if name in arrays else self.static[name]
-                for name in self.order}
+        return {
+            name: put_together(self.trees[name], leaf, name, **making)
+            if name in self.trees
+            else arrays[name]
+            if name in arrays
+            else self.static[name]
+            for name in self.order
+        }
 
     @property
     def known(self) -> dict[str, Any]:
-        """What a claim about draws is told: the arguments, and of a module its constructor's arguments and its parameters by path."""
-        return {**self.init, **self.params, **self.arguments(self.arrays, static=received, dataclass=named_tuple_of_fields)}
+        """What a claim about draws is told: the arguments, and of a module its constructor's arguments and its
+        parameters by path."""
+        return {
+            **self.init,
+            **self.params,
+            **self.arguments(self.arrays, static=received, dataclass=named_tuple_of_fields),
+        }
 
     @functools.cached_property
     def keys(self) -> list[str]:
         """The paths of the keys among the arrays."""
-        return [path for name, structure in self.trees.items() for path, kind in parts_of(structure, name) if kind == "key"] + [RNGS] * (RNGS in self.arrays)
+        return [
+            path for name, structure in self.trees.items() for path, kind in parts_of(structure, name) if kind == "key"
+        ] + [RNGS] * (RNGS in self.arrays)
 
     @property
     def names(self) -> list[str]:
@@ -98,12 +136,28 @@ class Call:
     @property
     def inputs(self) -> list[np.ndarray]:
         """A program's inputs, in its order."""
-        return [*(self.params[name] for name in sorted(self.params)), *(self.arrays[name] for name in sorted(self.arrays))]
+        return [
+            *(self.params[name] for name in sorted(self.params)),
+            *(self.arrays[name] for name in sorted(self.arrays)),
+        ]
 
     @functools.cached_property
     def form(self) -> Call:
-        """The call without its arrays, and without what is asked about it: all that a target may depend on. Whatever a call has more is a part of it."""
-        return replace(self, id=0, check=Check(self.check.entry, ""), variant="", seed=0, given=(), raises="", drawn=False, params={}, arrays={}, measure={})
+        """The call without its arrays, and without what is asked about it: all that a target may depend on. Whatever a
+        call has more is a part of it."""
+        return replace(
+            self,
+            id=0,
+            check=Check(self.check.entry, ""),
+            variant="",
+            seed=0,
+            given=(),
+            raises="",
+            drawn=False,
+            params={},
+            arrays={},
+            measure={},
+        )
 
     @functools.cached_property
     def form_key(self) -> str:
@@ -118,13 +172,20 @@ class Call:
 
     def with_static(self, **values) -> Call:
         """The call with some arguments set, whether it passes them already or not."""
-        return replace(self, static=self.static | values, order=(*self.order, *(name for name in values if name not in self.order)))
+        return replace(
+            self, static=self.static | values, order=(*self.order, *(name for name in values if name not in self.order))
+        )
 
     def described(self) -> str:
         """The case's arguments in a line: `q (3, 8)  k (5, 8)  num_heads 2`."""
         shown = [f"{name} {_shape(array, name in self.keys)}" for name, array in self.arrays.items()]
         shown += [f"{name} {value!r}" for name, value in {**self.init, **self.static}.items()]
-        shown += [f"{path} {part[1]!r}" for name, tree in self.trees.items() for path, part in parts_of(tree, name) if part[0] == "static"]
+        shown += [
+            f"{path} {part[1]!r}"
+            for name, tree in self.trees.items()
+            for path, part in parts_of(tree, name)
+            if part[0] == "static"
+        ]
         if self.steps:
             shown.append(f"in {_sizes(self.steps)}" + (f", {self.drive}" if self.drive != "by hand" else ""))
         return "  ".join(shown)
@@ -133,8 +194,8 @@ class Call:
 def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
     """Every call of a problem, in the order of causes: structure, then each transform up the ladder, then relations.
 
-    Each case draws from a generator of its own, so that adding a case changes no other. The calls whose programs a proof or a relation is about
-    have inputs that no other call has.
+    Each case draws from a generator of its own, so that adding a case changes no other. The calls whose programs a
+    proof or a relation is about have inputs that no other call has.
     """
     calls: list[Call] = []
     told = of_cotangents(seed)
@@ -146,13 +207,26 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
         module = isinstance(entry, Module)
         drawn, apart = {}, {}
         proved = {(case, proof.under) for proof in entry.proofs for case in proof.cases}
-        proved |= {(relation.case, under) for relation in entry.relations for under in relation.under if under != "eager"}
+        proved |= {
+            (relation.case, under) for relation in entry.relations for under in relation.under if under != "eager"
+        }
         for index, (case, rung) in enumerate(entry.cases.items()):
             rng = _generator(seed, entry.name, case)
             draws = [_split(entry.inputs(rng, **rung.sizes)) for _ in range(DRAWS)]
-            with_key = any(kind == "key" for name, tree in draws[0]["trees"].items() for _, kind in parts_of(tree, name))
-            drawn[case] = dict(module=module and not rung.driver, by_name=bool(index % 2 or rung.driver), keyword_only=() if rung.driver else tuple(entry.keyword_only), raises=rung.raises, driver=rung.driver,
-                               drawn=with_key if rung.drawn is None else rung.drawn), draws
+            with_key = any(
+                kind == "key" for name, tree in draws[0]["trees"].items() for _, kind in parts_of(tree, name)
+            )
+            drawn[case] = (
+                dict(
+                    module=module and not rung.driver,
+                    by_name=bool(index % 2 or rung.driver),
+                    keyword_only=() if rung.driver else tuple(entry.keyword_only),
+                    raises=rung.raises,
+                    driver=rung.driver,
+                    drawn=with_key if rung.drawn is None else rung.drawn,
+                ),
+                draws,
+            )
             if case in {name for name, _ in proved}:
                 apart[case] = [_split(entry.inputs(rng, **rung.sizes)) for _ in range(DRAWS)]
 
@@ -174,17 +248,39 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
         for proof in entry.proofs:
             for case in proof.cases:
                 measure = proof.measure(entry.cases[case].sizes) | dict(under=proof.under)
-                add(check=Check(entry.name, "proof", proof.name), variant=case, measure=measure, **drawn[case][0], **inputs_of(case, proof.under))
+                add(
+                    check=Check(entry.name, "proof", proof.name),
+                    variant=case,
+                    measure=measure,
+                    **drawn[case][0],
+                    **inputs_of(case, proof.under),
+                )
         for statistic in entry.statistics:
             if statistic.case not in drawn:
-                raise CourseError(f"the statistic {statistic.name!r} of {entry.name} is about a case that is not there: {statistic.case!r}")
+                raise CourseError(
+                    f"the statistic {statistic.name!r} of {entry.name} is about a case that is not there: "
+                    f"{statistic.case!r}"
+                )
             common, draws = drawn[statistic.case]
-            if not (common["module"] or any(kind == "key" for name, tree in draws[0]["trees"].items() for _, kind in parts_of(tree, name))):
-                raise CourseError(f"the statistic {statistic.name!r} of {entry.name} is about a case without a key: {statistic.case!r}")
-            add(check=Check(entry.name, "draws", statistic.name), **common, **_many(draws[0], statistic, _generator(seed, entry.name, statistic.name)))
+            if not (
+                common["module"]
+                or any(kind == "key" for name, tree in draws[0]["trees"].items() for _, kind in parts_of(tree, name))
+            ):
+                raise CourseError(
+                    f"the statistic {statistic.name!r} of {entry.name} is about a case without a key: "
+                    f"{statistic.case!r}"
+                )
+            add(
+                check=Check(entry.name, "draws", statistic.name),
+                **common,
+                **_many(draws[0], statistic, _generator(seed, entry.name, statistic.name)),
+            )
         for relation in entry.relations:
             if relation.case not in drawn:
-                raise CourseError(f"the property {relation.name!r} of {entry.name} is about a case that is not there: {relation.case!r}")
+                raise CourseError(
+                    f"the property {relation.name!r} of {entry.name} is about a case that is not there: "
+                    f"{relation.case!r}"
+                )
             _add_relation(add, entry, relation, drawn[relation.case][0], seed)
         with_arrays = [case for case in plain if drawn[case][1][0]["arrays"]]
         if with_arrays:
@@ -202,18 +298,28 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
 
 
 def _add_relation(add, entry: Entry, relation: Relation, common: dict, seed: int):
-    """The calls of a property: for each transform the unchanged one and its changes, from a draw of their own. What a program gives is asked of that program."""
+    """The calls of a property: for each transform the unchanged one and its changes, from a draw of their own. What a
+    program gives is asked of that program."""
     rng = _generator(seed, entry.name, relation.name)
     for transform in relation.under:
         inputs = entry.inputs(rng, **entry.cases[relation.case].sizes)
         measure = {} if transform == "eager" else dict(of="outputs", under=transform)
         for label, changed in [("", inputs), *relation.vary(rng, inputs)]:
-            add(check=Check(entry.name, transform, relation.name), variant=label, measure=measure, **common, **_split(changed))
+            add(
+                check=Check(entry.name, transform, relation.name),
+                variant=label,
+                measure=measure,
+                **common,
+                **_split(changed),
+            )
 
 
 def of_cotangents(seed: int) -> int:
-    """The seed of cotangents, which goes to the worker: a public one is the seed of everything else, a secret one does not lead back to it."""
-    return seed if seed < PUBLIC else int.from_bytes(hashlib.sha256(f"cotangents of {seed}".encode()).digest()[:8], "big")
+    """The seed of cotangents, which goes to the worker: a public one is the seed of everything else, a secret one does
+    not lead back to it."""
+    return (
+        seed if seed < PUBLIC else int.from_bytes(hashlib.sha256(f"cotangents of {seed}".encode()).digest()[:8], "big")
+    )
 
 
 def _generator(seed: int, *names: str) -> np.random.Generator:
@@ -233,8 +339,17 @@ def _split(inputs) -> dict[str, dict]:
             trees[name] = structure
         else:
             static[name] = value
-    return dict(init=dict(inputs.init) if module else {}, params=dict(inputs.params) if module else {}, arrays=arrays, trees=trees, static=static, order=tuple(arguments),
-                steps=tuple(inputs.steps) if module else (), drive=inputs.drive if module else "by hand", mode=inputs.mode if module else "")
+    return dict(
+        init=dict(inputs.init) if module else {},
+        params=dict(inputs.params) if module else {},
+        arrays=arrays,
+        trees=trees,
+        static=static,
+        order=tuple(arguments),
+        steps=tuple(inputs.steps) if module else (),
+        drive=inputs.drive if module else "by hand",
+        mode=inputs.mode if module else "",
+    )
 
 
 def _leaf(arrays: dict[str, np.ndarray], item, path: str):
@@ -267,8 +382,15 @@ def _stacked(draws: list[dict]) -> dict[str, dict]:
 
 def _many(draw: dict, statistic, rng) -> dict[str, dict]:
     """The inputs of a draw with as many keys as a statistic asks for, in the place of each."""
-    shapes = {path: draw["arrays"][path].shape for name, tree in draw["trees"].items() for path, kind in parts_of(tree, name) if kind == "key"} or {RNGS: (2,)}
-    many = {path: rng.integers(1 << 32, size=(statistic.draws, *shape), dtype=np.uint32) for path, shape in shapes.items()}
+    shapes = {
+        path: draw["arrays"][path].shape
+        for name, tree in draw["trees"].items()
+        for path, kind in parts_of(tree, name)
+        if kind == "key"
+    } or {RNGS: (2,)}
+    many = {
+        path: rng.integers(1 << 32, size=(statistic.draws, *shape), dtype=np.uint32) for path, shape in shapes.items()
+    }
     return {**draw, "arrays": draw["arrays"] | many}
 
 

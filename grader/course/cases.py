@@ -1,4 +1,5 @@
-"""What a problem declares: in `checks.py` its names with their cases, properties and claims, and in `mistakes.py` what people get wrong.
+"""What a problem declares: in `checks.py` its names with their cases, properties and claims, and in `mistakes.py` what
+people get wrong.
 
 Inputs are drawn with NumPy alone, so that the process that judges never needs JAX.
 """
@@ -15,23 +16,40 @@ if TYPE_CHECKING:
     from grader.course.statistics import Statistic
 
 TRANSFORMS = ("eager", "jit", "vmap", "grad")
-CLAIM_KINDS = ("proof", "draws")                      # kinds of checks that are about more than one call's values
+CLAIM_KINDS = ("proof", "draws")  # kinds of checks that are about more than one call's values
 
 
 class Case:
     """One rung of a problem's ladder: a name's meaning in sizes, and the transforms that apply.
 
-    Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try, none for a case that only a proof is about.
-    `raises` names the exception that the contract asks for. `idle` names what makes no difference here, which `verify` tries: an argument or a parameter
-    ("q"), that under one transform ("v under grad"), or one change of it ("mask: flipped"). A case that only a class knows is `like` one that students
-    know: what is claimed of that one is claimed of it as well. `driver` names the function of the problem's `driver.py` that takes the arguments and calls
-    what the student wrote. `drawn` says whether its values are drawn, so that any are right whose structure, shape and dtype are: of a case with a key
-    they are, unless it says otherwise.
+    Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try, none for a case
+    that only a proof is about. `raises` names the exception that the contract asks for. `idle` names what makes no
+    difference here, which `verify` tries: an argument or a parameter ("q"), that under one transform ("v under grad"),
+    or one change of it ("mask: flipped"). A case that only a class knows is `like` one that students
+    know: what is claimed of that one is claimed of it as well. `driver` names the function of the problem's `driver.py`
+    that takes the arguments and calls what the student wrote. `drawn` says whether its values are drawn, so that any
+    are right whose structure, shape and dtype are: of a case with a key they are, unless it says otherwise.
     """
 
-    def __init__(self, *, under: Sequence[str] = TRANSFORMS, raises: str = "", idle: Sequence[str] = (), like: str = "", driver: str = "",
-                 drawn: bool | None = None, **sizes: Any):
-        self.under, self.raises, self.idle, self.like, self.driver, self.drawn = tuple(under), raises, tuple(idle), like, driver, drawn
+    def __init__(
+        self,
+        *,
+        under: Sequence[str] = TRANSFORMS,
+        raises: str = "",
+        idle: Sequence[str] = (),
+        like: str = "",
+        driver: str = "",
+        drawn: bool | None = None,
+        **sizes: Any,
+    ):
+        self.under, self.raises, self.idle, self.like, self.driver, self.drawn = (
+            tuple(under),
+            raises,
+            tuple(idle),
+            like,
+            driver,
+            drawn,
+        )
         self.sizes = sizes
 
 
@@ -60,8 +78,9 @@ class Given:
 class ModuleInputs:
     """What one case of a Module needs: constructor arguments, parameters by path (`"q_proj.kernel"`), call arguments.
 
-    A module that keeps state is called once for each of `steps`, with that many rows of every array, in the way that `drive` names (see `run/drive.py`).
-    `mode` is "train" or "eval", for what a module such as `nnx.Dropout` does only in one of them.
+    A module that keeps state is called once for each of `steps`, with that many rows of every array, in the way that
+    `drive` names (see `run/drive.py`). `mode` is "train" or "eval", for what a module such as `nnx.Dropout` does only
+    in one of them.
     """
 
     init: Mapping[str, Any]
@@ -74,11 +93,11 @@ class ModuleInputs:
 
 @dataclass(frozen=True)
 class Relation:
-    """A property that ties several calls together, such as causality, at the sizes of one of the entry's cases: nothing tells its calls from that case's.
-    All have inputs of the same shapes, and so outputs.
+    """A property that ties several calls together, such as causality, at the sizes of one of the entry's cases: nothing
+    tells its calls from that case's. All have inputs of the same shapes, and so outputs.
 
-    `vary(rng, inputs)` yields `(label, changed inputs)`; `broken(arrays, output, label, changed arrays, changed output)` is a boolean array that is
-    True where the property does not hold. `rule` is the sentence for the student.
+    `vary(rng, inputs)` yields `(label, changed inputs)`; `broken(arrays, output, label, changed arrays, changed
+    output)` is a boolean array that is True where the property does not hold. `rule` is the sentence for the student.
     """
 
     name: str
@@ -91,10 +110,12 @@ class Relation:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the work that may be at fault, told by its sentence where no known mistake explains a wrong answer. The sentence claims no more than what is seen:
+    """A part of the work that may be at fault, told by its sentence where no known mistake explains a wrong answer. The
+    sentence claims no more than what is seen:
 
-    `needed(inputs, shape)`, a boolean array over a case's output or one boolean for all of it: only values that need this part are wrong;
-    or `shown(inputs, expected, came)`, a boolean: in every case that is compared the output, the right ones too, is what a fault of this part gives.
+    `needed(inputs, shape)`, a boolean array over a case's output or one boolean for all of it: only values that need
+    this part are wrong; or `shown(inputs, expected, came)`, a boolean: in every case that is compared the output, the
+    right ones too, is what a fault of this part gives.
     """
 
     sentence: str
@@ -104,7 +125,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Entry:
-    """One name that the student writes. `inputs(rng, **sizes)` draws a case's arguments; `cases` go from the simplest up."""
+    """One name that the student writes. `inputs(rng, **sizes)` draws a case's arguments; `cases` go from the simplest
+    up."""
 
     name: str
     inputs: Callable
@@ -112,10 +134,13 @@ class Entry:
     relations: Sequence[Relation] = ()
     proofs: Sequence[Proof] = ()
     statistics: Sequence[Statistic] = ()
-    parts: Sequence[Part] = ()                      # of several that are at fault, the first is told: what shows itself, then what is seldom needed
-    keyword_only: Sequence[str] = ()                # arguments after the `*` of the stub's signature, from which a Problem fills it
-    idle: Sequence[str] = ()                        # arguments that make no difference in any case, such as the size of a block
-    given: Sequence[str] = ()                       # of a Module: the variables whose initial values the contract gives
+    # of several that are at fault, the first is told: what shows itself, then what is seldom needed
+    parts: Sequence[Part] = ()
+    # arguments after the `*` of the stub's signature, from which a Problem fills it
+    keyword_only: Sequence[str] = ()
+    # arguments that make no difference in any case, such as the size of a block
+    idle: Sequence[str] = ()
+    given: Sequence[str] = ()  # of a Module: the variables whose initial values the contract gives
 
     @property
     def claims(self) -> dict[str, Proof]:
@@ -141,8 +166,8 @@ class Module(Entry):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people really give, in one of its forms: what runs, and the sentence that names it. The first form has an empty name.
-    Of two that are `about` the same thing nobody makes both at once."""
+    """A wrong answer that people really give, in one of its forms: what runs, and the sentence that names it. The first
+    form has an empty name. Of two that are `about` the same thing nobody makes both at once."""
 
     name: str
     entry: str | None
@@ -160,10 +185,12 @@ def mistake(target=None, *, about="", **forms):
     """Marks a function of a `mistakes.py` as a mistake; its docstring is the sentence that the student reads.
 
     For a Function the mistake is called as `wrong(ref, *arguments)`; for a Module as `wrong(Ref)` and returns a class.
-    With several names in a problem, say which one: `@mistake("causal_mask")`. One that people make in several forms has a keyword-only
-    argument, whose default is the first of them: `@mistake(number=(-10.0, -1000.0))` for one that is written `wrong(Ref, *, number=-100.0)`.
-    Two that nobody can make at once, since both say what the same thing is, are `about` that: `@mistake(about="the scale")`.
+    With several names in a problem, say which one: `@mistake("causal_mask")`. One that people make in several forms has
+    a keyword-only argument, whose default is the first of them: `@mistake(number=(-10.0, -1000.0))` for one that is
+    written `wrong(Ref, *, number=-100.0)`. Two that nobody can make at once, since both say what the same thing is, are
+    `about` that: `@mistake(about="the scale")`.
     """
+
     def mark(make, entry=None):
         make.is_mistake_of, make.forms, make.about = entry, forms, about
         return make

@@ -1,4 +1,5 @@
-"""A folder under `problems/`, and the one of the same name under `solutions/`, become a Problem. The folder is the registration."""
+"""A folder under `problems/`, and the one of the same name under `solutions/`, become a Problem. The folder is the
+registration."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ class Problem:
 
     @property
     def attempt(self) -> Path:
-        """A typical wrong attempt, where the problem has one to show what a verdict says; `mended` is the same without its mistake."""
+        """A typical wrong attempt, where the problem has one to show what a verdict says; `mended` is the same without
+        its mistake."""
         return self.folder / "attempt.py"
 
     @property
@@ -78,7 +80,9 @@ class Problem:
     def part(self) -> str:
         """The part of the track that it belongs to, as `checks.py` declares it: `PART = "The core"`."""
         try:
-            declared = re.search(r'^PART = "(.+)"', (self.folder / "checks.py").read_text(encoding="utf-8"), re.MULTILINE)
+            declared = re.search(
+                r'^PART = "(.+)"', (self.folder / "checks.py").read_text(encoding="utf-8"), re.MULTILINE
+            )
         except OSError:
             return ""
         return declared[1] if declared else ""
@@ -114,7 +118,11 @@ class Problem:
         """The arguments that each top-level function of the shipped stub takes by name only."""
         if not self.pristine.exists():
             return {}
-        return {node.name: tuple(a.arg for a in node.args.kwonlyargs) for node in ast.parse(read(self.pristine)).body if isinstance(node, ast.FunctionDef)}
+        return {
+            node.name: tuple(a.arg for a in node.args.kwonlyargs)
+            for node in ast.parse(read(self.pristine)).body
+            if isinstance(node, ast.FunctionDef)
+        }
 
     @functools.cached_property
     def returns(self) -> dict[str, str]:
@@ -122,10 +130,17 @@ class Problem:
         found = {}
         for node in ast.parse(read(self.pristine)).body:
             if isinstance(node, ast.ClassDef):
-                node, name = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__call__"), None), node.name
+                node, name = (
+                    next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__call__"), None),
+                    node.name,
+                )
             else:
                 name = getattr(node, "name", "")
-            shape = re.search(r"'([^']*)'", ast.unparse(node.returns)) if isinstance(node, ast.FunctionDef) and node.returns else None
+            shape = (
+                re.search(r"'([^']*)'", ast.unparse(node.returns))
+                if isinstance(node, ast.FunctionDef) and node.returns
+                else None
+            )
             if shape:
                 found[name] = shape[1]
         return found
@@ -185,19 +200,31 @@ def load(path: Path, name: str):
 
 
 def mistakes(path: Path) -> list[Mistake]:
-    """The bank of mistakes in one `mistakes.py`, in the order in which it lists them, each followed by its other forms."""
+    """The bank of mistakes in one `mistakes.py`, in the order in which it lists them, each followed by its other
+    forms."""
     found = []
     for name, make in vars(load(path, "mistakes")).items():
         if hasattr(make, "is_mistake_of"):
             sentence = " ".join((make.__doc__ or "").split())
             found.append(Mistake(name, make.is_mistake_of, sentence, make, about=make.about))
-            found += [Mistake(name, make.is_mistake_of, sentence, functools.partial(make, **{argument: value}), f"{argument}={value}", make.about)
-                      for argument, values in make.forms.items() for value in values]
+            found += [
+                Mistake(
+                    name,
+                    make.is_mistake_of,
+                    sentence,
+                    functools.partial(make, **{argument: value}),
+                    f"{argument}={value}",
+                    make.about,
+                )
+                for argument, values in make.forms.items()
+                for value in values
+            ]
     return found
 
 
 def course_root() -> Path:
-    """The checkout to work on: the nearest folder from here upwards that has `problems/`, else the one that the grader lies in."""
+    """The checkout to work on: the nearest folder from here upwards that has `problems/`, else the one that the grader
+    lies in."""
     for folder in (Path.cwd(), *Path.cwd().parents):
         if (folder / "problems").is_dir() and (folder / "grader").is_dir():
             return folder

@@ -1,6 +1,8 @@
-"""Values as trees: arrays, keys and static things in nested containers, taken apart and put together by one pair of functions, on both sides of the wire.
+"""Values as trees: arrays, keys and static things in nested containers, taken apart and put together by one pair of
+functions, on both sides of the wire.
 
-A structure is plain data: a word for what is no container ("array", "key", "None", "Python int"), or a container with its parts:
+A structure is plain data: a word for what is no container ("array", "key", "None", "Python int"), or a container with
+its parts:
 
     ["tuple", [part, ...]]                  ["named tuple", [type's name, [[field, part], ...]]]
     ["list", [part, ...]]                   ["dataclass", [type's name, [[field, part], ...]]]
@@ -20,29 +22,50 @@ from typing import Any
 WITH_FIELDS = ("named tuple", "dataclass")
 
 
-def take_apart(value: Any, leaf: Callable[[Any, str], Any], path: str = "", name_of: Callable = str, whole: tuple[type, ...] = ()) -> Any:
-    """The structure of a value. `leaf(item, path)` says what an item is that is no container or of a type that stays `whole`, and keeps its array; `name_of` makes
-    a text of a dict's key or a type's name."""
+def take_apart(
+    value: Any, leaf: Callable[[Any, str], Any], path: str = "", name_of: Callable = str, whole: tuple[type, ...] = ()
+) -> Any:
+    """The structure of a value. `leaf(item, path)` says what an item is that is no container or of a type that stays
+    `whole`, and keeps its array; `name_of` makes a text of a dict's key or a type's name."""
+
     def part(item, at):
         return take_apart(item, leaf, at, name_of, whole)
 
     if isinstance(value, whole):
         return leaf(value, path)
     if isinstance(value, (tuple, list)) and not hasattr(type(value), "_fields"):
-        return ["tuple" if isinstance(value, tuple) else "list", [part(item, f"{path}[{i}]") for i, item in enumerate(value)]]
+        return [
+            "tuple" if isinstance(value, tuple) else "list",
+            [part(item, f"{path}[{i}]") for i, item in enumerate(value)],
+        ]
     if isinstance(value, Mapping):
-        return ["dict", [[name, part(item, within(path, name))] for name, item in ((name_of(key), item) for key, item in value.items())]]
+        return [
+            "dict",
+            [
+                [name, part(item, within(path, name))]
+                for name, item in ((name_of(key), item) for key, item in value.items())
+            ],
+        ]
     fields = _fields(value)
     if fields is None:
         return leaf(value, path)
     kind = "named tuple" if isinstance(value, tuple) else "dataclass"
-    return [kind, [name_of(type(value).__name__), [[name, part(getattr(value, name), within(path, name))] for name in fields]]]
+    return [
+        kind,
+        [name_of(type(value).__name__), [[name, part(getattr(value, name), within(path, name))] for name in fields]],
+    ]
 
 
-def put_together(structure: Any, leaf: Callable[[str, str], Any], path: str = "", static: Callable[[Any], Any] = lambda value: value,
-                 dataclass: Callable[[str, tuple[str, ...], tuple[str, ...]], Callable] | None = None) -> Any:
-    """The value that `take_apart` took apart. `leaf(kind, path)` gives an array or a key, `static(value)` what stands for a static value, and `dataclass` a class by
-    its name, its fields and those of them that are static."""
+def put_together(
+    structure: Any,
+    leaf: Callable[[str, str], Any],
+    path: str = "",
+    static: Callable[[Any], Any] = lambda value: value,
+    dataclass: Callable[[str, tuple[str, ...], tuple[str, ...]], Callable] | None = None,
+) -> Any:
+    """The value that `take_apart` took apart. `leaf(kind, path)` gives an array or a key, `static(value)` what stands
+    for a static value, and `dataclass` a class by its name, its fields and those of them that are static."""
+
     def part(inner, at):
         return put_together(inner, leaf, at, static, dataclass)
 
@@ -58,7 +81,11 @@ def put_together(structure: Any, leaf: Callable[[str, str], Any], path: str = ""
         return {name: part(inner, within(path, name)) for name, inner in parts}
     name, fields = parts
     names = tuple(field for field, _ in fields)
-    make = named_tuple if kind == "named tuple" else functools.partial(dataclass, static=tuple(field for field, inner in fields if inner[0] == "static"))
+    make = (
+        named_tuple
+        if kind == "named tuple"
+        else functools.partial(dataclass, static=tuple(field for field, inner in fields if inner[0] == "static"))
+    )
     return make(name, names)(*(part(inner, within(path, field)) for field, inner in fields))
 
 
@@ -103,7 +130,9 @@ def same(expected: Any, came: Any, path: str = "", came_path: str = "") -> dict[
             paths = [f"{came_path}[{i}]" for i in range(len(inner))]
         if not (named or theirs == kind) or len(parts) != len(inner):
             return None
-        return _joined(same(part, other, f"{path}[{i}]", at) for i, (part, other, at) in enumerate(zip(parts, inner, paths)))
+        return _joined(
+            same(part, other, f"{path}[{i}]", at) for i, (part, other, at) in enumerate(zip(parts, inner, paths))
+        )
     if theirs != kind:
         return None
     if kind in WITH_FIELDS:
@@ -112,7 +141,9 @@ def same(expected: Any, came: Any, path: str = "", came_path: str = "") -> dict[
         parts, inner = parts[1], inner[1]
     elif kind != "dict":
         alike = _plain(parts) == _plain(inner)
-        return ({part[0]: part[0] for part in parts if len(part) == 5} if kind == "variables" else {}) if alike else None
+        return (
+            ({part[0]: part[0] for part in parts if len(part) == 5} if kind == "variables" else {}) if alike else None
+        )
     mine = dict(inner)
     if len(mine) != len(inner) or {*mine} != {name for name, _ in parts}:
         return None
@@ -120,20 +151,34 @@ def same(expected: Any, came: Any, path: str = "", came_path: str = "") -> dict[
 
 
 def first_difference(expected: Any, came: Any, path: str = "") -> tuple[str, Any, Any]:
-    """Where two structures that are not the same differ first, and what stands there in each: as deep as their containers are alike."""
-    if not isinstance(expected, str) and not isinstance(came, str) and expected[0] == came[0] and expected[0] in ("tuple", "list", "dict", *WITH_FIELDS):
+    """Where two structures that are not the same differ first, and what stands there in each: as deep as their
+    containers are alike."""
+    if (
+        not isinstance(expected, str)
+        and not isinstance(came, str)
+        and expected[0] == came[0]
+        and expected[0] in ("tuple", "list", "dict", *WITH_FIELDS)
+    ):
         parts, inner = ({name: part for name, part in told} for told in (_named(expected), _named(came)))
         if {*parts} == {*inner} and (expected[0] not in WITH_FIELDS or expected[1][0] == came[1][0]):
             for name, part in parts.items():
                 if same(part, inner[name]) is None:
-                    return first_difference(part, inner[name], f"{path}{name}" if name.startswith("[") else within(path, name))
+                    return first_difference(
+                        part, inner[name], f"{path}{name}" if name.startswith("[") else within(path, name)
+                    )
     return path, expected, came
 
 
 def _named(structure) -> list:
     """The parts of a container, each under what it is called."""
     kind, parts = structure
-    return [[f"[{i}]", part] for i, part in enumerate(parts)] if kind in ("tuple", "list") else parts[1] if kind in WITH_FIELDS else parts
+    return (
+        [[f"[{i}]", part] for i, part in enumerate(parts)]
+        if kind in ("tuple", "list")
+        else parts[1]
+        if kind in WITH_FIELDS
+        else parts
+    )
 
 
 def _joined(found) -> dict[str, str] | None:

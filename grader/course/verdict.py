@@ -1,4 +1,5 @@
-"""The nouns that come out: an Outcome is what one call gave, a Finding what a check says of it, a Verdict all findings of a problem."""
+"""The nouns that come out: an Outcome is what one call gave, a Finding what a check says of it, a Verdict all findings
+of a problem."""
 
 from __future__ import annotations
 
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from grader.course.trees import WITH_FIELDS, named_tuple, put_together, within
 
-if TYPE_CHECKING:               # an untouched stub gets its verdict without NumPy
+if TYPE_CHECKING:  # an untouched stub gets its verdict without NumPy
     import numpy as np
 
 
-LONGEST, MOST, DEEPEST = 4000, 20, 100           # characters of a text, lines of a traceback, containers in each other: what a process may say of an outcome
-AXES, LARGEST = 64, 1 << 40                     # of a shape that it tells
-SIMPLE = re.compile(r"array|key|None|tracer|NumPy array|Python \S+|\S+ object")         # what a structure without parts may be
+# characters of a text, lines of a traceback, containers in each other: what a process may say of an outcome
+LONGEST, MOST, DEEPEST = 4000, 20, 100
+AXES, LARGEST = 64, 1 << 40  # of a shape that it tells
+# what a structure without parts may be
+SIMPLE = re.compile(r"array|key|None|tracer|NumPy array|Python \S+|\S+ object")
 
 
 class Status(str, enum.Enum):
@@ -36,7 +39,7 @@ class Failure:
     type: str
     bases: tuple[str, ...] = ()
     message: str = ""
-    lines: tuple[tuple[int, str, str], ...] = ()    # (line number, function, source text), outermost first
+    lines: tuple[tuple[int, str, str], ...] = ()  # (line number, function, source text), outermost first
 
     def is_a(self, name: str) -> bool:
         return name == self.type or name in self.bases
@@ -55,7 +58,7 @@ class Failure:
 class Outcome:
     """What one call gave: a structure with its arrays, or a Failure."""
 
-    structure: Any = None                           # "array", "None", ["tuple", [...]], ["dict", {...}], ...
+    structure: Any = None  # "array", "None", ["tuple", [...]], ["dict", {...}], ...
     leaves: dict[str, np.ndarray] = field(default_factory=dict)
     failure: Failure | None = None
 
@@ -66,20 +69,37 @@ class Outcome:
 
     def to_wire(self):
         if self.failure:
-            return {"failure": [self.failure.type, list(self.failure.bases), self.failure.message, [list(line) for line in self.failure.lines]]}, {}
+            return {
+                "failure": [
+                    self.failure.type,
+                    list(self.failure.bases),
+                    self.failure.message,
+                    [list(line) for line in self.failure.lines],
+                ]
+            }, {}
         return {"structure": self.structure}, self.leaves
 
     @classmethod
     def from_wire(cls, message, arrays) -> Outcome:
         if "failure" in message:
             type_, bases, text, lines = message["failure"]
-            return cls(failure=Failure(word(type_), tuple(map(word, bases[:MOST])), cut(_text(text), LONGEST),
-                                       tuple((_size(number), cut(_text(function)), cut(_text(source))) for number, function, source in lines[:MOST])))
+            return cls(
+                failure=Failure(
+                    word(type_),
+                    tuple(map(word, bases[:MOST])),
+                    cut(_text(text), LONGEST),
+                    tuple(
+                        (_size(number), cut(_text(function)), cut(_text(source)))
+                        for number, function, source in lines[:MOST]
+                    ),
+                )
+            )
         found = set()
         for path in leaf_paths(message["structure"]):
-            if path not in arrays:                  # told at once: the paths together can be far longer than what was sent
+            # told at once: the paths together can be far longer than what was sent
+            if path not in arrays:
                 raise ValueError(f"no array for {cut(path)!r}")
-            found.add(path)                         # `{"a": {"b": x}, "a.b": y}` says one twice
+            found.add(path)  # `{"a": {"b": x}, "a.b": y}` says one twice
         if len(found) < len(arrays):
             raise ValueError("an array that is nowhere in the structure")
         return cls(message["structure"], arrays)
@@ -132,10 +152,17 @@ def leaf_paths(structure, path: str = "", depth: int = 0) -> Iterator[str]:
     if not isinstance(parts, (list, tuple)):
         raise ValueError("no parts")
     if kind == "variables":
-        if not all(len(part) in (4, 5) and all(_is_name(part[i]) for i in (0, 1, 3)) and len(part[2]) <= AXES and all(map(_is_size, part[2])) for part in parts):
+        if not all(
+            len(part) in (4, 5)
+            and all(_is_name(part[i]) for i in (0, 1, 3))
+            and len(part[2]) <= AXES
+            and all(map(_is_size, part[2]))
+            for part in parts
+        ):
             raise ValueError("no variables")
         yield from (part[0] for part in parts if len(part) == 5)
-    elif kind == "change":                          # of what a second trace found otherwise: its name, what it was, what it is
+    # of what a second trace found otherwise: its name, what it was, what it is
+    elif kind == "change":
         if len(parts) != 3 or not all(map(_is_name, parts)):
             raise ValueError("no change")
     elif kind == "dict":
@@ -166,7 +193,11 @@ def _is_size(value) -> bool:
 def _is_plain(value) -> bool:
     if isinstance(value, dict):
         return all(_is_name(key) and _is_plain(part) for key, part in value.items())
-    return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else isinstance(value, (bool, int, float, type(None))) or _is_name(value)
+    return (
+        all(map(_is_plain, value))
+        if isinstance(value, (list, tuple))
+        else isinstance(value, (bool, int, float, type(None))) or _is_name(value)
+    )
 
 
 @dataclass(frozen=True)
@@ -174,45 +205,49 @@ class Check:
     """One thing that is tried: a case or relation of an entry under a transform (or one of the structural checks)."""
 
     entry: str
-    kind: str                                       # eager, jit, vmap, grad, parameters, state, proof, traces, leaks, again, or "import"
+    # eager, jit, vmap, grad, parameters, state, proof, traces, leaks, again, or "import"
+    kind: str
     case: str = ""
 
 
 @dataclass(frozen=True)
 class Plane:
-    """The last two axes of an array at its first wrong value, as they are shown: of each block of a large one the value that is furthest off."""
+    """The last two axes of an array at its first wrong value, as they are shown: of each block of a large one the value
+    that is furthest off."""
 
-    size: tuple[int, int]                           # of the whole plane
-    tops: tuple[int, ...]                           # where each row of blocks begins
+    size: tuple[int, int]  # of the whole plane
+    tops: tuple[int, ...]  # where each row of blocks begins
     lefts: tuple[int, ...]
-    rows: np.ndarray                                # where each shown value stands
+    rows: np.ndarray  # where each shown value stands
     columns: np.ndarray
-    expected: np.ndarray | None                     # None: not to be shown
+    expected: np.ndarray | None  # None: not to be shown
     came: np.ndarray
     wrong: np.ndarray
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is told of a Difference: how many values are wrong, where, and the first of them. Numbers are as JSON has them."""
+    """What is told of a Difference: how many values are wrong, where, and the first of them. Numbers are as JSON has
+    them."""
 
     shape: tuple[int, ...]
     wrong: int
     first: tuple[int, ...]
-    expected: float | str | None                    # None: not to be told
+    expected: float | str | None  # None: not to be told
     came: float | str
-    where: str                                      # which rows and columns, in words
-    plane: Plane | None = None                      # None: only the first failing check of a name is shown
+    where: str  # which rows and columns, in words
+    plane: Plane | None = None  # None: only the first failing check of a name is shown
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How an array misses the expected one. Of one that was kept the arrays are gone, and what is told of them remains."""
+    """How an array misses the expected one. Of one that was kept the arrays are gone, and what is told of them
+    remains."""
 
     leaf: str
     expected: np.ndarray | None
     came: np.ndarray | None
-    wrong: np.ndarray | None                        # boolean, of the array's shape
+    wrong: np.ndarray | None  # boolean, of the array's shape
     largest: float
     allowed: float
     told: Told | None = None
@@ -224,21 +259,22 @@ class Difference:
         return f", by up to {self.largest:.2g}{allowed}" if self.largest else ""
 
 
-UNPROVED = "could not be proved: "              # how a claim is told whose facts could not be derived
-UNJUDGED = "judging"                            # the kind of check that says that the grader itself failed
+UNPROVED = "could not be proved: "  # how a claim is told whose facts could not be derived
+UNJUDGED = "judging"  # the kind of check that says that the grader itself failed
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check says: its status, and for a failure the rule, what came, and the next step. No text of it is longer than anybody reads."""
+    """What one check says: its status, and for a failure the rule, what came, and the next step. No text of it is
+    longer than anybody reads."""
 
     check: Check
     status: Status
-    summary: str = ""                               # one sentence: the rule and what came
-    detail: str = ""                                # more lines, such as a table of parameters
-    inputs: str = ""                                # the shapes of the case's inputs
+    summary: str = ""  # one sentence: the rule and what came
+    detail: str = ""  # more lines, such as a table of parameters
+    inputs: str = ""  # the shapes of the case's inputs
     difference: Difference | None = None
-    lines: tuple[tuple[int, str, str], ...] = ()    # the student's own lines
+    lines: tuple[tuple[int, str, str], ...] = ()  # the student's own lines
     advice: str = ""
 
     def __post_init__(self):
@@ -248,13 +284,15 @@ class Finding:
 
     @property
     def unproved(self) -> bool:
-        """Whether this is a claim about a program that could not be read: neither a pass nor a failure, and one for a person to look at."""
+        """Whether this is a claim about a program that could not be read: neither a pass nor a failure, and one for a
+        person to look at."""
         return self.status == Status.UNCHECKED and self.summary.startswith(UNPROVED)
 
 
 @dataclass(frozen=True)
 class Named:
-    """A known mistake by its name and sentence. One that explains `first`, the first failing case, and not all of the rest, tells a case that it does not explain."""
+    """A known mistake by its name and sentence. One that explains `first`, the first failing case, and not all of the
+    rest, tells a case that it does not explain."""
 
     name: str
     sentence: str
@@ -266,7 +304,8 @@ class Named:
 class EntryVerdict:
     """The findings for one name, in the order in which causes come before effects.
 
-    `mistake` and its sentence explain all of it, alone or with a `second` one. Where none does, `partly` is what explains the beginning.
+    `mistake` and its sentence explain all of it, alone or with a `second` one. Where none does, `partly` is what
+    explains the beginning.
     """
 
     name: str
@@ -292,15 +331,17 @@ class Verdict:
     path: str
     status: Status
     entries: tuple[EntryVerdict, ...] = ()
-    trouble: Finding | None = None                  # what keeps every check from running: no file, a syntax error, ...
-    prints: tuple[tuple[str, str], ...] = ()        # (where, text) of what the student's code printed
+    trouble: Finding | None = None  # what keeps every check from running: no file, a syntax error, ...
+    prints: tuple[tuple[str, str], ...] = ()  # (where, text) of what the student's code printed
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
-    stopped: bool = False                           # whether some of it was, by the clock; for who may try again, and not kept
+    # whether some of it was, by the clock; for who may try again, and not kept
+    stopped: bool = False
 
     @property
     def unjudged(self) -> bool:
-        """Whether the grader failed on what came back: neither a pass nor a failure, and one for a person to look at."""
+        """Whether the grader failed on what came back: neither a pass nor a failure, and one for a person to look
+        at."""
         return bool(self.trouble and self.trouble.check.kind == UNJUDGED)
 
     @property

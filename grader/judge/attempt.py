@@ -1,4 +1,5 @@
-"""What came back from the workers of one file: outcomes, how they ended, and what was printed on the way. Nothing of it is trusted to be well formed.
+"""What came back from the workers of one file: outcomes, how they ended, and what was printed on the way. Nothing of it
+is trusted to be well formed.
 
 A call that is stopped, or ends its worker, takes no other with it: what can still be run is run by another worker.
 """
@@ -15,16 +16,17 @@ from grader.course.verdict import MOST, Outcome, word
 from grader.process.child import Ended, Limits, Process
 from grader.process.wire import plain
 
-WORKERS = 4                                     # at most, for one file
-ENDED = ("timeout", "memory", "signal", "exit")     # how a call ends its worker, and not the attempt
+WORKERS = 4  # at most, for one file
+ENDED = ("timeout", "memory", "signal", "exit")  # how a call ends its worker, and not the attempt
 CLOCK = ("timeout", "starved")
-OTHERS = ("starved", "flood", "results")        # how an attempt ends, in a call
-PATIENCE = 3.0                                  # seconds until it is told what is going on
+OTHERS = ("starved", "flood", "results")  # how an attempt ends, in a call
+PATIENCE = 3.0  # seconds until it is told what is going on
 
 
 @dataclasses.dataclass(frozen=True)
 class Stop:
-    """How a call ended its worker, and where. One that is not `sure` stands for all that were compiled or run together with it."""
+    """How a call ended its worker, and where. One that is not `sure` stands for all that were compiled or run together
+    with it."""
 
     ended: Ended
     lines: tuple[tuple[int, str, str], ...] = ()
@@ -33,41 +35,60 @@ class Stop:
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """What workers sent before they ended. `stage` is the transform and the calls that were under way in the last one, `ended` and `lines` are how and where it
-    ended; `stops` are the calls at which one did; `carried` are programs, by the first call about each."""
+    """What workers sent before they ended. `stage` is the transform and the calls that were under way in the last one,
+    `ended` and `lines` are how and where it ended; `stops` are the calls at which one did; `carried` are programs, by
+    the first call about each."""
 
     outcomes: dict[int, Outcome]
     messages: dict
     stage: tuple[str, tuple[int, ...]] | None
     ended: Ended
-    lines: tuple[tuple[int, str, str], ...] = ()    # where it was stuck, or crashed
-    prints: tuple[tuple[str, str], ...] = ()        # where, and what
+    lines: tuple[tuple[int, str, str], ...] = ()  # where it was stuck, or crashed
+    prints: tuple[tuple[str, str], ...] = ()  # where, and what
     carried: dict[int, tuple[dict, dict]] = dataclasses.field(default_factory=dict)
     stops: dict[int, Stop] = dataclasses.field(default_factory=dict)
 
     @property
     def stopped(self) -> bool:
         """Whether the clock kept some of it from coming back."""
-        return any(ended.how in CLOCK for ended in (self.ended, *(stop.ended for id, stop in self.stops.items() if id not in self.outcomes)))
+        return any(
+            ended.how in CLOCK
+            for ended in (self.ended, *(stop.ended for id, stop in self.stops.items() if id not in self.outcomes))
+        )
 
 
-def attempted(worker: Process, source: str, calls: list[Call], *, last: bool = True, once_more: Callable[[list[int], Limits, bool], Process] | None = None,
-              progress: Callable[[str], None] = lambda text: None) -> Attempt:
+def attempted(
+    worker: Process,
+    source: str,
+    calls: list[Call],
+    *,
+    last: bool = True,
+    once_more: Callable[[list[int], Limits, bool], Process] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Attempt:
     """What the worker answers, and what others answer about the calls that it did not come to.
 
-    `once_more` starts another one, which is asked the calls with these ids, within limits, and singly where some that were compiled together ended a worker.
-    Those like the one that was stopped come last.
+    `once_more` starts another one, which is asked the calls with these ids, within limits, and singly where some that
+    were compiled together ended a worker. Those like the one that was stopped come last.
     """
     attempt = listen(worker, source, calls, last, progress)
     by_id, faults = {call.id: call for call in calls}, []
     for _ in range(WORKERS - 1 if once_more else 0):
         limits, ids = worker.limits.left(worker.clock, worker.granted), [id for id in _ended_it(attempt) if id in by_id]
-        left = [call for call in calls if call.id not in attempt.outcomes and not (call.id in attempt.stops and attempt.stops[call.id].sure)]
+        left = [
+            call
+            for call in calls
+            if call.id not in attempt.outcomes and not (call.id in attempt.stops and attempt.stops[call.id].sure)
+        ]
         faults += [(by_id[ids[0]].check.entry, by_id[ids[0]].transform)] if ids else []
         if not left or not faults or not ids and attempt.ended.how != "finished" or min(limits.work, limits.total) <= 0:
             break
         given_up = {entry for entry, _ in faults if len({fault for fault in faults if fault[0] == entry}) > 1}
-        others = [call for call in left if (call.check.entry, call.transform) not in faults and call.check.entry not in given_up]
+        others = [
+            call
+            for call in left
+            if (call.check.entry, call.transform) not in faults and call.check.entry not in given_up
+        ]
         worker = once_more([call.id for call in others or left], limits, not others)
         try:
             again = listen(worker, source, calls, True, progress)
@@ -76,7 +97,7 @@ def attempted(worker: Process, source: str, calls: list[Call], *, last: bool = T
         if again.ended.how == "forged" or "found" in again.messages:
             attempt = _joined(attempt, again)
         if "found" not in again.messages:
-            break                               # this time it did not come through its import
+            break  # this time it did not come through its import
     return attempt
 
 
@@ -86,19 +107,28 @@ def _ended_it(attempt: Attempt) -> tuple[int, ...]:
         return tuple(id for id in attempt.stage[1] if id not in attempt.outcomes)
     last = next(reversed(attempt.outcomes.items()), None)
     if attempt.ended.how == "finished" and last and last[1].failure and last[1].failure.exhausting:
-        return last[:1]                         # a worker that has no memory or stack left says no more
+        return last[:1]  # a worker that has no memory or stack left says no more
     return ()
 
 
 def _joined(one: Attempt, other: Attempt) -> Attempt:
-    return dataclasses.replace(other, outcomes=one.outcomes | other.outcomes, messages=one.messages, prints=(*one.prints, *(part for part in other.prints if part not in one.prints)),
-                               carried=other.carried | one.carried, stops=other.stops | one.stops)
+    return dataclasses.replace(
+        other,
+        outcomes=one.outcomes | other.outcomes,
+        messages=one.messages,
+        prints=(*one.prints, *(part for part in other.prints if part not in one.prints)),
+        carried=other.carried | one.carried,
+        stops=other.stops | one.stops,
+    )
 
 
-def listen(worker: Process, source: str, calls: list[Call], last: bool, progress: Callable[[str], None] = lambda text: None) -> Attempt:
-    """What one worker says. Student code can write into the channel too: what no worker would send ends the run, and more of it than a worker would."""
+def listen(
+    worker: Process, source: str, calls: list[Call], last: bool, progress: Callable[[str], None] = lambda text: None
+) -> Attempt:
+    """What one worker says. Student code can write into the channel too: what no worker would send ends the run, and
+    more of it than a worker would."""
     outcomes, messages, stage, carried, left = {}, {}, None, {}, 4 * len(calls) + 100
-    signs = 2 * worker.limits.total             # one a second, on a machine that lets others wait
+    signs = 2 * worker.limits.total  # one a second, on a machine that lets others wait
     asked = {call.id: call for call in calls}
     going_on = _GoingOn(asked, progress)
     frames = worker.frames(last, going_on.tell)
@@ -108,12 +138,16 @@ def listen(worker: Process, source: str, calls: list[Call], last: bool, progress
         except StopIteration as stop:
             ended, lines = stop.value, _source_line(stop.value.line, source)
             under_way = [id for id in stage[1] if id in asked and id not in outcomes] if stage else []
-            stops = {under_way[0]: Stop(ended, lines, sure=len(under_way) == 1)} if under_way and ended.how in (*ENDED, *OTHERS) else {}
+            stops = (
+                {under_way[0]: Stop(ended, lines, sure=len(under_way) == 1)}
+                if under_way and ended.how in (*ENDED, *OTHERS)
+                else {}
+            )
             return Attempt(outcomes, messages, stage, ended, lines, _prints(worker.prints, calls), carried, stops)
         left -= 1
         try:
             if "started" in message:
-                stage = (word(message["started"][0]), tuple(map(int, message["started"][1][:len(calls) + 1])))
+                stage = (word(message["started"][0]), tuple(map(int, message["started"][1][: len(calls) + 1])))
                 going_on.began(stage)
             elif message == {"compiling": True}:
                 left, signs = left + 1, signs - 1
@@ -125,7 +159,9 @@ def listen(worker: Process, source: str, calls: list[Call], last: bool, progress
             elif "found" in message and not messages:
                 messages["found"] = {word(name): _found(found) for name, found in message["found"].items()}
             elif "import failed" in message and not messages:
-                messages["import failed"] = Outcome(failure=Outcome.from_wire({"failure": message["import failed"]["failure"]}, {}).failure)
+                messages["import failed"] = Outcome(
+                    failure=Outcome.from_wire({"failure": message["import failed"]["failure"]}, {}).failure
+                )
             elif message != {"done": True}:
                 left = 0
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError):
@@ -177,7 +213,11 @@ def _found(found: dict) -> dict:
         return {"missing": [word(name) for name in found["missing"][:MOST]]}
     if "not callable" in found:
         return {"not callable": word(found["not callable"])}
-    parameters = {"parameters": [(word(name), word(kind), bool(default)) for name, kind, default in found["parameters"][:MOST]]} if "parameters" in found else {}
+    parameters = (
+        {"parameters": [(word(name), word(kind), bool(default)) for name, kind, default in found["parameters"][:MOST]]}
+        if "parameters" in found
+        else {}
+    )
     return {"callable": bool(found["callable"]), **parameters}
 
 
@@ -188,12 +228,15 @@ def _source_line(number: int | None, source: str) -> tuple[tuple[int, str, str],
 
 def _prints(text: str, calls) -> tuple[tuple[str, str], ...]:
     """What was printed, by the call in which it was printed; equal texts once."""
-    text = re.split(r"Fatal Python error: |(?:Current thread|Thread) 0x", text)[0]      # the stack that a stuck worker printed
+    # the stack that a stuck worker printed
+    text = re.split(r"Fatal Python error: |(?:Current thread|Thread) 0x", text)[0]
     parts = re.split("\x1e(-?\\d{1,9})\x1e", text)
     names = {call.id: f"{call.check.kind} · {call.check.case}" for call in calls} | {-1: "import", -2: "end"}
-    found, seen, repeated = [], set(), {call.id for call in calls if call.transform == "again"}     # these only say again what was said
+    # these only say again what was said
+    found, seen, repeated = [], set(), {call.id for call in calls if call.transform == "again"}
     told = [(int(id), plain(body).strip("\n")) for id, body in zip(["-1", *parts[1::2]], parts[::2])]
-    for id, body in sorted(told, key=lambda part: part[0] if part[0] != -2 else len(calls)):      # tracing runs ahead of most eager calls
+    # tracing runs ahead of most eager calls
+    for id, body in sorted(told, key=lambda part: part[0] if part[0] != -2 else len(calls)):
         if body.strip() and body not in seen and id not in repeated:
             seen.add(body)
             found.append((names.get(id, "import"), body))

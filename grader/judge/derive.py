@@ -1,7 +1,9 @@
-"""Derives the facts of an attempt anew, from the programs that its worker sent as data, by a process that code of the student's cannot reach.
+"""Derives the facts of an attempt anew, from the programs that its worker sent as data, by a process that code of the
+student's cannot reach.
 
-What the worker says of a program is thrown away. The calls that share a program with a proof get the outputs of that very program, on inputs that
-no worker has seen: so the values that are judged and the facts that are judged belong to one program, and no program can hold the answers.
+What the worker says of a program is thrown away. The calls that share a program with a proof get the outputs of that
+very program, on inputs that no worker has seen: so the values that are judged and the facts that are judged belong to
+one program, and no program can hold the answers.
 """
 
 from __future__ import annotations
@@ -21,12 +23,22 @@ from grader.process.child import Ended, Process
 from grader.process.wire import plain
 
 LONGEST = 300
-# What `carry` says that has no form as data, beside a primitive by its name. The process that says it also runs the student's code: no other words of it are told.
-FORMLESS = ("a kernel that closes over an array", *(f"a `pallas_call` with {what}" for what in (
-    "a mesh", "a grid that depends on values", "transformed blocks", "scratch that is no array")),
-    "a program of so many steps", "a constant of such a size")
+# What `carry` says that has no form as data, beside a primitive by its name. The process that says it also runs the
+# student's code: no other words of it are told.
+FORMLESS = (
+    "a kernel that closes over an array",
+    *(
+        f"a `pallas_call` with {what}"
+        for what in ("a mesh", "a grid that depends on values", "transformed blocks", "scratch that is no array")
+    ),
+    "a program of so many steps",
+    "a constant of such a size",
+)
 A_STEP, A_PARAMETER = "one of its steps", "a parameter of one of its steps"
-TOO_LONG = {"timeout": "it was still being read or run when its time was up", "starved": "this machine had too little time for it"}
+TOO_LONG = {
+    "timeout": "it was still being read or run when its time was up",
+    "starved": "this machine had too little time for it",
+}
 WHY = TOO_LONG | {"memory": "reading or running it takes more memory than the grader gives"}
 DIED = "the process that reads it ended before it was done"
 
@@ -36,7 +48,8 @@ class _Forged(Exception):
 
 
 def programs_of(calls: list[Call]) -> list[list[Call]]:
-    """The calls that share each program that a proof or a relation is about: first those, in order, then those whose outputs are compared as well."""
+    """The calls that share each program that a proof or a relation is about: first those, in order, then those whose
+    outputs are compared as well."""
     programs: dict[tuple, list[Call]] = {}
     for call in calls:
         if call.measure:
@@ -48,20 +61,31 @@ def programs_of(calls: list[Call]) -> list[list[Call]]:
 
 
 def disguised(calls: list[Call], others: list[Call]) -> list[Call]:
-    """The calls as a worker gets them. Those that share a program with a proof or a relation have the inputs of `others`, drawn from another seed, in the place of those
-    that the program is run on later: a worker that knew them could send a program that holds the answers."""
+    """The calls as a worker gets them. Those that share a program with a proof or a relation have the inputs of
+    `others`, drawn from another seed, in the place of those that the program is run on later: a worker that knew them
+    could send a program that holds the answers."""
     shared, by_id = {call.id for group in programs_of(calls) for call in group}, {other.id: other for other in others}
-    asked = [dataclasses.replace(call, params=by_id[call.id].params, arrays=by_id[call.id].arrays) if call.id in shared else call for call in calls]
+    asked = [
+        dataclasses.replace(call, params=by_id[call.id].params, arrays=by_id[call.id].arrays)
+        if call.id in shared
+        else call
+        for call in calls
+    ]
     for call, other in zip(calls, asked):
         if call.program_key != other.program_key:
-            raise CourseError(f"the inputs of {call.check.entry}, {call.variant or call.check.case}, change their shapes from draw to draw")
+            raise CourseError(
+                f"the inputs of {call.check.entry}, {call.variant or call.check.case}, change their shapes from draw "
+                f"to draw"
+            )
     return asked
 
 
 def derive(attempt: Attempt, calls: list[Call], path: str, source: str, start: Callable[[], Process]) -> Attempt:
-    """The attempt with derived facts and outputs. `start` starts a `grader.program.prover`; `path` and `source` are those of the file.
+    """The attempt with derived facts and outputs. `start` starts a `grader.program.prover`; `path` and `source` are
+    those of the file.
 
-    A program that cannot be carried leaves its calls unproved, which is neither a pass nor a failure; what is no program is a forgery.
+    A program that cannot be carried leaves its calls unproved, which is neither a pass nor a failure; what is no
+    program is a forgery.
     """
     outcomes = dict(attempt.outcomes)
     groups: dict[int, list[Call]] = {}
@@ -69,7 +93,7 @@ def derive(attempt: Attempt, calls: list[Call], path: str, source: str, start: C
         came = [call for call in group if call.id in outcomes and not outcomes[call.id].failure]
         if any(call.measure for call in came):
             groups[next((call.id for call in group if call.id in attempt.carried), group[0].id)] = came
-        else:                                   # the worker did not come to it: what it gave was for other inputs
+        else:  # the worker did not come to it: what it gave was for other inputs
             outcomes = {id: outcome for id, outcome in outcomes.items() if id not in {call.id for call in came}}
     if not groups:
         return dataclasses.replace(attempt, outcomes=outcomes)
@@ -82,14 +106,19 @@ def derive(attempt: Attempt, calls: list[Call], path: str, source: str, start: C
 def too_long(attempt: Attempt) -> bool:
     """Whether the clock kept some program from being read or run."""
     structures = [outcome.structure for outcome in attempt.outcomes.values() if not outcome.failure]
-    return any(structure[1].get("unproved") in TOO_LONG.values() for structure in structures if isinstance(structure, list) and structure[0] == "facts")
+    return any(
+        structure[1].get("unproved") in TOO_LONG.values()
+        for structure in structures
+        if isinstance(structure, list) and structure[0] == "facts"
+    )
 
 
 def _derived(attempt: Attempt, groups: dict[int, list[Call]], path: str, source: str, start) -> dict[int, Outcome]:
     found: dict[int, Outcome] = {}
     readable = []
     for group in groups.values():
-        carried = next((attempt.carried[call.id] for call in group if call.id in attempt.carried), None)     # not by the first, if that was stopped
+        # not by the first, if that was stopped
+        carried = next((attempt.carried[call.id] for call in group if call.id in attempt.carried), None)
         if carried is None:
             raise _Forged
         message, arrays = carried
@@ -105,8 +134,12 @@ def _derived(attempt: Attempt, groups: dict[int, list[Call]], path: str, source:
         return found
     prover = start()
     try:
-        order = dict(programs=[len(group) for _, group in readable], path=path, source=source, memory=prover.limits.memory)
-        prover.send([(order, None), *(frame for program, group in readable for frame in (program, *map(_unseeded, group)))])
+        order = dict(
+            programs=[len(group) for _, group in readable], path=path, source=source, memory=prover.limits.memory
+        )
+        prover.send(
+            [(order, None), *(frame for program, group in readable for frame in (program, *map(_unseeded, group)))]
+        )
         return found | _heard(prover, [group for _, group in readable], attempt)
     finally:
         prover.kill()
@@ -151,9 +184,15 @@ def _heard(prover: Process, groups: list[list[Call]], attempt: Attempt) -> dict[
             found |= _unproved([group[message["call"]]], message["unproved"])
         elif "call" in message:
             call = group[message["call"]]
-            found[call.id] = Outcome(["facts", message["facts"]]) if call.transform == "proof" else _filled(attempt.outcomes[call.id], message["keys"], arrays)
+            found[call.id] = (
+                Outcome(["facts", message["facts"]])
+                if call.transform == "proof"
+                else _filled(attempt.outcomes[call.id], message["keys"], arrays)
+            )
     for number, group in enumerate(groups, 1):
-        found |= _unproved([call for call in group if call.id not in found], WHY.get(ended.how, DIED) if number == read else DIED)
+        found |= _unproved(
+            [call for call in group if call.id not in found], WHY.get(ended.how, DIED) if number == read else DIED
+        )
     return found
 
 
@@ -161,7 +200,9 @@ def _filled(told: Outcome, keys: list[int], arrays: dict) -> Outcome:
     """The outputs of a program in the containers that the worker told of, which show in no program."""
     leaves = [*leaf_paths(told.structure)]
     kinds = [kind for _, kind in parts_of(told.structure) if kind in ("array", "key")]
-    if {*map(str, range(len(leaves)))} != {*arrays} or [number for number, kind in enumerate(kinds) if kind == "key"] != keys:
+    if {*map(str, range(len(leaves)))} != {*arrays} or [
+        number for number, kind in enumerate(kinds) if kind == "key"
+    ] != keys:
         raise _Forged
     return Outcome(told.structure, {leaf: arrays[str(number)] for number, leaf in enumerate(leaves)})
 

@@ -11,12 +11,17 @@ from grader.key.key import Answer, KnownMistake
 CLOSE = 1e-4
 
 
-def diagnose(entry: str, outcomes: Mapping[int, Outcome], answers: Mapping[int, Answer], mistakes: list[KnownMistake],
-             broken: Mapping[int, bool]) -> KnownMistake | None:
+def diagnose(
+    entry: str,
+    outcomes: Mapping[int, Outcome],
+    answers: Mapping[int, Answer],
+    mistakes: list[KnownMistake],
+    broken: Mapping[int, bool],
+) -> KnownMistake | None:
     """The mistake that explains `outcomes`, or None. Where several do, the closest.
 
-    `broken` tells for each call that differs from the key, or whose relation does not hold, that it does: a mistake must explain
-    each of these that it has an outcome for, and at least one of them.
+    `broken` tells for each call that differs from the key, or whose relation does not hold, that it does: a mistake
+    must explain each of these that it has an outcome for, and at least one of them.
     """
     fitting = []
     for mistake in mistakes:
@@ -42,11 +47,17 @@ def explains(theirs: Outcome, mine: Outcome, answer: Answer | None) -> bool:
 
 def _both_right(theirs: Outcome, mine: Outcome, answer: Answer | None) -> bool:
     """Both fail in the way that the contract asks for, whatever words they use."""
-    return bool(answer and answer.outcome.failure and compare(answer.outcome, theirs, {}) is None and compare(answer.outcome, mine, {}) is None)
+    return bool(
+        answer
+        and answer.outcome.failure
+        and compare(answer.outcome, theirs, {}) is None
+        and compare(answer.outcome, mine, {}) is None
+    )
 
 
 def _allowed(theirs: Outcome, answer: Answer | None) -> dict[str, float]:
-    """How far an attempt may be from a mistake's outcome: what rounding explains, and always nearer to it than to the right answer."""
+    """How far an attempt may be from a mistake's outcome: what rounding explains, and always nearer to it than to the
+    right answer."""
     import numpy as np
 
     allowed = {}
@@ -54,7 +65,12 @@ def _allowed(theirs: Outcome, answer: Answer | None) -> dict[str, float]:
         finite = np.abs(array[np.isfinite(array)].astype(np.float64)) if array.dtype.kind not in "b" else np.zeros(0)
         rounding = CLOSE * float(finite.max(initial=0.0))
         least = answer.allowed.get(leaf, 0.0) if answer else 0.0
-        if answer and not answer.outcome.failure and leaf in answer.outcome.leaves and answer.outcome.leaves[leaf].shape == array.shape:
+        if (
+            answer
+            and not answer.outcome.failure
+            and leaf in answer.outcome.leaves
+            and answer.outcome.leaves[leaf].shape == array.shape
+        ):
             apart = distance(Outcome("array", {"": array}), Outcome("array", {"": answer.outcome.leaves[leaf]}))
             rounding = min(rounding, apart / 4)
         allowed[leaf] = DRAWN if least is DRAWN else max(rounding, least)

@@ -15,21 +15,44 @@ from grader.judge.raised import explain_failure
 from grader.key.compare import Mismatch
 from grader.process.child import Ended
 
-LIST = "Return one array: `jnp.array` makes one of nested lists, `jnp.stack` of arrays. What is not the output is not returned."
-MOST_NAMES = 12                                 # of what is listed
+LIST = (
+    "Return one array: `jnp.array` makes one of nested lists, `jnp.stack` of arrays. What is not the output is not "
+    "returned."
+)
+MOST_NAMES = 12  # of what is listed
 
 
 # How a process ended that did not come back: what is said of it, where {where} is its line, and what to do.
 ENDED = {
-    "timeout": ("{where} was still running after {detail} without a result, and was stopped", "Look for a loop whose condition never becomes false, or for something that waits."),
-    "starved": ("this machine had too little time for it: {detail}", "This is no fault of the file. Run it again when less else is running."),
-    "memory": ("{where} took more memory than the grader gives, and the process was ended",
-               "Look for an array whose shape is a product of values, or a list that grows without end."),
-    "results": ("it gave back more than {detail} in all", "The cases are small: look for an array whose shape is a product of sizes."),
+    "timeout": (
+        "{where} was still running after {detail} without a result, and was stopped",
+        "Look for a loop whose condition never becomes false, or for something that waits.",
+    ),
+    "starved": (
+        "this machine had too little time for it: {detail}",
+        "This is no fault of the file. Run it again when less else is running.",
+    ),
+    "memory": (
+        "{where} took more memory than the grader gives, and the process was ended",
+        "Look for an array whose shape is a product of values, or a list that grows without end.",
+    ),
+    "results": (
+        "it gave back more than {detail} in all",
+        "The cases are small: look for an array whose shape is a product of sizes.",
+    ),
     "flood": ("it printed {detail} and went on, and was stopped", "Look for a `print` in a loop that does not end."),
-    "forged": ("it wrote something of its own into the channel that carries the outcomes", "Leave file descriptors alone; to show a value, use `print`."),
-    "signal": ("{where} crashed the Python process ({detail})", "Only native code crashes like this: look at calls through ctypes, or at buffers that were freed."),
-    "exit": ("{where} ended the Python process (exit code {detail})", "Leave a function with `return`, not with `os._exit()`."),
+    "forged": (
+        "it wrote something of its own into the channel that carries the outcomes",
+        "Leave file descriptors alone; to show a value, use `print`.",
+    ),
+    "signal": (
+        "{where} crashed the Python process ({detail})",
+        "Only native code crashes like this: look at calls through ctypes, or at buffers that were freed.",
+    ),
+    "exit": (
+        "{where} ended the Python process (exit code {detail})",
+        "Leave a function with `return`, not with `os._exit()`.",
+    ),
 }
 
 
@@ -46,26 +69,46 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return told
     if mismatch.way == "failure":
         if mismatch.expected and (not mismatch.came or mismatch.came.type == "ParameterMismatch"):
-            return f"{mismatch.expected.type} was expected, and nothing was raised", "", f"The contract asks for `raise {mismatch.expected.type}(...)` here."
+            return (
+                f"{mismatch.expected.type} was expected, and nothing was raised",
+                "",
+                f"The contract asks for `raise {mismatch.expected.type}(...)` here.",
+            )
         summary, advice = explain_failure(mismatch.came, kind, call.static)
         if call.by_name and not mismatch.came.lines and "in_axes" in mismatch.came.message:
-            advice = advice or "This case passes its arguments by name, as a caller may. A bare `jax.vmap(..., in_axes=(...))` takes them by position only: call it inside a `def`."
+            advice = (
+                advice
+                or "This case passes its arguments by name, as a caller may. A bare `jax.vmap(..., in_axes=(...))` "
+                "takes them by position only: call it inside a `def`."
+            )
         if mismatch.expected:
             summary = f"{mismatch.expected.type} was expected; instead {summary}"
         return summary, "", advice
     if mismatch.way == "structure":
-        return (*_structure(mismatch, call), )
+        return (*_structure(mismatch, call),)
     subject = _subject(mismatch.leaf, kind)
     if mismatch.way == "shape":
         expected, came = mismatch.expected, mismatch.came
         named = f", that is `{returns}`" if returns and kind in ("eager", "jit") and not mismatch.leaf else ""
         return f"{subject} has shape {came}; expected {expected}{named}", "", ""
     if mismatch.way == "dtype":
-        return f"{subject} has dtype {mismatch.came}; expected {mismatch.expected}", "", \
-            "A mask is boolean; True means: may attend." if mismatch.expected == "bool" else "The output has the input's dtype." if call.arrays else ""
+        return (
+            f"{subject} has dtype {mismatch.came}; expected {mismatch.expected}",
+            "",
+            "A mask is boolean; True means: may attend."
+            if mismatch.expected == "bool"
+            else "The output has the input's dtype."
+            if call.arrays
+            else "",
+        )
     difference = mismatch.difference
     count, total = int(difference.wrong.sum()), difference.wrong.size
-    driven = f"Here the steps are taken by {call.drive}: what the module remembers has to be in its nnx variables, not in Python values." if call.drive != "by hand" else ""
+    driven = (
+        f"Here the steps are taken by {call.drive}: what the module remembers has to be in its nnx variables, not in "
+        f"Python values."
+        if call.drive != "by hand"
+        else ""
+    )
     if mismatch.way == "nan":
         came = difference.came.astype("float64")[difference.wrong]
         nan, infinite = np.isnan(came), np.isinf(came)
@@ -74,7 +117,11 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
         return f"{bad} of {total} values of {subject} {'is' if bad == 1 else 'are'} {what}", "", driven
     if difference.expected.dtype.kind == "b":
         return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}", "", ""
-    return f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}{difference.off_by}", "", driven
+    return (
+        f"{count} of {total} values of {subject} {'differs' if count == 1 else 'differ'}{difference.off_by}",
+        "",
+        driven,
+    )
 
 
 def _subject(leaf: str, kind: str) -> str:
@@ -95,22 +142,38 @@ def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:
     came, expected = mismatch.came, mismatch.expected
     if call.module and (mine := {*_variable_names(came)}) != (right := {*_variable_names(expected)}):
         if mine - right:
-            return f"the module holds variables that the contract does not name: {_listed(sorted(mine - right))}", "", \
-                "Keep nothing on the module but what the contract names; `rngs` is used in `__init__` and not kept."
-        return f"after its calls the module lacks variables of the contract: {_listed(sorted(right - mine))}", "", \
-            "A variable stays one: write its value with `self.name[...] = value`, never `self.name = value`."
+            return (
+                f"the module holds variables that the contract does not name: {_listed(sorted(mine - right))}",
+                "",
+                "Keep nothing on the module but what the contract names; `rngs` is used in `__init__` and not kept.",
+            )
+        return (
+            f"after its calls the module lacks variables of the contract: {_listed(sorted(right - mine))}",
+            "",
+            "A variable stays one: write its value with `self.name[...] = value`, never `self.name = value`.",
+        )
     place, right, mine = first_difference(expected, came)
     if place and part_of(came, "variables") is None:
-        return f"in what it returns, {named(place)} is {_words(mine)}; expected {_words(right)}", "", \
-            "Compute with `jax.numpy`, so that `jit` and `grad` can follow." if mine == "NumPy array" else ""
+        return (
+            f"in what it returns, {named(place)} is {_words(mine)}; expected {_words(right)}",
+            "",
+            "Compute with `jax.numpy`, so that `jit` and `grad` can follow." if mine == "NumPy array" else "",
+        )
     words = _words(came)
     if came == "None":
         return "it returns None", "", "Is a `return` missing at the end?"
     if came == "tracer":
-        return "it returns a tracer, an intermediate value of an earlier traced call that was kept outside the function", "", \
-            "Keep nothing between calls: no globals, no lists to append to."
+        return (
+            "it returns a tracer, an intermediate value of an earlier traced call that was kept outside the function",
+            "",
+            "Keep nothing between calls: no globals, no lists to append to.",
+        )
     if came == "NumPy array":
-        return "it returns a NumPy array; expected a jax.Array", "", "Compute with `jax.numpy`, so that `jit` and `grad` can follow."
+        return (
+            "it returns a NumPy array; expected a jax.Array",
+            "",
+            "Compute with `jax.numpy`, so that `jit` and `grad` can follow.",
+        )
     if isinstance(came, str) and came.startswith("Python"):
         return f"it returns {words}; expected a jax.Array", "", "A sum or `float(...)` too many? Keep the arrays."
     if isinstance(came, list) and expected == "array":
@@ -135,5 +198,3 @@ def _words(structure) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(named, names[:MOST_NAMES])) + ", …" * (len(names) > MOST_NAMES)
-
-

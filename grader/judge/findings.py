@@ -42,7 +42,8 @@ class Judging:
         return self.problem.returns.get(self.entry.name, "")
 
     def judge(self, group: list[Call]) -> None:
-        """Adds the finding of one check. Of one that fails, or fails for what another one has told, its calls differ from the key."""
+        """Adds the finding of one check. Of one that fails, or fails for what another one has told, its calls differ
+        from the key."""
         finding, differs = self._finding(group)
         self.findings.append(finding)
         if differs:
@@ -53,9 +54,18 @@ class Judging:
         if call.check.kind == "proof":
             finding = _proof_finding(self.entry.claims[call.check.case], group, self.attempt, self.failed_before)
         elif call.check.kind == "draws":
-            finding = _statistic_finding(self.entry.frequencies[call.check.case], call, self.attempt, self.failed_before)
+            finding = _statistic_finding(
+                self.entry.frequencies[call.check.case], call, self.attempt, self.failed_before
+            )
         elif call.check.case in self.entry.properties:
-            finding = _relation_finding(self.entry.properties[call.check.case], group, self.attempt, self.answers[call.id], self.returns, self.failed_before)
+            finding = _relation_finding(
+                self.entry.properties[call.check.case],
+                group,
+                self.attempt,
+                self.answers[call.id],
+                self.returns,
+                self.failed_before,
+            )
         else:
             return self._value(call)
         return finding, finding.status == Status.FAILED
@@ -66,7 +76,9 @@ class Judging:
         if outcome is None:
             return _no_outcome(call.check, {call.id}, self.attempt, inputs), False
         if not_written := _not_written(outcome):
-            return Finding(call.check, Status.NOT_WRITTEN, not_written, inputs=inputs, lines=outcome.failure.lines), False
+            return Finding(
+                call.check, Status.NOT_WRITTEN, not_written, inputs=inputs, lines=outcome.failure.lines
+            ), False
         if _is_unproved(outcome):
             return Finding(call.check, Status.UNCHECKED, _unproved(outcome), inputs=inputs), False
         answer = self.answers[call.id]
@@ -74,15 +86,30 @@ class Judging:
         if mismatch and self.failed_before:
             mismatch = compare(kind.asks(answer.outcome), kind.asks(outcome), answer.allowed)
         if mismatch is None and call.check.kind == "again" and call.keys and not _same_draw(outcome):
-            return Finding(call.check, Status.FAILED, "the same key gives another result the second time", inputs=inputs,
-                           advice="What is drawn follows from the key alone: draw with `jax.random` and that key, and with nothing else."), True
+            return Finding(
+                call.check,
+                Status.FAILED,
+                "the same key gives another result the second time",
+                inputs=inputs,
+                advice="What is drawn follows from the key alone: draw with `jax.random` and that key, and with "
+                "nothing else.",
+            ), True
         if mismatch is None:
             return Finding(call.check, Status.PASSED, inputs=inputs), False
         if first := self._first_to_mend(mismatch, outcome, kind):
             return Finding(call.check, Status.UNCHECKED, first, inputs=inputs), True
         summary, detail, advice = explain_mismatch(mismatch, call, self.returns)
         difference = mismatch.difference if call.check.kind in TRANSFORMS else None
-        return Finding(call.check, Status.FAILED, summary, detail, inputs, difference, outcome.failure.lines if outcome.failure else (), advice), True
+        return Finding(
+            call.check,
+            Status.FAILED,
+            summary,
+            detail,
+            inputs,
+            difference,
+            outcome.failure.lines if outcome.failure else (),
+            advice,
+        ), True
 
     def _first_to_mend(self, mismatch: Mismatch, outcome: Outcome, kind: Kind) -> str:
         """What has to be mended before this check says anything, if something has."""
@@ -92,7 +119,9 @@ class Judging:
         return kind.needs if self.failed_before and kind.needs and kind.needs_it(outcome) else ""
 
 
-def findings_of(entry: Entry, problem: Problem, calls: list[Call], attempt: Attempt, answers: Mapping[int, Answer]) -> tuple[list[Finding], dict[int, bool]]:
+def findings_of(
+    entry: Entry, problem: Problem, calls: list[Call], attempt: Attempt, answers: Mapping[int, Answer]
+) -> tuple[list[Finding], dict[int, bool]]:
     """A Finding for each check in the order of causes, and the ids of the calls that differ from the key."""
     judging = Judging(entry, problem, attempt, answers)
     groups: dict[object, list[Call]] = {}
@@ -113,7 +142,8 @@ def _not_written(outcome: Outcome) -> str:
 
 
 def _no_outcome(check: Check, ids: set[int], attempt: Attempt, inputs: str) -> Finding:
-    """The run ended before these calls came back: those at which it was stopped are at fault, the others could not be checked."""
+    """The run ended before these calls came back: those at which it was stopped are at fault, the others could not be
+    checked."""
     stop = next((attempt.stops[id] for id in sorted(ids) if id in attempt.stops and id not in attempt.outcomes), None)
     if stop:
         summary, advice = explain_ended(stop.ended)
@@ -132,13 +162,22 @@ def _proof_finding(proof: Proof, group: list[Call], attempt: Attempt, failed_bef
         if failed_before:
             return Finding(check, Status.UNCHECKED, "the call itself fails", inputs=inputs)
         summary, advice = explain_failure(failure, check.kind)
-        return Finding(check, Status.FAILED, f"{proof.rule} It could not be seen: {summary}", inputs=inputs, lines=failure.lines, advice=advice)
+        return Finding(
+            check,
+            Status.FAILED,
+            f"{proof.rule} It could not be seen: {summary}",
+            inputs=inputs,
+            lines=failure.lines,
+            advice=advice,
+        )
     unproved = next(filter(_is_unproved, outcomes), None)
     if unproved:
         return Finding(check, Status.UNCHECKED, _unproved(unproved), inputs=inputs)
     found = proof.broken([outcome.structure[1] for outcome in outcomes])
     if found is None:
-        return Finding(check, Status.PASSED, proof.reported([outcome.structure[1] for outcome in outcomes]), inputs=inputs)
+        return Finding(
+            check, Status.PASSED, proof.reported([outcome.structure[1] for outcome in outcomes]), inputs=inputs
+        )
     return Finding(check, Status.FAILED, found.sentence, inputs=inputs, lines=_line(found.line), advice=found.advice)
 
 
@@ -151,7 +190,14 @@ def _statistic_finding(statistic: Statistic, call: Call, attempt: Attempt, faile
         return Finding(call.check, Status.UNCHECKED, "the call itself fails", inputs=inputs)
     if outcome.failure:
         summary, advice = explain_failure(outcome.failure, "vmap")
-        return Finding(call.check, Status.FAILED, f"{statistic.rule} It could not be seen: {summary}", inputs=inputs, lines=outcome.failure.lines, advice=advice)
+        return Finding(
+            call.check,
+            Status.FAILED,
+            f"{statistic.rule} It could not be seen: {summary}",
+            inputs=inputs,
+            lines=outcome.failure.lines,
+            advice=advice,
+        )
     found = statistic.broken(call.known, drawn_of(outcome))
     if found is None:
         return Finding(call.check, Status.PASSED, f"over {statistic.draws} keys", inputs=inputs)
@@ -163,12 +209,17 @@ def _statistic_finding(statistic: Statistic, call: Call, attempt: Attempt, faile
 def _same_draw(outcome: Outcome) -> bool:
     """Whether a call that was made twice with one key gave the same twice, to the last bit."""
     again = {leaf: array for leaf, array in outcome.leaves.items() if leaf.startswith("again")}
-    return all(array.tobytes() == outcome.leaves[f"before{leaf.removeprefix('again')}"].tobytes() for leaf, array in again.items())
+    return all(
+        array.tobytes() == outcome.leaves[f"before{leaf.removeprefix('again')}"].tobytes()
+        for leaf, array in again.items()
+    )
 
 
 def _is_unproved(outcome: Outcome) -> bool:
     """Whether the facts say that there are none."""
-    return isinstance(outcome.structure, list) and outcome.structure[0] == "facts" and "unproved" in outcome.structure[1]
+    return (
+        isinstance(outcome.structure, list) and outcome.structure[0] == "facts" and "unproved" in outcome.structure[1]
+    )
 
 
 def _unproved(outcome: Outcome) -> str:
@@ -177,16 +228,23 @@ def _unproved(outcome: Outcome) -> str:
 
 def _line(told) -> tuple[tuple[int, str, str], ...]:
     """A line as a worker tells it, if it is one."""
-    return ((told[0], cut(told[1]), cut(told[2])),) if isinstance(told, (list, tuple)) and [type(part) for part in told] == [int, str, str] else ()
+    return (
+        ((told[0], cut(told[1]), cut(told[2])),)
+        if isinstance(told, (list, tuple)) and [type(part) for part in told] == [int, str, str]
+        else ()
+    )
 
 
 def _output(outcome: Outcome) -> np.ndarray | None:
     return next((outcome.leaves[leaf] for leaf in ("", "output") if leaf in outcome.leaves), None)
 
 
-def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, answer: Answer, returns: str, failed_before: bool) -> Finding:
-    """Judges a property on raw arrays: the unchanged call against the key, and against each changed one, since whatever never changes has the property.
-    Shapes and dtypes come first: two that fit by broadcasting can make an array that fills a machine."""
+def _relation_finding(
+    relation: Relation, group: list[Call], attempt: Attempt, answer: Answer, returns: str, failed_before: bool
+) -> Finding:
+    """Judges a property on raw arrays: the unchanged call against the key, and against each changed one, since whatever
+    never changes has the property. Shapes and dtypes come first: two that fit by broadcasting can make an array that
+    fills a machine."""
     check, inputs = group[0].check, group[0].described()
     outcomes = [attempt.outcomes.get(call.id) for call in group]
     if any(outcome is None for outcome in outcomes):
@@ -202,7 +260,8 @@ def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, a
         summary = summary if base.failure else f"when something else is changed, {summary}"
         return Finding(check, Status.FAILED, summary, inputs=inputs, lines=failed.lines, advice=advice)
     outputs = [*map(_output, outcomes)]
-    missed = Status.UNCHECKED if failed_before else Status.FAILED           # what other checks have told need not be told again
+    # what other checks have told need not be told again
+    missed = Status.UNCHECKED if failed_before else Status.FAILED
     if any(output is None for output in outputs):
         return Finding(check, missed, "the calls of this property gave no array", inputs=inputs)
     other_shape = Finding(check, missed, "the outputs of this property do not have the expected shape", inputs=inputs)
@@ -216,7 +275,7 @@ def _relation_finding(relation: Relation, group: list[Call], attempt: Attempt, a
         for call, output in zip(group[1:], outputs[1:]):
             rows.append(np.atleast_1d(relation.broken(group[0].arrays, outputs[0], call.variant, call.arrays, output)))
         wrong = np.stack(rows)
-    except (ValueError, IndexError, TypeError, MemoryError):    # an output of another shape
+    except (ValueError, IndexError, TypeError, MemoryError):  # an output of another shape
         return other_shape
     if not wrong.any():
         return _unchanged_finding(group[0], base, answer, returns, failed_before)
@@ -231,6 +290,16 @@ def _unchanged_finding(call: Call, came: Outcome, answer: Answer, returns: str, 
     if mismatch is None:
         return Finding(call.check, Status.PASSED, inputs=inputs)
     if failed_before:
-        return Finding(call.check, Status.UNCHECKED, "what the unchanged call gives has to be right first", inputs=inputs)
+        return Finding(
+            call.check, Status.UNCHECKED, "what the unchanged call gives has to be right first", inputs=inputs
+        )
     summary, detail, advice = explain_mismatch(mismatch, call, returns)
-    return Finding(call.check, Status.FAILED, f"before anything is changed, {summary}", detail, inputs, mismatch.difference, advice=advice)
+    return Finding(
+        call.check,
+        Status.FAILED,
+        f"before anything is changed, {summary}",
+        detail,
+        inputs,
+        mismatch.difference,
+        advice=advice,
+    )

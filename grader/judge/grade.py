@@ -1,4 +1,5 @@
-"""Conducts: read, start, ask, hear, prove, judge, tell. A verdict goes through each of them once; the only file that knows them all."""
+"""Conducts: read, start, ask, hear, prove, judge, tell. A verdict goes through each of them once; the only file that
+knows them all."""
 
 from __future__ import annotations
 
@@ -24,14 +25,27 @@ if TYPE_CHECKING:
 # The stages below need NumPy. They are imported once the worker is under way, which imports JAX meanwhile.
 
 
-def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = None, worker: Process | None = None, limits: Limits = Limits(), seed: int = 0,
-          mistakes: bool = True, keep: bool = False, only: Container[int] | None = None, progress: Callable[[str], None] = lambda text: None,
-          prover: Callable[[], Process] | None = None, known: Known | None = None) -> Verdict:
-    """The verdict on one file, read here, or on a `stub` that was read already. `worker` is a warm one to use, if it is alive; `progress` is told what takes long; `known` is the key, for who has it already.
+def grade(
+    problem: Problem,
+    path: Path | None = None,
+    *,
+    stub: Stub | None = None,
+    worker: Process | None = None,
+    limits: Limits = Limits(),
+    seed: int = 0,
+    mistakes: bool = True,
+    keep: bool = False,
+    only: Container[int] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+    prover: Callable[[], Process] | None = None,
+    known: Known | None = None,
+) -> Verdict:
+    """The verdict on one file, read here, or on a `stub` that was read already. `worker` is a warm one to use, if it is
+    alive; `progress` is told what takes long; `known` is the key, for who has it already.
 
-    With `keep` the worker can be used again, which is for the course's own code only: student code must not meet another's. `only` names
-    the calls to make, by id; what the others would have said is told as not checked. `prover` starts the process that derives the facts about
-    programs; without it the worker's own are taken.
+    With `keep` the worker can be used again, which is for the course's own code only: student code must not meet
+    another's. `only` names the calls to make, by id; what the others would have said is told as not checked. `prover`
+    starts the process that derives the facts about programs; without it the worker's own are taken.
 
     Raises CourseError when the course, not the file, is at fault; so is the grader where it fails on what comes back.
     """
@@ -47,9 +61,20 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
 
         calls = calls_for(problem.entries, seed)
         asked = disguised(calls, calls_for(problem.entries, seed + 1)) if prover else calls
-        run = Run(problem, stub, worker, calls, [call for call in asked if only is None or call.id in only], last=not keep, mistakes=mistakes, whole=only is None, progress=progress,
-                  cache=store.folder(problem.folder.parents[1], "xla", "reference" if keep else "student"), prover=prover,
-                  another=None if keep or only is not None else lambda left: start_worker(problem, limits=left))
+        run = Run(
+            problem,
+            stub,
+            worker,
+            calls,
+            [call for call in asked if only is None or call.id in only],
+            last=not keep,
+            mistakes=mistakes,
+            whole=only is None,
+            progress=progress,
+            cache=store.folder(problem.folder.parents[1], "xla", "reference" if keep else "student"),
+            prover=prover,
+            another=None if keep or only is not None else lambda left: start_worker(problem, limits=left),
+        )
         ask(run)
         with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
             verdict = verdict_on(run, answers)
@@ -58,7 +83,10 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
     except (CourseError, OSError, ImportError):
         raise
     except Exception as error:
-        raise CourseError(f"what came back from {shown_path(problem, stub.path)} could not be checked: the grader failed on it ({failed_with(error)})") from error
+        raise CourseError(
+            f"what came back from {shown_path(problem, stub.path)} could not be checked: the grader failed on it "
+            f"({failed_with(error)})"
+        ) from error
     finally:
         if not keep:
             worker.kill()
@@ -68,9 +96,10 @@ def grade(problem: Problem, path: Path | None = None, *, stub: Stub | None = Non
 class Run:
     """The run of one attempt, which each stage is told of: whose it is, who makes its calls, and with what.
 
-    `asked` are the calls as the worker gets them (see `derive.disguised`), of which `whole` says that none was left out on purpose. The worker reads compiled programs
-    from `cache`, and keeps new ones there if it `writes`; after the `last` order it is told that no more come. `another(limits)` starts a worker that takes over from one
-    that was stopped, `prover()` the process that derives facts: without it the worker's own are taken.
+    `asked` are the calls as the worker gets them (see `derive.disguised`), of which `whole` says that none was left out
+    on purpose. The worker reads compiled programs from `cache`, and keeps new ones there if it `writes`; after the
+    `last` order it is told that no more come. `another(limits)` starts a worker that takes over from one that was
+    stopped, `prover()` the process that derives facts: without it the worker's own are taken.
     """
 
     problem: Problem
@@ -95,16 +124,35 @@ def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
 
 def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdict:
     """The verdict on a file of which everything is known already."""
-    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, stub.path), stub.trouble.status,
-                   tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names), trouble=stub.trouble, seconds=seconds)
+    return Verdict(
+        problem.number,
+        problem.name,
+        problem.title,
+        shown_path(problem, stub.path),
+        stub.trouble.status,
+        tuple(EntryVerdict(name, stub.trouble.status) for name in problem.names),
+        trouble=stub.trouble,
+        seconds=seconds,
+    )
 
 
 def ask(run: Run, ids: Container[int] | None = None, *, worker: Process | None = None, singly: bool = False) -> Process:
-    """Sends the stub and the calls to the worker, which may begin; or some of them to another one. `singly` it compiles no call together with another."""
+    """Sends the stub and the calls to the worker, which may begin; or some of them to another one. `singly` it compiles
+    no call together with another."""
     worker, calls = worker or run.worker, [call for call in run.asked if ids is None or call.id in ids]
     worker.watched_file = str(run.stub.path)
-    order = dict(stub=str(run.stub.path), source=run.stub.source, names=run.problem.names, calls=len(calls), cache=str(run.cache or ""), writes=run.writes,
-                 memory=worker.limits.memory, carry=run.prover is not None, singly=singly, driver=run.problem.driver)
+    order = dict(
+        stub=str(run.stub.path),
+        source=run.stub.source,
+        names=run.problem.names,
+        calls=len(calls),
+        cache=str(run.cache or ""),
+        writes=run.writes,
+        memory=worker.limits.memory,
+        carry=run.prover is not None,
+        singly=singly,
+        driver=run.problem.driver,
+    )
     worker.send([(order, None), *(call.to_wire() for call in calls)], last=run.last)
     return worker
 
@@ -127,14 +175,25 @@ def hear(run: Run) -> Attempt:
     def once_more(ids, left, singly):
         return ask(run, ids, worker=run.another(left), singly=singly)
 
-    return attempted(run.worker, run.stub.source, run.calls, last=run.last, once_more=once_more if run.another else None, progress=run.progress)
+    return attempted(
+        run.worker,
+        run.stub.source,
+        run.calls,
+        last=run.last,
+        once_more=once_more if run.another else None,
+        progress=run.progress,
+    )
 
 
 def prove(run: Run, attempt: Attempt) -> Attempt:
     """The attempt with the facts that its programs, not its worker, tell."""
     from grader.judge.derive import derive
 
-    return derive(attempt, run.calls, str(run.stub.path), run.stub.source, run.prover) if run.prover and "found" in attempt.messages else attempt
+    return (
+        derive(attempt, run.calls, str(run.stub.path), run.stub.source, run.prover)
+        if run.prover and "found" in attempt.messages
+        else attempt
+    )
 
 
 def judge(run: Run, attempt: Attempt, answers) -> tuple[EntryVerdict, ...]:
@@ -153,16 +212,29 @@ def tell(run: Run, attempt: Attempt, trouble: Finding | None, entries: tuple[Ent
     if trouble:
         entries = tuple(EntryVerdict(name, trouble.status) for name in run.problem.names)
     elif not any(entry.first for entry in entries):
-        open = any(finding.status == Status.UNCHECKED and not finding.unproved for entry in entries for finding in entry.findings)
+        open = any(
+            finding.status == Status.UNCHECKED and not finding.unproved
+            for entry in entries
+            for finding in entry.findings
+        )
         if attempt.ended.how not in ("finished", "starved") or attempt.ended.how == "finished" and open and run.whole:
             trouble = import_trouble(None, attempt)
     statuses = {trouble.status} if trouble else {entry.status for entry in entries}
     status = Status.FAILED
     if len(statuses) == 1 or statuses == {Status.PASSED, Status.UNCHECKED}:
-        status, = statuses - {Status.PASSED} or statuses
+        (status,) = statuses - {Status.PASSED} or statuses
     problem = run.problem
-    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, run.stub.path), status, entries, trouble, attempt.prints,
-                   stopped=attempt.stopped or too_long(attempt))
+    return Verdict(
+        problem.number,
+        problem.name,
+        problem.title,
+        shown_path(problem, run.stub.path),
+        status,
+        entries,
+        trouble,
+        attempt.prints,
+        stopped=attempt.stopped or too_long(attempt),
+    )
 
 
 def _entry_verdict(run: Run, entry: Entry, attempt: Attempt, answers) -> EntryVerdict:
@@ -176,18 +248,26 @@ def _entry_verdict(run: Run, entry: Entry, attempt: Attempt, answers) -> EntryVe
         return EntryVerdict(entry.name, Status.FAILED, (trouble,))
     findings, broken = findings_of(entry, run.problem, mine, attempt, answers.key.answers)
     statuses = {finding.status for finding in findings}
-    status = next((status for status in (Status.NOT_WRITTEN, Status.FAILED, Status.UNCHECKED) if status in statuses), Status.PASSED)
+    status = next(
+        (status for status in (Status.NOT_WRITTEN, Status.FAILED, Status.UNCHECKED) if status in statuses),
+        Status.PASSED,
+    )
     verdict = EntryVerdict(entry.name, status, tuple(findings))
     if status != Status.FAILED:
         return verdict
     if run.mistakes and broken:
         verdict = _named(run, verdict, entry, mine, attempt, answers, broken)
     if not (verdict.mistake or verdict.partly):
-        verdict = replace(verdict, findings=tuple(told_part(findings, part_at_fault(entry, mine, attempt.outcomes, answers.key.answers))))
+        verdict = replace(
+            verdict,
+            findings=tuple(told_part(findings, part_at_fault(entry, mine, attempt.outcomes, answers.key.answers))),
+        )
     return verdict
 
 
-def _named(run: Run, verdict: EntryVerdict, entry: Entry, calls: list[Call], attempt: Attempt, answers, broken) -> EntryVerdict:
+def _named(
+    run: Run, verdict: EntryVerdict, entry: Entry, calls: list[Call], attempt: Attempt, answers, broken
+) -> EntryVerdict:
     """The verdict with the mistake that explains it, or the two, or the one that explains how it begins."""
     from grader.course.claims import settled
     from grader.judge.diagnose import diagnose
@@ -195,7 +275,10 @@ def _named(run: Run, verdict: EntryVerdict, entry: Entry, calls: list[Call], att
 
     if answers.key.mistakes is None:
         run.progress("reading the bank of mistakes (once)")
-    bank = [replace(known, outcomes=settled(entry, calls, known.outcomes) if known.entry == entry.name else {}) for known in answers.mistakes()]
+    bank = [
+        replace(known, outcomes=settled(entry, calls, known.outcomes) if known.entry == entry.name else {})
+        for known in answers.mistakes()
+    ]
     outcomes = settled(entry, calls, attempt.outcomes)
     if known := diagnose(entry.name, outcomes, answers.key.answers, bank, broken):
         return replace(verdict, mistake=known.name, sentence=known.sentence)
@@ -209,10 +292,24 @@ def _named(run: Run, verdict: EntryVerdict, entry: Entry, calls: list[Call], att
 
 
 def unjudged(problem: Problem, path: Path, error: Exception) -> Verdict:
-    """A verdict that says that the grader failed on what came back: nothing is known of the file, and a person has to look."""
-    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, path), Status.UNCHECKED, tuple(EntryVerdict(name, Status.UNCHECKED) for name in problem.names),
-                   Finding(Check("", UNJUDGED), Status.UNCHECKED, "it could not be checked: the grader failed on what came back from this file",
-                           advice="That says nothing about your answer. A person has to look at it; whoever runs the course has been told."), notes=(failed_with(error),))
+    """A verdict that says that the grader failed on what came back: nothing is known of the file, and a person has to
+    look."""
+    return Verdict(
+        problem.number,
+        problem.name,
+        problem.title,
+        shown_path(problem, path),
+        Status.UNCHECKED,
+        tuple(EntryVerdict(name, Status.UNCHECKED) for name in problem.names),
+        Finding(
+            Check("", UNJUDGED),
+            Status.UNCHECKED,
+            "it could not be checked: the grader failed on what came back from this file",
+            advice="That says nothing about your answer. A person has to look at it; whoever runs the course has been "
+            "told.",
+        ),
+        notes=(failed_with(error),),
+    )
 
 
 def failed_with(error: Exception) -> str:
@@ -226,5 +323,16 @@ def failed_with(error: Exception) -> str:
 
 def course_fault(problem: Problem, error: CourseError) -> Verdict:
     """A verdict that says that nobody's stub is to blame."""
-    return Verdict(problem.number, problem.name, problem.title, shown_path(problem, problem.stub), Status.COURSE,
-                   trouble=Finding(Check("", "course"), Status.COURSE, str(error), advice="This is not your mistake: tell whoever runs the course."))
+    return Verdict(
+        problem.number,
+        problem.name,
+        problem.title,
+        shown_path(problem, problem.stub),
+        Status.COURSE,
+        trouble=Finding(
+            Check("", "course"),
+            Status.COURSE,
+            str(error),
+            advice="This is not your mistake: tell whoever runs the course.",
+        ),
+    )

@@ -1,4 +1,5 @@
-"""What keeps checks from being made: a file that cannot be imported, a run that is not a worker's own, a name that is not there."""
+"""What keeps checks from being made: a file that cannot be imported, a run that is not a worker's own, a name that is
+not there."""
 
 from __future__ import annotations
 
@@ -21,12 +22,25 @@ def trouble_with(attempt: Attempt) -> Finding | None:
 
 def import_trouble(outcome: Outcome | None, attempt: Attempt) -> Finding:
     if outcome is None:
-        ended = attempt.ended if attempt.ended.how != "finished" else Ended("forged")       # it said so itself: calls have no outcome
+        # it said so itself: calls have no outcome
+        ended = attempt.ended if attempt.ended.how != "finished" else Ended("forged")
         summary, advice = explain_ended(ended)
-        when = "while the file was imported" if "found" not in attempt.messages else "while it was called" if ended.how == "forged" else "between two calls"
+        when = (
+            "while the file was imported"
+            if "found" not in attempt.messages
+            else "while it was called"
+            if ended.how == "forged"
+            else "between two calls"
+        )
         return Finding(Check("", "import"), status_of(ended), f"{when}, {summary}", lines=attempt.lines, advice=advice)
     summary, advice = explain_failure(outcome.failure, "import")
-    return Finding(Check("", "import"), Status.FAILED, f"the file cannot be imported: {summary}", lines=outcome.failure.lines, advice=advice)
+    return Finding(
+        Check("", "import"),
+        Status.FAILED,
+        f"the file cannot be imported: {summary}",
+        lines=outcome.failure.lines,
+        advice=advice,
+    )
 
 
 def not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
@@ -34,9 +48,20 @@ def not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
     check = Check(name, "name")
     if "missing" in found:
         others = ", ".join(found["missing"][:6]) or "nothing"
-        return Finding(check, Status.FAILED, f"the file defines no `{name}`", f"it defines: {others}", advice=f"The contract's name is `{name}`, spelled exactly so.")
+        return Finding(
+            check,
+            Status.FAILED,
+            f"the file defines no `{name}`",
+            f"it defines: {others}",
+            advice=f"The contract's name is `{name}`, spelled exactly so.",
+        )
     if "not callable" in found:
-        return Finding(check, Status.FAILED, f"`{name}` is of type {found['not callable']} and cannot be called", advice=f"Is `{name}` assigned again further down?")
+        return Finding(
+            check,
+            Status.FAILED,
+            f"`{name}` is of type {found['not callable']} and cannot be called",
+            advice=f"Is `{name}` assigned again further down?",
+        )
     expected = problem.signatures[name]
     parameters = found.get("parameters")
     if parameters is None:
@@ -49,13 +74,20 @@ def not_callable(found: dict, name: str, problem: Problem) -> Finding | None:
     kinds = {kind for _, kind, _ in parameters}
     needed = [p for p, kind, default in parameters if not default and kind not in ("VAR_POSITIONAL", "VAR_KEYWORD")]
     ordered = [p for p in expected if p not in problem.keyword_only.get(name, ())]
-    fits = ((positional[:len(ordered)] == ordered or "VAR_POSITIONAL" in kinds) and ({*expected} <= by_name or "VAR_KEYWORD" in kinds)
-            and {*needed} <= {*expected})
+    fits = (
+        (positional[: len(ordered)] == ordered or "VAR_POSITIONAL" in kinds)
+        and ({*expected} <= by_name or "VAR_KEYWORD" in kinds)
+        and {*needed} <= {*expected}
+    )
     if fits:
         return None
     taken = ", ".join({"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(kind, "") + p for p, kind, _ in parameters)
-    return Finding(check, Status.FAILED, f"`{name}` takes ({taken}); expected ({', '.join(expected)})",
-                   advice="Arguments keep their names and their order: a case may pass them either way.")
+    return Finding(
+        check,
+        Status.FAILED,
+        f"`{name}` takes ({taken}); expected ({', '.join(expected)})",
+        advice="Arguments keep their names and their order: a case may pass them either way.",
+    )
 
 
 def status_of(ended: Ended) -> Status:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from grader.course.verdict import cut
 
-LONGEST_NAME = 80                               # letters of a name or a shape in a list
+LONGEST_NAME = 80  # letters of a name or a shape in a list
 MOST_ROWS = 60
 
 
 def variables_apart(expected, came) -> str:
-    """A readable difference between two lists of variables: `-` is missing, `+` is there and should not be, `!` differs."""
-    right, mine = ({name: (cut(kind), tuple(shape), cut(dtype)) for name, kind, shape, dtype, *_ in variables} for variables in (expected, came))
+    """A readable difference between two lists of variables: `-` is missing, `+` is there and should not be, `!`
+    differs."""
+    right, mine = (
+        {name: (cut(kind), tuple(shape), cut(dtype)) for name, kind, shape, dtype, *_ in variables}
+        for variables in (expected, came)
+    )
     width = min(max(map(len, [*right, *mine]), default=0), LONGEST_NAME)
 
     def told(variable, other=None):
         kind, shape, dtype = variable
-        return cut(f"{kind} {shape}" + (f" {dtype}" if dtype != "float32" or other and other[2] != dtype else ""), LONGEST_NAME)
+        return cut(
+            f"{kind} {shape}" + (f" {dtype}" if dtype != "float32" or other and other[2] != dtype else ""), LONGEST_NAME
+        )
 
     rows = []
     for name in sorted({*right, *mine}):
@@ -33,5 +39,8 @@ def advice_on_variables(expected, came) -> str:
     """What to do about the first kind of difference."""
     named = {name for name, *_ in expected}
     if any(kind == "array" and name not in named for name, kind, *_ in came):
-        return "An array that is an attribute is state, which `nnx.split` hands out: keep Python numbers (`math.sqrt(...)`), or compute it in `__call__`."
+        return (
+            "An array that is an attribute is state, which `nnx.split` hands out: keep Python numbers "
+            "(`math.sqrt(...)`), or compute it in `__call__`."
+        )
     return "What counts is the name, kind, shape and dtype; initial values are free unless the contract gives them."

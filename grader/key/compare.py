@@ -10,14 +10,15 @@ import numpy as np
 from grader.course.trees import same
 from grader.course.verdict import Difference, Outcome
 
-DRAWN = None                                    # in the place of an allowed error: what is drawn has no expected values
+DRAWN = None  # in the place of an allowed error: what is drawn has no expected values
 
-EIGHT_BITS_OF_EXPONENT, HUGE = ("float32", "bfloat16"), 1e37       # a thirtieth of the largest number of these types
+EIGHT_BITS_OF_EXPONENT, HUGE = ("float32", "bfloat16"), 1e37  # a thirtieth of the largest number of these types
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """The first way in which an outcome misses the expected one, from the coarsest: failure, structure, shape, dtype, nan, values."""
+    """The first way in which an outcome misses the expected one, from the coarsest: failure, structure, shape, dtype,
+    nan, values."""
 
     way: str
     expected: object = None
@@ -27,7 +28,8 @@ class Mismatch:
 
 
 def compare(expected: Outcome, came: Outcome, allowed: dict[str, float]) -> Mismatch | None:
-    """None when the outcome is as expected; `allowed` is the largest absolute error for each leaf (0 where it names none), or DRAWN where any values are right."""
+    """None when the outcome is as expected; `allowed` is the largest absolute error for each leaf (0 where it names
+    none), or DRAWN where any values are right."""
     if expected.failure or came.failure:
         if expected.failure and came.failure and came.failure.is_a(expected.failure.type):
             return None
@@ -73,22 +75,30 @@ def differ(leaf: str, expected: np.ndarray, came: np.ndarray, allowed: float) ->
 
 
 def agree(one: Outcome, other: Outcome, allowed: dict[str, float]) -> bool:
-    """Whether an attempt's outcome is a mistake's. Two failures agree when they are of one type and say the same but for numbers."""
+    """Whether an attempt's outcome is a mistake's. Two failures agree when they are of one type and say the same but
+    for numbers."""
     if one.failure and other.failure:
-        return one.failure.type == other.failure.type and _wordless(one.failure.message) == _wordless(other.failure.message)
+        return one.failure.type == other.failure.type and _wordless(one.failure.message) == _wordless(
+            other.failure.message
+        )
     return compare(_beyond(one), _beyond(other), allowed) is None
 
 
 def _beyond(outcome: Outcome) -> Outcome:
-    """The outcome with what is nearly too large for its type as infinite: of two programs that say the same, one rounds it to infinity and the other does not.
-    For naming only; to a verdict they are two answers."""
-    leaves = {leaf: _overflowed(array) if array.dtype.name in EIGHT_BITS_OF_EXPONENT else array for leaf, array in outcome.leaves.items()}
+    """The outcome with what is nearly too large for its type as infinite: of two programs that say the same, one rounds
+    it to infinity and the other does not. For naming only; to a verdict they are two answers."""
+    leaves = {
+        leaf: _overflowed(array) if array.dtype.name in EIGHT_BITS_OF_EXPONENT else array
+        for leaf, array in outcome.leaves.items()
+    }
     return replace(outcome, leaves=leaves)
 
 
 def _overflowed(array: np.ndarray) -> np.ndarray:
     huge = np.abs(_float(array)) > HUGE
-    return np.where(huge, np.copysign(np.inf, _float(array)), _float(array)).astype(array.dtype) if huge.any() else array
+    return (
+        np.where(huge, np.copysign(np.inf, _float(array)), _float(array)).astype(array.dtype) if huge.any() else array
+    )
 
 
 def distance(one: Outcome, other: Outcome) -> float:

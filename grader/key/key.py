@@ -1,4 +1,5 @@
-"""The answer key: what each call must give, how far off is allowed, and what the known mistakes give. Data only; grading knows only this.
+"""The answer key: what each call must give, how far off is allowed, and what the known mistakes give. Data only;
+grading knows only this.
 
 It is kept as an `.npz` without code, with a frame of `wire.py` for the answers and one for the mistakes.
 """
@@ -22,7 +23,8 @@ FORMAT = 4
 
 @dataclass
 class Answer:
-    """The expected outcome of a call (arrays in the call's dtype, values from float64) and the allowed absolute error for each leaf."""
+    """The expected outcome of a call (arrays in the call's dtype, values from float64) and the allowed absolute error
+    for each leaf."""
 
     outcome: Outcome
     allowed: dict[str, float]
@@ -38,7 +40,8 @@ class Answer:
 
 @dataclass
 class KnownMistake:
-    """A mistake as data: its sentence, its outcome for the calls that tell it, and what it is about, where others are about the same."""
+    """A mistake as data: its sentence, its outcome for the calls that tell it, and what it is about, where others are
+    about the same."""
 
     name: str
     entry: str
@@ -49,10 +52,12 @@ class KnownMistake:
 
 @dataclass
 class AnswerKey:
-    """Answers by call id. `mistakes` is None while nobody has asked for them. `source` names the checks and the harness that a released key follows from.
+    """Answers by call id. `mistakes` is None while nobody has asked for them. `source` names the checks and the harness
+    that a released key follows from.
 
-    `pairs` are what was found out of two mistakes at once, by their places among all of the bank: the second made in what the first gave. One without outcomes
-    is one that the second makes nothing of, since it does not ask the reference.
+    `pairs` are what was found out of two mistakes at once, by their places among all of the bank: the second made in
+    what the first gave. One without outcomes is one that the second makes nothing of, since it does not ask the
+    reference.
     """
 
     answers: dict[int, Answer] = field(default_factory=dict)
@@ -63,10 +68,14 @@ class AnswerKey:
 
 def packed(key: AnswerKey) -> bytes:
     """The key as the bytes of an `.npz`."""
-    frames = {"answers": _packed([[id, answer.outcome, answer.allowed] for id, answer in key.answers.items()], [key.source])}
+    frames = {
+        "answers": _packed([[id, answer.outcome, answer.allowed] for id, answer in key.answers.items()], [key.source])
+    }
     if key.mistakes is not None:
         told = [[id, outcome, {}] for m in key.mistakes for id, outcome in m.outcomes.items()]
-        frames["mistakes"] = _packed(told, [[m.name, m.entry, m.sentence, m.about, len(m.outcomes)] for m in key.mistakes])
+        frames["mistakes"] = _packed(
+            told, [[m.name, m.entry, m.sentence, m.about, len(m.outcomes)] for m in key.mistakes]
+        )
     if key.pairs:
         told = [[id, outcome, {}] for outcomes in key.pairs.values() for id, outcome in outcomes.items()]
         frames["pairs"] = _packed(told, [[*pair, len(outcomes)] for pair, outcomes in key.pairs.items()])
@@ -82,11 +91,18 @@ def unpacked(content: bytes) -> AnswerKey:
         if "mistakes" in stored:
             listed, outcomes = _unpacked(stored["mistakes"])
             outcomes = iter(outcomes)
-            mistakes = [KnownMistake(name, entry, sentence, {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)}, about)
-                        for name, entry, sentence, about, count in listed]
+            mistakes = [
+                KnownMistake(
+                    name, entry, sentence, {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)}, about
+                )
+                for name, entry, sentence, about, count in listed
+            ]
         listed, outcomes = _unpacked(stored["pairs"]) if "pairs" in stored else ((), ())
         outcomes = iter(outcomes)
-        pairs = {(one, other): {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)} for one, other, count in listed}
+        pairs = {
+            (one, other): {id: outcome for id, outcome, _ in itertools.islice(outcomes, count)}
+            for one, other, count in listed
+        }
     return AnswerKey({id: Answer(outcome, allowed) for id, outcome, allowed in answers}, mistakes, source, pairs)
 
 
@@ -124,4 +140,7 @@ def _unpacked(stored: np.ndarray):
     for name, array in arrays.items():
         number, leaf = name.split("/", 1)
         leaves.setdefault(int(number), {})[leaf] = array
-    return message["listed"], [(id, Outcome.from_wire(told, leaves.get(number, {})), allowed) for number, (id, told, allowed) in enumerate(message["outcomes"])]
+    return message["listed"], [
+        (id, Outcome.from_wire(told, leaves.get(number, {})), allowed)
+        for number, (id, told, allowed) in enumerate(message["outcomes"])
+    ]

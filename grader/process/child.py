@@ -1,7 +1,8 @@
-"""Starts a worker with limits of time, memory and output, and knows how it ended. What differs between systems is decided here and in `clock`.
+"""Starts a worker with limits of time, memory and output, and knows how it ended. What differs between systems is
+decided here and in `clock`.
 
-Linux bounds a worker's memory in the kernel (RLIMIT_DATA); elsewhere the parent watches it and ends it. A Python process
-that is stuck says where on SIGUSR1, which Windows does not have: there a hang is reported without its line.
+Linux bounds a worker's memory in the kernel (RLIMIT_DATA); elsewhere the parent watches it and ends it. A Python
+process that is stuck says where on SIGUSR1, which Windows does not have: there a hang is reported without its line.
 """
 
 from __future__ import annotations
@@ -24,16 +25,31 @@ from grader.course.problem import CourseError
 from grader.process.clock import Clock, Usage, usage_of
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+KEPT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "SYSTEMROOT",
+    "USERPROFILE",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+)
 POSIX = os.name == "posix"
-ONCE_MORE = 8.0                                 # seconds that a call has where another one was stopped already
-interrupted = threading.Event()                 # set by Ctrl-C, since its exception gets lost when it comes while Python imports a module
+ONCE_MORE = 8.0  # seconds that a call has where another one was stopped already
+# set by Ctrl-C, since its exception gets lost when it comes while Python imports a module
+interrupted = threading.Event()
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`cpu` seconds of computing and `idle` ones of waiting for nothing that computes may pass between two signs of life, `work` of both in all. `total` seconds
-    are what a machine has to give it them; `memory` bytes come on top of what JAX itself takes; `sent` bytes are what may come back."""
+    """`cpu` seconds of computing and `idle` ones of waiting for nothing that computes may pass between two signs of
+    life, `work` of both in all. `total` seconds are what a machine has to give it them; `memory` bytes come on top of
+    what JAX itself takes; `sent` bytes are what may come back."""
 
     cpu: float = 20.0
     idle: float = 40.0
@@ -44,13 +60,22 @@ class Limits:
     total: float = 1200.0
 
     def left(self, clock: Clock, granted: int) -> Limits:
-        """What one that takes over has, when another was stopped: the rest of everything, and little time for each call."""
-        return replace(self, cpu=min(self.cpu, ONCE_MORE), idle=min(self.idle, ONCE_MORE), work=self.work - clock.ran - clock.idle, total=self.total - clock.wall, sent=granted)
+        """What one that takes over has, when another was stopped: the rest of everything, and little time for each
+        call."""
+        return replace(
+            self,
+            cpu=min(self.cpu, ONCE_MORE),
+            idle=min(self.idle, ONCE_MORE),
+            work=self.work - clock.ran - clock.idle,
+            total=self.total - clock.wall,
+            sent=granted,
+        )
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: finished, timeout, starved, memory, flood, results, forged, exit or signal, with what is known of it."""
+    """How a process ended: finished, timeout, starved, memory, flood, results, forged, exit or signal, with what is
+    known of it."""
 
     how: str
     detail: str = ""
@@ -60,8 +85,17 @@ class Ended:
 def environment_for(platforms: str = "cpu") -> dict[str, str]:
     """The environment of a helper process: clean, so that a verdict is the same everywhere."""
     kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return kept | dict(PYTHONPATH=str(ROOT), PYTHONUTF8="1", PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0",
-                       TF_CPP_MIN_LOG_LEVEL="3") | (dict(JAX_PLATFORMS=platforms) if platforms else {})
+    return (
+        kept
+        | dict(
+            PYTHONPATH=str(ROOT),
+            PYTHONUTF8="1",
+            PYTHONDONTWRITEBYTECODE="1",
+            PYTHONHASHSEED="0",
+            TF_CPP_MIN_LOG_LEVEL="3",
+        )
+        | (dict(JAX_PLATFORMS=platforms) if platforms else {})
+    )
 
 
 class Child(subprocess.Popen):
@@ -70,8 +104,15 @@ class Child(subprocess.Popen):
     def __init__(self, module: str, *arguments: str, platforms: str = "cpu"):
         self.scratch = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
         own_group = dict(start_new_session=True) if POSIX else dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)
-        super().__init__([sys.executable, "-W", "ignore", "-m", module, *arguments], cwd=self.scratch.name, env=environment_for(platforms),
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own_group)
+        super().__init__(
+            [sys.executable, "-W", "ignore", "-m", module, *arguments],
+            cwd=self.scratch.name,
+            env=environment_for(platforms),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **own_group,
+        )
 
     def usage(self) -> Usage | None:
         return usage_of(self.pid)
@@ -93,7 +134,8 @@ class Child(subprocess.Popen):
 
 
 class Process:
-    """A helper process that speaks `wire` frames. `prints` is what its standard error said, cut in the middle when it is long."""
+    """A helper process that speaks `wire` frames. `prints` is what its standard error said, cut in the middle when it
+    is long."""
 
     def __init__(self, child: Child, limits: Limits = Limits(), watched_file: str = ""):
         self.process, self.limits, self.watched_file = child, limits, watched_file
@@ -101,12 +143,15 @@ class Process:
         self._head, self._tail, self._printed = bytearray(), bytearray(), 0
         self._garbled, self._left = False, limits.sent
         self.clock = Clock()
-        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read_frames, self._read_prints)]
+        self._threads = [
+            threading.Thread(target=target, daemon=True) for target in (self._read_frames, self._read_prints)
+        ]
         for thread in self._threads:
             thread.start()
 
     def send(self, frames: list[tuple], last: bool = True) -> None:
-        """Sends the frames in the background: the process may still be importing. After the `last` ones it finds the end of its input.
+        """Sends the frames in the background: the process may still be importing. After the `last` ones it finds the
+        end of its input.
 
         Raises CourseError where something in them cannot be sent.
         """
@@ -116,7 +161,9 @@ class Process:
         try:
             parts = [part for message, arrays in frames for part in wire.parts(message, arrays)]
         except (TypeError, ValueError, RecursionError) as error:
-            raise CourseError(f"what is asked cannot be sent to the process that is to answer: {type(error).__name__}: {error}") from error
+            raise CourseError(
+                f"what is asked cannot be sent to the process that is to answer: {type(error).__name__}: {error}"
+            ) from error
         self._head, self._tail, self._printed, self._left = bytearray(), bytearray(), 0, self.limits.sent
         self.clock = Clock()
 
@@ -127,12 +174,13 @@ class Process:
                 if last:
                     self.process.stdin.close()
             except (OSError, ValueError):
-                pass                            # it died, or was killed before this began; its end says how
+                pass  # it died, or was killed before this began; its end says how
 
         threading.Thread(target=write, daemon=True).start()
 
     def frames(self, last: bool = True, waiting: Callable[[], None] = lambda: None):
-        """Yields `(message, arrays)` until one of them is `done`; returns an Ended. After the `last` frames the process is ended.
+        """Yields `(message, arrays)` until one of them is `done`; returns an Ended. After the `last` frames the process
+        is ended.
 
         `waiting` is called again and again while nothing comes.
         """
@@ -163,7 +211,8 @@ class Process:
                 return self._stop(Ended("finished")) if last else Ended("finished")
 
     def _over(self, usage: Usage | None, heard: bool, quiet: bool) -> Ended | None:
-        """How it ends, where a limit is passed. Until it is `heard` nothing of a student's runs, and what it does is the machine's affair."""
+        """How it ends, where a limit is passed. Until it is `heard` nothing of a student's runs, and what it does is
+        the machine's affair."""
         clock, limits = self.clock, self.limits
         if usage and usage.memory > limits.memory + (1 << 30):
             return Ended("memory")
@@ -188,7 +237,8 @@ class Process:
         for thread in self._threads:
             thread.join(0.5)
         with contextlib.suppress(OSError):
-            self.process.stdin.close()          # the readers close the others: a child that left the group may still hold them
+            # the readers close the others: a child that left the group may still hold them
+            self.process.stdin.close()
         self.process.clear()
 
     def _stop(self, ended: Ended) -> Ended:
@@ -201,9 +251,9 @@ class Process:
         try:
             while (frame := wire.receive(self.process.stdout, self._may_send)) is not None:
                 self._frames.put((wire.plain(frame[0]), wire.plain(frame[1])))
-        except (OSError, ValueError):           # the pipe was closed
+        except (OSError, ValueError):  # the pipe was closed
             pass
-        except Exception:                       # no frame, or one that there is no room for
+        except Exception:  # no frame, or one that there is no room for
             self._garbled = True
         self.process.stdout.close()
         self._frames.put(None)
@@ -224,7 +274,7 @@ class Process:
                 if len(self._head) < 1 << 16:
                     self._head += chunk
                 else:
-                    self._tail = (self._tail + chunk)[-(1 << 14):]
+                    self._tail = (self._tail + chunk)[-(1 << 14) :]
         except (OSError, ValueError):
             pass
         self.process.stderr.close()
@@ -240,7 +290,8 @@ class Process:
 
     def _how_it_ended(self) -> Ended:
         try:
-            code = self.process.wait(0.5 if self._garbled else 30)     # what had taken gigabytes is not gone in a moment
+            # what had taken gigabytes is not gone in a moment
+            code = self.process.wait(0.5 if self._garbled else 30)
         except subprocess.TimeoutExpired:
             code = None
         if self._left < 0:
@@ -256,7 +307,8 @@ class Process:
 
 
 def stuck_line(text: str, path: str) -> int | None:
-    """The innermost line of `path` in a stack that faulthandler printed (its form differs from an ordinary traceback's by a comma)."""
+    """The innermost line of `path` in a stack that faulthandler printed (its form differs from an ordinary traceback's
+    by a comma)."""
     found = re.search(rf'File "{re.escape(path)}", line (\d{{1,9}}) in ', text, re.ASCII) if path else None
     return int(found.group(1)) if found else None
 
@@ -271,7 +323,8 @@ def on_request_tell_where() -> None:
 
 
 def end_with_parent() -> None:
-    """In a helper process: when the parent is gone, killed perhaps, a loop that never ends must not outlive it. Windows does not tell."""
+    """In a helper process: when the parent is gone, killed perhaps, a loop that never ends must not outlive it. Windows
+    does not tell."""
     parent = os.getppid()
 
     def watch():
@@ -283,7 +336,8 @@ def end_with_parent() -> None:
 
 
 def limit_this_process(memory: int) -> None:
-    """In a worker, before student code: at most `memory` bytes more than now. Without RLIMIT_DATA the parent watches instead."""
+    """In a worker, before student code: at most `memory` bytes more than now. Without RLIMIT_DATA the parent watches
+    instead."""
     if not sys.platform.startswith("linux"):
         return
     import resource

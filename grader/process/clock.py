@@ -1,7 +1,7 @@
 """What a process does with its time: how long it computed, and how long it could have computed and did not.
 
-A process that waits for a processor does neither, so that a busy machine is held against nobody. Linux tells how long each thread has waited; elsewhere a
-process counts as idle only while the machine has a processor to spare.
+A process that waits for a processor does neither, so that a busy machine is held against nobody. Linux tells how long
+each thread has waited; elsewhere a process counts as idle only while the machine has a processor to spare.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-EVERY = 0.5                                     # seconds from one look to the next: short beside a limit, long beside a thread's wait for a processor
+# seconds from one look to the next: short beside a limit, long beside a thread's wait for a processor
+EVERY = 0.5
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Seconds of processor time and bytes of memory; `queued` are the seconds for which each thread has waited for a processor, None where nothing tells."""
+    """Seconds of processor time and bytes of memory; `queued` are the seconds for which each thread has waited for a
+    processor, None where nothing tells."""
 
     seconds: float
     memory: int
@@ -37,13 +39,18 @@ def usage_of(pid: int) -> Usage | None:
 def queued_by_thread(pid: int) -> dict[str, float] | None:
     try:
         told = {path.name: (path / "schedstat").read_text().split() for path in Path(f"/proc/{pid}/task").iterdir()}
-        return {thread: int(queued) / 1e9 for thread, (_, queued, _) in told.items()} if any(ran != "0" for ran, _, _ in told.values()) else None
-    except (OSError, ValueError):               # not Linux, not told by this kernel, or a thread that has just ended
+        return (
+            {thread: int(queued) / 1e9 for thread, (_, queued, _) in told.items()}
+            if any(ran != "0" for ran, _, _ in told.values())
+            else None
+        )
+    except (OSError, ValueError):  # not Linux, not told by this kernel, or a thread that has just ended
         return None
 
 
 class Clock:
-    """The time of one process from the first look at it: `ran` seconds of processor time, `idle` ones in which it neither ran nor waited for a processor."""
+    """The time of one process from the first look at it: `ran` seconds of processor time, `idle` ones in which it
+    neither ran nor waited for a processor."""
 
     def __init__(self):
         self.began = self._looked = time.monotonic()

@@ -1,4 +1,5 @@
-"""Tells whoever waits that JAX is compiling, which can take long and is no hang: in a process that runs programs, a thread looks once a second where the others are."""
+"""Tells whoever waits that JAX is compiling, which can take long and is no hang: in a process that runs programs, a
+thread looks once a second where the others are."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ EVERY = 1.0
 
 
 def tell_of_compiling(tell: Callable[[], None], path: str = "") -> None:
-    """Calls `tell` once a second while a thread lowers or compiles a program. `path` is the file whose own code is neither, wherever it was called from."""
-    sleep, frames = time.sleep, sys._current_frames         # before a stub can put others in their places
+    """Calls `tell` once a second while a thread lowers or compiles a program. `path` is the file whose own code is
+    neither, wherever it was called from."""
+    sleep, frames = time.sleep, sys._current_frames  # before a stub can put others in their places
 
     def watch():
         own = threading.get_ident()

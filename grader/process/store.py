@@ -1,4 +1,5 @@
-"""What the grader remembers between runs: answer keys, compiled programs, hints shown, which stub passed. All under `.grader/`.
+"""What the grader remembers between runs: answer keys, compiled programs, hints shown, which stub passed. All under
+`.grader/`.
 
 A checkout that cannot be written to gets a folder of the user's instead.
 """
@@ -47,8 +48,8 @@ def folder(root: Path, *parts: str) -> Path | None:
 
 
 def recall(root: Path, problem: str) -> dict:
-    """What is remembered of a problem: `hints` shown, `passed` (the digest of the stub that did), `status` and `digest` of the last verdict,
-    `cell` (the digest of the stub that a notebook wrote last)."""
+    """What is remembered of a problem: `hints` shown, `passed` (the digest of the stub that did), `status` and `digest`
+    of the last verdict, `cell` (the digest of the stub that a notebook wrote last)."""
     base = home(root)
     try:
         kept = json.loads((base / "progress" / f"{problem}.json").read_text(encoding="utf-8"))
@@ -58,7 +59,8 @@ def recall(root: Path, problem: str) -> dict:
 
 
 def remember(root: Path, problem: str, **changes) -> bool:
-    """Changes what is remembered of a problem; False when it could not be written. Two graders at once do not tear a file."""
+    """Changes what is remembered of a problem; False when it could not be written. Two graders at once do not tear a
+    file."""
     path = folder(root, "progress")
     if path is None:
         return False
@@ -67,7 +69,8 @@ def remember(root: Path, problem: str, **changes) -> bool:
 
 
 def write(path: Path, content: bytes, mode: int = 0o644) -> bool:
-    """Writes a file under a temporary name and renames it. `mode` says who may read a new one; another stays as it is."""
+    """Writes a file under a temporary name and renames it. `mode` says who may read a new one; another stays as it
+    is."""
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
@@ -96,7 +99,14 @@ def prune(path: Path | None) -> None:
         if looked.exists() and time.time() - looked.stat().st_mtime < 3600:
             return
         looked.touch()
-        files = sorted(((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(path) if entry.path != str(looked)), reverse=True)
+        files = sorted(
+            (
+                (entry.stat().st_mtime, entry.stat().st_size, entry.path)
+                for entry in os.scandir(path)
+                if entry.path != str(looked)
+            ),
+            reverse=True,
+        )
         total = 0
         for _, size, name in files:
             total += size

@@ -12,11 +12,26 @@ from typing import BinaryIO
 
 import numpy as np
 
-BODY, HEADER = 1 << 30, 64 << 20                # bytes
-AS_TEXT = 16                                    # what each byte of a header may take once it is read: decoded, as a string, and as what `plain` makes of it
-AS_OBJECT = 256                                 # and each container and part of one
-DTYPES = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-          "float16", "float32", "float64", "complex64", "complex128"}
+BODY, HEADER = 1 << 30, 64 << 20  # bytes
+# what each byte of a header may take once it is read: decoded, as a string, and as what `plain` makes of it
+AS_TEXT = 16
+AS_OBJECT = 256  # and each container and part of one
+DTYPES = {
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+}
 
 
 class WireError(Exception):
@@ -54,23 +69,29 @@ def send(stream: BinaryIO, message, arrays=None) -> None:
 
 
 def sender() -> Callable[..., None]:
-    """Takes standard output for frames alone, and gives what sends one. What is printed goes to standard error; where nobody reads the frames any more, the process ends."""
+    """Takes standard output for frames alone, and gives what sends one. What is printed goes to standard error; where
+    nobody reads the frames any more, the process ends."""
     stream = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
     def send_here(message, arrays=None) -> None:
         try:
             send(stream, message, arrays)
-        except BrokenPipeError:                 # whoever asked has seen enough
+        except BrokenPipeError:  # whoever asked has seen enough
             os._exit(1)
 
     return send_here
 
 
 def plain(value):
-    """The value with its texts in a form that can be shown: without what commands a terminal, and without halves of surrogate pairs."""
+    """The value with its texts in a form that can be shown: without what commands a terminal, and without halves of
+    surrogate pairs."""
     if isinstance(value, str):
-        return re.sub("\x1b\\[[0-?]*[ -/]*[@-~]|[\0-\x08\x0b-\x1f\x7f-\x9f]", "", value).encode("utf-8", "replace").decode()
+        return (
+            re.sub("\x1b\\[[0-?]*[ -/]*[@-~]|[\0-\x08\x0b-\x1f\x7f-\x9f]", "", value)
+            .encode("utf-8", "replace")
+            .decode()
+        )
     if isinstance(value, list):
         return [plain(part) for part in value]
     return {plain(name): plain(part) for name, part in value.items()} if isinstance(value, dict) else value
@@ -78,19 +99,25 @@ def plain(value):
 
 def _count(shape) -> int:
     """How many elements; no number on the way is longer than a few words, whatever the shape says."""
-    if not isinstance(shape, list) or len(shape) > 64 or any(type(size) is not int or not 0 <= size <= BODY for size in shape):
+    if (
+        not isinstance(shape, list)
+        or len(shape) > 64
+        or any(type(size) is not int or not 0 <= size <= BODY for size in shape)
+    ):
         raise ValueError("a shape that no array has")
     return math.prod(shape)
 
 
 def objects(header: bytes) -> int:
-    """The bytes of memory that the objects of a header may take, from the signs that begin one; those within texts count too."""
+    """The bytes of memory that the objects of a header may take, from the signs that begin one; those within texts
+    count too."""
     return AS_OBJECT * sum(map(header.count, (b"[", b"{", b",", b":")))
 
 
 def receive(stream: BinaryIO, may_send: Callable[[int], bool] = lambda size: True):
-    """The next `(message, arrays)`, or None at the end of the stream. `may_send` is asked before so many bytes of memory are taken: for a frame, then for the
-    objects that its header becomes. A sender that is trusted may send what a frame can hold."""
+    """The next `(message, arrays)`, or None at the end of the stream. `may_send` is asked before so many bytes of
+    memory are taken: for a frame, then for the objects that its header becomes. A sender that is trusted may send what
+    a frame can hold."""
     prefix = stream.read(16)
     if not prefix:
         return None

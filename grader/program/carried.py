@@ -1,12 +1,14 @@
-"""A traced program as plain data, which one process writes (`carry.py`) and another traces anew (`rebuild.py`), without believing a word of it.
+"""A traced program as plain data, which one process writes (`carry.py`) and another traces anew (`rebuild.py`), without
+believing a word of it.
 
-A program is an object: `consts` names arrays, `ins` gives shape, dtype and weak type of each input, `outs` are operands, and `steps` are lists of a
-primitive's name, its operands, its parameters, and the line in the sender's file. An operand is the number of a value (the constants come first, then the
-inputs, then what each step makes) or a number as `[value, dtype, weak type]`. No shape of what a step makes is ever written: it follows.
+A program is an object: `consts` names arrays, `ins` gives shape, dtype and weak type of each input, `outs` are
+operands, and `steps` are lists of a primitive's name, its operands, its parameters, and the line in the sender's file.
+An operand is the number of a value (the constants come first, then the inputs, then what each step makes) or a number
+as `[value, dtype, weak type]`. No shape of what a step makes is ever written: it follows.
 
-What does not matter for the values is left out: shardings, gradient rules, what a print prints. So a program that comes back is made of JAX's own
-primitives and of nothing else, and what is judged are its facts and its outputs. Whoever sends a program that is right and economical has
-solved the problem, whatever code produced it.
+What does not matter for the values is left out: shardings, gradient rules, what a print prints. So a program that comes
+back is made of JAX's own primitives and of nothing else, and what is judged are its facts and its outputs. Whoever
+sends a program that is right and economical has solved the problem, whatever code produced it.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ from jax.extend.core import Primitive, primitives
 from grader.course.outside import OUTSIDE
 from grader.program.read import OPAQUE
 
-STEPS, DEPTH, NODES = 20_000, 40, 400_000       # of one program: equations, programs in one another, parts of parameters
-ELEMENTS = 1 << 28                              # of one array
-CONSTANTS = 16 << 20                            # bytes of all constants
-SILENT = ("debug_callback", "debug_print")      # print, and make nothing
-UNCHANGED = ("device_put", "sharding_constraint")       # say where an array lies; here there is one place
+# of one program: equations, programs in one another, parts of parameters
+STEPS, DEPTH, NODES = 20_000, 40, 400_000
+ELEMENTS = 1 << 28  # of one array
+CONSTANTS = 16 << 20  # bytes of all constants
+SILENT = ("debug_callback", "debug_print")  # print, and make nothing
+UNCHANGED = ("device_put", "sharding_constraint")  # say where an array lies; here there is one place
 
 
 class NotCarried(Exception):
@@ -35,7 +38,8 @@ class NotCarried(Exception):
 
 
 def quoted(error: BaseException) -> str:
-    """An exception of JAX's within a sentence of ours. What it said is a quotation: it may repeat words of the student's."""
+    """An exception of JAX's within a sentence of ours. What it said is a quotation: it may repeat words of the
+    student's."""
     said = str(error).strip().splitlines()
     return type(error).__name__ + (f', "{said[0][:200].replace(chr(34), chr(39))}"' if said else "")
 
@@ -46,7 +50,8 @@ class Malformed(Exception):
 
 @functools.cache
 def known_primitives() -> dict[str, Primitive]:
-    """The pure primitives of JAX, by name: all that a program may be made of, beside loops, branches, calls and kernels."""
+    """The pure primitives of JAX, by name: all that a program may be made of, beside loops, branches, calls and
+    kernels."""
     # split, stack and their like are in no public table
     from jax._src.lax import lax as core_of_lax
     from jax._src.lax import slicing
@@ -57,21 +62,26 @@ def known_primitives() -> dict[str, Primitive]:
     for place in (of_kernels, of_refs, slicing, core_of_lax, primitives):
         found |= {value.name: value for value in vars(place).values() if isinstance(value, Primitive)}
     # what makes a key of data, and data of a key, is in none at all
-    of_keys = jax.make_jaxpr(lambda data: jax.random.key_data(jax.random.clone(jax.random.wrap_key_data(data))))(np.zeros(2, np.uint32))
+    of_keys = jax.make_jaxpr(lambda data: jax.random.key_data(jax.random.clone(jax.random.wrap_key_data(data))))(
+        np.zeros(2, np.uint32)
+    )
     found |= {equation.primitive.name: equation.primitive for equation in of_keys.eqns}
-    return {name: primitive for name, primitive in found.items() if name not in (*OUTSIDE, *UNCHANGED, *OPAQUE, *SILENT)}
+    return {
+        name: primitive for name, primitive in found.items() if name not in (*OUTSIDE, *UNCHANGED, *OPAQUE, *SILENT)
+    }
 
 
 @functools.cache
 def known_classes() -> dict[str, type]:
-    """The classes of JAX whose instances are parameters: enumerations, named tuples and dataclasses, made of plain data."""
+    """The classes of JAX whose instances are parameters: enumerations, named tuples and dataclasses, made of plain
+    data."""
     from jax._src.state import indexing
 
     places = {"lax": lax, "memory": jax.memory, "refs": indexing, "pallas": pl, "tpu": tpu, "triton": triton}
     names = """lax.GatherDimensionNumbers lax.ScatterDimensionNumbers lax.GatherScatterMode lax.ConvDimensionNumbers lax.Precision lax.DotAlgorithm
                lax.DotAlgorithmPreset lax.RoundingMethod lax.RandomAlgorithm lax.RaggedDotDimensionNumbers lax.AccuracyMode lax.Tolerance lax.FftType
                memory.Space refs.NDIndexer refs.Slice pallas.Blocked pallas.Squeezed pallas.Element pallas.BoundedSlice pallas.Buffered pallas.MemorySpace
-               tpu.CompilerParams tpu.MemorySpace tpu.GridDimensionSemantics triton.CompilerParams""".split()
+               tpu.CompilerParams tpu.MemorySpace tpu.GridDimensionSemantics triton.CompilerParams""".split()  # noqa: E501
     found = {name: getattr(places[name.split(".")[0]], name.split(".")[1], None) for name in names}
     return {name: cls for name, cls in found.items() if cls is not None}
 

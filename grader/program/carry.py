@@ -1,4 +1,5 @@
-"""Writes a traced program as the data that `carried.py` describes. It runs beside student code, so nothing that it says is believed."""
+"""Writes a traced program as the data that `carried.py` describes. It runs beside student code, so nothing that it says
+is believed."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from grader.program.read import OPAQUE, line_of, scan_layout
 
 
 def carry(closed, path: str = "") -> tuple[dict, dict[str, np.ndarray]]:
-    """The program as a message and arrays for `wire.py`, with lines of the file at `path`. Raises NotCarried where something in it has no form."""
+    """The program as a message and arrays for `wire.py`, with lines of the file at `path`. Raises NotCarried where
+    something in it has no form."""
     writer = _Writer(path)
     return {"program": writer.program(closed)}, writer.arrays
 
@@ -32,7 +34,7 @@ def carry(closed, path: str = "") -> tuple[dict, dict[str, np.ndarray]]:
 class _Writer:
     def __init__(self, path: str):
         self.path, self.arrays, self.steps = path, {}, 0
-        self._names: dict[int, tuple] = {}      # by id, each beside its array, so that no id is used twice
+        self._names: dict[int, tuple] = {}  # by id, each beside its array, so that no id is used twice
         self._classes = {cls: name for name, cls in known_classes().items()}
 
     def program(self, closed) -> dict:
@@ -51,8 +53,12 @@ class _Writer:
             steps.append(self._step(equation, [self._operand(var, numbers) for var in equation.invars]))
             numbers |= {var: count + number for number, var in enumerate(equation.outvars)}
             count += len(equation.outvars)
-        return dict(consts=[self._array(value) for value in consts], ins=[_aval(var.aval) for var in jaxpr.invars], steps=steps,
-                    outs=[self._operand(var, numbers) for var in jaxpr.outvars])
+        return dict(
+            consts=[self._array(value) for value in consts],
+            ins=[_aval(var.aval) for var in jaxpr.invars],
+            steps=steps,
+            outs=[self._operand(var, numbers) for var in jaxpr.outvars],
+        )
 
     def _step(self, equation, operands: list) -> list:
         self.steps += 1
@@ -64,7 +70,11 @@ class _Writer:
         elif name in WAYS:
             parameters = WAYS[name](self, equation)
         elif name in known_primitives():
-            parameters = {key: self.value(value, name) for key, value in equation.params.items() if (name, key) != ("reduce", "computation")}
+            parameters = {
+                key: self.value(value, name)
+                for key, value in equation.params.items()
+                if (name, key) != ("reduce", "computation")
+            }
         else:
             raise NotCarried(f"`{name}`")
         line = line_of(equation, self.path)
@@ -76,7 +86,11 @@ class _Writer:
         value = np.asarray(var.val)
         if value.ndim or value.dtype.kind == "c":
             return [self._array(var.val), "array", False]
-        return [value.item() if value.dtype.kind in "biu" else float(value), var.aval.dtype.name, bool(var.aval.weak_type)]
+        return [
+            value.item() if value.dtype.kind in "biu" else float(value),
+            var.aval.dtype.name,
+            bool(var.aval.weak_type),
+        ]
 
     def _array(self, value) -> str | list[str]:
         """The name under which an array is sent; of random keys beside that of their generator."""
@@ -114,7 +128,7 @@ class _Writer:
         if isinstance(value, (np.ndarray, np.generic, jax.Array)):
             return {"array": self._array(value)}
         if isinstance(value, jax.sharding.Sharding):
-            return None                         # there is one place where an array can lie
+            return None  # there is one place where an array can lie
         if type(value).__name__ == "PRNGImpl":
             return {"generator": value.name}
         if isinstance(value, jax.dtypes.ExtendedDType) and is_key(value):
@@ -126,7 +140,11 @@ class _Writer:
             return {"member": value.name}
         if hasattr(value, "_asdict"):
             return {"fields": {name: self.value(part, where) for name, part in value._asdict().items()}}
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init and not _is_default(field, value)}
+        fields = {
+            field.name: getattr(value, field.name)
+            for field in dataclasses.fields(value)
+            if field.init and not _is_default(field, value)
+        }
         return {"fields": {name: self.value(part, where) for name, part in fields.items()}}
 
 
@@ -134,7 +152,11 @@ def _aval(aval) -> list | None:
     """Shape, dtype and weak type; None for what is no array, such as the refs of a kernel."""
     if not isinstance(aval, jax.core.ShapedArray):
         return None
-    return [[int(size) for size in aval.shape], f"key<{_generator(aval.dtype)}>" if is_key(aval.dtype) else aval.dtype.name, bool(aval.weak_type)]
+    return [
+        [int(size) for size in aval.shape],
+        f"key<{_generator(aval.dtype)}>" if is_key(aval.dtype) else aval.dtype.name,
+        bool(aval.weak_type),
+    ]
 
 
 def _generator(dtype) -> str:
@@ -143,7 +165,12 @@ def _generator(dtype) -> str:
 
 def _is_default(field, owner) -> bool:
     value = getattr(owner, field.name)
-    return field.default is value or type(field.default) is type(value) and isinstance(value, (bool, int, str, tuple)) and field.default == value
+    return (
+        field.default is value
+        or type(field.default) is type(value)
+        and isinstance(value, (bool, int, str, tuple))
+        and field.default == value
+    )
 
 
 # --- loops, branches, calls and kernels: what they mean, since their parameters change from version to version
@@ -158,20 +185,33 @@ def _call(writer, equation) -> dict:
 
 
 def _remat(writer, equation) -> dict:
-    return dict(program=writer.program(equation.params["jaxpr"]), prevent_cse=bool(equation.params["prevent_cse"]),
-                differentiated=bool(equation.params["differentiated"]))
+    return dict(
+        program=writer.program(equation.params["jaxpr"]),
+        prevent_cse=bool(equation.params["prevent_cse"]),
+        differentiated=bool(equation.params["differentiated"]),
+    )
 
 
 def _scan(writer, equation) -> dict:
     layout, parameters = scan_layout(equation), equation.params
-    return dict(program=writer.program(parameters["jaxpr"]), consts=layout.consts, carries=layout.carries, length=int(parameters["length"]),
-                reverse=bool(parameters["reverse"]), unroll=int(parameters["unroll"]))
+    return dict(
+        program=writer.program(parameters["jaxpr"]),
+        consts=layout.consts,
+        carries=layout.carries,
+        length=int(parameters["length"]),
+        reverse=bool(parameters["reverse"]),
+        unroll=int(parameters["unroll"]),
+    )
 
 
 def _while(writer, equation) -> dict:
     parameters = equation.params
-    return dict(test=writer.program(parameters["cond_jaxpr"]), body=writer.program(parameters["body_jaxpr"]),
-                test_consts=parameters["cond_nconsts"], body_consts=parameters["body_nconsts"])
+    return dict(
+        test=writer.program(parameters["cond_jaxpr"]),
+        body=writer.program(parameters["body_jaxpr"]),
+        test_consts=parameters["cond_nconsts"],
+        body_consts=parameters["body_nconsts"],
+    )
 
 
 def _cond(writer, equation) -> dict:
@@ -181,30 +221,48 @@ def _cond(writer, equation) -> dict:
 def _kernel(writer, equation) -> dict:
     parameters = equation.params
     mapping, jaxpr = parameters["grid_mapping"], parameters["jaxpr"]
-    for what, there in {"a mesh": parameters["mesh"],
-                        "a grid that depends on values": not all(isinstance(size, int) for size in mapping.grid)}.items():
+    for what, there in {
+        "a mesh": parameters["mesh"],
+        "a grid that depends on values": not all(isinstance(size, int) for size in mapping.grid),
+    }.items():
         if there:
             raise NotCarried(f"a `pallas_call` with {what}")
-    return dict(program=writer.program(jaxpr), name=parameters["name"], grid=list(mapping.grid), mapped=list(mapping.vmapped_dims), ahead=mapping.num_index_operands, ins=mapping.num_inputs,
-                blocks=[_block(writer, block) for block in mapping.block_mappings], outs=[_aval(aval) for aval in parameters["out_avals"]],
-                scratch=[_scratch(writer, aval) for aval in mapping.scratch_avals], aliases=[list(pair) for pair in parameters["input_output_aliases"]],
-                compiler=writer.value(parameters["compiler_params"], "pallas_call"), place=_place_of_kernel(jaxpr, writer.path),
-                refs=[str(name) for name in jaxpr.debug_info.arg_names or ()])
+    return dict(
+        program=writer.program(jaxpr),
+        name=parameters["name"],
+        grid=list(mapping.grid),
+        mapped=list(mapping.vmapped_dims),
+        ahead=mapping.num_index_operands,
+        ins=mapping.num_inputs,
+        blocks=[_block(writer, block) for block in mapping.block_mappings],
+        outs=[_aval(aval) for aval in parameters["out_avals"]],
+        scratch=[_scratch(writer, aval) for aval in mapping.scratch_avals],
+        aliases=[list(pair) for pair in parameters["input_output_aliases"]],
+        compiler=writer.value(parameters["compiler_params"], "pallas_call"),
+        place=_place_of_kernel(jaxpr, writer.path),
+        refs=[str(name) for name in jaxpr.debug_info.arg_names or ()],
+    )
 
 
 def _scoped(writer, equation) -> dict:
     jaxpr = equation.params["jaxpr"]
     if equation.params["collective_axes"] or any(equation.params.get("ref_transforms", ())):
         raise NotCarried(f"`{equation.primitive.name}`")
-    inner = jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars], debug_info=jaxpr.debug_info.with_unknown_names())
+    inner = jaxpr.replace(
+        constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars], debug_info=jaxpr.debug_info.with_unknown_names()
+    )
     return dict(program=writer.program(inner), scratch=[_scratch(writer, var.aval) for var in jaxpr.invars])
 
 
 def _block(writer, block) -> dict:
     if block.transforms:
         raise NotCarried("a `pallas_call` with transformed blocks")
-    return dict(shape=writer.value(tuple(block.block_shape), "pallas_call"), index=writer.program(block.index_map_jaxpr),
-                space=writer.value(block.transformed_block_aval.memory_space, "pallas_call"), buffered=writer.value(block.pipeline_mode, "pallas_call"))
+    return dict(
+        shape=writer.value(tuple(block.block_shape), "pallas_call"),
+        index=writer.program(block.index_map_jaxpr),
+        space=writer.value(block.transformed_block_aval.memory_space, "pallas_call"),
+        buffered=writer.value(block.pipeline_mode, "pallas_call"),
+    )
 
 
 def _scratch(writer, aval) -> dict:
@@ -220,5 +278,16 @@ def _place_of_kernel(jaxpr, path: str) -> list | None:
     return [int(number), name] if file == path and number.isdigit() else None
 
 
-WAYS = {"jit": _jit, "pjit": _jit, "custom_jvp_call": _call, "custom_vjp_call": _call, "remat2": _remat, "checkpoint": _remat, "scan": _scan, "while": _while,
-        "cond": _cond, "pallas_call": _kernel, "run_scoped": _scoped}
+WAYS = {
+    "jit": _jit,
+    "pjit": _jit,
+    "custom_jvp_call": _call,
+    "custom_vjp_call": _call,
+    "remat2": _remat,
+    "checkpoint": _remat,
+    "scan": _scan,
+    "while": _while,
+    "cond": _cond,
+    "pallas_call": _kernel,
+    "run_scoped": _scoped,
+}

@@ -1,7 +1,9 @@
-"""What flows where in a traced program: of which inputs each array is made, and which numbers were rounded on their way.
+"""What flows where in a traced program: of which inputs each array is made, and which numbers were rounded on their
+way.
 
-Each array, and each ref of a kernel, holds a set of labels; every step says which labels its results have. Loops, branches, calls and kernels are gone through
-until nothing new comes, so that what is carried from turn to turn, or kept in a ref, is seen like everything else.
+Each array, and each ref of a kernel, holds a set of labels; every step says which labels its results have. Loops,
+branches, calls and kernels are gone through until nothing new comes, so that what is carried from turn to turn, or kept
+in a ref, is seen like everything else.
 """
 
 from __future__ import annotations
@@ -29,19 +31,20 @@ from grader.program.read import (
 )
 
 NOTHING: frozenset = frozenset()
-WRITES = ("swap", "masked_swap", "addupdate")      # to a ref, which is the first operand
+WRITES = ("swap", "masked_swap", "addupdate")  # to a ref, which is the first operand
 
 
 class Flow:
-    """Goes through a program with `made(step, ins)`, the labels of what a step makes of operands with the labels `ins`; `look(step, ins, outs)` is told of every
-    step, once nothing new comes. A ref has the labels of all that was ever written to it.
+    """Goes through a program with `made(step, ins)`, the labels of what a step makes of operands with the labels `ins`;
+    `look(step, ins, outs)` is told of every step, once nothing new comes. A ref has the labels of all that was ever
+    written to it.
     """
 
     def __init__(self, made: Callable, look: Callable):
         self.made, self.look = made, look
-        self.refs: dict = {}                    # labels, by the variable that is the ref outside
-        self.same: dict = {}                    # the ref outside, by the variable that it is inside
-        self.settled = True                     # whether this turn is the last one, in which everything is told
+        self.refs: dict = {}  # labels, by the variable that is the ref outside
+        self.same: dict = {}  # the ref outside, by the variable that it is inside
+        self.settled = True  # whether this turn is the last one, in which everything is told
 
     def through(self, part: Part, sources: list[frozenset], closed: list[frozenset] = ()) -> list[frozenset]:
         """The labels of a program's outputs, from those of its inputs, and of what it closes over."""
@@ -90,23 +93,25 @@ class Flow:
 
     def _loop(self, body: Part, ins: list[frozenset], consts: int, carries: int) -> list[frozenset]:
         """As often as it takes until what is carried, and what is kept, is made of nothing new."""
+
         def turn():
             nonlocal ins
             outs = self.through(body, ins)
-            carried = [a | b for a, b in zip(ins[consts:consts + carries], outs)]
-            ins = [*ins[:consts], *carried, *ins[consts + carries:]]
+            carried = [a | b for a, b in zip(ins[consts : consts + carries], outs)]
+            ins = [*ins[:consts], *carried, *ins[consts + carries :]]
             return carried + outs[carries:]
 
         return self._until_settled(turn, lambda: ins)
 
     def _kernel(self, step: Step, ins: list[frozenset]) -> list[frozenset]:
-        """What its steps leave in the refs of the outputs. The refs are those of inputs, outputs and scratch, in this order."""
+        """What its steps leave in the refs of the outputs. The refs are those of inputs, outputs and scratch, in this
+        order."""
         part, outs = step.parts[0], len(step.equation.outvars)
         refs = part.jaxpr.invars
         for ref, labels in zip(refs, ins):
             self._keep(ref, labels)
         self._until_settled(lambda: self.through(part, [NOTHING] * len(refs)), lambda: None)
-        return [self._kept(ref) for ref in refs[len(ins):len(ins) + outs]]
+        return [self._kept(ref) for ref in refs[len(ins) : len(ins) + outs]]
 
     def _until_settled(self, turn: Callable, state: Callable):
         told, self.settled = self.settled, False
@@ -140,14 +145,20 @@ def _is_ref(var) -> bool:
 
 
 def copies(part: Part, path: str, *, names: list[str], groups: list[list[str]], limit: int) -> dict:
-    """The first array made of whole groups of inputs, and of no input outside the groups, with more than `limit` elements for each group in it."""
+    """The first array made of whole groups of inputs, and of no input outside the groups, with more than `limit`
+    elements for each group in it."""
     everything = frozenset(name for group in groups for name in group)
     found: list[tuple] = []
 
     def look(step, ins, outs):
         for var, sources in zip(step.equation.outvars, outs):
             held = [i for i, group in enumerate(groups) if sources >= {*group}]
-            if held and sources <= everything and hasattr(var.aval, "shape") and math.prod(var.aval.shape) > len(held) * limit:
+            if (
+                held
+                and sources <= everything
+                and hasattr(var.aval, "shape")
+                and math.prod(var.aval.shape) > len(held) * limit
+            ):
                 found.append((step.equation, var, held))
 
     Flow(lambda step, ins: NOTHING.union(*ins), look).through(part, [frozenset({name}) for name in names])
@@ -155,21 +166,25 @@ def copies(part: Part, path: str, *, names: list[str], groups: list[list[str]], 
         return dict(by="", elements=0, limit=limit, shape=[]) | place(None)
     equation, var, held = found[0]
     visit = next(visit for visit in walk(part, path) if visit.step.equation is equation)
-    return dict(by=visit.step.name, elements=math.prod(var.aval.shape), limit=len(held) * limit, shape=list(var.aval.shape)) | place(visit)
+    return dict(
+        by=visit.step.name, elements=math.prod(var.aval.shape), limit=len(held) * limit, shape=list(var.aval.shape)
+    ) | place(visit)
 
 
 # --- precision
 
-# What becomes of numbers on their way to the output. Products of matrices, or sums, of the inputs are scores, exponentials of those are weights, and sums
-# and products of weights are totals. A score that was rounded must not be exponentiated, nor anything be added to a total that was rounded. A maximum is no
-# score: it is taken off and comes back, whatever it is. Weights may be rounded, for their product with the values.
+# What becomes of numbers on their way to the output. Products of matrices, or sums, of the inputs are scores,
+# exponentials of those are weights, and sums and products of weights are totals. A score that was rounded must not be
+# exponentiated, nor anything be added to a total that was rounded. A maximum is no score: it is taken off and comes
+# back, whatever it is. Weights may be rounded, for their product with the values.
 SCORE, WEIGHT, TOTAL = "score", "weight", "sum"
 ADDS = (*RUNNING, "scatter-add", "scatter-sub", "addupdate")
 
 
 def precision(part: Part, path: str) -> dict:
-    """The first step that scores, exponentiates or sums in half precision; or that exponentiates a score, or adds to a total, that was in half precision
-    on its way, such as one that a loop carries or a kernel keeps; `rounded` says which of the two."""
+    """The first step that scores, exponentiates or sums in half precision; or that exponentiates a score, or adds to a
+    total, that was in half precision on its way, such as one that a loop carries or a kernel keeps; `rounded` says
+    which of the two."""
     for visit in walk(part, path):
         name, out = visit.step.name, half(visit.step.equation)
         summing = name in RUNNING and not {*LOOPS, *OWN_FUNCTION, "kernel"}.isdisjoint(visit.inside)
@@ -179,7 +194,9 @@ def precision(part: Part, path: str) -> dict:
 
     def look(step, ins, outs):
         wrong = (SCORE, TOTAL) if step.name in EXPONENTIALS else (TOTAL,) if _adds(step) else ()
-        found.extend((step.equation, kind, dtype) for kind, dtype in sorted(NOTHING.union(*ins)) if dtype and kind in wrong)
+        found.extend(
+            (step.equation, kind, dtype) for kind, dtype in sorted(NOTHING.union(*ins)) if dtype and kind in wrong
+        )
 
     Flow(_became, look).through(part, [NOTHING] * len(part.jaxpr.invars))
     if not found:
@@ -210,13 +227,21 @@ def _became(step: Step, ins: list[frozenset]) -> frozenset:
 
 
 def _adds(step: Step) -> bool:
-    return step.name in ADDS or step.name in OWN_FUNCTION and any(inner.name in RUNNING for part in step.parts for inner in part.steps)
+    return (
+        step.name in ADDS
+        or step.name in OWN_FUNCTION
+        and any(inner.name in RUNNING for part in step.parts for inner in part.steps)
+    )
 
 
 def half(equation) -> str:
     """The type of what an equation makes, if it has fewer than 32 bits."""
     dtype = getattr(equation.outvars[0].aval, "dtype", None) if equation.outvars else None
-    return str(dtype) if dtype is not None and jax.numpy.issubdtype(dtype, np.floating) and jax.numpy.finfo(dtype).bits < 32 else ""
+    return (
+        str(dtype)
+        if dtype is not None and jax.numpy.issubdtype(dtype, np.floating) and jax.numpy.finfo(dtype).bits < 32
+        else ""
+    )
 
 
 def coarse(equation) -> str:

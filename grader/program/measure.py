@@ -1,12 +1,20 @@
-"""What a proof's call asks to be measured, as plain data: of a traced program, or of what a kernel lowers to and how it runs."""
+"""What a proof's call asks to be measured, as plain data: of a traced program, or of what a kernel lowers to and how it
+runs."""
 
 from __future__ import annotations
 
 from grader.course.calls import Call
 from grader.program import flow, lowering, read, work
 
-MEASURES = {"largest": read.largest, "equations": read.equations, "flops": work.flops, "precision": flow.precision, "kernel": work.kernel,
-            "copies": flow.copies, "kept": read.kept}
+MEASURES = {
+    "largest": read.largest,
+    "equations": read.equations,
+    "flops": work.flops,
+    "precision": flow.precision,
+    "kernel": work.kernel,
+    "copies": flow.copies,
+    "kept": read.kept,
+}
 
 
 def of_program(closed, call: Call, path: str) -> dict:

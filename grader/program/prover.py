@@ -1,7 +1,9 @@
-"""The process that meets carried programs: traces each anew, measures it, and runs it on the inputs that the trusted side gives.
+"""The process that meets carried programs: traces each anew, measures it, and runs it on the inputs that the trusted
+side gives.
 
-It holds no student's Python but the text of the file, from which it takes the lines that messages show, and neither key nor seed. One process reads the
-programs of one attempt. It speaks frames of `wire.py`, as the worker does: an order; then for each program the program and the calls that it is for.
+It holds no student's Python but the text of the file, from which it takes the lines that messages show, and neither key
+nor seed. One process reads the programs of one attempt. It speaks frames of `wire.py`, as the worker does: an order;
+then for each program the program and the calls that it is for.
 """
 
 from __future__ import annotations
@@ -53,8 +55,8 @@ def serve() -> None:
 
 
 def answer(message: dict, arrays: dict, calls: list, path: str, send) -> None:
-    """Sends the facts of each proof's call and the outputs of each other one; or why there are none. The program comes as the bytes of a frame, which nobody has
-    read before."""
+    """Sends the facts of each proof's call and the outputs of each other one; or why there are none. The program comes
+    as the bytes of a frame, which nobody has read before."""
     from grader.process.wire import WireError, receive
     from grader.program.carried import Malformed, NotCarried, quoted
 
@@ -66,7 +68,7 @@ def answer(message: dict, arrays: dict, calls: list, path: str, send) -> None:
         send({"malformed": str(error)})
     except NotCarried as error:
         send({"lacks": str(error)})
-    except Exception as error:                  # it compiles, or runs, on no machine
+    except Exception as error:  # it compiles, or runs, on no machine
         send({"lacks": f"the program does not run by itself: {quoted(error)}"})
 
 
@@ -90,15 +92,44 @@ def proved(message: dict, arrays: dict, calls: list, path: str):
     for call in calls:
         interpret = measure.interpretation(call)
         if outside:
-            yield call, ({"facts": {"opaque": outside}} if call.transform == "proof" else {"unproved": f"`{outside}` leaves the program"}, {})
+            yield (
+                call,
+                (
+                    {"facts": {"opaque": outside}}
+                    if call.transform == "proof"
+                    else {"unproved": f"`{outside}` leaves the program"},
+                    {},
+                ),
+            )
         elif call.transform != "proof":
             outputs = run()(*map(jax.numpy.asarray, call.inputs))
-            yield call, ({"keys": [number for number, output in enumerate(outputs) if is_key(output.dtype)]}, {str(number): np.asarray(jax.random.key_data(output) if is_key(output.dtype) else output)
-                                                      for number, output in enumerate(outputs)})
+            yield (
+                call,
+                (
+                    {"keys": [number for number, output in enumerate(outputs) if is_key(output.dtype)]},
+                    {
+                        str(number): np.asarray(jax.random.key_data(output) if is_key(output.dtype) else output)
+                        for number, output in enumerate(outputs)
+                    },
+                ),
+            )
         elif interpret is None:
             yield call, ({"facts": measure.of_program(closed, call, path)}, {})
         else:
-            yield call, ({"facts": measure.of_kernel(function_of(message, arrays, path, interpret), [*map(jax.numpy.asarray, call.inputs)], call, path)}, {})
+            yield (
+                call,
+                (
+                    {
+                        "facts": measure.of_kernel(
+                            function_of(message, arrays, path, interpret),
+                            [*map(jax.numpy.asarray, call.inputs)],
+                            call,
+                            path,
+                        )
+                    },
+                    {},
+                ),
+            )
 
 
 if __name__ == "__main__":

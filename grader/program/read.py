@@ -1,7 +1,8 @@
-"""What can be proved of a program as traced: what exists in it, what it computes, what it is made of. Never what it takes in seconds.
+"""What can be proved of a program as traced: what exists in it, what it computes, what it is made of. Never what it
+takes in seconds.
 
-A traced program is a tree of equations. Those that nothing depends on are dropped first, through every loop and call, so that what is left is
-what the program does. A measure returns facts: plain data, which `claims.py` judges.
+A traced program is a tree of equations. Those that nothing depends on are dropped first, through every loop and call,
+so that what is left is what the program does. A measure returns facts: plain data, which `claims.py` judges.
 """
 
 from __future__ import annotations
@@ -19,13 +20,25 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 
 LOOPS = ("scan", "while", "pallas_call")
-OPAQUE = ("pure_callback", "io_callback", "ffi_call", "custom_call")        # what happens in there cannot be seen
+OPAQUE = ("pure_callback", "io_callback", "ffi_call", "custom_call")  # what happens in there cannot be seen
 EXPONENTIALS = ("exp", "exp2", "expm1", "logistic", "tanh", "erf", "pow", "log", "log1p")
 PRODUCTS = ("dot_general", "ragged_dot_general", "conv_general_dilated")
 SUMS = ("reduce_sum", "reduce_prod", "cumsum", "cumprod", "cumlogsumexp", "reduce_window_sum")
-OWN_FUNCTION = ("reduce", "reduce_window", "scatter")       # may hold a function of the student's own, for two numbers
-RUNNING = ("add", "add_any", "sub")             # in a loop, these make a running sum
-CALLS = ("jit", "pjit", "closed_call", "core_call", "call", "custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "remat", "remat2", "checkpoint")
+OWN_FUNCTION = ("reduce", "reduce_window", "scatter")  # may hold a function of the student's own, for two numbers
+RUNNING = ("add", "add_any", "sub")  # in a loop, these make a running sum
+CALLS = (
+    "jit",
+    "pjit",
+    "closed_call",
+    "core_call",
+    "call",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "custom_vjp_call_jaxpr",
+    "remat",
+    "remat2",
+    "checkpoint",
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +47,9 @@ class Part:
 
     jaxpr: Jaxpr
     steps: list[Step]
-    constants: list                         # of those that are needed, the values
-    times: int | None = 1                   # how often it runs for one run of the equation; None: that depends on values
+    constants: list  # of those that are needed, the values
+    # how often it runs for one run of the equation; None: that depends on values
+    times: int | None = 1
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ class Step:
 
     equation: object
     parts: list[Part]
-    made: list                              # its outputs; of a loop, branch or call only those that are needed
+    made: list  # its outputs; of a loop, branch or call only those that are needed
 
     @property
     def name(self) -> str:
@@ -56,9 +70,9 @@ class Visit:
     """A step where a walk through the whole program meets it."""
 
     step: Step
-    inside: tuple[str, ...]                 # the names of the equations around it
+    inside: tuple[str, ...]  # the names of the equations around it
     times: int | None
-    line: tuple[int, str, str] | None       # the student's own
+    line: tuple[int, str, str] | None  # the student's own
 
 
 def program(closed) -> Part:
@@ -97,8 +111,8 @@ def _parts(equation, outs: list[bool]) -> tuple[list[Part], list[bool]]:
         outs = list(outs)
         while True:
             part, ins = _needed(body, outs, parameters["length"])
-            carried = ins[loop.consts:loop.consts + loop.carries]
-            more = [a or b for a, b in zip(outs, carried)] + outs[loop.carries:]
+            carried = ins[loop.consts : loop.consts + loop.carries]
+            more = [a or b for a, b in zip(outs, carried)] + outs[loop.carries :]
             if more == outs:
                 return [part], ins
             outs = more
@@ -122,21 +136,32 @@ def _parts(equation, outs: list[bool]) -> tuple[list[Part], list[bool]]:
         part, ins = _needed(inner[0], outs)
         return [part], ins
     times = math.prod(grid_of(equation)) if name == "pallas_call" else 1
-    return [_needed(jaxpr, [True] * len(_open(jaxpr).outvars), times)[0] for jaxpr in inner], [True] * len(equation.invars)
+    return [_needed(jaxpr, [True] * len(_open(jaxpr).outvars), times)[0] for jaxpr in inner], [True] * len(
+        equation.invars
+    )
 
 
 def _inner(equation) -> list:
     found = []
     for value in equation.params.values():
-        found += [part for part in (value if isinstance(value, (tuple, list)) else (value,)) if isinstance(part, (Jaxpr, ClosedJaxpr))]
+        found += [
+            part
+            for part in (value if isinstance(value, (tuple, list)) else (value,))
+            if isinstance(part, (Jaxpr, ClosedJaxpr))
+        ]
     return found
 
 
 def is_call(equation) -> bool:
-    """Whether the equation runs the jaxpr inside on its own inputs, and gives its outputs. Others hold a jaxpr for purposes of their own: what looks like a call
-    there, as many values in and out, is none, and everything that goes in is needed."""
+    """Whether the equation runs the jaxpr inside on its own inputs, and gives its outputs. Others hold a jaxpr for
+    purposes of their own: what looks like a call there, as many values in and out, is none, and everything that goes in
+    is needed."""
     inner = _inner(equation) if equation.primitive.name in CALLS else []
-    return len(inner) == 1 and len(_open(inner[0]).invars) == len(equation.invars) and len(_open(inner[0]).outvars) == len(equation.outvars)
+    return (
+        len(inner) == 1
+        and len(_open(inner[0]).invars) == len(equation.invars)
+        and len(_open(inner[0]).outvars) == len(equation.outvars)
+    )
 
 
 def grid_of(equation) -> list[int]:
@@ -146,14 +171,16 @@ def grid_of(equation) -> list[int]:
 
 @dataclass(frozen=True)
 class ScanLayout:
-    """How many of a scan's inputs are constants and carries, the rest being sliced; its first outputs are the carries."""
+    """How many of a scan's inputs are constants and carries, the rest being sliced; its first outputs are the
+    carries."""
 
     consts: int
     carries: int
 
 
 def scan_layout(equation) -> ScanLayout:
-    """Read off the ranks, since versions of JAX name the counts differently: what is sliced or stacked has one axis more outside."""
+    """Read off the ranks, since versions of JAX name the counts differently: what is sliced or stacked has one axis
+    more outside."""
     body = _open(equation.params["jaxpr"])
     carries = sum(var.aval.ndim == inner.aval.ndim for var, inner in zip(equation.outvars, body.outvars))
     sliced = sum(var.aval.ndim == inner.aval.ndim + 1 for var, inner in zip(equation.invars, body.invars))
@@ -168,11 +195,14 @@ def walk(part: Part, path: str = "", inside: tuple[str, ...] = (), times: int | 
     for step in part.steps:
         own = line or line_of(step.equation, path)
         yield Visit(step, inside, times, own)
-        shared = own if step.name in ("jit", "pjit") and step.equation.params.get("name") not in _functions(path) else line
+        shared = (
+            own if step.name in ("jit", "pjit") and step.equation.params.get("name") not in _functions(path) else line
+        )
         for inner in step.parts:
             both = None if times is None or inner.times is None else times * inner.times
             name = "kernel" if step.name == "pallas_call" else step.name
-            # What a library function does was traced where it was first called; this call's line is the one that counts.
+            # What a library function does was traced where it was first called; this call's line is the one that
+            # counts.
             yield from walk(inner, path, (*inside, name), both, shared)
 
 
@@ -181,7 +211,11 @@ def line_of(equation, path: str) -> tuple[int, str, str] | None:
     traceback = equation.source_info.traceback if path else None
     for frame in traceback.frames if traceback else ():
         if frame.file_name == path:
-            return frame.line_num, frame.function_name.rsplit(".", 1)[-1], linecache.getline(path, frame.line_num).strip()
+            return (
+                frame.line_num,
+                frame.function_name.rsplit(".", 1)[-1],
+                linecache.getline(path, frame.line_num).strip(),
+            )
     return None
 
 
@@ -196,6 +230,7 @@ def _functions(path: str) -> frozenset[str]:
 
 def _arrays(part: Part, path: str) -> Iterator[tuple]:
     """Everything that exists beside the inputs: (shape, dtype, primitive, visit or None)."""
+
     def constants(part: Part):
         for value in part.constants:
             yield np.shape(value), str(getattr(value, "dtype", type(value).__name__)), "a constant", None
@@ -208,7 +243,7 @@ def _arrays(part: Part, path: str) -> Iterator[tuple]:
         for var in visit.step.equation.invars:
             if isinstance(var, Literal):
                 yield np.shape(var.val), str(var.aval.dtype), "a constant", visit
-        for var in visit.step.made if not is_call(visit.step.equation) else ():        # of a call they are made inside
+        for var in visit.step.made if not is_call(visit.step.equation) else ():  # of a call they are made inside
             if hasattr(var.aval, "shape"):
                 yield tuple(var.aval.shape), str(var.aval.dtype), visit.step.name, visit
 
@@ -217,7 +252,8 @@ def _arrays(part: Part, path: str) -> Iterator[tuple]:
 
 
 def largest(part: Part, path: str, *, limit: int) -> dict:
-    """The first array with at least `limit` elements, a product of matrices before all others, since that is what the others serve; or the largest there is."""
+    """The first array with at least `limit` elements, a product of matrices before all others, since that is what the
+    others serve; or the largest there is."""
     best, rank = ((), "", "", None), (False, False, -1)
     for found in _arrays(part, path):
         shape, _, primitive, _ = found
@@ -230,26 +266,45 @@ def largest(part: Part, path: str, *, limit: int) -> dict:
 
 
 def kept(part: Part, path: str, *, limit: int, length: int = 0) -> dict:
-    """The elements that `backward`, the second of two programs, gets from `forward`, the first, and the largest array among them. The inputs of both do not count, nor does
-    what is handed on twice."""
+    """The elements that `backward`, the second of two programs, gets from `forward`, the first, and the largest array
+    among them. The inputs of both do not count, nor does what is handed on twice."""
     names = [step.equation.params.get("name") if step.name in ("jit", "pjit") else "" for step in part.steps]
     last = part.steps[-1] if names[-1:] == ["backward"] else None
     if names not in ([], ["forward"], ["backward"], ["forward", "backward"]):
         return dict(unproved="its gradient is not in two programs, forward and backward")
     sources = {}
     for step in part.steps:
-        inner = _open(step.equation.params["jaxpr"]) if is_call(step.equation) and "jaxpr" in step.equation.params else None
+        inner = (
+            _open(step.equation.params["jaxpr"]) if is_call(step.equation) and "jaxpr" in step.equation.params else None
+        )
         for number, var in enumerate(step.equation.outvars):
             sources[var] = _source(inner, inner.outvars[number], step, sources) if inner else (var, step)
-    crossing = {var: step for var, step in (sources.get(var, (var, None)) for var in (last.equation.invars if last else ()) if isinstance(var, Var)) if step is not None}
+    crossing = {
+        var: step
+        for var, step in (
+            sources.get(var, (var, None)) for var in (last.equation.invars if last else ()) if isinstance(var, Var)
+        )
+        if step is not None
+    }
     largest = max(crossing, key=lambda var: math.prod(var.aval.shape), default=None)
-    visit = next((visit for visit in walk(part, path) if largest in visit.step.equation.outvars), None) if largest is not None else None
-    return dict(elements=sum(math.prod(var.aval.shape) for var in crossing), limit=limit, length=length, shape=list(largest.aval.shape) if largest is not None else [],
-                dtype=str(largest.aval.dtype) if largest is not None else "", by=visit.step.name if visit else "") | place(visit)
+    visit = (
+        next((visit for visit in walk(part, path) if largest in visit.step.equation.outvars), None)
+        if largest is not None
+        else None
+    )
+    return dict(
+        elements=sum(math.prod(var.aval.shape) for var in crossing),
+        limit=limit,
+        length=length,
+        shape=list(largest.aval.shape) if largest is not None else [],
+        dtype=str(largest.aval.dtype) if largest is not None else "",
+        by=visit.step.name if visit else "",
+    ) | place(visit)
 
 
 def _source(inner: Jaxpr, var, step: Step, sources: dict) -> tuple:
-    """What a call hands out: a variable of its own, beside the call; or where what it was given came from, beside None for the program's inputs."""
+    """What a call hands out: a variable of its own, beside the call; or where what it was given came from, beside None
+    for the program's inputs."""
     if isinstance(var, Literal):
         return var, None
     if var not in inner.invars:
@@ -269,7 +324,8 @@ def opaque(part: Part) -> str:
 
 
 def line_of_complaint(function, arguments, complaint: str, path: str) -> list | None:
-    """The student's line that the complaint of a lowering is about: it names a place, or a primitive that is in the kernel."""
+    """The student's line that the complaint of a lowering is about: it names a place, or a primitive that is in the
+    kernel."""
     if not path or not complaint:
         return None
     place = re.search(re.escape(path) + r":(\d+)", complaint)

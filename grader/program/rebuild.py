@@ -1,4 +1,5 @@
-"""Traces a program anew from the data that `carried.py` describes, by binding JAX's own primitives, so that every shape, dtype and effect is computed here.
+"""Traces a program anew from the data that `carried.py` describes, by binding JAX's own primitives, so that every
+shape, dtype and effect is computed here.
 
 What is no such data is Malformed. What JAX refuses, or goes beyond the limits, is NotCarried.
 """
@@ -38,8 +39,8 @@ from grader.program.carried import (
 from grader.program.read import OPAQUE
 
 PARTS = {"consts", "ins", "steps", "outs"}
-NAME = re.compile(r"\w{1,80}|<\w{1,80}>")        # of a function
-EXACT_WEAK = {"bool": bool, "int32": int, "float32": float}     # what Python's own numbers become
+NAME = re.compile(r"\w{1,80}|<\w{1,80}>")  # of a function
+EXACT_WEAK = {"bool": bool, "int32": int, "float32": float}  # what Python's own numbers become
 
 
 def rebuild(message, arrays: dict[str, np.ndarray], path: str = "") -> ClosedJaxpr:
@@ -52,13 +53,13 @@ def rebuild(message, arrays: dict[str, np.ndarray], path: str = "") -> ClosedJax
         raise
     except (RecursionError, MemoryError) as error:
         raise NotCarried("it is nested too deeply") from error
-    except Exception as error:                  # of any type: JAX is given what its own functions would not give it
+    except Exception as error:  # of any type: JAX is given what its own functions would not give it
         raise NotCarried(f"JAX does not take it back: {quoted(error)}") from error
 
 
 def function_of(message: dict, arrays: dict[str, np.ndarray], path: str, interpret) -> Callable:
-    """A program that could be rebuilt, as a function that is traced where it is called, which is how a kernel learns of its device. Kernels run as
-    `interpret` says, whatever they did before."""
+    """A program that could be rebuilt, as a function that is traced where it is called, which is how a kernel learns of
+    its device. Kernels run as `interpret` says, whatever they did before."""
     return lambda *values: _Reader(arrays, path, interpret).function(message["program"])(*values)
 
 
@@ -109,11 +110,14 @@ class _Reader:
     def __init__(self, arrays: dict[str, np.ndarray], path: str, interpret):
         self.arrays, self.path, self.interpret = arrays, path, interpret
         self.lines = len(linecache.getlines(path)) if path else 0
-        self.axes: Sequence[int] | None = None          # of the grid of the kernel around, those that it counts
+        self.axes: Sequence[int] | None = None  # of the grid of the kernel around, those that it counts
         self.steps = self.depth = self.nodes = 0
 
     def program(self, data) -> dict:
-        _check(isinstance(data, dict) and {*data} == PARTS and all(type(part) is list for part in data.values()), "no program")
+        _check(
+            isinstance(data, dict) and {*data} == PARTS and all(type(part) is list for part in data.values()),
+            "no program",
+        )
         return data
 
     def function(self, data, name: str = "", line=None) -> Callable:
@@ -137,11 +141,16 @@ class _Reader:
 
     def traced(self, data, values):
         """A program as a jaxpr, for inputs such as these."""
-        like = [jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type) for aval in map(jax.typeof, values)]
+        like = [
+            jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type) for aval in map(jax.typeof, values)
+        ]
         return jax.make_jaxpr(self.function(data))(*like)
 
     def struct(self, aval) -> jax.ShapeDtypeStruct:
-        _check(type(aval) is list and len(aval) == 3 and isinstance(aval[1], str) and type(aval[2]) is bool, "an input that is no array")
+        _check(
+            type(aval) is list and len(aval) == 3 and isinstance(aval[1], str) and type(aval[2]) is bool,
+            "an input that is no array",
+        )
         shape = _wholes(aval[0])
         _small(math.prod(shape))
         generator = aval[1].startswith("key<") and aval[1][4:-1]
@@ -151,7 +160,9 @@ class _Reader:
         self.steps += 1
         if self.steps > STEPS:
             raise NotCarried(f"more than {STEPS} steps")
-        _check(type(step) is list and len(step) == 4 and isinstance(step[0], str) and isinstance(step[2], dict), "no step")
+        _check(
+            type(step) is list and len(step) == 4 and isinstance(step[0], str) and isinstance(step[2], dict), "no step"
+        )
         name, operands, parameters, line = step
         values = [self.operand(operand, made) for operand in _list(operands)]
         if name in WAYS:
@@ -172,7 +183,7 @@ class _Reader:
     def parameters(self, name: str, data: dict) -> dict:
         found = {key: self.value(value) for key, value in data.items()}
         if name == "reduce":
-            found["computation"] = _no_function         # it says what `jaxpr` says
+            found["computation"] = _no_function  # it says what `jaxpr` says
         if name in ("program_id", "num_programs") and self.axes is not None:
             _check(_whole(found.get("axis")) < len(self.axes), "an axis that the grid does not have")
             found["axis"] = self.axes[found["axis"]]
@@ -215,8 +226,14 @@ class _Reader:
         if kind == "program":
             closed = jax.make_jaxpr(self.function(told))(*map(self.struct, told["ins"]))
             return closed.jaxpr if data.get("open") is True else closed
-        read = {"dtype": _dtype, "keys": _keys, "generator": lambda name: _keys(name)._impl, "array": self.array,
-                "tree": lambda part: jax.tree.structure(self.value(part)), "leaf": lambda number: Leaf(_whole(number))}
+        read = {
+            "dtype": _dtype,
+            "keys": _keys,
+            "generator": lambda name: _keys(name)._impl,
+            "array": self.array,
+            "tree": lambda part: jax.tree.structure(self.value(part)),
+            "leaf": lambda number: Leaf(_whole(number)),
+        }
         _check(kind in read, f"there is no kind {str(kind)[:40]}")
         return read[kind](told)
 
@@ -227,18 +244,31 @@ class _Reader:
         if members is not None:
             _check(isinstance(data.get("member"), str) and data["member"] in members, f"no member of {name}")
             return members[data["member"]]
-        fields, known = data.get("fields"), getattr(cls, "_fields", None) or [field.name for field in dataclasses.fields(cls)]
+        fields, known = (
+            data.get("fields"),
+            getattr(cls, "_fields", None) or [field.name for field in dataclasses.fields(cls)],
+        )
         _check(isinstance(fields, dict) and {*fields} <= {*known}, f"no fields of {name}")
         return cls(**{field: self.value(part) for field, part in fields.items()})
 
     def placed(self, function: Callable, name: str = "", line=None) -> Callable:
-        """The function as if called from a line of the file, which JAX then notes. The line is decoration: one that is none is left out."""
-        if not (type(line) is list and [type(part) for part in line] == [int, str] and 0 < line[0] <= self.lines and NAME.fullmatch(line[1])):
+        """The function as if called from a line of the file, which JAX then notes. The line is decoration: one that is
+        none is left out."""
+        if not (
+            type(line) is list
+            and [type(part) for part in line] == [int, str]
+            and 0 < line[0] <= self.lines
+            and NAME.fullmatch(line[1])
+        ):
             line = None
         if not line and not name:
             return function
         code = _through(None).__code__
-        code = code.replace(co_filename=self.path, co_firstlineno=line[0], co_name=line[1], co_qualname=line[1]) if line else code
+        code = (
+            code.replace(co_filename=self.path, co_firstlineno=line[0], co_name=line[1], co_qualname=line[1])
+            if line
+            else code
+        )
         return types.FunctionType(code, {}, name or code.co_name, None, (types.CellType(function),))
 
 
@@ -255,7 +285,9 @@ def _opaque(name: str) -> Primitive:
     """A primitive of that name, which makes arrays and cannot be run."""
     primitive = Primitive(name)
     primitive.multiple_results = True
-    primitive.def_abstract_eval(lambda *_, makes: [jax.core.ShapedArray(struct.shape, struct.dtype) for struct in makes])
+    primitive.def_abstract_eval(
+        lambda *_, makes: [jax.core.ShapedArray(struct.shape, struct.dtype) for struct in makes]
+    )
     return primitive
 
 
@@ -283,7 +315,9 @@ def _remat(reader, values, program, prevent_cse, differentiated):
     _check(type(prevent_cse) is bool and type(differentiated) is bool, "no checkpoint")
     primitive = known_primitives()["remat2" if "remat2" in known_primitives() else "checkpoint"]
     closed = reader.traced(program, values)
-    return primitive.bind(*closed.consts, *values, jaxpr=closed.jaxpr, prevent_cse=prevent_cse, differentiated=differentiated, policy=None)
+    return primitive.bind(
+        *closed.consts, *values, jaxpr=closed.jaxpr, prevent_cse=prevent_cse, differentiated=differentiated, policy=None
+    )
 
 
 def _scan(reader, values, program, consts, carries, length, reverse, unroll):
@@ -294,25 +328,38 @@ def _scan(reader, values, program, consts, carries, length, reverse, unroll):
         made = body(*fixed, *carry, *parts)
         return made[:carries], made[carries:]
 
-    carry, made = lax.scan(turn, values[consts:consts + carries], values[consts + carries:], length=_whole(length), reverse=reverse, unroll=_whole(unroll, 1))
+    carry, made = lax.scan(
+        turn,
+        values[consts : consts + carries],
+        values[consts + carries :],
+        length=_whole(length),
+        reverse=reverse,
+        unroll=_whole(unroll, 1),
+    )
     return [*carry, *made]
 
 
 def _while(reader, values, test, body, test_consts, body_consts):
     _check(_whole(test_consts) + _whole(body_consts) <= len(values), "no loop")
-    test, body, fixed = reader.function(test), reader.function(body), values[:test_consts + body_consts]
+    test, body, fixed = reader.function(test), reader.function(body), values[: test_consts + body_consts]
 
     def goes_on(carry):
         found = test(*fixed[:test_consts], *carry)
         _check(len(found) == 1, "no loop")
         return found[0]
 
-    return lax.while_loop(goes_on, lambda carry: body(*fixed[test_consts:], *carry), values[test_consts + body_consts:])
+    return lax.while_loop(
+        goes_on, lambda carry: body(*fixed[test_consts:], *carry), values[test_consts + body_consts :]
+    )
 
 
 def _cond(reader, values, branches):
-    _check(values and _list(branches) and jax.typeof(values[0]).shape == () and jax.typeof(values[0]).dtype == np.int32, "no branches")
-    if not all(isinstance(jax.typeof(value), jax.core.ShapedArray) for value in values):        # in a kernel, over its refs: only JAX can close over them
+    _check(
+        values and _list(branches) and jax.typeof(values[0]).shape == () and jax.typeof(values[0]).dtype == np.int32,
+        "no branches",
+    )
+    # in a kernel, over its refs: only JAX can close over them
+    if not all(isinstance(jax.typeof(value), jax.core.ShapedArray) for value in values):
         ways = [functools.partial(reader.function(branch), *values[1:]) for branch in branches]
         return lax.cond(values[0] != 0, ways[1], ways[0]) if len(ways) == 2 else lax.switch(values[0], ways)
     traced = tuple(reader.traced(branch, values[1:]) for branch in branches)
@@ -321,10 +368,20 @@ def _cond(reader, values, branches):
     return known_primitives()["cond"].bind(*values, branches=traced)
 
 
-def _kernel(reader, values, program, name, grid, mapped, ahead, blocks, ins, outs, scratch, aliases, compiler, place, refs):
+def _kernel(
+    reader, values, program, name, grid, mapped, ahead, blocks, ins, outs, scratch, aliases, compiler, place, refs
+):
     grid, mapped, outs = _wholes(grid), _wholes(mapped), [reader.struct(aval) for aval in _list(outs)]
-    _check(_whole(ahead) + _whole(ins) == len(values) and len(_list(blocks)) == ins + len(outs) and (name is None or isinstance(name, str)), "no kernel")
-    _check(all(isinstance(block, dict) and {*block} == {"shape", "index", "space", "buffered"} for block in blocks), "no blocks")
+    _check(
+        _whole(ahead) + _whole(ins) == len(values)
+        and len(_list(blocks)) == ins + len(outs)
+        and (name is None or isinstance(name, str)),
+        "no kernel",
+    )
+    _check(
+        all(isinstance(block, dict) and {*block} == {"shape", "index", "space", "buffered"} for block in blocks),
+        "no blocks",
+    )
     body = reader.function(program)
 
     def kernel(*refs):
@@ -336,22 +393,45 @@ def _kernel(reader, values, program, name, grid, mapped, ahead, blocks, ins, out
 
     def spec(block):
         index = reader.function(block["index"])
-        return pl.BlockSpec(reader.value(block["shape"]), lambda *axes: tuple(index(*axes)), memory_space=reader.value(block["space"]),
-                            pipeline_mode=reader.value(block["buffered"]))
+        return pl.BlockSpec(
+            reader.value(block["shape"]),
+            lambda *axes: tuple(index(*axes)),
+            memory_space=reader.value(block["space"]),
+            pipeline_mode=reader.value(block["buffered"]),
+        )
 
     placed, specs = reader.placed(kernel, "", place), [spec(block) for block in blocks]
     told = [ref for ref in _list(refs) if isinstance(ref, str) and ref.isidentifier() and not keyword.iskeyword(ref)]
-    if len({*told}) == len(program["ins"]):     # for messages
-        placed.__signature__ = inspect.Signature([inspect.Parameter(ref, inspect.Parameter.POSITIONAL_ONLY) for ref in told])
-    form = dict(grid=grid, in_specs=specs[:ins], out_specs=tuple(specs[ins:]), scratch_shapes=[_scratch(reader, part) for part in _list(scratch)])
+    if len({*told}) == len(program["ins"]):  # for messages
+        placed.__signature__ = inspect.Signature(
+            [inspect.Parameter(ref, inspect.Parameter.POSITIONAL_ONLY) for ref in told]
+        )
+    form = dict(
+        grid=grid,
+        in_specs=specs[:ins],
+        out_specs=tuple(specs[ins:]),
+        scratch_shapes=[_scratch(reader, part) for part in _list(scratch)],
+    )
     if ahead:
         form = dict(grid_spec=tpu.PrefetchScalarGridSpec(num_scalar_prefetch=ahead, **form))
-    return pl.pallas_call(placed, out_shape=tuple(outs), **form, input_output_aliases=dict(map(_wholes, _list(aliases))),
-                          interpret=reader.interpret, name=name, compiler_params=reader.value(compiler))(*values)
+    return pl.pallas_call(
+        placed,
+        out_shape=tuple(outs),
+        **form,
+        input_output_aliases=dict(map(_wholes, _list(aliases))),
+        interpret=reader.interpret,
+        name=name,
+        compiler_params=reader.value(compiler),
+    )(*values)
 
 
 def _scoped(reader, values, program, scratch):
-    return jax.tree.leaves(pl.run_scoped(lambda *refs: tuple(reader.function(program)(*values, *refs)), *(_scratch(reader, part) for part in _list(scratch))))
+    return jax.tree.leaves(
+        pl.run_scoped(
+            lambda *refs: tuple(reader.function(program)(*values, *refs)),
+            *(_scratch(reader, part) for part in _list(scratch)),
+        )
+    )
 
 
 def _scratch(reader, part):
@@ -368,6 +448,23 @@ WAYS = {
     "scan": ({"program", "consts", "carries", "length", "reverse", "unroll"}, _scan),
     "while": ({"test", "body", "test_consts", "body_consts"}, _while),
     "cond": ({"branches"}, _cond),
-    "pallas_call": ({"program", "name", "grid", "mapped", "ahead", "blocks", "ins", "outs", "scratch", "aliases", "compiler", "place", "refs"}, _kernel),
+    "pallas_call": (
+        {
+            "program",
+            "name",
+            "grid",
+            "mapped",
+            "ahead",
+            "blocks",
+            "ins",
+            "outs",
+            "scratch",
+            "aliases",
+            "compiler",
+            "place",
+            "refs",
+        },
+        _kernel,
+    ),
     "run_scoped": ({"program", "scratch"}, _scoped),
 }

@@ -7,16 +7,107 @@ import math
 from grader.program.read import CALLS, EXPONENTIALS, LOOPS, PRODUCTS, Part, grid_of, place, walk
 
 # What only moves, chooses or renames numbers, and what only holds other steps.
-MOVES = ("bitcast_convert_type", "broadcast_in_dim", "broadcast_to", "concatenate", "convert_element_type", "copy", "device_put", "dynamic_slice",
-         "dynamic_update_slice", "empty", "empty2", "gather", "get", "imag", "iota", "masked_load", "masked_swap", "multiple_of", "name", "num_programs",
-         "optimization_barrier", "pad", "pin", "program_id", "real", "reshape", "rev", "scatter", "select_n", "sharding_constraint", "slice", "split",
-         "squeeze", "stack", "stop_gradient", "swap", "tie", "tile", "transpose", "unpin", "unstack", "with_memory_space_constraint")
+MOVES = (
+    "bitcast_convert_type",
+    "broadcast_in_dim",
+    "broadcast_to",
+    "concatenate",
+    "convert_element_type",
+    "copy",
+    "device_put",
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "empty",
+    "empty2",
+    "gather",
+    "get",
+    "imag",
+    "iota",
+    "masked_load",
+    "masked_swap",
+    "multiple_of",
+    "name",
+    "num_programs",
+    "optimization_barrier",
+    "pad",
+    "pin",
+    "program_id",
+    "real",
+    "reshape",
+    "rev",
+    "scatter",
+    "select_n",
+    "sharding_constraint",
+    "slice",
+    "split",
+    "squeeze",
+    "stack",
+    "stop_gradient",
+    "swap",
+    "tie",
+    "tile",
+    "transpose",
+    "unpin",
+    "unstack",
+    "with_memory_space_constraint",
+)
 HOLDS = (*CALLS, *LOOPS, "cond", "custom_linear_solve", "run_scoped")
 # One operation for each number, or few.
-ELEMENTWISE = ("abs", "add", "add_any", "and", "ceil", "clamp", "div", "eq", "eq_to", "floor", "ge", "gt", "integer_pow", "is_finite", "le", "le_to", "lt", "lt_to",
-               "max", "min", "mul", "ne", "neg", "nextafter", "not", "or", "reciprocal", "reduce_precision", "rem", "round", "rsqrt", "shift_left",
-               "shift_right_arithmetic", "shift_right_logical", "sign", "sqrt", "square", "sub", "xor")
-SOLVERS = ("cholesky", "eig", "eigh", "hessenberg", "householder_product", "lu", "qr", "schur", "svd", "triangular_solve", "tridiagonal", "tridiagonal_solve")
+ELEMENTWISE = (
+    "abs",
+    "add",
+    "add_any",
+    "and",
+    "ceil",
+    "clamp",
+    "div",
+    "eq",
+    "eq_to",
+    "floor",
+    "ge",
+    "gt",
+    "integer_pow",
+    "is_finite",
+    "le",
+    "le_to",
+    "lt",
+    "lt_to",
+    "max",
+    "min",
+    "mul",
+    "ne",
+    "neg",
+    "nextafter",
+    "not",
+    "or",
+    "reciprocal",
+    "reduce_precision",
+    "rem",
+    "round",
+    "rsqrt",
+    "shift_left",
+    "shift_right_arithmetic",
+    "shift_right_logical",
+    "sign",
+    "sqrt",
+    "square",
+    "sub",
+    "xor",
+)
+SOLVERS = (
+    "cholesky",
+    "eig",
+    "eigh",
+    "hessenberg",
+    "householder_product",
+    "lu",
+    "qr",
+    "schur",
+    "svd",
+    "triangular_solve",
+    "tridiagonal",
+    "tridiagonal_solve",
+)
 
 
 def flops(part: Part, path: str, *, limit: int, length: int = 0) -> dict:
@@ -26,14 +117,17 @@ def flops(part: Part, path: str, *, limit: int, length: int = 0) -> dict:
         count = operations(visit.step.equation)
         if count:
             exact = exact and visit.times is not None
-            total, most = total + (visit.times or 1) * count, max(most, ((visit.times or 1) * count, visit), key=lambda pair: pair[0])
+            total, most = (
+                total + (visit.times or 1) * count,
+                max(most, ((visit.times or 1) * count, visit), key=lambda pair: pair[0]),
+            )
     unproved = {} if exact or total > limit else {"unproved": "it has a loop that runs as often as numbers say"}
     return dict(flops=total, exact=exact, limit=limit, length=length) | place(most[1]) | unproved
 
 
 def kernel(part: Part, path: str, *, grid: int = 0) -> dict:
-    """How many pallas_calls run (-1: that depends on values), how many steps their grids have, whether one of them exponentiates, and the first piece
-    of the work outside of them."""
+    """How many pallas_calls run (-1: that depends on values), how many steps their grids have, whether one of them
+    exponentiates, and the first piece of the work outside of them."""
     calls, works, outside, steps = 0, False, None, 0
     for visit in walk(part, path):
         name = visit.step.name
@@ -44,22 +138,31 @@ def kernel(part: Part, path: str, *, grid: int = 0) -> dict:
             steps += math.prod(grid_of(visit.step.equation))
         elif outside is None and name not in (*MOVES, *ELEMENTWISE, *CALLS, "cond"):
             outside = visit
-    return dict(calls=calls, steps=steps, grid=grid, works=works, outside=outside.step.name if outside else "") | place(outside)
+    return dict(calls=calls, steps=steps, grid=grid, works=works, outside=outside.step.name if outside else "") | place(
+        outside
+    )
 
 
 def operations(equation) -> int:
-    """Of one step: multiplications and additions in a product, one for each number that goes into anything else or comes out of it."""
+    """Of one step: multiplications and additions in a product, one for each number that goes into anything else or
+    comes out of it."""
     name = equation.primitive.name
     if name in MOVES or name in HOLDS:
         return 0
     if name in PRODUCTS:
         return 2 * PRODUCT_TERMS[name](equation)
-    ins, outs = ([math.prod(getattr(var.aval, "shape", ())) for var in vars] for vars in (equation.invars, equation.outvars))
-    if name.startswith("scatter") or name == "addupdate":       # what is added, not what it is added to
+    ins, outs = (
+        [math.prod(getattr(var.aval, "shape", ())) for var in vars] for vars in (equation.invars, equation.outvars)
+    )
+    if name.startswith("scatter") or name == "addupdate":  # what is added, not what it is added to
         return ins[-1] if name != "addupdate" else ins[1]
     if name == "fft":
         return 5 * outs[0] * math.ceil(math.log2(max(outs[0], 2)))
-    window = math.prod(equation.params.get("window_dimensions", ())) if name.startswith(("reduce_window", "select_and")) else 1
+    window = (
+        math.prod(equation.params.get("window_dimensions", ()))
+        if name.startswith(("reduce_window", "select_and"))
+        else 1
+    )
     length = equation.invars[0].aval.shape[-1] if name in SOLVERS else 1
     return max(0, *ins, *outs) * window * length
 
@@ -74,7 +177,9 @@ def _ragged_dot(equation) -> int:
     numbers = equation.params["ragged_dot_dimension_numbers"]
     (_, contracted), (_, batch) = numbers.dot_dimension_numbers
     held = {*contracted, *batch, *numbers.rhs_group_dimensions}
-    return _size(equation.invars[0]) * math.prod(size for axis, size in enumerate(equation.invars[1].aval.shape) if axis not in held)
+    return _size(equation.invars[0]) * math.prod(
+        size for axis, size in enumerate(equation.invars[1].aval.shape) if axis not in held
+    )
 
 
 def _convolution(equation) -> int:

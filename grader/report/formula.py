@@ -1,7 +1,7 @@
 """A formula of a lesson as a line of Unicode: `\\frac{Q K^\\top}{\\sqrt{d_k}}` reads `Q Kᵀ / √d_k`.
 
-It knows the TeX that the lessons use, which a test holds it to. A subscript that counts is small (`sᵢⱼ`); one that names stands as it does in
-the code (`d_k`, `T_q`).
+It knows the TeX that the lessons use, which a test holds it to. A subscript that counts is small (`sᵢⱼ`); one that
+names stands as it does in the code (`d_k`, `T_q`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,41 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-WORD = {name: sign for names, signs in (
-    ("alpha beta gamma delta Delta epsilon varepsilon theta lambda mu pi sigma tau phi omega ell infty partial top", "α β γ δ Δ ε ε θ λ μ π σ τ φ ω ℓ ∞ ∂ ⊤"),
-    ("ln log exp max min", "ln log exp max min"), ("dots ldots cdots", "… … …")) for name, sign in zip(names.split(), signs.split())}
-OPERATOR = dict(zip("cdot times circ le ge leq geq ne approx in leftarrow rightarrow Longleftarrow Longrightarrow mid".split(), "· × ∘ ≤ ≥ ≤ ≥ ≠ ≈ ∈ ← → ⇐ ⇒ |".split()))
+WORD = {
+    name: sign
+    for names, signs in (
+        (
+            "alpha beta gamma delta Delta epsilon varepsilon theta lambda mu pi sigma tau phi omega ell infty partial "
+            "top",
+            "α β γ δ Δ ε ε θ λ μ π σ τ φ ω ℓ ∞ ∂ ⊤",
+        ),
+        ("ln log exp max min", "ln log exp max min"),
+        ("dots ldots cdots", "… … …"),
+    )
+    for name, sign in zip(names.split(), signs.split())
+}
+OPERATOR = dict(
+    zip(
+        "cdot times circ le ge leq geq ne approx in leftarrow rightarrow Longleftarrow Longrightarrow mid".split(),
+        "· × ∘ ≤ ≥ ≤ ≥ ≠ ≈ ∈ ← → ⇐ ⇒ |".split(),
+    )
+)
 FUNCTION = {"sum": "Σ", "prod": "Π", **{name: name for name in ("ln", "log", "exp", "max", "min")}}
 BRACKET = {"lfloor": "⌊", "lceil": "⌈", "{": "{", "rfloor": "⌋", "rceil": "⌉", "}": "}"}
-SPACE = {",": " ", ";": " ", ":": " ", " ": " ", "!": "", "quad": " ", "qquad": "\n", "big": "", "Big": "", "left": "", "right": "", "displaystyle": ""}
+SPACE = {
+    ",": " ",
+    ";": " ",
+    ":": " ",
+    " ": " ",
+    "!": "",
+    "quad": " ",
+    "qquad": "\n",
+    "big": "",
+    "Big": "",
+    "left": "",
+    "right": "",
+    "displaystyle": "",
+}
 OPEN, CLOSE = "([{⌊⌈", ")]}⌋⌉"
 LOW = dict(zip("0123456789ijlmnprt+−′", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₗₘₙₚᵣₜ₊₋′"))
 HIGH = dict(zip("0123456789−⊤abcdefghijklmnoprstuvwxyz", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ"))
@@ -26,7 +54,8 @@ TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\s+|.", re.DOTALL)
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a formula: an operand, a ratio (which takes brackets beside another operand), an operator, a function, a bracket, or space."""
+    """A part of a formula: an operand, a ratio (which takes brackets beside another operand), an operator, a function,
+    a bracket, or space."""
 
     text: str
     kind: str = "operand"
@@ -34,7 +63,8 @@ class Piece:
 
 def in_lines(tex: str) -> list[str]:
     """What stands side by side in a displayed formula, one line each."""
-    text = re.sub(r"[^\S\n]+", " ", re.sub(r"⇐\s+", "⇐ ", _Reader(tex).formula()))      # an arrow stands before what follows
+    # an arrow stands before what follows
+    text = re.sub(r"[^\S\n]+", " ", re.sub(r"⇐\s+", "⇐ ", _Reader(tex).formula()))
     text = re.sub(r"(?<=[(\[⌊]) | (?=[)\]⌋])", "", text)
     return [line.strip() for line in text.split("\n") if line.strip()]
 
@@ -58,7 +88,9 @@ class _Reader:
                 break
             if token in "^_":
                 script = self._script(token, pieces[-1].text if pieces else "")
-                pieces[-1:] = [Piece((pieces[-1].text if pieces else "") + script, pieces[-1].kind if pieces else "operand")]
+                pieces[-1:] = [
+                    Piece((pieces[-1].text if pieces else "") + script, pieces[-1].kind if pieces else "operand")
+                ]
             else:
                 pieces.append(self._piece(token))
         return _joined(pieces)
@@ -101,19 +133,23 @@ class _Reader:
         """The next group as it is written, with its spaces."""
         self.tokens.pop(0)
         end = self.tokens.index("}")
-        text, self.tokens = "".join(self.tokens[:end]), self.tokens[end + 1:]
+        text, self.tokens = "".join(self.tokens[:end]), self.tokens[end + 1 :]
         return text
 
     def _script(self, sign: str, base: str) -> str:
         text = self._argument()
         small = LOW if sign == "_" else HIGH if base != "e" or not text.isalpha() or text == "⊤" else {}
-        return "".join(small[letter] for letter in text) if text and {*text} <= {*small} and text != "−" else sign + _grouped(text)
+        return (
+            "".join(small[letter] for letter in text)
+            if text and {*text} <= {*small} and text != "−"
+            else sign + _grouped(text)
+        )
 
     def _cases(self) -> Piece:
         """`{ this if that; this otherwise }`."""
         self._raw()
         end = next(i for i, token in enumerate(self.tokens) if token == "\\end")
-        inner, self.tokens = "".join(self.tokens[:end]), self.tokens[end + 1:]
+        inner, self.tokens = "".join(self.tokens[:end]), self.tokens[end + 1 :]
         self._raw()
         rows = re.split(r"\\\\(?:\[[^]]*\])?", inner)
         return Piece("{ " + "; ".join(in_a_line(row.replace("&", " ")) for row in rows) + " }")

@@ -12,6 +12,7 @@ FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$", re.DOTALL)
 
 def with_formulas(parser: MarkdownIt, told: Callable[[str], str] = str) -> MarkdownIt:
     """The parser, which takes for a formula, dollars and all, the text that is `told` of it."""
+
     def rule(state, silent: bool) -> bool:
         found = FORMULA.match(state.src, state.pos)
         if found and not silent:

@@ -10,8 +10,8 @@ from grader.course.verdict import Difference, Plane, Told
 
 SHADES = "·░▒▓█"
 MOST_ROWS, MOST_COLUMNS = 16, 60
-DIGITS, MOST_DIGITS = 3, 10                     # after the point
-MOST = 20                                       # rows and columns of a Plane; of a larger array each stands for a block
+DIGITS, MOST_DIGITS = 3, 10  # after the point
+MOST = 20  # rows and columns of a Plane; of a larger array each stands for a block
 
 
 def told(difference: Difference, shown: bool = True) -> Told:
@@ -20,19 +20,37 @@ def told(difference: Difference, shown: bool = True) -> Told:
         return difference.told
     expected, came, wrong = map(np.atleast_1d, (difference.expected, difference.came, difference.wrong))
     first = tuple(int(i) for i in np.argwhere(wrong)[0])
-    return Told(difference.wrong.shape, int(wrong.sum()), first, as_json(expected[first]), as_json(came[first]), where(difference), _plane(difference) if shown else None)
+    return Told(
+        difference.wrong.shape,
+        int(wrong.sum()),
+        first,
+        as_json(expected[first]),
+        as_json(came[first]),
+        where(difference),
+        _plane(difference) if shown else None,
+    )
 
 
 def _plane(difference: Difference) -> Plane:
-    expected, came, wrong, error = (plane(array, difference)[0] for array in (difference.expected, difference.came, difference.wrong, errors(difference)))
+    expected, came, wrong, error = (
+        plane(array, difference)[0]
+        for array in (difference.expected, difference.came, difference.wrong, errors(difference))
+    )
     rank = np.where(wrong, np.where(np.isfinite(error), error, np.inf), -1.0)
     tops, lefts = (edges(size, MOST) for size in wrong.shape)
     rows, columns = (np.zeros((len(tops) - 1, len(lefts) - 1), int) for _ in range(2))
     for i, j in np.ndindex(rows.shape):
-        block = rank[tops[i]:tops[i + 1], lefts[j]:lefts[j + 1]]
+        block = rank[tops[i] : tops[i + 1], lefts[j] : lefts[j + 1]]
         row, column = np.unravel_index(np.argmax(block), block.shape)
         rows[i, j], columns[i, j] = tops[i] + row, lefts[j] + column
-    return Plane(wrong.shape, tuple(map(int, tops[:-1])), tuple(map(int, lefts[:-1])), rows, columns, *(array[rows, columns] for array in (expected, came, wrong)))
+    return Plane(
+        wrong.shape,
+        tuple(map(int, tops[:-1])),
+        tuple(map(int, lefts[:-1])),
+        rows,
+        columns,
+        *(array[rows, columns] for array in (expected, came, wrong)),
+    )
 
 
 def as_json(value):
@@ -44,11 +62,14 @@ def as_json(value):
 
 
 def error_map(difference: Difference) -> list[str]:
-    """The error over the output, one character a value (or a block of values): `·` is right, `█` the largest error, `N` NaN or inf."""
+    """The error over the output, one character a value (or a block of values): `·` is right, `█` the largest error, `N`
+    NaN or inf."""
     wrong, error = plane(difference.wrong, difference)[0], plane(errors(difference), difference)[0]
     special = ~np.isfinite(error)
     largest = error[~special].max(initial=0.0)
-    level = np.where(wrong, np.ceil(np.where(special, 0, error) / (largest or 1.0) * (len(SHADES) - 1)).clip(1), 0).astype(int)
+    level = np.where(
+        wrong, np.ceil(np.where(special, 0, error) / (largest or 1.0) * (len(SHADES) - 1)).clip(1), 0
+    ).astype(int)
     level = np.where(wrong & special, len(SHADES), level)
     level = _blocks(level, MOST_ROWS, MOST_COLUMNS)
     return ["".join((SHADES + "N")[value] for value in row) for row in level]
@@ -58,14 +79,24 @@ def blocks(difference: Difference) -> list[str]:
     """The rows that each line of the map stands for, where it is more than one."""
     size = plane(difference.wrong, difference)[0].shape[0]
     ends = edges(size, MOST_ROWS)
-    return [f"{start}–{end - 1}" if end - start > 1 else str(start) for start, end in zip(ends, ends[1:])] if size > MOST_ROWS else []
+    return (
+        [f"{start}–{end - 1}" if end - start > 1 else str(start) for start, end in zip(ends, ends[1:])]
+        if size > MOST_ROWS
+        else []
+    )
 
 
 def scale(difference: Difference) -> str:
     """What a character of the map stands for, where it is more than one value."""
-    rows, columns = (-(-size // most) for size, most in zip(plane(difference.wrong, difference)[0].shape, (MOST_ROWS, MOST_COLUMNS)))
+    rows, columns = (
+        -(-size // most) for size, most in zip(plane(difference.wrong, difference)[0].shape, (MOST_ROWS, MOST_COLUMNS))
+    )
     across = f" × {columns} columns" if columns > 1 else ""
-    return f"(a character is up to {rows} row{'s' if rows > 1 else ''}{across}, by the worst)" if rows > 1 or columns > 1 else ""
+    return (
+        f"(a character is up to {rows} row{'s' if rows > 1 else ''}{across}, by the worst)"
+        if rows > 1 or columns > 1
+        else ""
+    )
 
 
 def plane(array: np.ndarray, difference: Difference) -> tuple[np.ndarray, str]:
@@ -95,9 +126,13 @@ def values(difference: Difference, rows: int = 4, columns: int = 4) -> tuple[lis
     first_row, first_column = (int(i) for i in np.argwhere(wrong)[0])
     top = max(0, min(first_row, wrong.shape[0] - rows))
     left = max(0, min(first_column, wrong.shape[1] - columns))
-    window = np.s_[top:top + rows, left:left + columns]
+    window = np.s_[top : top + rows, left : left + columns]
     cut = [f"rows {top}–{min(top + rows, wrong.shape[0]) - 1} of {wrong.shape[0]}"] if wrong.shape[0] > rows else []
-    cut += [f"columns {left}–{min(left + columns, wrong.shape[1]) - 1} of {wrong.shape[1]}"] if wrong.shape[1] > columns else []
+    cut += (
+        [f"columns {left}–{min(left + columns, wrong.shape[1]) - 1} of {wrong.shape[1]}"]
+        if wrong.shape[1] > columns
+        else []
+    )
     pairs = zip(expected[window][wrong[window]], came[window][wrong[window]])
     digits = max((telling(one, other) for one, other in pairs), default=DIGITS)
     return _grid(expected[window], digits), _grid(came[window], digits), ", ".join([place] * bool(place) + cut)
@@ -126,7 +161,9 @@ def _ranges(noun: str, found: np.ndarray, total: int) -> str:
     if len(found) == total:
         return f"every {noun}" if total > 1 else f"the only {noun}"
     runs = np.split(found, np.flatnonzero(np.diff(found) > 1) + 1)
-    told = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs[:4]) + (", …" if len(runs) > 4 else "")
+    told = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs[:4]) + (
+        ", …" if len(runs) > 4 else ""
+    )
     return f"{noun}{'s' if len(found) > 1 else ''} {told} of {total}"
 
 
@@ -140,7 +177,9 @@ def telling(one, other) -> int:
     """How many digits tell two values apart that are not the same; the fewest that are shown, where nothing does."""
     if one == other or one != one and other != other:
         return DIGITS
-    return next((digits for digits in range(DIGITS, MOST_DIGITS) if number(one, digits) != number(other, digits)), MOST_DIGITS)
+    return next(
+        (digits for digits in range(DIGITS, MOST_DIGITS) if number(one, digits) != number(other, digits)), MOST_DIGITS
+    )
 
 
 def pair(one, other) -> tuple[str, str]:

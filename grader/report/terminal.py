@@ -1,4 +1,5 @@
-"""A Verdict for the terminal: beautiful at 80 columns and in colour, readable when piped. What matters most stands last, where a terminal stops."""
+"""A Verdict for the terminal: beautiful at 80 columns and in colour, readable when piped. What matters most stands
+last, where a terminal stops."""
 
 from __future__ import annotations
 
@@ -18,12 +19,19 @@ from grader.report import words
 from grader.report.words import COMMAND
 
 COMMANDS = re.compile(rf'`[^`]*`|{COMMAND}(?: [a-z]+)?(?: \d+)?(?: "[^"]*")?')
-KEPT = "\ue000"                                 # a space within a command, at which no line ends
-STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.NOT_WRITTEN: "dim", Status.UNCHECKED: "yellow", Status.COURSE: "bold yellow"}
+KEPT = "\ue000"  # a space within a command, at which no line ends
+STYLE = {
+    Status.PASSED: "green",
+    Status.FAILED: "bold red",
+    Status.NOT_WRITTEN: "dim",
+    Status.UNCHECKED: "yellow",
+    Status.COURSE: "bold yellow",
+}
 
 
 def show(verdict: Verdict, console: Console, *, verbose: bool = False, upcoming: str = "", steps: bool = True) -> None:
-    """Prints a verdict. `upcoming` is the line that says what to try after a pass; without `steps` nothing is said of what to try after a failure."""
+    """Prints a verdict. `upcoming` is the line that says what to try after a pass; without `steps` nothing is said of
+    what to try after a failure."""
     with trimmed(console):
         _render(verdict, console, verbose, upcoming, steps)
 
@@ -64,16 +72,38 @@ def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str, st
     if verdict.trouble:
         console.print(_trouble(verdict))
     elif verdict.status == Status.NOT_WRITTEN:
-        console.print(Padding(_line(_marked(Status.NOT_WRITTEN), ("not written yet: ", ""), (", ".join(e.name for e in verdict.entries), "bold")), (1, 0, 0, 1)))
+        console.print(
+            Padding(
+                _line(
+                    _marked(Status.NOT_WRITTEN),
+                    ("not written yet: ", ""),
+                    (", ".join(e.name for e in verdict.entries), "bold"),
+                ),
+                (1, 0, 0, 1),
+            )
+        )
         console.print(_next(words.opening(verdict)))
     else:
         failing = words.failing(verdict)
         for entry in failing:
             console.print(_reason(entry, verdict))
         if len(failing) > 1:
-            console.print(Padding(Group(*(_line(_marked(Status.FAILED), (entry.name, "bold"), (f"   {words.reason(entry)}", "")) for entry in failing)), (1, 0, 0, 1)))
+            console.print(
+                Padding(
+                    Group(
+                        *(
+                            _line(_marked(Status.FAILED), (entry.name, "bold"), (f"   {words.reason(entry)}", ""))
+                            for entry in failing
+                        )
+                    ),
+                    (1, 0, 0, 1),
+                )
+            )
         if failing and steps:
-            commands = [f"{COMMAND} hint {verdict.number}", *filter(None, (words.debugging(verdict, entry) for entry in failing))]
+            commands = [
+                f"{COMMAND} hint {verdict.number}",
+                *filter(None, (words.debugging(verdict, entry) for entry in failing)),
+            ]
             console.print(_next(("   or   " if len(verdict.entries) == 1 else "\nor    ").join(commands)))
     if verdict.status == Status.PASSED and upcoming:
         console.print(_next(upcoming))
@@ -85,8 +115,13 @@ def one_line(verdict: Verdict) -> Text:
     if verdict.trouble:
         told = verdict.trouble.summary
     elif verdict.status != Status.PASSED:
-        told = "; ".join(f"{words.title(entry.first, verdict)}: {words.reason(entry)}" for entry in words.failing(verdict) or [e for e in verdict.entries if e.first][:1])
-    return _line(_marked(verdict.status), (f"{verdict.number} {verdict.status.value}", "bold"), (f"  {told}" if told else "", ""))
+        told = "; ".join(
+            f"{words.title(entry.first, verdict)}: {words.reason(entry)}"
+            for entry in words.failing(verdict) or [e for e in verdict.entries if e.first][:1]
+        )
+    return _line(
+        _marked(verdict.status), (f"{verdict.number} {verdict.status.value}", "bold"), (f"  {told}" if told else "", "")
+    )
 
 
 def _heading(verdict: Verdict, console: Console) -> Text:
@@ -117,7 +152,18 @@ def _reason(entry: EntryVerdict, verdict: Verdict):
     parts = [Padding(_failure(entry.first, verdict), (1, 0, 0, 1))]
     name, told = words.diagnosis(entry)
     if name:
-        parts += [Padding(Panel(Text("\n\n".join(told)), title=Text(name, "bold"), title_align="left", border_style="yellow", width=78), (1, 0, 0, 1))]
+        parts += [
+            Padding(
+                Panel(
+                    Text("\n\n".join(told)),
+                    title=Text(name, "bold"),
+                    title_align="left",
+                    border_style="yellow",
+                    width=78,
+                ),
+                (1, 0, 0, 1),
+            )
+        ]
     return Group(*parts)
 
 
@@ -130,7 +176,14 @@ def _table(entry: EntryVerdict):
         table.add_column(transform, justify="center", min_width=5)
     for case in layout.cases:
         table.add_row(Text(case), *(_mark(layout.table.get((case, transform))) for transform in TRANSFORMS))
-    proofs = [_line(_marked(f.status), (f.check.case, ""), (f"   {f.summary}" if f.status == Status.PASSED and f.summary else "", "dim")) for f in layout.proofs]
+    proofs = [
+        _line(
+            _marked(f.status),
+            (f.check.case, ""),
+            (f"   {f.summary}" if f.status == Status.PASSED and f.summary else "", "dim"),
+        )
+        for f in layout.proofs
+    ]
     if not layout.whole and not proofs:
         return table
     line = Text()
@@ -140,7 +193,11 @@ def _table(entry: EntryVerdict):
 
 
 def _mark(finding: Finding | None) -> Text:
-    return Text(words.NO_CHECK, style="dim") if finding is None else Text(words.MARK[finding.status], style=STYLE[finding.status])
+    return (
+        Text(words.NO_CHECK, style="dim")
+        if finding is None
+        else Text(words.MARK[finding.status], style=STYLE[finding.status])
+    )
 
 
 def _marked(status: Status) -> tuple[str, str]:
@@ -149,7 +206,10 @@ def _marked(status: Status) -> tuple[str, str]:
 
 
 def _failure(finding: Finding, verdict: Verdict):
-    parts = [_line(_marked(Status.FAILED), (words.title(finding, verdict), "bold"), (f"   {finding.inputs}", "dim")), Text(words.sentence(finding.summary))]
+    parts = [
+        _line(_marked(Status.FAILED), (words.title(finding, verdict), "bold"), (f"   {finding.inputs}", "dim")),
+        Text(words.sentence(finding.summary)),
+    ]
     if finding.detail:
         parts.append(Padding(Text(finding.detail), (1, 0, 0, 2)))
     parts += _source(finding, verdict.path)
@@ -165,7 +225,7 @@ def _difference(finding: Finding):
 
     difference = finding.difference
     relation = difference.leaf == "property"
-    if difference.told:                         # its arrays are gone
+    if difference.told:  # its arrays are gone
         return Text(f"where: {difference.told.where}", style="dim")
     grid = Table(box=None, padding=(0, 4, 0, 0), header_style="dim", show_edge=False)
     if not relation and difference.expected.size > 0:
@@ -183,12 +243,25 @@ def _difference(finding: Finding):
         if places:
             rows = [f"{place.rjust(max(map(len, places)))}  {row}" for place, row in zip(places, rows)]
         map_ = Text("\n".join(rows), style="red")
-        parts.append(Padding(Group(Text(f"where: {picture.where(difference)} {axes or picture.scale(difference)}".rstrip(), style="dim"), Padding(map_, (0, 0, 0, 2))), (0 if relation else 1, 0, 0, 0)))
+        parts.append(
+            Padding(
+                Group(
+                    Text(
+                        f"where: {picture.where(difference)} {axes or picture.scale(difference)}".rstrip(), style="dim"
+                    ),
+                    Padding(map_, (0, 0, 0, 2)),
+                ),
+                (0 if relation else 1, 0, 0, 0),
+            )
+        )
     return Group(*parts)
 
 
 def _source(finding: Finding, path: str) -> list:
-    return [_line((f"  {place}", "dim"), (f"   {text}" if text else "", "cyan")) for place, text in words.source(finding, path)]
+    return [
+        _line((f"  {place}", "dim"), (f"   {text}" if text else "", "cyan"))
+        for place, text in words.source(finding, path)
+    ]
 
 
 def _show_prints(verdict: Verdict, console: Console, verbose: bool) -> None:
@@ -201,7 +274,12 @@ def _show_prints(verdict: Verdict, console: Console, verbose: bool) -> None:
         if left:
             console.print(Padding(Text(f"… {left}; -v shows the rest", style="dim"), (0, 0, 0, 3)))
     if len(prints) > len(shown):
-        console.print(Padding(Text(f"… and in {words.count(len(prints) - len(shown), 'more call')}; -v shows the rest", style="dim"), (0, 0, 0, 1)))
+        console.print(
+            Padding(
+                Text(f"… and in {words.count(len(prints) - len(shown), 'more call')}; -v shows the rest", style="dim"),
+                (0, 0, 0, 1),
+            )
+        )
 
 
 def _fitting(lines: Sequence[str], console: Console) -> tuple[list[Text], str]:
@@ -212,7 +290,9 @@ def _fitting(lines: Sequence[str], console: Console) -> tuple[list[Text], str]:
         if len(taken) > room:
             following = len(lines) - nth - (room > 0)
             cut = [f"the rest of a line of {len(line):,} characters"] if room else []
-            return [*rows, *taken[:room]], " and ".join([*cut, *([words.count(following, "more line")] if following else [])])
+            return [*rows, *taken[:room]], " and ".join(
+                [*cut, *([words.count(following, "more line")] if following else [])]
+            )
         rows += taken
     return rows, ""
 

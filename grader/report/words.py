@@ -1,4 +1,5 @@
-"""What every rendering of a verdict says: marks, titles, sentences, and which check stands where. How it looks is for each to decide."""
+"""What every rendering of a verdict says: marks, titles, sentences, and which check stands where. How it looks is for
+each to decide."""
 
 from __future__ import annotations
 
@@ -12,14 +13,15 @@ from grader.judge.kinds import kind_of
 
 COMMAND = "python -m grader"
 MARK = {Status.PASSED: "✓", Status.FAILED: "✗", Status.NOT_WRITTEN: "○", Status.UNCHECKED: "?", Status.COURSE: "!"}
-NO_CHECK = "–"                                  # a transform that does not apply to a case
+NO_CHECK = "–"  # a transform that does not apply to a case
 PROPERTY_AXES = "(rows: changes, columns: output rows)"
 PRINTED_LINES = 12
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The findings for one name by where they stand: a table of cases and transforms, claims about the program, checks of the whole."""
+    """The findings for one name by where they stand: a table of cases and transforms, claims about the program, checks
+    of the whole."""
 
     cases: tuple[str, ...]
     table: dict[tuple[str, str], Finding]
@@ -28,10 +30,12 @@ class Layout:
 
 
 def layout(entry: EntryVerdict) -> Layout:
-    return Layout(tuple(dict.fromkeys(f.check.case for f in entry.findings if f.check.kind in TRANSFORMS)),
-                  {(f.check.case, f.check.kind): f for f in entry.findings},
-                  tuple(f for f in entry.findings if f.check.kind in CLAIM_KINDS),
-                  tuple(f for f in entry.findings if f.check.kind not in (*TRANSFORMS, *CLAIM_KINDS)))
+    return Layout(
+        tuple(dict.fromkeys(f.check.case for f in entry.findings if f.check.kind in TRANSFORMS)),
+        {(f.check.case, f.check.kind): f for f in entry.findings},
+        tuple(f for f in entry.findings if f.check.kind in CLAIM_KINDS),
+        tuple(f for f in entry.findings if f.check.kind not in (*TRANSFORMS, *CLAIM_KINDS)),
+    )
 
 
 def has_table(entry: EntryVerdict) -> bool:
@@ -40,12 +44,15 @@ def has_table(entry: EntryVerdict) -> bool:
 
 
 def title(finding: Finding, verdict: Verdict | None = None) -> str:
-    """What a check is called: its case and transform, or what it is about; in a verdict on several names also whose it is."""
+    """What a check is called: its case and transform, or what it is about; in a verdict on several names also whose it
+    is."""
     whose = f"{finding.check.entry} · " if verdict and len(verdict.entries) > 1 and finding.check.entry else ""
     if finding.check.kind in CLAIM_KINDS:
         return whose + finding.check.case
     kind = structure(finding)
-    return whose + (f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind)
+    return whose + (
+        f"{finding.check.case} · {kind}" if finding.check.case and finding.check.kind in TRANSFORMS else kind
+    )
 
 
 def failing(verdict: Verdict) -> list[EntryVerdict]:
@@ -61,20 +68,36 @@ def reason(entry: EntryVerdict) -> str:
 def diagnosis(entry: EntryVerdict) -> tuple[str, tuple[str, ...]]:
     """What is known of a failure: its name, and what is said of it, in paragraphs; an empty name where nothing is."""
     if entry.second:
-        return f"two things: {spoken(entry.mistake)}, and {spoken(entry.second.name)}", (entry.sentence, entry.second.sentence)
+        return f"two things: {spoken(entry.mistake)}, and {spoken(entry.second.name)}", (
+            entry.sentence,
+            entry.second.sentence,
+        )
     if found := entry.partly:
-        return f"{spoken(found.name)}, and something else", \
-            (found.sentence, f"This explains ‘{found.first}’, the first case that fails. It does not explain ‘{found.unexplained}’: there is more to mend.")
+        return f"{spoken(found.name)}, and something else", (
+            found.sentence,
+            f"This explains ‘{found.first}’, the first case that fails. It does not explain ‘{found.unexplained}’: "
+            f"there is more to mend.",
+        )
     return spoken(entry.mistake), (entry.sentence,)
 
 
 def legend(entries: Sequence[EntryVerdict]) -> str:
     """What `–` and `?` mean in the tables of the names that fail, where they are there."""
     shown = [layout(entry) for entry in entries if entry.first and not in_a_line(entry) and has_table(entry)]
-    gaps = any((case, transform) not in table.table for table in shown for case in table.cases for transform in TRANSFORMS)
-    unchecked = [finding for table in shown for finding in (*table.table.values(), *table.proofs, *table.whole) if finding.status == Status.UNCHECKED]
+    gaps = any(
+        (case, transform) not in table.table for table in shown for case in table.cases for transform in TRANSFORMS
+    )
+    unchecked = [
+        finding
+        for table in shown
+        for finding in (*table.table.values(), *table.proofs, *table.whole)
+        if finding.status == Status.UNCHECKED
+    ]
     why = "; ".join(dict.fromkeys(finding.summary for finding in unchecked if finding.summary))
-    return "   ".join([f"{NO_CHECK} does not apply"] * gaps + [f"{MARK[Status.UNCHECKED]} could not be checked" + (f": {why}" if why else "")] * bool(unchecked))
+    return "   ".join(
+        [f"{NO_CHECK} does not apply"] * gaps
+        + [f"{MARK[Status.UNCHECKED]} could not be checked" + (f": {why}" if why else "")] * bool(unchecked)
+    )
 
 
 def structure(finding: Finding) -> str:
@@ -121,8 +144,10 @@ def _beginning(entry: EntryVerdict) -> str:
 
 def source(finding: Finding, path: str) -> list[tuple[str, str]]:
     """The student's own lines, innermost last: where each stands, and its text."""
-    return [(f"{path}:{number}" + (f" in {function}" if function and function != "<module>" else ""), text.strip())
-            for number, function, text in finding.lines[-3:]]
+    return [
+        (f"{path}:{number}" + (f" in {function}" if function and function != "<module>" else ""), text.strip())
+        for number, function, text in finding.lines[-3:]
+    ]
 
 
 def prints(verdict: Verdict) -> list[tuple[str, list[str]]]:

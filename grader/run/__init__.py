@@ -1,1 +1,2 @@
-"""Where an implementation is called: a student's in a process that holds nothing else, a reference in one that meets no student's."""
+"""Where an implementation is called: a student's in a process that holds nothing else, a reference in one that meets no
+student's."""

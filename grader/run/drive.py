@@ -1,6 +1,7 @@
 """The ways in which callers take a module that keeps state through a sequence, one part of it a call.
 
-Each takes nnx, `call(module, part)`, the module and the parts, and returns the outputs and the module as it is afterwards.
+Each takes nnx, `call(module, part)`, the module and the parts, and returns the outputs and the module as it is
+afterwards.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def with_scan(nnx, call, module, parts):
     graphdef, state = nnx.split(module)
     stacked = jax.tree.map(lambda *rows: jnp.stack(rows), *parts)
     state, outputs = jax.lax.scan(_pure(nnx, call, graphdef), state, stacked)
-    return [jax.tree.map(lambda rows, step=step: rows[step], outputs) for step in range(len(parts))], nnx.merge(graphdef, state)
+    return [jax.tree.map(lambda rows, step=step: rows[step], outputs) for step in range(len(parts))], nnx.merge(
+        graphdef, state
+    )
 
 
 def with_vmap(nnx, call, module, parts):
@@ -46,7 +49,7 @@ def with_vmap(nnx, call, module, parts):
     state = jax.tree.map(lambda a: jnp.broadcast_to(a, (batch, *jnp.shape(a))), state)
 
     def step(state, part):
-        module = nnx.merge(graphdef, params, state, copy=True)         # a variable of outside must not be written to
+        module = nnx.merge(graphdef, params, state, copy=True)  # a variable of outside must not be written to
         output = call(module, part)
         return nnx.split(module, nnx.Param, ...)[2], output
 
@@ -66,5 +69,11 @@ def _pure(nnx, call, graphdef):
     return step
 
 
-DRIVES = {"by hand": by_hand, "nnx.jit": with_nnx_jit, "jax.jit": with_jax_jit, "lax.scan": with_scan, "jax.vmap": with_vmap}
-AXIS_OF_ROWS = {"jax.vmap": 1}      # 0 elsewhere
+DRIVES = {
+    "by hand": by_hand,
+    "nnx.jit": with_nnx_jit,
+    "jax.jit": with_jax_jit,
+    "lax.scan": with_scan,
+    "jax.vmap": with_vmap,
+}
+AXIS_OF_ROWS = {"jax.vmap": 1}  # 0 elsewhere

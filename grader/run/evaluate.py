@@ -1,8 +1,9 @@
-"""Puts an implementation through its calls and reports an Outcome for each: the one harness for stub, reference and mistakes.
+"""Puts an implementation through its calls and reports an Outcome for each: the one harness for stub, reference and
+mistakes.
 
-Eager calls run one by one. For each other transform all cases are traced one by one, so that an error belongs to its case, and
-compiled together as one program in a thread of its own, while the next transform is traced: compiling one program of
-many small parts costs a fraction of compiling many small programs.
+Eager calls run one by one. For each other transform all cases are traced one by one, so that an error belongs to its
+case, and compiled together as one program in a thread of its own, while the next transform is traced: compiling one
+program of many small parts costs a fraction of compiling many small programs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from grader.course.verdict import Failure, Outcome, cut, word
 from grader.run import transforms
 from grader.run.target import ModuleTarget, target_for
 
-LARGEST = 1 << 28               # bytes of one returned array
+LARGEST = 1 << 28  # bytes of one returned array
 
 
 class Exhausted(Exception):
@@ -34,26 +35,38 @@ class Exhausted(Exception):
 
 
 class Evaluation:
-    """One implementation under all its calls. `find(entry)` gives the function or class; `fail(error)` turns an exception into data.
+    """One implementation under all its calls. `find(entry)` gives the function or class; `fail(error)` turns an
+    exception into data.
 
-    `left_over` tracers are what an earlier file leaked, in a worker that is used again.
-    `started(stage, *ids)` is told before student code runs, so that a hang is known by its place. `path` is the file whose lines
-    count. `singly` no program is compiled together with another. `driver` is the problem's `driver.py`, where it has one.
-    With `carry(call, program)` nothing is measured here: each program that a proof is about is handed over once, with the first of its calls.
+    `left_over` tracers are what an earlier file leaked, in a worker that is used again. `started(stage, *ids)` is told
+    before student code runs, so that a hang is known by its place. `path` is the file whose lines count. `singly` no
+    program is compiled together with another. `driver` is the problem's `driver.py`, where it has one. With
+    `carry(call, program)` nothing is measured here: each program that a proof is about is handed over once, with the
+    first of its calls.
     """
 
     left_over = 0
 
-    def __init__(self, find: Callable, fail: Callable[[BaseException], Failure], emit: Callable[[Call, Outcome], None],
-                 started: Callable[..., None] = lambda stage, *ids: None, *, double: bool = False, path: str = "",
-                 carry: Callable[[Call, ClosedJaxpr], None] | None = None, singly: bool = False, driver=None):
+    def __init__(
+        self,
+        find: Callable,
+        fail: Callable[[BaseException], Failure],
+        emit: Callable[[Call, Outcome], None],
+        started: Callable[..., None] = lambda stage, *ids: None,
+        *,
+        double: bool = False,
+        path: str = "",
+        carry: Callable[[Call, ClosedJaxpr], None] | None = None,
+        singly: bool = False,
+        driver=None,
+    ):
         self.find, self.fail, self.emit, self.started = find, fail, emit, started
         self.double, self.path, self.carry, self.singly, self.driver = double, path, carry, singly, driver
         self.targets: dict = {}
         self.programs: dict = {}
-        self.in_two: set[str] = set()           # of whose gradients it is asked what is kept between the passes
+        self.in_two: set[str] = set()  # of whose gradients it is asked what is kept between the passes
         self.carried: set = set()
-        self.failed = False             # whether a call has raised
+        self.failed = False  # whether a call has raised
 
     def run(self, calls: Iterable[Call], *, eagerly: bool = True) -> None:
         """Evaluates the calls. Not `eagerly`: an eager call is traced and compiled with the others where it can be."""
@@ -69,8 +82,11 @@ class Evaluation:
             if not eagerly and eager_calls:
                 groups = {"eager": eager_calls, **groups}
             elif eager_calls:
-                self._attempt(eager_calls[0], self._eager)          # the smallest first: it finds most mistakes, and warms what tracing needs
-            together = [(transform, groups.pop(transform)) for transform in ("eager", *transforms.TRACED) if transform in groups]
+                # the smallest first: it finds most mistakes, and warms what tracing needs
+                self._attempt(eager_calls[0], self._eager)
+            together = [
+                (transform, groups.pop(transform)) for transform in ("eager", *transforms.TRACED) if transform in groups
+            ]
             pending = [] if self.singly else [self._traced(transform, group, pool) for transform, group in together]
             if eagerly:
                 for call in eager_calls[1:]:
@@ -97,7 +113,7 @@ class Evaluation:
         self.started(call.transform, call.id)
         try:
             outcome = action(call)
-        except BaseException as error:      # sys.exit() in a stub is an outcome too
+        except BaseException as error:  # sys.exit() in a stub is an outcome too
             outcome = Outcome(failure=self.fail(error))
             self.failed = True
         self.emit(call, outcome)
@@ -120,13 +136,19 @@ class Evaluation:
                 seen[key] = jnp.asarray(cast(array))
             return seen[key]
 
-        return ({name: placed(array) for name, array in call.params.items()},
-                {name: placed(array if draw is None else array[draw]) for name, array in call.arrays.items()})
+        return (
+            {name: placed(array) for name, array in call.params.items()},
+            {name: placed(array if draw is None else array[draw]) for name, array in call.arrays.items()},
+        )
 
     def _eager(self, call: Call) -> Outcome:
         value = self._target(call)(*self._arguments(call))
         # What follows from no array is a constant, and a NumPy array as good a one as any.
-        return describe(value if call.arrays else jax.tree.map(lambda leaf: jnp.asarray(leaf) if type(leaf) is np.ndarray else leaf, value))
+        return describe(
+            value
+            if call.arrays
+            else jax.tree.map(lambda leaf: jnp.asarray(leaf) if type(leaf) is np.ndarray else leaf, value)
+        )
 
     def _parameters(self, call: Call) -> Outcome:
         target = self._target(call)
@@ -138,10 +160,20 @@ class Evaluation:
     def _variables(self, variables, initial=MappingProxyType({})) -> Outcome:
         """The table of variables; what is said of one whose value is there ends with True."""
         leaves = {name: np.asarray(value) for name, value in initial.items()}
-        return Outcome(["variables", [[cut(name), cut(kind), list(shape), dtype, *([True] if name in leaves else [])] for name, kind, shape, dtype in variables]], leaves)
+        return Outcome(
+            [
+                "variables",
+                [
+                    [cut(name), cut(kind), list(shape), dtype, *([True] if name in leaves else [])]
+                    for name, kind, shape, dtype in variables
+                ],
+            ],
+            leaves,
+        )
 
     def _traced(self, transform: str, calls: list[Call], pool) -> Callable[[], None]:
-        """Traces each distinct program of the calls, starts to compile them as one, and returns what runs and reports them."""
+        """Traces each distinct program of the calls, starts to compile them as one, and returns what runs and reports
+        them."""
         programs: dict[str, tuple] = {}
         members: dict[str, list[Call]] = {}
         for call in calls:
@@ -168,8 +200,11 @@ class Evaluation:
                 self.started(transform, *(call.id for key, call in batch.items() if turn < len(members[key])))
                 try:
                     outputs = jax.block_until_ready(compiled.result()(leaves))
-                except Exception:           # one part is at fault: find out which, one by one
-                    outputs = [functools.partial(jit(jaxpr_as_fun(programs[key][0])), *flat) for key, flat in zip(batch, leaves)]
+                except Exception:  # one part is at fault: find out which, one by one
+                    outputs = [
+                        functools.partial(jit(jaxpr_as_fun(programs[key][0])), *flat)
+                        for key, flat in zip(batch, leaves)
+                    ]
                 for (key, call), flat in zip(batch.items(), outputs):
                     if turn < len(members[key]):
                         self.emit(call, self._finished(flat, programs[key][1]))
@@ -177,23 +212,31 @@ class Evaluation:
         if not programs:
             return lambda: None
         try:
-            lowered = jit(lambda leaves: [jaxpr_as_fun(jaxpr)(*flat) for (jaxpr, _), flat in zip(programs.values(), leaves)]).lower(
-                [jax.tree.leaves(self._arguments(group[0])) for group in members.values()])
+            lowered = jit(
+                lambda leaves: [jaxpr_as_fun(jaxpr)(*flat) for (jaxpr, _), flat in zip(programs.values(), leaves)]
+            ).lower([jax.tree.leaves(self._arguments(group[0])) for group in members.values()])
             compiled = pool.submit(lowered.compile)
-        except Exception as error:              # `finish` finds out which part is at fault
+        except Exception as error:  # `finish` finds out which part is at fault
             compiled = concurrent.futures.Future()
             compiled.set_exception(error)
         return finish
 
     def _trace(self, transform: str, call: Call, arguments):
-        make = transforms.grad_in_two if transform == "grad" and call.program_key in self.in_two else transforms.TRACED.get(transform, transforms.eager)
+        make = (
+            transforms.grad_in_two
+            if transform == "grad" and call.program_key in self.in_two
+            else transforms.TRACED.get(transform, transforms.eager)
+        )
         traced = jit(make(self._target(call), call.seed)).trace(*arguments)
-        if len(traced.jaxpr.in_avals) != len(jax.tree.leaves(arguments)) or any(isinstance(const, Tracer) for const in traced.jaxpr.consts):
+        if len(traced.jaxpr.in_avals) != len(jax.tree.leaves(arguments)) or any(
+            isinstance(const, Tracer) for const in traced.jaxpr.consts
+        ):
             raise jax.errors.UnexpectedTracerError("it uses a tracer of another trace")
         return traced
 
     def _measured(self, call: Call) -> Outcome:
-        """Facts about a call's program: the very one whose outputs are compared, where there is one. With `carry` the program itself goes out instead."""
+        """Facts about a call's program: the very one whose outputs are compared, where there is one. With `carry` the
+        program itself goes out instead."""
         from grader.program import measure
 
         arguments, interpret = self._arguments(call), measure.interpretation(call)
@@ -222,7 +265,8 @@ class Evaluation:
             return Outcome(failure=self.fail(error))
 
     def _traces(self, call: Call) -> Outcome:
-        """How often the body is traced over two calls, or over the steps of two sequences, with the same shapes; if more than once, why."""
+        """How often the body is traced over two calls, or over the steps of two sequences, with the same shapes; if
+        more than once, why."""
         target, count = self._target(call), 0
         if isinstance(target, ModuleTarget):
             nnx, seen = target.nnx, []
@@ -255,22 +299,31 @@ class Evaluation:
         """What many keys draw, everything else being the same."""
         key = "draws", call.program_key
         if key not in self.programs:
-            self.programs[key] = jit(jax.vmap(self._target(call), in_axes=(None, {path: 0 if path in call.keys else None for path in call.arrays})))
+            self.programs[key] = jit(
+                jax.vmap(
+                    self._target(call), in_axes=(None, {path: 0 if path in call.keys else None for path in call.arrays})
+                )
+            )
         return describe(self.programs[key](*self._arguments(call)))
 
     def _again(self, call: Call, through: Callable = lambda target: target) -> Outcome:
-        """What a call gives whose first array is the very object of an earlier call, and what the earlier call gives when it is made again."""
+        """What a call gives whose first array is the very object of an earlier call, and what the earlier call gives
+        when it is made again."""
         target = through(self._target(call))
         params, arrays = self._arguments(call, 0)
         _, others = self._arguments(call, 1)
         before = target(params, arrays)
         first = next(iter(arrays))
         shared = {**others, first: arrays[first]} if len(arrays) > 1 else others
-        return describe({"other": target(params, shared), "again": target(params, arrays)} | ({"before": before} if call.keys else {}))
+        return describe(
+            {"other": target(params, shared), "again": target(params, arrays)}
+            | ({"before": before} if call.keys else {})
+        )
 
     def _leaks(self, call: Call) -> Outcome:
-        """How many tracers outlive the traces that made them, found among all living objects. Those that JAX's own caches hold are no leak, nor those that JAX
-        keeps of a trace that failed: after a failure only what this call leaves counts."""
+        """How many tracers outlive the traces that made them, found among all living objects. Those that JAX's own
+        caches hold are no leak, nor those that JAX keeps of a trace that failed: after a failure only what this call
+        leaves counts."""
         target = self._target(call)
         before = {id(tracer): tracer for tracer in _living_tracers()} if self.failed else {}
         known = len(before) if self.failed else Evaluation.left_over
@@ -289,7 +342,8 @@ def _living_tracers() -> list[Tracer]:
 
 
 class _Change(tuple):
-    """In an Outcome's structure: what a second trace found otherwise than the first, by name, with what it was and what it is."""
+    """In an Outcome's structure: what a second trace found otherwise than the first, by name, with what it was and what
+    it is."""
 
 
 def _facts_of(nnx, module) -> dict[str, str]:
@@ -300,8 +354,11 @@ def _facts_of(nnx, module) -> dict[str, str]:
         if isinstance(node, nnx.Variable):
             facts[name] = f"{node[...].dtype} {tuple(node[...].shape)}"
         elif isinstance(node, nnx.Module):
-            facts |= {f"{name}.{key}".strip("."): repr(value)[:60] for key, value in vars(node).items()
-                      if isinstance(value, (bool, int, float, str, tuple, type(None))) and not key.startswith("_")}
+            facts |= {
+                f"{name}.{key}".strip("."): repr(value)[:60]
+                for key, value in vars(node).items()
+                if isinstance(value, (bool, int, float, str, tuple, type(None))) and not key.startswith("_")
+            }
     return facts
 
 
@@ -320,7 +377,7 @@ def describe(value) -> Outcome:
     def leaf(item, path):
         if isinstance(item, Tracer):
             return "tracer"
-        if issubclass(type(item), jax.Array):   # whatever it says of itself
+        if issubclass(type(item), jax.Array):  # whatever it says of itself
             is_key = jax.dtypes.issubdtype(item.dtype, jax.dtypes.prng_key)
             leaves[path] = np.asarray(jax.random.key_data(item) if is_key else item)
             if leaves[path].nbytes > LARGEST:

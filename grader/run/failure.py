@@ -1,4 +1,5 @@
-"""Turns an exception into data inside the process where it happened, with the traceback cut to the student's own lines."""
+"""Turns an exception into data inside the process where it happened, with the traceback cut to the student's own
+lines."""
 
 from __future__ import annotations
 
@@ -11,10 +12,13 @@ from grader.course.verdict import LONGEST, MOST, Failure, cut, word
 def failure_of(error: BaseException, path: str) -> Failure:
     """`path` is the file whose lines count; frames of every other file are left out."""
     frames = traceback.extract_tb(error.__traceback__) if error.__traceback__ else []
-    lines = [(frame.lineno or 0, cut(frame.name), cut((frame.line or linecache.getline(path, frame.lineno or 0)).strip()))
-             for frame in frames if frame.filename == path]
+    lines = [
+        (frame.lineno or 0, cut(frame.name), cut((frame.line or linecache.getline(path, frame.lineno or 0)).strip()))
+        for frame in frames
+        if frame.filename == path
+    ]
     if len(lines) > MOST:
-        lines = lines[:MOST // 2] + lines[-MOST // 2:]
+        lines = lines[: MOST // 2] + lines[-MOST // 2 :]
     if isinstance(error, SyntaxError) and error.filename == path:
         lines = [(error.lineno or 0, "", cut((error.text or "").rstrip()))]
     try:

@@ -17,7 +17,7 @@ from grader.course.calls import RNGS, Call, received
 from grader.course.cases import Given
 from grader.run.drive import AXIS_OF_ROWS, DRIVES
 
-PLAIN = "array"                 # the kind of what is held beside the variables
+PLAIN = "array"  # the kind of what is held beside the variables
 
 
 class ParameterMismatch(Exception):
@@ -31,11 +31,14 @@ class FunctionTarget:
         self.function, self.form, self.driver = function, form, driver
 
     def __call__(self, params, arrays):
-        return pass_arguments(self.function, arguments_of(self.form, arrays, self.driver), self.form.by_name, self.form.keyword_only)
+        return pass_arguments(
+            self.function, arguments_of(self.form, arrays, self.driver), self.form.by_name, self.form.keyword_only
+        )
 
 
 class Names:
-    """What the student wrote (or the reference, or one mistake among the reference's), by name: what a driver drives."""
+    """What the student wrote (or the reference, or one mistake among the reference's), by name: what a driver
+    drives."""
 
     def __init__(self, find):
         self._find = find
@@ -51,14 +54,17 @@ class ModuleTarget:
         from flax import nnx
 
         self.nnx, self.form, self.driver = nnx, form, driver
-        self.module = pass_arguments(cls, {name: given(value, driver) for name, value in form.init.items()}, form.by_name, rngs=nnx.Rngs(0))
+        self.module = pass_arguments(
+            cls, {name: given(value, driver) for name, value in form.init.items()}, form.by_name, rngs=nnx.Rngs(0)
+        )
         if form.mode:
             getattr(self.module, form.mode)()
         self.graphdef, self.state = nnx.split(self.module)
         self.flat = list(nnx.to_flat_state(self.state))
 
     def variables(self) -> list[tuple[str, str, tuple[int, ...], str]]:
-        """Path, kind, shape and dtype of every variable that the module holds, and of every array beside them: `nnx.split` hands out both as state."""
+        """Path, kind, shape and dtype of every variable that the module holds, and of every array beside them:
+        `nnx.split` hands out both as state."""
         return self._described(self.flat)
 
     def initial(self, names) -> dict:
@@ -66,8 +72,11 @@ class ModuleTarget:
         return {_dotted(path): _value(variable) for path, variable in self.flat if _dotted(path) in names}
 
     def _described(self, variables):
-        return sorted((_dotted(path), _kind(self.nnx, variable), np.shape(value), _dtype(value))
-                      for path, variable in variables for value in [_value(variable)])
+        return sorted(
+            (_dotted(path), _kind(self.nnx, variable), np.shape(value), _dtype(value))
+            for path, variable in variables
+            for value in [_value(variable)]
+        )
 
     def loaded(self, params, rngs=None):
         """The module with these parameters, and with streams that draw from the key whose data is `rngs`."""
@@ -81,10 +90,16 @@ class ModuleTarget:
                 variable = variable.replace(params[_dotted(path)])
             elif rngs is not None and isinstance(variable, self.nnx.RngKey):
                 variable = variable.replace(jax.random.fold_in(jax.random.wrap_key_data(rngs), len(flat)))
-            elif double and isinstance(variable, self.nnx.Variable) and jax.numpy.issubdtype(variable[...].dtype, jax.numpy.floating):
-                variable = variable.replace(variable[...].astype("float64"))        # the exact answer goes through exact caches
+            elif (
+                double
+                and isinstance(variable, self.nnx.Variable)
+                and jax.numpy.issubdtype(variable[...].dtype, jax.numpy.floating)
+            ):
+                # the exact answer goes through exact caches
+                variable = variable.replace(variable[...].astype("float64"))
             flat.append((path, variable))
-        return self.nnx.merge(self.graphdef, self.nnx.from_flat_state(flat), copy=True)     # a cache that a call fills is empty for the next
+        # a cache that a call fills is empty for the next
+        return self.nnx.merge(self.graphdef, self.nnx.from_flat_state(flat), copy=True)
 
     def parts(self, arrays) -> list[dict]:
         """The arrays of each call: all of them, or the rows of each step."""
@@ -92,7 +107,10 @@ class ModuleTarget:
             return [arrays]
         ends = list(itertools.accumulate(self.form.steps))
         axis = AXIS_OF_ROWS.get(self.form.drive, 0)
-        return [{name: jax.lax.slice_in_dim(a, end - size, end, axis=axis) for name, a in arrays.items()} for size, end in zip(self.form.steps, ends)]
+        return [
+            {name: jax.lax.slice_in_dim(a, end - size, end, axis=axis) for name, a in arrays.items()}
+            for size, end in zip(self.form.steps, ends)
+        ]
 
     def call_module(self, module, arrays):
         return pass_arguments(module, arguments_of(self.form, arrays, self.driver), self.form.by_name)
@@ -100,8 +118,11 @@ class ModuleTarget:
     def told(self, outputs: list, module):
         """What the calls gave, and what the module holds beside its parameters afterwards."""
         output = outputs if self.form.steps else outputs[0]
-        others = {_dotted(path): _value(variable) for path, variable in self.held(module)
-                  if isinstance(variable, self.nnx.Variable) and not isinstance(variable, self.nnx.Param)}
+        others = {
+            _dotted(path): _value(variable)
+            for path, variable in self.held(module)
+            if isinstance(variable, self.nnx.Variable) and not isinstance(variable, self.nnx.Param)
+        }
         return {"output": output, "variables": others} if others else output
 
     def held(self, module) -> list[tuple]:
@@ -128,8 +149,11 @@ def target_for(find: Callable, form: Call, driver=None):
 
 
 def arguments_of(form: Call, arrays, driver) -> dict:
-    """The arguments as they are passed: keys are typed, what the problem gives is itself, dataclasses are registered with JAX."""
-    arguments = form.arguments(arrays, key=jax.random.wrap_key_data, static=lambda value: given(received(value), driver), dataclass=_dataclass)
+    """The arguments as they are passed: keys are typed, what the problem gives is itself, dataclasses are registered
+    with JAX."""
+    arguments = form.arguments(
+        arrays, key=jax.random.wrap_key_data, static=lambda value: given(received(value), driver), dataclass=_dataclass
+    )
     return {name: given(value, driver) for name, value in arguments.items()}
 
 
@@ -151,7 +175,8 @@ def pass_arguments(callee, arguments: dict, by_name: bool, keyword_only=(), **al
 
 
 def _value(variable):
-    """What a variable holds: an array, or the Python number that somebody put there instead. An array beside the variables is itself."""
+    """What a variable holds: an array, or the Python number that somebody put there instead. An array beside the
+    variables is itself."""
     if not hasattr(variable, "get_value"):
         return variable
     try:
@@ -161,7 +186,13 @@ def _value(variable):
 
 
 def _kind(nnx, variable) -> str:
-    return "Param" if isinstance(variable, nnx.Param) else type(variable).__name__ if isinstance(variable, nnx.Variable) else PLAIN
+    return (
+        "Param"
+        if isinstance(variable, nnx.Param)
+        else type(variable).__name__
+        if isinstance(variable, nnx.Variable)
+        else PLAIN
+    )
 
 
 def _dtype(value) -> str:

@@ -1,4 +1,5 @@
-"""eager, jit, vmap, grad: each turns a pure function of (params, arrays) into another, the same for stub and reference."""
+"""eager, jit, vmap, grad: each turns a pure function of (params, arrays) into another, the same for stub and
+reference."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ def grad(function, seed):
 
     A plain sum would be blind: the rows of a softmax sum to 1 whatever the scores are.
     """
+
     def gradients(params, arrays):
         smooth = {name: a for name, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.floating)}
         rest = {name: a for name, a in arrays.items() if name not in smooth}
@@ -43,7 +45,9 @@ def grad(function, seed):
 
 
 def grad_in_two(function, seed):
-    """As `grad`, in two programs of which the second gets from the first what is kept between the passes, and nothing else."""
+    """As `grad`, in two programs of which the second gets from the first what is kept between the passes, and nothing
+    else."""
+
     def gradients(params, arrays):
         smooth = {name: a for name, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.floating)}
         rest = {name: a for name, a in arrays.items() if name not in smooth}
@@ -56,7 +60,9 @@ def grad_in_two(function, seed):
             return kept
 
         def backward(kept):
-            return jax.tree.unflatten(made["pullback"], kept)(jax.tree.map(lambda like: _cotangent_like(like, seed), made["like"]))
+            return jax.tree.unflatten(made["pullback"], kept)(
+                jax.tree.map(lambda like: _cotangent_like(like, seed), made["like"])
+            )
 
         of_params, of_arrays = jax.jit(backward)(jax.jit(forward)(params, smooth, rest))
         return {**of_params, **of_arrays}

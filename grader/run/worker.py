@@ -1,9 +1,9 @@
 """The process that meets student code: calls come in on standard input, outcomes go out on what was standard output.
 
-It imports JAX before it reads anything, so that a worker can be started early and wait. A student's worker gets one order; `verify`
-gives many to one, of the course's own code. Student code finds an empty standard input,
-and what it prints goes to standard error, with a marker before each call that tells the parent where a print belongs.
-It knows neither the key nor a reference.
+It imports JAX before it reads anything, so that a worker can be started early and wait. A student's worker gets one
+order; `verify` gives many to one, of the course's own code. Student code finds an empty standard input, and what it
+prints goes to standard error, with a marker before each call that tells the parent where a print belongs. It knows
+neither the key nor a reference.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def answer(order, frames, send) -> None:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except Exception:                   # whatever the student put there
+            except Exception:  # whatever the student put there
                 pass
         os.write(2, f"{MARK}{ids[0]}{MARK}".encode())
         send({"started": [stage, ids]})
@@ -82,10 +82,10 @@ def answer(order, frames, send) -> None:
     started("import", -1)
     try:
         module = import_stub(order["stub"], order["source"])
-    except BaseException as error:              # sys.exit() at import is an outcome too
+    except BaseException as error:  # sys.exit() at import is an outcome too
         return send({"import failed": fail_to_wire(fail(error))})
     finally:
-        for name, value in kept.items():        # what a stub sets globally must not decide its verdict
+        for name, value in kept.items():  # what a stub sets globally must not decide its verdict
             if jax.config.values[name] != value:
                 jax.config.update(name, value)
     send({"found": {name: look_at(module, name) for name in order["names"]}})
@@ -102,15 +102,24 @@ def answer(order, frames, send) -> None:
             frame = wire.pack(*carry(program, order["stub"]))
         except NotCarried as error:
             return send({"carried": call.id, "lacks": str(error)})
-        except Exception as error:              # no fault of the file, whatever it is
+        except Exception as error:  # no fault of the file, whatever it is
             return send({"carried": call.id, "fault": type(error).__name__})
-        send({"carried": call.id}, {"program": np.frombuffer(frame, np.uint8)})     # which nobody reads before the prover
+        # which nobody reads before the prover
+        send({"carried": call.id}, {"program": np.frombuffer(frame, np.uint8)})
 
     try:
-        Evaluation(lambda entry: getattr(module, entry), fail, emit, started, path=order["stub"], carry=carry_out if order.get("carry") else None,
-                   singly=order.get("singly", False), driver=driver).run([Call.from_wire(*frame) for frame in frames])
+        Evaluation(
+            lambda entry: getattr(module, entry),
+            fail,
+            emit,
+            started,
+            path=order["stub"],
+            carry=carry_out if order.get("carry") else None,
+            singly=order.get("singly", False),
+            driver=driver,
+        ).run([Call.from_wire(*frame) for frame in frames])
     except Exhausted:
-        pass                                    # the calls without an outcome are told as cut short
+        pass  # the calls without an outcome are told as cut short
     started("end", -2)
 
 
@@ -127,7 +136,8 @@ def import_stub(path: str, source: str):
     module = types.ModuleType("stub")
     module.__file__ = path
     sys.modules["stub"] = module
-    linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path      # the file itself need not be there
+    # the file itself need not be there
+    linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path
     exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     return module
 
@@ -137,7 +147,7 @@ def import_driver(source: str):
     import types
 
     module = types.ModuleType("driver")
-    sys.modules["driver"] = module              # where dataclasses look for their module
+    sys.modules["driver"] = module  # where dataclasses look for their module
     exec(compile(source, "driver.py", "exec", dont_inherit=True), module.__dict__)
     return module
 
@@ -153,8 +163,9 @@ def look_at(module, name: str):
         return {"not callable": type(found).__name__}
     try:
         static = isinstance(inspect.getattr_static(type(found), "__call__", None), staticmethod)
-        signature = inspect.signature(found.__call__ if static else found)      # of an instance Python leaves out the first argument, which is not `self` here
-    except BaseException:                       # it has none, or it is the student's own and raises
+        # of an instance Python leaves out the first argument, which is not `self` here
+        signature = inspect.signature(found.__call__ if static else found)
+    except BaseException:  # it has none, or it is the student's own and raises
         return {"callable": inspect.isclass(found)}
     parameters = [[p.name, p.kind.name, p.default is not p.empty] for p in signature.parameters.values()]
     return {"callable": inspect.isclass(found), "parameters": parameters}

@@ -27,7 +27,8 @@ EXIT_CODES = """exit codes:
   2  the course, the machine or the command is at fault (over several problems, 2 wins over 1)"""
 
 
-FAULTS = (UsageError, CourseError, ModuleNotFoundError, OSError)    # of the command, the course and the machine: told in a sentence
+# of the command, the course and the machine: told in a sentence
+FAULTS = (UsageError, CourseError, ModuleNotFoundError, OSError)
 THE_LAST = "that was the last problem here"
 STOPPED = "stopped; what was graded before stays as it was"
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\n{STOPPED}", file=sys.stderr)
         return 130
-    except BrokenPipeError:                     # `| head` has seen enough
+    except BrokenPipeError:  # `| head` has seen enough
         sys.stderr.close()
         return 0
     except FAULTS as error:
@@ -69,7 +70,8 @@ def interruptible():
 
 def _interrupt(number, frame):
     child.interrupted.set()
-    warnings.simplefilter("ignore", ResourceWarning)        # it may come between opening a file and the `with` that closes it
+    # it may come between opening a file and the `with` that closes it
+    warnings.simplefilter("ignore", ResourceWarning)
     raise KeyboardInterrupt
 
 
@@ -77,7 +79,11 @@ def in_a_sentence(error: Exception) -> str:
     """What is said of one of the FAULTS."""
     if isinstance(error, ModuleNotFoundError):
         extra = _extra_with(error.name)
-        remedy = f"install the extra that brings it: pip install -e '.[{extra}]'" if extra else "activate the environment that README's first command makes"
+        remedy = (
+            f"install the extra that brings it: pip install -e '.[{extra}]'"
+            if extra
+            else "activate the environment that README's first command makes"
+        )
         return f"grader: {error.name} is not installed for {sys.executable}; {remedy}"
     return f"grader: this machine is in the way: {error}" if isinstance(error, OSError) else f"grader: {error}"
 
@@ -102,48 +108,76 @@ def _dispatch(arguments: list[str]) -> int:
         return overview(arguments, parser)
     if first is not None and first not in commands:
         if not any(c.isdigit() for c in first) and first != "all":
-            raise UsageError(f"there is no command {first!r}; try one of {', '.join(commands)}, or a problem's number: `{COMMAND} 31`")
+            raise UsageError(
+                f"there is no command {first!r}; try one of {', '.join(commands)}, or a problem's number: `{COMMAND} "
+                f"31`"
+            )
         arguments = ["grade", *arguments]
     options = parser.parse_args(arguments)
     return options.run(options)
 
 
 def _parsers():
-    parser = argparse.ArgumentParser(prog=COMMAND, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     description=f"""Grades the attention track.
+    parser = argparse.ArgumentParser(
+        prog=COMMAND,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"""Grades the attention track.
 
   {COMMAND} demo       what a verdict says, and where to begin
   {COMMAND}            the track at a glance, and what to do next
   {COMMAND} 31         the verdict on problem 31 (also 31-33, 31,33 or all)
   {COMMAND} watch      grade again at each save, from the first unsolved problem on
-  {COMMAND} hint 31    one more hint each time""", epilog=EXIT_CODES)
+  {COMMAND} hint 31    one more hint each time""",
+        epilog=EXIT_CODES,
+    )
     commands = parser.add_subparsers(title="commands", metavar="")
 
     def command(name, run, help, description=None, epilog=None):
-        sub = commands.add_parser(name, help=help, description=description or help[0].upper() + help[1:] + ".", epilog=epilog,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = commands.add_parser(
+            name,
+            help=help,
+            description=description or help[0].upper() + help[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         sub.set_defaults(run=run)
         return sub
 
-    grade = command("grade", grade_command, "the verdict on one or more problems (the word may be left out)", epilog=EXIT_CODES)
+    grade = command(
+        "grade", grade_command, "the verdict on one or more problems (the word may be left out)", epilog=EXIT_CODES
+    )
     grade.prog = COMMAND
     grade.add_argument("problems", nargs="+", help="31, 31-33, 31,33 or all")
     grade.add_argument("--file", type=Path, metavar="PATH", help="grade this file in the stub's place")
-    grade.add_argument("--json", action="store_true", help="print the verdict as JSON (documented in grader/report/verdict.schema.json)")
+    grade.add_argument(
+        "--json",
+        action="store_true",
+        help="print the verdict as JSON (documented in grader/report/verdict.schema.json)",
+    )
     amount = grade.add_mutually_exclusive_group()
     amount.add_argument("-v", "--verbose", action="store_true", help="show every check and everything that was printed")
     amount.add_argument("-q", "--quiet", action="store_true", help="one line for each problem")
 
     command("demo", demo_command, "what a verdict says: a wrong attempt, the same mended, and where to go next")
 
-    watch = command("watch", watch_command, "grade again at each save",
-                    "Grades again at each save, with a worker that has JAX imported already. Without a number it stays on the first\n"
-                    "unsolved problem and moves on when that passes. Keys: h hint, l lesson, r run again, q quit.")
+    watch = command(
+        "watch",
+        watch_command,
+        "grade again at each save",
+        "Grades again at each save, with a worker that has JAX imported already. Without a number it stays on the "
+        "first\n"
+        "unsolved problem and moves on when that passes. Keys: h hint, l lesson, r run again, q quit.",
+    )
     watch.add_argument("problem", nargs="?")
 
-    debug = command("debug", debug_command, "run the first failing case in your own terminal, where print and breakpoint() work",
-                    "Runs the first failing case (or CASE) of your stub in this terminal, where print() and breakpoint() work, without reference\n"
-                    "and verdict, and keeps a script that does the same in any Python.")
+    debug = command(
+        "debug",
+        debug_command,
+        "run the first failing case in your own terminal, where print and breakpoint() work",
+        "Runs the first failing case (or CASE) of your stub in this terminal, where print() and breakpoint() work, "
+        "without reference\n"
+        "and verdict, and keeps a script that does the same in any Python.",
+    )
     debug.add_argument("problem")
     debug.add_argument("case", nargs="?", help="a case's name, or the first letters of it")
     debug.add_argument("--file", type=Path, metavar="PATH", help="run this file in the stub's place")
@@ -158,18 +192,32 @@ def _parsers():
     reset = command("reset", reset_command, "put the stub back, and keep a copy of what was there")
     reset.add_argument("problem")
 
-    device = command("device", device_command, "run a kernel on this machine's accelerator, and compile it for a TPU that is not here",
-                     "Runs the stub of a problem that has a kernel on this machine's GPU or TPU, beside jax.nn.dot_product_attention (XLA, and cuDNN where\n"
-                     "there is one), and prints a Markdown table: TFLOP/s, the share of the best, the largest error. With libtpu installed (the extra tpu)\n"
-                     "it also compiles ahead of time for a TPU v5e, which need not be here. It informs, and decides nothing.",
-                     epilog=f"example: {COMMAND} device 40 --file solutions/40_tiled_attention/reference.py --tune")
+    device = command(
+        "device",
+        device_command,
+        "run a kernel on this machine's accelerator, and compile it for a TPU that is not here",
+        "Runs the stub of a problem that has a kernel on this machine's GPU or TPU, beside "
+        "jax.nn.dot_product_attention (XLA, and cuDNN where\n"
+        "there is one), and prints a Markdown table: TFLOP/s, the share of the best, the largest error. With libtpu "
+        "installed (the extra tpu)\n"
+        "it also compiles ahead of time for a TPU v5e, which need not be here. It informs, and decides nothing.",
+        epilog=f"example: {COMMAND} device 40 --file solutions/40_tiled_attention/reference.py --tune",
+    )
     device.add_argument("problem")
     device.add_argument("--file", type=Path, metavar="PATH", help="run this file in the stub's place")
-    device.add_argument("--short", action="store_true", help="the few sizes that a verdict shows, instead of the whole table")
-    device.add_argument("--tune", action="store_true", help="also try other blocks at each size, and say which are best")
-    device.add_argument("--interpret", action="store_true", help="run on the CPU in interpret mode, at tiny sizes, to try the command itself")
+    device.add_argument(
+        "--short", action="store_true", help="the few sizes that a verdict shows, instead of the whole table"
+    )
+    device.add_argument(
+        "--tune", action="store_true", help="also try other blocks at each size, and say which are best"
+    )
+    device.add_argument(
+        "--interpret",
+        action="store_true",
+        help="run on the CPU in interpret mode, at tiny sizes, to try the command itself",
+    )
 
-    for room in ("authors", "classroom", "bench"):          # the students' course has none of them
+    for room in ("authors", "classroom", "bench"):  # the students' course has none of them
         if importlib.util.find_spec(f"grader.{room}"):
             importlib.import_module(f"grader.{room}.commands").add_to(command)
     return parser, list(commands.choices)
@@ -206,7 +254,9 @@ def grade_command(options) -> int:
             try:
                 _show(verdicts[-1], console_for(), options, problem)
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-                raise CourseError(f"the verdict on {problem.number} cannot be shown: the grader failed on it ({type(error).__name__})") from error
+                raise CourseError(
+                    f"the verdict on {problem.number} cannot be shown: the grader failed on it ({type(error).__name__})"
+                ) from error
     code = max((verdict.exit_code for verdict in verdicts), default=2)
     if options.json:
         from grader.report import machine
@@ -218,13 +268,15 @@ def grade_command(options) -> int:
 def verdict_on(problem: Problem, file: Path | None, under_way: Callable) -> Verdict:
     """The verdict on a stub, which is remembered, or on another file.
 
-    While the worker starts, the context manager `under_way(problem)` is entered; it gives the function that is told what takes long.
+    While the worker starts, the context manager `under_way(problem)` is entered; it gives the function that is told
+    what takes long.
     """
     from grader.judge import grade as stages
     from grader.process.stub import open_stub
     from grader.student.progress import remember
 
-    worker, stub = None, open_stub(problem, file)      # read once: what is saved from here on is no part of this verdict
+    # read once: what is saved from here on is no part of this verdict
+    worker, stub = None, open_stub(problem, file)
     try:
         worker = None if stub.trouble else stages.start_worker(problem)
         with under_way(problem) as progress:
@@ -250,9 +302,21 @@ def _with_device(problem: Problem, stub, verdict: Verdict, progress) -> Verdict:
 
     kind = device.usable()
     if not kind:
-        return replace(verdict, notes=(*verdict.notes, "Not run on a GPU or TPU: there is none here that JAX can use. Lowering for both was checked."))
+        return replace(
+            verdict,
+            notes=(
+                *verdict.notes,
+                "Not run on a GPU or TPU: there is none here that JAX can use. Lowering for both was checked.",
+            ),
+        )
     progress(f"running on the {kind.upper()}")
-    return replace(verdict, notes=(*verdict.notes, device.note(device.measure(problem, stub.path, stub.source, table="short", platform=kind))))
+    return replace(
+        verdict,
+        notes=(
+            *verdict.notes,
+            device.note(device.measure(problem, stub.path, stub.source, table="short", platform=kind)),
+        ),
+    )
 
 
 def _spinner(problem: Problem, quiet: bool):
@@ -290,7 +354,11 @@ def after(problem: Problem) -> Problem | None:
 def demo_command(options) -> int:
     from grader.student.demo import demo
 
-    return demo(every_problem(), lambda problem, path: verdict_on(problem, path, lambda problem: _spinner(problem, False)), console_for())
+    return demo(
+        every_problem(),
+        lambda problem, path: verdict_on(problem, path, lambda problem: _spinner(problem, False)),
+        console_for(),
+    )
 
 
 def watch_command(options) -> int:
@@ -352,15 +420,37 @@ def device_command(options) -> int:
     platform = "cpu" if options.interpret else here
     if not platform and not ahead:
         there = device.hardware()
-        raise UsageError(f"there is a {there.upper()} here that JAX cannot use; install the extra: pip install -e '.[{device.EXTRAS[there]}]'" if there else
-                         "there is no GPU or TPU here, and no libtpu (the extra tpu) to compile ahead of time with; --interpret tries the command itself")
+        raise UsageError(
+            f"there is a {there.upper()} here that JAX cannot use; install the extra: pip install -e "
+            f"'.[{device.EXTRAS[there]}]'"
+            if there
+            else "there is no GPU or TPU here, and no libtpu (the extra tpu) to compile ahead of time with; "
+            "--interpret tries the command itself"
+        )
     with _spinner(problem, False) as progress:
-        report = device.measure(problem, stub.path, stub.source, table="interpret" if options.interpret else "short" if options.short else "table",
-                                platform=platform, tune=options.tune, ahead=ahead, progress=progress)
+        report = device.measure(
+            problem,
+            stub.path,
+            stub.source,
+            table="interpret" if options.interpret else "short" if options.short else "table",
+            platform=platform,
+            tune=options.tune,
+            ahead=ahead,
+            progress=progress,
+        )
     if report.rows:
         print(device.markdown(report, datetime.date.today().isoformat()))
     if report.compiled:
-        print("\n".join(["", f"Compiled ahead of time for a TPU v5e, {report.versions}:", "", *(f"- {label}: {told}" for label, told in report.compiled)]))
+        print(
+            "\n".join(
+                [
+                    "",
+                    f"Compiled ahead of time for a TPU v5e, {report.versions}:",
+                    "",
+                    *(f"- {label}: {told}" for label, told in report.compiled),
+                ]
+            )
+        )
     if report.trouble:
         print(f"grader: {report.trouble}", file=sys.stderr)
     return 1 if report.trouble or any("yours" in row.refused for row in report.rows) else 0

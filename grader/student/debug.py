@@ -39,29 +39,50 @@ def debug(problem: Problem, case: str | None, file: Path | None, console) -> int
     folder = store.folder(problem.folder.parents[1], "debug")
     if folder is None:
         raise CourseError("there is nowhere to write the script that would run the case")
-    script = folder / f"{problem.number}_{''.join(c if c.isalnum() else '_' for c in call.check.case)}_{call.check.kind}.py"
-    store.write(script, snippet(call, stub.path.resolve(), problem.number, problem.folder.resolve() / "driver.py" if problem.driver else None).encode())
+    script = (
+        folder / f"{problem.number}_{''.join(c if c.isalnum() else '_' for c in call.check.case)}_{call.check.kind}.py"
+    )
+    store.write(
+        script,
+        snippet(
+            call,
+            stub.path.resolve(),
+            problem.number,
+            problem.folder.resolve() / "driver.py" if problem.driver else None,
+        ).encode(),
+    )
     several = f"{call.check.entry} · " if len(problem.names) > 1 else ""
     console.print(f"{several}{call.check.case} · {call.check.kind}   {call.described()}", style="bold", markup=False)
-    console.print(f"the same in any Python:\npython {shlex.quote(_near(script))}\n", style="dim", markup=False, soft_wrap=True)       # whole, to be copied
+    # whole, to be copied
+    console.print(
+        f"the same in any Python:\npython {shlex.quote(_near(script))}\n", style="dim", markup=False, soft_wrap=True
+    )
     try:
-        return 1 if subprocess.run([sys.executable, str(script)], env=os.environ | {"JAX_PLATFORMS": "cpu"}).returncode else 0
+        return (
+            1
+            if subprocess.run([sys.executable, str(script)], env=os.environ | {"JAX_PLATFORMS": "cpu"}).returncode
+            else 0
+        )
     except KeyboardInterrupt:
         return 130
 
 
 def _named(calls, text: str):
-    """The call of the case whose name begins so, at its first transform. "one key grad" names the transform too, and in a problem
-    with several names "causal_sdpa one token" says which one is meant."""
+    """The call of the case whose name begins so, at its first transform. "one key grad" names the transform too, and in
+    a problem with several names "causal_sdpa one token" says which one is meant."""
     words = text.strip("“”\"' ").lower()
     entry = next((c.check.entry for c in calls if f"{words} ".startswith(f"{c.check.entry.lower()} ")), None)
     if entry:
-        words, calls = words[len(entry):].strip(), [c for c in calls if c.check.entry == entry]
+        words, calls = words[len(entry) :].strip(), [c for c in calls if c.check.entry == entry]
     kind = next((t for t in TRANSFORMS if words.endswith(f" {t}")), None)
     shown = (*TRANSFORMS, *CLAIMS)
     if kind:
         words = words[: -len(kind)].rstrip(" ·")
-    fitting = [c for c in calls if c.check.kind in shown and c.check.case.lower().startswith(words) and (kind is None or c.check.kind == kind)]
+    fitting = [
+        c
+        for c in calls
+        if c.check.kind in shown and c.check.case.lower().startswith(words) and (kind is None or c.check.kind == kind)
+    ]
     return next((c for c in fitting if c.check.case.lower() == words), fitting[0] if fitting else None)
 
 

@@ -1,4 +1,5 @@
-"""Shows what a verdict is: a wrong attempt and what is said of it, the same attempt mended, and where to go from there."""
+"""Shows what a verdict is: a wrong attempt and what is said of it, the same attempt mended, and where to go from
+there."""
 
 from __future__ import annotations
 
@@ -21,13 +22,16 @@ from grader.report.words import COMMAND
 
 
 def demo(problems: list[Problem], verdict_on: Callable[[Problem, Path], Verdict], console) -> int:
-    """Grades `attempt.py` and `mended.py` of the first problem that has both. Returns 0: what fails here is meant to."""
+    """Grades `attempt.py` and `mended.py` of the first problem that has both. Returns 0: what fails here is meant
+    to."""
     problem = next((p for p in problems if p.attempt.exists() and p.mended.exists()), None)
     if problem is None:
         raise CourseError("no problem here has an attempt to show")
     wrong, right = _code(problem.attempt), _code(problem.mended)
     with terminal.trimmed(console):
-        console.print(f"An attempt at {problem.number} · {problem.title}, and its verdict:\n", style="bold", markup=False)
+        console.print(
+            f"An attempt at {problem.number} · {problem.title}, and its verdict:\n", style="bold", markup=False
+        )
         console.print(_python(wrong))
     terminal.show(_graded(problem, problem.attempt, Status.FAILED, verdict_on), console, steps=False)
     with terminal.trimmed(console):
@@ -36,7 +40,9 @@ def demo(problems: list[Problem], verdict_on: Callable[[Problem, Path], Verdict]
             if line[0] in "-+":
                 console.print(Padding(Text(line, style="red" if line[0] == "-" else "green"), (0, 0, 0, 2)))
         console.print()
-    terminal.show(_graded(problem, problem.mended, Status.PASSED, verdict_on), console, upcoming="\nthen  ".join(_ahead(problem)))
+    terminal.show(
+        _graded(problem, problem.mended, Status.PASSED, verdict_on), console, upcoming="\nthen  ".join(_ahead(problem))
+    )
     return 0
 
 
@@ -44,7 +50,9 @@ def _graded(problem: Problem, path: Path, wanted: Status, verdict_on) -> Verdict
     verdict = verdict_on(problem, path)
     if verdict.status != wanted:
         told = f": {verdict.trouble.summary}" if verdict.trouble else ""
-        raise CourseError(f"{shown_path(problem, path)} is to be seen {wanted.value}, and is {verdict.status.value}{told}")
+        raise CourseError(
+            f"{shown_path(problem, path)} is to be seen {wanted.value}, and is {verdict.status.value}{told}"
+        )
     return verdict
 
 
@@ -52,7 +60,7 @@ def _code(path: Path) -> str:
     """A file without the text at its head that says what it is."""
     source = path.read_text(encoding="utf-8")
     head = ast.parse(source).body[0]
-    return "\n".join(source.splitlines()[head.end_lineno:]).strip("\n")
+    return "\n".join(source.splitlines()[head.end_lineno :]).strip("\n")
 
 
 def _python(code: str):
@@ -67,4 +75,7 @@ def _ahead(problem: Problem) -> list[str]:
     near = activate.relative_to(Path.cwd()) if activate.is_relative_to(Path.cwd()) else activate
     inactive = activate.exists() and os.environ.get("VIRTUAL_ENV") != sys.prefix
     return [f"source {near}" if sys.platform != "win32" else str(near)] * inactive + [
-        f"{COMMAND} lesson {problem.number}", f"fill in {shown_path(problem, problem.stub)}", f"{COMMAND} {problem.number}"]
+        f"{COMMAND} lesson {problem.number}",
+        f"fill in {shown_path(problem, problem.stub)}",
+        f"{COMMAND} {problem.number}",
+    ]

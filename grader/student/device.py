@@ -1,4 +1,5 @@
-"""A kernel on the accelerator of this machine: is it right there too, and how fast beside the library's attention. It informs; it decides nothing."""
+"""A kernel on the accelerator of this machine: is it right there too, and how fast beside the library's attention. It
+informs; it decides nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
 
 @dataclass(frozen=True)
 class Row:
-    """One size on one device: seconds for one call of each program that ran, what did not run and why, and how far off the answer is."""
+    """One size on one device: seconds for one call of each program that ran, what did not run and why, and how far off
+    the answer is."""
 
     label: str
     flops: float
@@ -60,11 +62,30 @@ def usable() -> str:
     return kind if kind and any(importlib.util.find_spec(name) for name in PLUGINS[kind]) else ""
 
 
-def measure(problem: Problem, path: Path, source: str, *, table: str, platform: str, tune: bool = False, ahead: bool = False,
-            progress: Callable[[str], None] = lambda text: None) -> Report:
-    """Runs the file in a process of its own: `table` names the sizes of the problem's `DEVICE` to go through. `platform` "cpu" interprets the kernel."""
+def measure(
+    problem: Problem,
+    path: Path,
+    source: str,
+    *,
+    table: str,
+    platform: str,
+    tune: bool = False,
+    ahead: bool = False,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Report:
+    """Runs the file in a process of its own: `table` names the sizes of the problem's `DEVICE` to go through.
+    `platform` "cpu" interprets the kernel."""
     worker = Process(Child("grader.student.device_worker", platforms="cpu" if platform in ("cpu", "") else ""), PATIENT)
-    order = dict(checks=str(problem.folder / "checks.py"), stub=str(path), source=source, name=problem.names[0], table=table, platform=platform, tune=tune, ahead=ahead)
+    order = dict(
+        checks=str(problem.folder / "checks.py"),
+        stub=str(path),
+        source=source,
+        name=problem.names[0],
+        table=table,
+        platform=platform,
+        tune=tune,
+        ahead=ahead,
+    )
     worker.send([(order, None)])
     found: dict[str, Any] = dict(rows=[], compiled=[])
     frames = worker.frames()
@@ -74,7 +95,9 @@ def measure(problem: Problem, path: Path, source: str, *, table: str, platform: 
                 message, _ = next(frames)
             except StopIteration as stop:
                 if stop.value.how != "finished":
-                    found["trouble"] = found.get("trouble") or f"it did not finish ({stop.value.how} {stop.value.detail})".replace(" )", ")")
+                    found["trouble"] = found.get(
+                        "trouble"
+                    ) or f"it did not finish ({stop.value.how} {stop.value.detail})".replace(" )", ")")
                 break
             if "doing" in message:
                 progress(str(message["doing"]))
@@ -88,7 +111,13 @@ def measure(problem: Problem, path: Path, source: str, *, table: str, platform: 
         found["trouble"] = "it wrote something of its own into the channel that carries the report"
     finally:
         worker.kill()
-    return Report(found.get("device", ""), found.get("versions", ""), tuple(found["rows"]), tuple(found["compiled"]), found.get("trouble", ""))
+    return Report(
+        found.get("device", ""),
+        found.get("versions", ""),
+        tuple(found["rows"]),
+        tuple(found["compiled"]),
+        found.get("trouble", ""),
+    )
 
 
 def note(report: Report) -> str:
@@ -100,7 +129,11 @@ def note(report: Report) -> str:
         told = [f"{name} {row.rate(name):.1f}" for name in row.seconds if name != "yours"]
         if "yours" in row.seconds:
             right = f"off by at most {row.error:.1g}" if row.error is not None else "not compared"
-            lines.append(f"  {row.label}: {row.rate('yours'):.1f} TFLOP/s, {row.share:.0%} of the best" + (f" ({', '.join(told)})" if told else "") + f"; {right}")
+            lines.append(
+                f"  {row.label}: {row.rate('yours'):.1f} TFLOP/s, {row.share:.0%} of the best"
+                + (f" ({', '.join(told)})" if told else "")
+                + f"; {right}"
+            )
         else:
             lines.append(f"  {row.label}: it does not run: {row.refused.get('yours', 'no reason given')}")
     return "\n".join(lines)
@@ -109,12 +142,19 @@ def note(report: Report) -> str:
 def markdown(report: Report, date: str) -> str:
     """The report as a table for the lesson."""
     names = list(dict.fromkeys(name for row in report.rows for name in (*row.seconds, *row.refused)))
-    lines = [f"{report.device}, {report.versions}, {date}. TFLOP/s, causal products counted once.", "",
-             f"| size | {' | '.join(names)} | share of the best | largest error |" + (" best blocks |" if any(row.blocks for row in report.rows) else ""),
-             "|---|" + "--:|" * (len(names) + 2) + ("---|" if any(row.blocks for row in report.rows) else "")]
+    lines = [
+        f"{report.device}, {report.versions}, {date}. TFLOP/s, causal products counted once.",
+        "",
+        f"| size | {' | '.join(names)} | share of the best | largest error |"
+        + (" best blocks |" if any(row.blocks for row in report.rows) else ""),
+        "|---|" + "--:|" * (len(names) + 2) + ("---|" if any(row.blocks for row in report.rows) else ""),
+    ]
     for row in report.rows:
         cells = [f"{row.rate(name):.1f}" if name in row.seconds else "–" for name in names]
         cells += [f"{row.share:.0%}" if row.share else "–", f"{row.error:.1g}" if row.error is not None else "–"]
-        lines.append(f"| {row.label} | {' | '.join(cells)} |" + (f" {row.blocks} |" if any(r.blocks for r in report.rows) else ""))
+        lines.append(
+            f"| {row.label} | {' | '.join(cells)} |"
+            + (f" {row.blocks} |" if any(r.blocks for r in report.rows) else "")
+        )
     lines += ["", *(f"- {row.label}, {name}: {why}" for row in report.rows for name, why in row.refused.items())]
     return "\n".join(lines).strip()

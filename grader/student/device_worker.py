@@ -1,4 +1,5 @@
-"""The process that runs a kernel on an accelerator, beside `jax.nn.dot_product_attention`, and compiles it ahead of time for a TPU that is not here.
+"""The process that runs a kernel on an accelerator, beside `jax.nn.dot_product_attention`, and compiles it ahead of
+time for a TPU that is not here.
 
 The kernel takes `q (N, T_q, H)`, `k` and `v (N, T_k, H)`, blocks, `causal` and `interpret`, as problem 40 does.
 """
@@ -39,7 +40,7 @@ def main() -> None:
 
     try:
         work(order, send)
-    except BaseException as error:              # whatever the student's code does, the report says so
+    except BaseException as error:  # whatever the student's code does, the report says so
         send(trouble=_told(error))
     send(done=True)
 
@@ -67,11 +68,14 @@ def work(order, send) -> None:
 
 
 def label(size: dict) -> str:
-    return f"T {size['t_k']}, H {size['width']}, {size.get('dtype', 'float32')}" + (", causal" if size.get("causal") else "")
+    return f"T {size['t_k']}, H {size['width']}, {size.get('dtype', 'float32')}" + (
+        ", causal" if size.get("causal") else ""
+    )
 
 
 def row(kernel, inputs, size: dict, interpret: bool, tune: bool) -> dict:
-    """The facts of one size: seconds of the kernel and of each library implementation that runs, and the largest error."""
+    """The facts of one size: seconds of the kernel and of each library implementation that runs, and the largest
+    error."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -94,7 +98,7 @@ def row(kernel, inputs, size: dict, interpret: bool, tune: bool) -> dict:
         except Exception as raised:
             refused[name] = _told(raised)
     if "yours" in outputs:
-        with contextlib.suppress(Exception):    # the exact answer may not fit
+        with contextlib.suppress(Exception):  # the exact answer may not fit
             exact = jax.jit(expected)(*(a.astype(jnp.float32) for a in arrays.values()))
             error = float(jnp.abs(outputs["yours"].astype(jnp.float32) - exact).max())
     if tune:
@@ -102,19 +106,34 @@ def row(kernel, inputs, size: dict, interpret: bool, tune: bool) -> dict:
         for block_q in BLOCKS:
             for block_k in BLOCKS:
                 with contextlib.suppress(Exception):
-                    tried[block_q, block_k], _ = timed(jax.jit(lambda q, k, v: kernel(q, k, v, **options | dict(block_q=block_q, block_k=block_k))), arrays)
+                    tried[block_q, block_k], _ = timed(
+                        jax.jit(lambda q, k, v: kernel(q, k, v, **options | dict(block_q=block_q, block_k=block_k))),
+                        arrays,
+                    )
         if tried:
             best = min(tried, key=tried.get)
-            blocks = f"{best[0]} × {best[1]}, {seconds.get('yours', tried[best]) / tried[best]:.2f} × the default's rate"
-    return dict(label=label(size), flops=4.0 * heads * t_q * t_k * width / (2 if causal else 1), seconds=seconds, refused=refused, error=error, blocks=blocks)
+            blocks = (
+                f"{best[0]} × {best[1]}, {seconds.get('yours', tried[best]) / tried[best]:.2f} × the default's rate"
+            )
+    return dict(
+        label=label(size),
+        flops=4.0 * heads * t_q * t_k * width / (2 if causal else 1),
+        seconds=seconds,
+        refused=refused,
+        error=error,
+        blocks=blocks,
+    )
 
 
 def library(q, k, v, *, causal: bool, implementation: str):
-    """The library's attention on `(N, T, H)`; with as many queries as keys its causal mask is the one of the contract."""
+    """The library's attention on `(N, T, H)`; with as many queries as keys its causal mask is the one of the
+    contract."""
     import jax
     import jax.numpy as jnp
 
-    out = jax.nn.dot_product_attention(*(jnp.swapaxes(a, 0, 1)[None] for a in (q, k, v)), is_causal=causal, implementation=implementation)
+    out = jax.nn.dot_product_attention(
+        *(jnp.swapaxes(a, 0, 1)[None] for a in (q, k, v)), is_causal=causal, implementation=implementation
+    )
     return jnp.swapaxes(out[0], 0, 1)
 
 
@@ -142,7 +161,11 @@ def compiled_ahead(kernel, inputs, size: dict) -> str:
     arguments = inputs(np.random.default_rng(0), **size)
     device = topologies.get_topology_desc(platform="tpu", topology_name=AHEAD).devices[0]
     there = jax.sharding.SingleDeviceSharding(device)
-    shapes = {n: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=there) for n, a in arguments.items() if isinstance(a, np.ndarray)}
+    shapes = {
+        n: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=there)
+        for n, a in arguments.items()
+        if isinstance(a, np.ndarray)
+    }
     options = {name: value for name, value in arguments.items() if name not in shapes} | dict(interpret=False)
     known = AbstractDevice(device_kind=device.device_kind, num_cores=None, platform="tpu")
     try:

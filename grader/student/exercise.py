@@ -1,11 +1,14 @@
-"""An exercise of a lesson: a cell with a blank to fill in, which runs as it is and says at once how it stands. Nothing that goes wrong in it ends the lesson."""
+"""An exercise of a lesson: a cell with a blank to fill in, which runs as it is and says at once how it stands. Nothing
+that goes wrong in it ends the lesson."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-ANSWER = re.compile(r"<details><summary>Answer</summary>\n\n```python \.noeval\n(?P<lines>.*?)```\n\n</details>\n", re.DOTALL)
+ANSWER = re.compile(
+    r"<details><summary>Answer</summary>\n\n```python \.noeval\n(?P<lines>.*?)```\n\n</details>\n", re.DOTALL
+)
 TITLE = re.compile(r'^```python .*?exercise="([^"]+)"', re.MULTILINE)
 BLANK = re.compile(r"^( *).*\bblank\(.*$", re.MULTILINE)
 CLOSE = 1e-5
@@ -39,7 +42,10 @@ def _compared(came, expected) -> str:
         return "Right."
     at = tuple(map(int, np.argwhere(wrong)[0]))
     where = f" at {list(at)}" if at else ""
-    return f"Not yet: {int(wrong.sum())} of {wrong.size} values differ. The first{where} is {came[at]:.6g}, and {expected[at]:.6g} is right."
+    return (
+        f"Not yet: {int(wrong.sum())} of {wrong.size} values differ. The first{where} is {came[at]:.6g}, and "
+        f"{expected[at]:.6g} is right."
+    )
 
 
 def _failed(error: BaseException) -> str:
@@ -60,8 +66,13 @@ def filled_in(cell: str, answer: str) -> str:
 
 def answers_last(text: str) -> str:
     """A lesson for where nothing can be folded: its answers stand at its end."""
-    titles = [TITLE.findall(text[:found.start()])[-1] for found in ANSWER.finditer(text)]
+    titles = [TITLE.findall(text[: found.start()])[-1] for found in ANSWER.finditer(text)]
     if not titles:
         return text
-    answers = "\n".join(f"For {title}:\n\n```python\n{found['lines']}```\n" for title, found in zip(titles, ANSWER.finditer(text)))
-    return f"{ANSWER.sub('The answer stands at the end of the lesson.' + chr(10), text).rstrip()}\n\n## Answers to the exercises\n{answers}"
+    answers = "\n".join(
+        f"For {title}:\n\n```python\n{found['lines']}```\n" for title, found in zip(titles, ANSWER.finditer(text))
+    )
+    return (
+        f"{ANSWER.sub('The answer stands at the end of the lesson.' + chr(10), text).rstrip()}\n\n## Answers to "
+        f"the exercises\n{answers}"
+    )

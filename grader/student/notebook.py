@@ -1,6 +1,7 @@
 """The face in a notebook: `%load_ext grader`, and then `%%grade 31` above a stub gives its verdict below it.
 
-The cell is written to the stub's file and graded there, in processes of the grader's own: nothing of it runs in the kernel.
+The cell is written to the stub's file and graded there, in processes of the grader's own: nothing of it runs in the
+kernel.
 """
 
 from __future__ import annotations
@@ -47,7 +48,12 @@ def grade_magic(line: str, cell: str | None = None) -> None:
         except KeyboardInterrupt:
             shown.line(cli.STOPPED)
         else:
-            shown.verdict(replace(verdict, notes=(*([note] if note else []), *verdict.notes)), problem, options.file is None, cell is not None)
+            shown.verdict(
+                replace(verdict, notes=(*([note] if note else []), *verdict.notes)),
+                problem,
+                options.file is None,
+                cell is not None,
+            )
 
 
 def hint_magic(line: str) -> None:
@@ -59,11 +65,12 @@ def hint_magic(line: str) -> None:
 
 
 def _comments_below(lines: list[str]) -> list[str]:
-    """For IPython a cell is a magic's when that stands in its first line: comments and blank lines above `%%grade` go below it."""
+    """For IPython a cell is a magic's when that stands in its first line: comments and blank lines above `%%grade` go
+    below it."""
     above = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
     if not above or lines[above].split()[0] != "%%grade":
         return lines
-    return [lines[above].rstrip("\n") + "\n", *lines[:above], *lines[above + 1:]]
+    return [lines[above].rstrip("\n") + "\n", *lines[:above], *lines[above + 1 :]]
 
 
 @contextlib.contextmanager
@@ -100,7 +107,8 @@ def _found(file: Path | None) -> Path | None:
 
 
 def _write(problem: Problem, cell: str) -> str:
-    """Writes a cell to the stub's file, unless it stands there already. Says so when what was there came from no cell, but from an editor, say."""
+    """Writes a cell to the stub's file, unless it stands there already. Says so when what was there came from no cell,
+    but from an editor, say."""
     if not cell.strip():
         raise cli.UsageError(f"the cell is empty: write your answer below the line `%%grade {problem.number}`")
     content = (cell.rstrip("\n") + "\n").encode("utf-8", "replace")
@@ -109,12 +117,19 @@ def _write(problem: Problem, cell: str) -> str:
         return ""
     pristine = problem.pristine.read_bytes()
     if content.strip() == pristine.strip() and there and there.strip() != pristine.strip():
-        raise cli.UsageError(f"the cell is as it came, and {shown_path(problem, problem.stub)} holds work of yours, which was left as it is; "
-                             f"`%grade {problem.number}` grades it, and `python -m grader reset {problem.number}` puts it back")
+        raise cli.UsageError(
+            f"the cell is as it came, and {shown_path(problem, problem.stub)} holds work of yours, which was left as "
+            f"it is; "
+            f"`%grade {problem.number}` grades it, and `python -m grader reset {problem.number}` puts it back"
+        )
     earlier, root = replace_stub(problem, content), problem.folder.parents[1]
     from_a_cell = store.recall(root, problem.name).get("cell") == store.digest(there)
     store.remember(root, problem.name, cell=store.digest(content))
-    return f"What stood in {shown_path(problem, problem.stub)} before is kept as {earlier}." if earlier and not from_a_cell else ""
+    return (
+        f"What stood in {shown_path(problem, problem.stub)} before is kept as {earlier}."
+        if earlier and not from_a_cell
+        else ""
+    )
 
 
 class _Output:
@@ -135,8 +150,10 @@ class _Output:
     def verdict(self, verdict: Verdict, problem: Problem, own: bool, cell: bool) -> None:
         following = cli.after(problem)
         upcoming = (f"{following.number} · {following.title}" if following else cli.THE_LAST) if own else ""
-        self.show(page.verdict_page(verdict, hints=problem.hints, upcoming=upcoming, cell=cell),
-                  _text(lambda console: terminal.show(verdict, console, upcoming=upcoming)))
+        self.show(
+            page.verdict_page(verdict, hints=problem.hints, upcoming=upcoming, cell=cell),
+            _text(lambda console: terminal.show(verdict, console, upcoming=upcoming)),
+        )
 
     def show(self, html: str, text: str) -> None:
         told = {"text/html": html, "text/plain": text}
@@ -150,6 +167,7 @@ def _text(show) -> str:
     """What the terminal would say, as text."""
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=80, highlight=False, force_jupyter=False, force_terminal=False)     # else rich displays by itself
+    # else rich displays by itself
+    console = Console(file=io.StringIO(), width=80, highlight=False, force_jupyter=False, force_terminal=False)
     show(console)
     return "\n".join(line.rstrip() for line in console.file.getvalue().rstrip("\n").split("\n"))

@@ -24,9 +24,9 @@ from grader.report.terminal import trimmed, without_padding
 from grader.report.words import COMMAND
 from grader.student.exercise import answers_last
 
-INDENT = 2                                      # of code and formulas
+INDENT = 2  # of code and formulas
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-DRAWS = re.compile(r'\balt="([^"]*)"')          # what a cell of a lesson that draws a figure says of it
+DRAWS = re.compile(r'\balt="([^"]*)"')  # what a cell of a lesson that draws a figure says of it
 
 
 def show_hint(problem: Problem, console, *, also_earlier: bool = False) -> None:
@@ -41,7 +41,9 @@ def show_hint(problem: Problem, console, *, also_earlier: bool = False) -> None:
             console.print(_Page(hints[index]))
         store.remember(root, problem.name, hints=shown)
         left = len(hints) - shown
-        console.print(f"{COMMAND} hint {problem.number} shows the next" if left else "that was the last hint", style="dim")
+        console.print(
+            f"{COMMAND} hint {problem.number} shows the next" if left else "that was the last hint", style="dim"
+        )
 
 
 def show_lesson(problem: Problem, console: Console) -> None:
@@ -51,7 +53,11 @@ def show_lesson(problem: Problem, console: Console) -> None:
     except OSError as error:
         raise CourseError(f"{problem.name} has no README.md") from error
     notebook = problem.folder.parents[1] / "notebooks" / f"{problem.name}.ipynb"
-    figures = f"notebooks/{notebook.name}" if notebook.exists() else "the lesson's notebook, and its page on the course's site,"
+    figures = (
+        f"notebooks/{notebook.name}"
+        if notebook.exists()
+        else "the lesson's notebook, and its page on the course's site,"
+    )
     page = _Page(answers_last(text), figures)
     if not (console.is_terminal and sys.stdin.isatty()):
         with trimmed(console):
@@ -81,12 +87,15 @@ class _Heading(Heading):
 
 
 class _Code(CodeBlock):
-    """Code, what it prints, or a picture of letters, as narrow as the terminal; of code that draws a figure, what the figure shows."""
+    """Code, what it prints, or a picture of letters, as narrow as the terminal; of code that draws a figure, what the
+    figure shows."""
 
     def __rich_console__(self, console, options):
         text, width = str(self.text).rstrip(), options.max_width - INDENT
         if self.lexer_name == "python":
-            shown = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(narrow.program(text, width))
+            shown = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(
+                narrow.program(text, width)
+            )
             shown.rstrip()
         else:
             shown = Text(narrow.printed(text, width), style="dim" if self.lexer_name == "text" else "")
@@ -109,18 +118,24 @@ class _Page(Markdown):
 
     def __init__(self, text: str, figures: str = ""):
         super().__init__("", hyperlinks=False)
-        parser = with_formulas(MarkdownIt().enable("strikethrough").enable("table"), lambda found: formula.in_a_line(found.strip("$")))
+        parser = with_formulas(
+            MarkdownIt().enable("strikethrough").enable("table"), lambda found: formula.in_a_line(found.strip("$"))
+        )
         self.parsed = [*_set(parser.parse(text), figures)]
 
 
 def _set(tokens: list[Token], figures: str):
     """The tokens; a paragraph that is a formula becomes an aside, and so does code that draws a figure."""
-    displayed = {at for at, token in enumerate(tokens) if token.type == "inline" and re.fullmatch(r"\$\$[^$]+\$\$", token.content.strip())}
+    displayed = {
+        at
+        for at, token in enumerate(tokens)
+        if token.type == "inline" and re.fullmatch(r"\$\$[^$]+\$\$", token.content.strip())
+    }
     for at, token in enumerate(tokens):
         drawn = DRAWS.search(token.info) if token.type == "fence" else None
         if drawn:
             yield Token("aside", "", 0, content=f"figure: {drawn[1]}\n{figures} shows it")
         elif at in displayed:
             yield Token("aside", "", 0, content="\n".join(formula.in_lines(token.content.strip().strip("$"))))
-        elif not {at - 1, at + 1} & displayed:              # the paragraph around a formula is none
+        elif not {at - 1, at + 1} & displayed:  # the paragraph around a formula is none
             yield token

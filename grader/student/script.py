@@ -1,4 +1,5 @@
-"""A call written out as a script in plain JAX, which needs the student's file, the problem's `driver.py` where it has one, and nothing of the grader's."""
+"""A call written out as a script in plain JAX, which needs the student's file, the problem's `driver.py` where it has
+one, and nothing of the grader's."""
 
 from __future__ import annotations
 
@@ -15,23 +16,46 @@ from grader.course.trees import WITH_FIELDS
 
 
 def snippet(call, path: Path, number: int, driver: Path | None = None) -> str:
-    """A script that makes the case's inputs and calls the student's function, in plain JAX. `driver` is the problem's `driver.py`, where it has one."""
+    """A script that makes the case's inputs and calls the student's function, in plain JAX. `driver` is the problem's
+    `driver.py`, where it has one."""
     name, kind = call.check.entry, call.check.kind
     variables = _variables(call)
     names = ", ".join(variables.values())
-    arguments = call.arguments({path: _Code(variable) for path, variable in variables.items()}, static=lambda value: _coded(received(value)), dataclass=_dataclass)
-    passed = ", ".join(f"{n}={_coded(v)!r}" if call.by_name or n in call.keyword_only else repr(_coded(v)) for n, v in arguments.items())
+    arguments = call.arguments(
+        {path: _Code(variable) for path, variable in variables.items()},
+        static=lambda value: _coded(received(value)),
+        dataclass=_dataclass,
+    )
+    passed = ", ".join(
+        f"{n}={_coded(v)!r}" if call.by_name or n in call.keyword_only else repr(_coded(v))
+        for n, v in arguments.items()
+    )
     init = ", ".join(f"{n}={_coded(v)!r}" if call.by_name else repr(_coded(v)) for n, v in call.init.items())
     files = {"stub": path} | ({"driver": driver} if driver and (call.driver or "driver." in passed + init) else {})
     types = [*dict.fromkeys(line for structure in call.trees.values() for line in _types(structure))]
-    lines = [f'"""Problem {number}, case “{call.check.case}”, {kind}. Needs jax and the file{"s" if len(files) > 1 else ""} below, nothing else."""', "",
-             *(["import collections"] if any("collections" in line for line in types) else []), *(["import dataclasses"] if any("dataclasses" in line for line in types) else []),
-             "import importlib.util", *(["import sys"] if len(files) > 1 else []), "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
+    lines = [
+        f'"""Problem {number}, case “{call.check.case}”, {kind}. Needs jax and the '
+        f'file{"s" if len(files) > 1 else ""} below, nothing else."""',
+        "",
+        *(["import collections"] if any("collections" in line for line in types) else []),
+        *(["import dataclasses"] if any("dataclasses" in line for line in types) else []),
+        "import importlib.util",
+        *(["import sys"] if len(files) > 1 else []),
+        "",
+        "import jax",
+        "import jax.numpy as jnp",
+        "import numpy as np",
+    ]
     if call.module:
         lines.append("from flax import nnx")
     for file, place in files.items():
-        lines += ["", f"spec = importlib.util.spec_from_file_location({file!r}, {str(place)!r})", f"{file} = importlib.util.module_from_spec(spec)",
-                  *([f"sys.modules[{file!r}] = {file}"] if len(files) > 1 else []), f"spec.loader.exec_module({file})"]
+        lines += [
+            "",
+            f"spec = importlib.util.spec_from_file_location({file!r}, {str(place)!r})",
+            f"{file} = importlib.util.module_from_spec(spec)",
+            *([f"sys.modules[{file!r}] = {file}"] if len(files) > 1 else []),
+            f"spec.loader.exec_module({file})",
+        ]
     lines += ["", *types, *_inputs(call, variables)]
     if call.module:
         lines.append(f"module = stub.{name}({init}{', ' if init else ''}rngs=nnx.Rngs(0))")
@@ -41,36 +65,75 @@ def snippet(call, path: Path, number: int, driver: Path | None = None) -> str:
         if call.steps:
             lines += _sequence(call, passed)
         elif RNGS in call.arrays:
-            lines += ["graphdef, variables = nnx.split(module)", "", f"def call({names}):", "    flat = enumerate(nnx.to_flat_state(variables))        # its streams draw from the key",
-                      f"    drawn = [(path, v.replace(jax.random.fold_in({RNGS}, i)) if isinstance(v, nnx.RngKey) else v) for i, (path, v) in flat]",
-                      f"    return nnx.merge(graphdef, nnx.from_flat_state(drawn), copy=True)({passed})", ""]
+            lines += [
+                "graphdef, variables = nnx.split(module)",
+                "",
+                f"def call({names}):",
+                "    flat = enumerate(nnx.to_flat_state(variables))        # its streams draw from the key",
+                f"    drawn = [(path, v.replace(jax.random.fold_in({RNGS}, i)) if isinstance(v, nnx.RngKey) else v) "
+                f"for i, (path, v) in flat]",
+                f"    return nnx.merge(graphdef, nnx.from_flat_state(drawn), copy=True)({passed})",
+                "",
+            ]
         else:
-            lines += ["graphdef, variables = nnx.split(module)", "", f"def call({names}):", f"    return nnx.merge(graphdef, variables, copy=True)({passed})", ""]
+            lines += [
+                "graphdef, variables = nnx.split(module)",
+                "",
+                f"def call({names}):",
+                f"    return nnx.merge(graphdef, variables, copy=True)({passed})",
+                "",
+            ]
     else:
-        called = f"driver.{call.driver}(stub{', ' if passed else ''}{passed})" if call.driver else f"stub.{name}({passed})"
+        called = (
+            f"driver.{call.driver}(stub{', ' if passed else ''}{passed})" if call.driver else f"stub.{name}({passed})"
+        )
         lines += ["", f"def call({names}):", f"    return {called}", ""]
     under = call.measure.get("under", "") if kind == "proof" else kind
     smooth = [i for i, array in enumerate(call.arrays.values()) if is_float(array)]
     if under == "grad":
-        lines += ["", f"def loss({names}):", "    total = 0.0", f"    for leaf in jax.tree.leaves(call({names})):", "        if jnp.issubdtype(leaf.dtype, jnp.floating):",
-                  f"            cotangent = np.random.default_rng([{call.seed}, *leaf.shape]).standard_normal(leaf.shape)",
-                  "            total += (leaf * jnp.asarray(cotangent, leaf.dtype)).sum()", "    return total", ""]
+        lines += [
+            "",
+            f"def loss({names}):",
+            "    total = 0.0",
+            f"    for leaf in jax.tree.leaves(call({names})):",
+            "        if jnp.issubdtype(leaf.dtype, jnp.floating):",
+            f"            cotangent = np.random.default_rng([{call.seed}, *leaf.shape]).standard_normal(leaf.shape)",
+            "            total += (leaf * jnp.asarray(cotangent, leaf.dtype)).sum()",
+            "    return total",
+            "",
+        ]
     if kind == "proof":
         traced = {"vmap": "jax.vmap(call)", "grad": f"jax.grad(loss, {tuple(smooth)})"}.get(under, "call")
-        lines += ["", "# the program as JAX traces it, which the claim is about", f"print(jax.make_jaxpr({traced})({names}))"]
+        lines += [
+            "",
+            "# the program as JAX traces it, which the claim is about",
+            f"print(jax.make_jaxpr({traced})({names}))",
+        ]
     elif kind == "grad":
-        lines += ["", f"for name, gradient in zip({[[*call.arrays][i] for i in smooth]!r}, jax.grad(loss, {tuple(smooth)})({names})):",
-                  "    print('gradient for', name)", "    print(gradient)"]
+        lines += [
+            "",
+            f"for name, gradient in zip({[[*call.arrays][i] for i in smooth]!r}, jax.grad(loss, "
+            f"{tuple(smooth)})({names})):",
+            "    print('gradient for', name)",
+            "    print(gradient)",
+        ]
     else:
         mapped = ", ".join("0" if path in call.keys else "None" for path in variables)
-        run = {"jit": f"jax.jit(call)({names})", "vmap": f"jax.vmap(call)({names})", "traces": f"jax.vmap(call)({names})",
-               "again": f"[call(*[a[draw] for a in ({names},)]) for draw in (0, 1, 0)]",
-               "draws": f"jax.jit(jax.vmap(call, in_axes=({mapped},)))({names})"}.get(kind, f"call({names})")
+        run = {
+            "jit": f"jax.jit(call)({names})",
+            "vmap": f"jax.vmap(call)({names})",
+            "traces": f"jax.vmap(call)({names})",
+            "again": f"[call(*[a[draw] for a in ({names},)]) for draw in (0, 1, 0)]",
+            "draws": f"jax.jit(jax.vmap(call, in_axes=({mapped},)))({names})",
+        }.get(kind, f"call({names})")
         if kind == "leaks":
             lines += ["", "with jax.checking_leaks():", f"    output = jax.jit(call)({names})"]
         else:
             lines += ["", f"output = {run}"]
-        lines += ["print('output', type(output).__name__, getattr(output, 'shape', ''), getattr(output, 'dtype', ''))", "print(output)"]
+        lines += [
+            "print('output', type(output).__name__, getattr(output, 'shape', ''), getattr(output, 'dtype', ''))",
+            "print(output)",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -102,8 +165,17 @@ def _variables(call) -> dict[str, str]:
 
 
 def _inputs(call, variables: dict[str, str]) -> list[str]:
-    """The lines that make the arrays and the keys. The many keys of a claim about draws are drawn as the grader draws them."""
-    lines = ["rng = np.random.default_rng([{}, {}, {}])".format(call.seed, *(zlib.crc32(name.encode()) for name in (call.check.entry, call.check.case)))] if call.transform == "draws" else []
+    """The lines that make the arrays and the keys. The many keys of a claim about draws are drawn as the grader draws
+    them."""
+    lines = (
+        [
+            "rng = np.random.default_rng([{}, {}, {}])".format(
+                call.seed, *(zlib.crc32(name.encode()) for name in (call.check.entry, call.check.case))
+            )
+        ]
+        if call.transform == "draws"
+        else []
+    )
     for path, array in call.arrays.items():
         made = _values(array)
         if path in call.keys:
@@ -122,8 +194,12 @@ def _types(structure) -> Iterator[str]:
         name, parts = parts
         names = [field for field, _ in parts]
         static = [field for field, part in parts if part[0] == "static"]
-        yield f"{name} = collections.namedtuple({name!r}, {names!r})" if kind == "named tuple" else \
-            f"{name} = jax.tree_util.register_dataclass(dataclasses.make_dataclass({name!r}, {names!r}, frozen=True), {[n for n in names if n not in static]!r}, {static!r})"
+        yield (
+            f"{name} = collections.namedtuple({name!r}, {names!r})"
+            if kind == "named tuple"
+            else f"{name} = jax.tree_util.register_dataclass(dataclasses.make_dataclass({name!r}, {names!r}, "
+            f"frozen=True), {[n for n in names if n not in static]!r}, {static!r})"
+        )
     for part in parts if kind in ("tuple", "list") else [part for _, part in parts]:
         yield from _types(part)
 
@@ -138,25 +214,56 @@ def _attribute(path: str) -> str:
 
 
 def _sequence(call, arguments: str) -> list[str]:
-    """A function that takes a fresh copy of a stateful module through the case's steps, in the way that the case names."""
+    """A function that takes a fresh copy of a stateful module through the case's steps, in the way that the case
+    names."""
     variables = _variables(call).values()
     names = ", ".join(variables)
     parts = ", ".join(f"{name}[start:start + size]" for name in variables)
-    step = {"nnx.jit": ["step = nnx.jit(step)"], "jax.jit": [
-        "", "@jax.jit", f"def pure(variables, {names}):", "    module = nnx.merge(graphdef, variables)", f"    output = module({arguments})",
-        "    return output, nnx.split(module)[1]"]}.get(call.drive, [])
-    lines = ["graphdef, variables = nnx.split(module)", "", f"def step(module, {names}):", f"    return module({arguments})", *step, "", f"def call({names}):",
-             "    module, outputs, start = nnx.merge(graphdef, variables, copy=True), [], 0"]
+    step = {
+        "nnx.jit": ["step = nnx.jit(step)"],
+        "jax.jit": [
+            "",
+            "@jax.jit",
+            f"def pure(variables, {names}):",
+            "    module = nnx.merge(graphdef, variables)",
+            f"    output = module({arguments})",
+            "    return output, nnx.split(module)[1]",
+        ],
+    }.get(call.drive, [])
+    lines = [
+        "graphdef, variables = nnx.split(module)",
+        "",
+        f"def step(module, {names}):",
+        f"    return module({arguments})",
+        *step,
+        "",
+        f"def call({names}):",
+        "    module, outputs, start = nnx.merge(graphdef, variables, copy=True), [], 0",
+    ]
     if call.drive == "jax.jit":
-        lines += ["    state = nnx.split(module)[1]", f"    for size in {call.steps!r}:", f"        output, state = pure(state, {parts})",
-                  "        outputs.append(output)", "        start += size"]
+        lines += [
+            "    state = nnx.split(module)[1]",
+            f"    for size in {call.steps!r}:",
+            f"        output, state = pure(state, {parts})",
+            "        outputs.append(output)",
+            "        start += size",
+        ]
     elif call.drive == "lax.scan":
         size = call.steps[0]
         cut = ", ".join(f"{name}.reshape(-1, {size}, *{name}.shape[1:])" for name in variables)
-        lines += ["    def body(state, parts):", "        module = nnx.merge(graphdef, state)", "        output = step(module, *parts)",
-                  "        return nnx.split(module)[1], output", f"    outputs = jax.lax.scan(body, nnx.split(module)[1], ({cut},))[1]"]
+        lines += [
+            "    def body(state, parts):",
+            "        module = nnx.merge(graphdef, state)",
+            "        output = step(module, *parts)",
+            "        return nnx.split(module)[1], output",
+            f"    outputs = jax.lax.scan(body, nnx.split(module)[1], ({cut},))[1]",
+        ]
     else:
-        lines += [f"    for size in {call.steps!r}:", f"        outputs.append(step(module, {parts}))", "        start += size"]
+        lines += [
+            f"    for size in {call.steps!r}:",
+            f"        outputs.append(step(module, {parts}))",
+            "        start += size",
+        ]
     lines += ["    return jnp.concatenate(outputs)", ""]
     return lines + (["call = jax.vmap(call)", ""] if call.drive == "jax.vmap" else [])
 

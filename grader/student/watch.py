@@ -35,8 +35,8 @@ class _Watch:
         self.worker = None
         self.keys = _Keys(self._key)
         self.done = asyncio.Event()
-        self.again = asyncio.Event()            # to be graded
-        self.open = asyncio.Event()             # the lesson is to be opened
+        self.again = asyncio.Event()  # to be graded
+        self.open = asyncio.Event()  # the lesson is to be opened
         self.grading = False
 
     async def run(self) -> int:
@@ -69,9 +69,12 @@ class _Watch:
         return 0
 
     async def _follow(self, watchfiles):
-        """Sets `again` when the watched stub's content changes; a touch or a backup file of the editor's does not count."""
+        """Sets `again` when the watched stub's content changes; a touch or a backup file of the editor's does not
+        count."""
         seen = self._content()
-        async for _ in watchfiles.awatch(self.root / "problems", stop_event=self.done, debounce=60, step=20, ignore_permission_denied=True):
+        async for _ in watchfiles.awatch(
+            self.root / "problems", stop_event=self.done, debounce=60, step=20, ignore_permission_denied=True
+        ):
             content = self._content()
             if content != seen:
                 seen = content
@@ -91,7 +94,9 @@ class _Watch:
         self.console.print(f"grading {problem.number} · {problem.title} …", style="dim", markup=False)
         try:
             stub = open_stub(problem)
-            verdict = stages.grade(problem, stub=stub, worker=worker, progress=lambda text: self.console.print(text, style="dim"))
+            verdict = stages.grade(
+                problem, stub=stub, worker=worker, progress=lambda text: self.console.print(text, style="dim")
+            )
             if stub.content:
                 remember(problem, stub.content, verdict)
         except CourseError as error:
@@ -105,7 +110,11 @@ class _Watch:
                 self.problem = problem
                 self.done.set()
                 return
-            self.console.print(f"\non to {self.problem.number} · {self.problem.title}: {self.problem.stub.relative_to(self.root).as_posix()}", style="bold")
+            self.console.print(
+                f"\non to {self.problem.number} · {self.problem.title}: "
+                f"{self.problem.stub.relative_to(self.root).as_posix()}",
+                style="bold",
+            )
         self.worker = stages.start_worker(self.problem)
         self._wait()
 

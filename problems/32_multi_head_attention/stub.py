@@ -1,4 +1,5 @@
-"""32 · Multi-head attention as an NNX module. The lesson stands in README.md; `python -m grader 32` gives the verdict."""
+"""32 · Multi-head attention as an NNX module. The lesson stands in README.md; `python -m grader 32` gives the
+verdict."""
 
 from flax import nnx
 from jaxtyping import Array, Float
@@ -32,9 +33,9 @@ class MultiHeadAttention(nnx.Module):
             x: one token a row, with any number of leading batch dimensions, none included.
 
         Returns:
-            The heads' outputs side by side, head 0 first, projected by `o_proj`; shape and dtype are those of `x`. Head `n` works on
-            features `n*H .. (n+1)*H` of the projected queries, keys and values, where `H = d_model // num_heads`, and is
-            scaled by `1 / sqrt(H)`.
+            The heads' outputs side by side, head 0 first, projected by `o_proj`; shape and dtype are those of `x`. Head
+            `n` works on features `n*H .. (n+1)*H` of the projected queries, keys and values, where
+            `H = d_model // num_heads`, and is scaled by `1 / sqrt(H)`.
         """
         # TODO: project, split into heads, attend, join the heads, project out.
         raise NotImplementedError

@@ -31,8 +31,8 @@ def causal_sdpa(
         v: one value a row, one for each key.
 
     Returns:
-        For each query the average of the values that it may see, weighted by the softmax over those keys of `q kᵀ / sqrt(d_k)`.
-        A change of a later key or value leaves it the same to the last bit.
+        For each query the average of the values that it may see, weighted by the softmax over those keys of
+        `q kᵀ / sqrt(d_k)`. A change of a later key or value leaves it the same to the last bit.
     """
     # TODO: problem 31, with the mask at the right step.
     raise NotImplementedError

@@ -1,4 +1,5 @@
-"""34 · Padding, and padding with a causal mask. The lesson stands in README.md; `python -m grader 34` gives the verdict."""
+"""34 · Padding, and padding with a causal mask. The lesson stands in README.md; `python -m grader 34` gives the
+verdict."""
 
 from jaxtyping import Array, Bool, Float, Int
 
@@ -34,8 +35,8 @@ def bidirectional_attention(
         mask: True on the keys that may be attended to, with padding anywhere. None hides nothing.
 
     Returns:
-        The heads' outputs side by side, with no projection after them. A query with no key gets zeros; the query of a padded
-        token is computed like any other. What stands at a padded key, any finite number, never reaches any row.
+        The heads' outputs side by side, with no projection after them. A query with no key gets zeros; the query of a
+        padded token is computed like any other. What stands at a padded key, any finite number, never reaches any row.
     """
     # TODO: split, hide, attend, join; and the rows that see nothing.
     raise NotImplementedError
@@ -55,7 +56,8 @@ def causal_attention(
         k: keys, likewise.
         v: values, likewise.
         num_heads: how many heads share the width.
-        mask: True on real keys. With padding on the left, the first queries have no key at all. None hides nothing more.
+        mask: True on real keys. With padding on the left, the first queries have no key at all. None hides nothing
+        more.
 
     Returns:
         As for `bidirectional_attention`: zeros where a query has no key, and every gradient finite.

@@ -7,9 +7,10 @@ from jaxtyping import Array, Float
 class CachedSelfAttention(nnx.Module):
     """Causal multi-head self-attention that remembers the keys and values of earlier calls (Shazeer 2019, section 2.4).
 
-    Holds four projections, `q_proj`, `k_proj`, `v_proj` and `o_proj`, each an `nnx.Linear(d_model, d_model)` without bias, and three
-    variables of the kind `nnx.Cache`: `k_cache` and `v_cache`, zeros of shape `(max_len, num_heads, head_dim)`, and `pos`, an int32
-    scalar, the number of tokens so far. They keep kind, shape and dtype through every call.
+    Holds four projections, `q_proj`, `k_proj`, `v_proj` and `o_proj`, each an `nnx.Linear(d_model, d_model)` without
+    bias, and three variables of the kind `nnx.Cache`: `k_cache` and `v_cache`, zeros of shape
+    `(max_len, num_heads, head_dim)`, and `pos`, an int32 scalar, the number of tokens so far. They keep kind, shape and
+    dtype through every call.
     """
 
     def __init__(self, d_model: int, num_heads: int, max_len: int, *, rngs: nnx.Rngs):
@@ -25,14 +26,16 @@ class CachedSelfAttention(nnx.Module):
         raise NotImplementedError
 
     def __call__(self, x: Float[Array, "T d_model"]) -> Float[Array, "T d_model"]:
-        """Writes the keys and values of the next `T` tokens at `pos`, advances `pos` by `T`, and attends causally to everything so far.
+        """Writes the keys and values of the next `T` tokens at `pos`, advances `pos` by `T`, and attends causally to
+        everything so far.
 
         Args:
             x: the next tokens, one a row. `T` is 1 or more, and `pos + T` is never more than `max_len`.
 
         Returns:
-            One row for each of these tokens, of the dtype of `x`: what causal multi-head attention over the whole sequence gives for it,
-            however the sequence is cut into calls.
+            One row for each of these tokens, of the dtype of `x`: what causal multi-head attention over the whole
+            sequence gives for it, however the sequence is cut into calls.
         """
-        # TODO: project, split into heads, write to the caches, attend to what may be seen, advance the position, join, project out.
+        # TODO: project, split into heads, write to the caches, attend to what may be seen, advance the position, join,
+        # project out.
         raise NotImplementedError

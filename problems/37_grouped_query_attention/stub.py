@@ -5,10 +5,12 @@ from jaxtyping import Array, Float
 
 
 class GroupedQueryAttention(nnx.Module):
-    """Self-attention in which groups of query heads share a key/value head (Ainslie et al. 2023; with one key/value head, Shazeer 2019).
+    """Self-attention in which groups of query heads share a key/value head (Ainslie et al. 2023; with one key/value
+    head, Shazeer 2019).
 
-    Holds four projections and no other variables, each an `nnx.Linear` without bias: `q_proj` and `o_proj` from `d_model` to
-    `d_model`, `k_proj` and `v_proj` from `d_model` to `num_kv_heads * head_dim`, where `head_dim = d_model // num_heads`.
+    Holds four projections and no other variables, each an `nnx.Linear` without bias: `q_proj` and `o_proj` from
+    `d_model` to `d_model`, `k_proj` and `v_proj` from `d_model` to `num_kv_heads * head_dim`, where
+    `head_dim = d_model // num_heads`.
     """
 
     def __init__(self, d_model: int, num_heads: int, num_kv_heads: int, *, rngs: nnx.Rngs):
@@ -30,14 +32,16 @@ class GroupedQueryAttention(nnx.Module):
         """Attends from each token to every token of the same sequence; query head `n` reads key/value head
         `n // (num_heads // num_kv_heads)`.
 
-        Keys and values are never copied out to `num_heads` heads: no array made of keys or values alone has more elements than the keys.
+        Keys and values are never copied out to `num_heads` heads: no array made of keys or values alone has more
+        elements than the keys.
 
         Args:
             x: one token a row, with any number of leading batch dimensions, none included.
 
         Returns:
-            The outputs of the query heads side by side, head 0 first, projected by `o_proj`; shape and dtype are those of `x`. A head is a
-            contiguous chunk of `head_dim` features, in the queries as in the keys and values, and is scaled by `1 / sqrt(head_dim)`.
+            The outputs of the query heads side by side, head 0 first, projected by `o_proj`; shape and dtype are those
+            of `x`. A head is a contiguous chunk of `head_dim` features, in the queries as in the keys and values, and
+            is scaled by `1 / sqrt(head_dim)`.
         """
         # TODO: project, split into heads, attend group by group, join the heads, project out.
         raise NotImplementedError

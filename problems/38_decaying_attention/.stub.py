@@ -31,11 +31,12 @@ def biased_attention(
         v: one value a row, one for each key, of any width, in as many sequences.
 
     Returns:
-        For each query the average of the values, weighted by the softmax over the keys of the scores. The dtype is that of the inputs,
-        for `float16` and `bfloat16` as well.
+        For each query the average of the values, weighted by the softmax over the keys of the scores. The dtype is that
+        of the inputs, for `float16` and `bfloat16` as well.
 
     Raises:
-        ValueError: queries and keys are not of one width, or the three batch sizes are not equal: a batch of 1 against more is refused too.
+        ValueError: queries and keys are not of one width, or the three batch sizes are not equal: a batch of 1 against
+        more is refused too.
     """
     # TODO: refuse what does not fit; then scores, weights, output.
     raise NotImplementedError
@@ -67,7 +68,8 @@ class DecayingAttention(nnx.Module):
         """Attends in each head on its own, from each token to the tokens of the same sequence.
 
         Args:
-            q: queries, projected and split into heads already, with any number of leading batch dimensions, none included.
+            q: queries, projected and split into heads already, with any number of leading batch dimensions, none
+            included.
             k: keys, likewise.
             v: values, likewise.
             causal: a Python bool; True hides from token i all tokens after it.

@@ -19,14 +19,16 @@ def tiled_attention(
         q: the queries of each head.
         k: the keys of each head.
         v: the values of each head.
-        block_q: how many queries one step of the grid works on. It may be longer than the sequence, and need not divide `T_q`.
+        block_q: how many queries one step of the grid works on. It may be longer than the sequence, and need not divide
+        `T_q`.
         block_k: how many keys a tile holds. It may be longer than the sequence, and need not divide `T_k`.
-        causal: whether query `i` sees key `j` only where `j <= i + (T_k - T_q)`. Key blocks that a query block does not see are not visited.
+        causal: whether query `i` sees key `j` only where `j <= i + (T_k - T_q)`. Key blocks that a query block does not
+        see are not visited.
         interpret: goes to `pallas_call` as it comes. True runs the kernel on any CPU.
 
     Returns:
-        For each head and query the average of the values, weighted by the softmax over the keys of `q kᵀ / sqrt(H)`, in the dtype of `q`.
-        A query with no key to attend to gets zeros.
+        For each head and query the average of the values, weighted by the softmax over the keys of `q kᵀ / sqrt(H)`, in
+        the dtype of `q`. A query with no key to attend to gets zeros.
     """
     # TODO: one `pallas_call` with a grid over heads and query blocks; in the kernel a loop over key blocks.
     raise NotImplementedError

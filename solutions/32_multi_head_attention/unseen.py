@@ -1,4 +1,5 @@
-"""Cases that only a class run tries: their sizes follow from its secret seed and are new in each round, so that nobody can write for them."""
+"""Cases that only a class run tries: their sizes follow from its secret seed and are new in each round, so that nobody
+can write for them."""
 
 from grader.course import Case
 

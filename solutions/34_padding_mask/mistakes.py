@@ -10,77 +10,79 @@ from grader.course import mistake
 
 @mistake("padding_mask")
 def mask_with_one_token_too_many(ref, lengths, max_len):
-    """The mask has one True too many: the comparison is `<=` where it has to be `<`. Places count from 0, so a sequence of 3 tokens has
-    them at the places 0, 1 and 2."""
+    """The mask has one True too many: the comparison is `<=` where it has to be `<`. Places count from 0, so a sequence
+    of 3 tokens has them at the places 0, 1 and 2."""
     return ref(lengths + 1, max_len)
 
 
 @mistake("padding_mask")
 def mask_with_one_token_too_few(ref, lengths, max_len):
-    """The mask has one True too few: place `length - 1` is the last real token, and it is real. Compare `place < length`, with no 1 taken
-    off."""
+    """The mask has one True too few: place `length - 1` is the last real token, and it is real. Compare
+    `place < length`, with no 1 taken off."""
     return ref(lengths - 1, max_len)
 
 
 @mistake("padding_mask")
 def mask_that_is_true_on_padding(ref, lengths, max_len):
-    """True stands on the padding. In this track, as in JAX, True means: may attend. PyTorch's `key_padding_mask` goes the other way round;
-    turn the comparison."""
+    """True stands on the padding. In this track, as in JAX, True means: may attend. PyTorch's `key_padding_mask` goes
+    the other way round; turn the comparison."""
     return ~ref(lengths, max_len)
 
 
 @mistake("padding_mask")
 def mask_for_padding_on_the_left(ref, lengths, max_len):
-    """The tokens are taken to stand at the end, after the padding. Here each sequence starts at place 0, and what follows it is padding."""
+    """The tokens are taken to stand at the end, after the padding. Here each sequence starts at place 0, and what
+    follows it is padding."""
     return ref(lengths, max_len)[:, ::-1]
 
 
 @mistake("padding_mask")
 def mask_of_places_by_sequences(ref, lengths, max_len):
-    """The mask has shape (max_len, B). There is a row for each sequence and a column for each place: `lengths[:, None]` makes the lengths a
-    column."""
+    """The mask has shape (max_len, B). There is a row for each sequence and a column for each place: `lengths[:, None]`
+    makes the lengths a column."""
     return ref(lengths, max_len).T
 
 
 @mistake("padding_mask")
 def mask_without_a_new_axis(ref, lengths, max_len):
-    """The lengths are compared with the places one by one, as two vectors. That is an error unless there are as many sequences as places,
-    and then it is wrong. Make the lengths a column, `lengths[:, None]`, so that each is compared with every place."""
+    """The lengths are compared with the places one by one, as two vectors. That is an error unless there are as many
+    sequences as places, and then it is wrong. Make the lengths a column, `lengths[:, None]`, so that each is compared
+    with every place."""
     return jnp.arange(max_len) < lengths
 
 
 @mistake("padding_mask")
 def mask_as_long_as_the_longest(ref, lengths, max_len):
-    """The mask is as wide as the longest sequence, not `max_len`. A shape cannot depend on values: under `jit` nobody knows
-    `lengths.max()`, which is why the contract passes `max_len` as a Python integer."""
+    """The mask is as wide as the longest sequence, not `max_len`. A shape cannot depend on values: under `jit` nobody
+    knows `lengths.max()`, which is why the contract passes `max_len` as a Python integer."""
     return jnp.arange(lengths.max()) < lengths[:, None]
 
 
 @mistake("padding_mask")
 def mask_from_python_numbers(ref, lengths, max_len):
-    """The lengths are turned into Python numbers, with `int(...)`, `.tolist()` or a `range`. It works until `jit`, where the lengths have
-    no values yet. Compare arrays: a column of lengths with a row of places."""
+    """The lengths are turned into Python numbers, with `int(...)`, `.tolist()` or a `range`. It works until `jit`,
+    where the lengths have no values yet. Compare arrays: a column of lengths with a row of places."""
     return jnp.array([[place < length for place in range(max_len)] for length in lengths.tolist()])
 
 
 @mistake("padding_mask")
 def mask_of_floats(ref, lengths, max_len):
-    """The mask holds the floats 0.0 and 1.0. The contract asks for booleans; a comparison gives them, so leave out what turns it into
-    numbers."""
+    """The mask holds the floats 0.0 and 1.0. The contract asks for booleans; a comparison gives them, so leave out what
+    turns it into numbers."""
     return ref(lengths, max_len).astype(jnp.float32)
 
 
 @mistake("padding_mask")
 def mask_of_integers(ref, lengths, max_len):
-    """The mask holds the integers 0 and 1, as tokenizers return it. The contract asks for booleans: `~1` is -2, which counts as true as
-    well."""
+    """The mask holds the integers 0 and 1, as tokenizers return it. The contract asks for booleans: `~1` is -2, which
+    counts as true as well."""
     return ref(lengths, max_len).astype(jnp.int32)
 
 
 @mistake("padding_mask")
 def mask_to_be_added(ref, lengths, max_len):
-    """The mask holds 0 and -inf, to be added to the scores. The contract asks for True and False; what becomes of a hidden score is decided
-    where the scores are."""
+    """The mask holds 0 and -inf, to be added to the scores. The contract asks for True and False; what becomes of a
+    hidden score is decided where the scores are."""
     return jnp.where(ref(lengths, max_len), 0.0, -jnp.inf)
 
 
@@ -140,7 +142,8 @@ def _added(number):
 
 
 def _multiplied(scores, visible):
-    # scores * mask - 1e9 * (1 - mask), said outright: XLA turns some products with a boolean into a choice, and then inf * 0 is no NaN.
+    # scores * mask - 1e9 * (1 - mask), said outright: XLA turns some products with a boolean into a choice, and then
+    # inf * 0 is no NaN.
     return _with(jnp.where(jnp.isfinite(scores), -1e9, jnp.nan))(scores, visible)
 
 
@@ -168,51 +171,52 @@ def _back(x, num_heads):
 
 @mistake("bidirectional_attention")
 def ignored_the_mask(ref, q, k, v, num_heads, mask=None):
-    """No key is hidden: padded keys get weights like any other. A mask that is made and not used, or a `jnp.where` that is not assigned,
-    does this too."""
+    """No key is hidden: padded keys get weights like any other. A mask that is made and not used, or a `jnp.where` that
+    is not assigned, does this too."""
     return ref(q, k, v, num_heads)
 
 
 @mistake("bidirectional_attention")
 def forgot_none(ref, q, k, v, num_heads, mask=None):
-    """`mask=None` is used as if it were an array. None is the default and means that nothing is hidden: ask `mask is None`, which Python
-    answers at trace time, and leave the hiding out."""
+    """`mask=None` is used as if it were an array. None is the default and means that nothing is hidden: ask
+    `mask is None`, which Python answers at trace time, and leave the hiding out."""
     return _attend(q, k, v, num_heads, mask[:, None, None, :])
 
 
 @mistake("bidirectional_attention")
 def inverted_the_mask(ref, q, k, v, num_heads, mask=None):
-    """The mask is used the wrong way round: real keys are hidden and padded ones are seen. True means: may attend. In `jnp.where(mask, x,
-    y)` x stands where the mask is True, so first the scores, then -inf."""
+    """The mask is used the wrong way round: real keys are hidden and padded ones are seen. True means: may attend. In
+    `jnp.where(mask, x, y)` x stands where the mask is True, so first the scores, then -inf."""
     return ref(q, k, v, num_heads, None if mask is None else ~mask)
 
 
 @mistake("bidirectional_attention")
 def masked_the_queries(ref, q, k, v, num_heads, mask=None):
-    """The mask lies on the axis of the queries: rows of padded queries see nothing, and real queries see the padding. In scores of shape
-    (B, N, T, T) the keys are the last axis: `mask[:, None, None, :]`."""
+    """The mask lies on the axis of the queries: rows of padded queries see nothing, and real queries see the padding.
+    In scores of shape (B, N, T, T) the keys are the last axis: `mask[:, None, None, :]`."""
     return _attend(q, k, v, num_heads, _real(mask, k)[:, None, :, None])
 
 
 @mistake("bidirectional_attention")
 def zeroed_padded_queries(ref, q, k, v, num_heads, mask=None):
-    """The rows of padded queries are zeros, because they were cleared or because the mask was put on the queries as well. The contract
-    computes them like any other: the mask is about keys, and what the caller does with padded rows is up to the caller."""
+    """The rows of padded queries are zeros, because they were cleared or because the mask was put on the queries as
+    well. The contract computes them like any other: the mask is about keys, and what the caller does with padded rows
+    is up to the caller."""
     return ref(q, k, v, num_heads, mask) * _real(mask, k)[..., None]
 
 
 @mistake("bidirectional_attention")
 def mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None):
-    """Every sequence is masked with the first one's mask. Each has its own lengths: keep the batch axis of the mask in front, with axes of
-    size 1 for heads and queries."""
+    """Every sequence is masked with the first one's mask. Each has its own lengths: keep the batch axis of the mask in
+    front, with axes of size 1 for heads and queries."""
     return ref(q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
 
 
 @mistake("bidirectional_attention")
 def mask_on_the_axis_of_heads(ref, q, k, v, num_heads, mask=None):
-    """The mask meets the heads: `mask[:, None, :]` has shape (B, 1, T), and broadcasting lines up its batch with the N of the scores (B, N,
-    T, T). That is an error, or, with as many heads as sequences, sequence n's mask on head n of all. Two new axes are needed: `mask[:,
-    None, None, :]`."""
+    """The mask meets the heads: `mask[:, None, :]` has shape (B, 1, T), and broadcasting lines up its batch with the N
+    of the scores (B, N, T, T). That is an error, or, with as many heads as sequences, sequence n's mask on head n of
+    all. Two new axes are needed: `mask[:, None, None, :]`."""
     q, k, v = _split(q, num_heads), _split(k, num_heads), _split(v, num_heads)
     scores = q @ k.swapaxes(-1, -2) / q.shape[-1] ** 0.5
     visible = True if mask is None else mask[:, None, :]
@@ -222,36 +226,48 @@ def mask_on_the_axis_of_heads(ref, q, k, v, num_heads, mask=None):
 
 @mistake("bidirectional_attention")
 def nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
-    """A sequence of length 0 gives NaN: all its scores are -inf, and -inf minus the maximum -inf is NaN. A query with no key has to give
-    zeros: hide with `softmax`'s own `where=`, or take off 0 where there is no maximum, and divide by 1 where the sum is 0."""
+    """A sequence of length 0 gives NaN: all its scores are -inf, and -inf minus the maximum -inf is NaN. A query with
+    no key has to give
+    zeros: hide with `softmax`'s own `where=`, or take off 0 where there is no maximum, and divide by 1 where the sum is
+    0."""
     return _attend(q, k, v, num_heads, _keys(mask, k), _with(-jnp.inf))
 
 
 @mistake("bidirectional_attention")
 def added_minus_infinity(ref, q, k, v, num_heads, mask=None):
-    """Two things, from adding -inf to the scores of padded keys. A sequence of length 0 gives NaN, a softmax over -inf alone. And where the
-    score of a padded key has overflowed, inf - inf is NaN: replace the score instead, and give zeros where there is no key."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), lambda scores, visible: jax.nn.softmax(scores + jnp.where(visible, 0.0, -jnp.inf), axis=-1))
+    """Two things, from adding -inf to the scores of padded keys. A sequence of length 0 gives NaN, a softmax over -inf
+    alone. And where the score of a padded key has overflowed, inf - inf is NaN: replace the score instead, and give
+    zeros where there is no key."""
+    return _attend(
+        q,
+        k,
+        v,
+        num_heads,
+        _keys(mask, k),
+        lambda scores, visible: jax.nn.softmax(scores + jnp.where(visible, 0.0, -jnp.inf), axis=-1),
+    )
 
 
 @mistake("bidirectional_attention")
 def mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
-    """A sequence of length 0 gives the mean of its padding: all its scores are the same large negative number, and equal scores are equal
-    weights. A query with no key has to give zeros: choose them with `jnp.where` and `mask.any(axis=-1)`."""
+    """A sequence of length 0 gives the mean of its padding: all its scores are the same large negative number, and
+    equal scores are equal weights. A query with no key has to give zeros: choose them with `jnp.where` and
+    `mask.any(axis=-1)`."""
     return _attend(q, k, v, num_heads, _keys(mask, k), _most_negative)
 
 
 @mistake("bidirectional_attention", number=(-10.0, -1000.0), zeroed=(False,))
 def hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
-    """A number such as -100 stands in the place of each padded score. Scores of real keys may be lower than that, and then the padding wins. Only -inf is
-    below every score."""
+    """A number such as -100 stands in the place of each padded score. Scores of real keys may be lower than that, and
+    then the padding wins. Only -inf is below every score."""
     output = _attend(q, k, v, num_heads, _keys(mask, k), _with(number))
     return _zero_dead_rows(_keys(mask, k), q, num_heads, output) if zeroed else output
 
 
 @mistake("bidirectional_attention", number=(-10.0, -1000.0), zeroed=(False,))
 def added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
-    """A number such as -100 is added to the scores of padded keys. A padded key that scores some hundreds higher than the real ones comes
+    """A number such as -100 is added to the scores of padded keys. A padded key that scores some hundreds higher than
+    the real ones comes
     through: it is only less likely. Put -inf in place of the score."""
     output = _attend(q, k, v, num_heads, _keys(mask, k), _added(number))
     return _zero_dead_rows(_keys(mask, k), q, num_heads, output) if zeroed else output
@@ -259,86 +275,90 @@ def added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, z
 
 @mistake("bidirectional_attention")
 def gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
-    """The output is right and the gradient is NaN: the softmax over nothing but -inf is computed, and `jnp.where` replaces its NaN
-    afterwards. `jnp.where` drops the value, but backwards its zero is multiplied by that NaN. Make the scores safe before the softmax, so
-    that no NaN is ever computed."""
+    """The output is right and the gradient is NaN: the softmax over nothing but -inf is computed, and `jnp.where`
+    replaces its NaN afterwards. `jnp.where` drops the value, but backwards its zero is multiplied by that NaN. Make the
+    scores safe before the softmax, so that no NaN is ever computed."""
     visible = _keys(mask, k)
     return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _with(-jnp.inf)))
 
 
 @mistake("bidirectional_attention")
 def all_instead_of_any(ref, q, k, v, num_heads, mask=None):
-    """Each sequence that has any padding gives zeros: it is asked whether all its keys are real. Zeros belong where none is:
-    `mask.any(axis=-1)`."""
+    """Each sequence that has any padding gives zeros: it is asked whether all its keys are real. Zeros belong where
+    none is: `mask.any(axis=-1)`."""
     return ref(q, k, v, num_heads, mask) * _real(mask, k).all(-1)[:, None, None]
 
 
 @mistake("bidirectional_attention")
 def added_a_large_number(ref, q, k, v, num_heads, mask=None):
-    """Two things, from adding -1e9 to the scores of padded keys. A sequence of length 0 gives the mean of its padding. And a padded key
-    whose score is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the score, and zeros where there is no
-    key."""
+    """Two things, from adding -1e9 to the scores of padded keys. A sequence of length 0 gives the mean of its padding.
+    And a padded key whose score is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the
+    score, and zeros where there is no key."""
     return _attend(q, k, v, num_heads, _keys(mask, k), _added(-1e9))
 
 
 @mistake("bidirectional_attention")
 def added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None):
-    """-1e9 is added to the scores of padded keys. It is right for ordinary numbers, but what is added to leaves its trace: a padded key
-    whose score is larger comes through, and one whose score is inf stays inf. Replace the score: `jnp.where(mask, scores, ...)`."""
+    """-1e9 is added to the scores of padded keys. It is right for ordinary numbers, but what is added to leaves its
+    trace: a padded key whose score is larger comes through, and one whose score is inf stays inf. Replace the score:
+    `jnp.where(mask, scores, ...)`."""
     visible = _keys(mask, k)
     return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _added(-1e9)))
 
 
 @mistake("bidirectional_attention")
 def multiplied_the_scores(ref, q, k, v, num_heads, mask=None):
-    """The scores are multiplied by the mask before a large number is taken off, `scores * mask - 1e9 * (1 - mask)`. Where the score of a
-    padded key has overflowed, inf * 0 is NaN, and the row is lost; and a sequence of length 0 gives the mean of its padding. Choose with
-    `jnp.where`, which multiplies nothing."""
+    """The scores are multiplied by the mask before a large number is taken off, `scores * mask - 1e9 * (1 - mask)`.
+    Where the score of a padded key has overflowed, inf * 0 is NaN, and the row is lost; and a sequence of length 0
+    gives the mean of its padding. Choose with `jnp.where`, which multiplies nothing."""
     return _attend(q, k, v, num_heads, _keys(mask, k), _multiplied)
 
 
 @mistake("bidirectional_attention")
 def multiplied_the_scores_and_zeroed(ref, q, k, v, num_heads, mask=None):
-    """Padded scores are multiplied by 0 before something is put in their place. For a finite score that removes it, but a padded key may be
-    so large that its score overflows, and inf * 0 is NaN. Choose with `jnp.where`, which multiplies nothing."""
+    """Padded scores are multiplied by 0 before something is put in their place. For a finite score that removes it, but
+    a padded key may be so large that its score overflows, and inf * 0 is NaN. Choose with `jnp.where`, which multiplies
+    nothing."""
     visible = _keys(mask, k)
     return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _multiplied))
 
 
 @mistake("bidirectional_attention")
 def infinity_times_zero(ref, q, k, v, num_heads, mask=None):
-    """The mask is multiplied by -inf to get something to add, and 0 * -inf is NaN: every real score becomes NaN. Choose with `jnp.where`,
-    which multiplies nothing."""
+    """The mask is multiplied by -inf to get something to add, and 0 * -inf is NaN: every real score becomes NaN. Choose
+    with `jnp.where`, which multiplies nothing."""
     return ref(q, k, v, num_heads) * (1.0 if mask is None else jnp.nan)
 
 
 @mistake("bidirectional_attention")
 def zeros_for_scores(ref, q, k, v, num_heads, mask=None):
-    """The scores of padded keys are 0, because they were set so or because the keys were. A score of 0 is no absence: exp(0) = 1, a weight
-    like any other. A hidden score has to be -inf."""
+    """The scores of padded keys are 0, because they were set so or because the keys were. A score of 0 is no absence:
+    exp(0) = 1, a weight like any other. A hidden score has to be -inf."""
     return _attend(q, k, v, num_heads, _keys(mask, k), _with(0.0))
 
 
 @mistake("bidirectional_attention")
 def weights_times_mask(ref, q, k, v, num_heads, mask=None):
-    """Padded keys take part in the softmax, and only what they would add is wiped: their values are set to zero, or their weights after the
-    softmax. They have had their share by then, and what is left of a row sums to less than 1. Hide the scores, before the softmax."""
+    """Padded keys take part in the softmax, and only what they would add is wiped: their values are set to zero, or
+    their weights after the softmax. They have had their share by then, and what is left of a row sums to less than 1.
+    Hide the scores, before the softmax."""
     return _attend(q, k, v, num_heads, _keys(mask, k), _weights_times_mask)
 
 
 @mistake("bidirectional_attention")
 def renormalised(ref, q, k, v, num_heads, mask=None):
-    """Padded keys take part in the softmax, and the masked weights are divided by their sum. On paper it cancels; but a padded key that
-    scores far higher makes all the others underflow to 0, and 0 / 0 is NaN, as it is where there is no key at all. Hide the scores, before
-    the softmax."""
+    """Padded keys take part in the softmax, and the masked weights are divided by their sum. On paper it cancels; but a
+    padded key that scores far higher makes all the others underflow to 0, and 0 / 0 is NaN, as it is where there is no
+    key at all. Hide the scores, before the softmax."""
     return _attend(q, k, v, num_heads, _keys(mask, k), _renormalised)
 
 
 @mistake("bidirectional_attention")
 def renormalised_and_zeroed(ref, q, k, v, num_heads, mask=None):
-    """Padded keys take part in the softmax, and the masked weights are divided by their sum where that is not 0. On paper it cancels; but a
-    padded key that scores far higher makes every real weight underflow to 0. The maximum and the sum must not see padding at all: hide the
-    scores, before the softmax."""
+    """Padded keys take part in the softmax, and the masked weights are divided by their sum where that is not 0. On
+    paper it cancels; but a padded key that scores far higher makes every real weight underflow to 0. The maximum and
+    the sum must not see padding at all: hide the scores, before the softmax."""
+
     def softmax(scores, visible):
         weights = _weights_times_mask(scores, visible)
         total = weights.sum(-1, keepdims=True)
@@ -349,8 +369,9 @@ def renormalised_and_zeroed(ref, q, k, v, num_heads, mask=None):
 
 @mistake("bidirectional_attention")
 def hidden_after_the_exponential(ref, q, k, v, num_heads, mask=None):
-    """The values are right and the gradient is NaN: padded keys are hidden after exp, where a large score has become inf already.
-    `jnp.where` drops it, but its gradient is 0 * inf. Hide the scores before exp."""
+    """The values are right and the gradient is NaN: padded keys are hidden after exp, where a large score has become
+    inf already. `jnp.where` drops it, but its gradient is 0 * inf. Hide the scores before exp."""
+
     def softmax(scores, visible):
         top = jnp.where(visible, scores, -jnp.inf).max(-1, keepdims=True)
         powers = jnp.where(visible, jnp.exp(scores - jnp.where(visible.any(-1, keepdims=True), top, 0.0)), 0.0)
@@ -362,7 +383,9 @@ def hidden_after_the_exponential(ref, q, k, v, num_heads, mask=None):
 
 @mistake("bidirectional_attention")
 def overflowing_softmax(ref, q, k, v, num_heads, mask=None):
-    """exp overflows: logits in the hundreds give inf / inf = NaN. Take off the maximum of each row first, over the keys that it sees."""
+    """exp overflows: logits in the hundreds give inf / inf = NaN. Take off the maximum of each row first, over the keys
+    that it sees."""
+
     def softmax(scores, visible):
         powers = jnp.exp(jnp.where(visible, scores, -jnp.inf))
         total = powers.sum(-1, keepdims=True)
@@ -373,42 +396,43 @@ def overflowing_softmax(ref, q, k, v, num_heads, mask=None):
 
 @mistake("bidirectional_attention")
 def causal_too(ref, q, k, v, num_heads, mask=None):
-    """Each token sees only the tokens up to itself. Here every token sees the whole sequence; the causal mask belongs into
-    `causal_attention` alone."""
+    """Each token sees only the tokens up to itself. Here every token sees the whole sequence; the causal mask belongs
+    into `causal_attention` alone."""
     return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k))
 
 
 @mistake("bidirectional_attention")
 def heads_interleaved(ref, q, k, v, num_heads, mask=None):
-    """The heads take every N-th feature: the width is reshaped to (H, N). Head n owns the contiguous features n*H to (n+1)*H: reshape it to
-    (N, H)."""
+    """The heads take every N-th feature: the width is reshaped to (H, N). Head n owns the contiguous features n*H to
+    (n+1)*H: reshape it to (N, H)."""
     return _back(ref(*(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
 
 
 @mistake("bidirectional_attention")
 def joined_without_moving(ref, q, k, v, num_heads, mask=None):
-    """The heads are joined by a reshape alone, from (B, N, T, H): a row then holds several tokens of one head. Swap the axes of heads and
-    tokens back first, then reshape."""
+    """The heads are joined by a reshape alone, from (B, N, T, H): a row then holds several tokens of one head. Swap the
+    axes of heads and tokens back first, then reshape."""
     return _split(ref(q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
 @mistake("bidirectional_attention")
 def one_head_for_all(ref, q, k, v, num_heads, mask=None):
-    """There is one head over the full width: `num_heads` is not used. Each head has its own scores and weights, from its own chunk of the
-    features."""
+    """There is one head over the full width: `num_heads` is not used. Each head has its own scores and weights, from
+    its own chunk of the features."""
     return ref(q, k, v, 1, mask)
 
 
 @mistake("bidirectional_attention", about="the scale")
 def scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None):
-    """The scores are divided by sqrt(d_model). After the split a score is a sum over one head's width: divide by sqrt(H), H = d_model //
-    num_heads."""
-    return ref(q / num_heads ** 0.5, k, v, num_heads, mask)
+    """The scores are divided by sqrt(d_model). After the split a score is a sum over one head's width: divide by
+    sqrt(H), H = d_model // num_heads."""
+    return ref(q / num_heads**0.5, k, v, num_heads, mask)
 
 
 @mistake("bidirectional_attention", about="the scale")
 def forgot_the_scale(ref, q, k, v, num_heads, mask=None):
-    """The scores are not divided by sqrt(H), the square root of one head's width. Everything else of problem 31 holds here too."""
+    """The scores are not divided by sqrt(H), the square root of one head's width. Everything else of problem 31 holds
+    here too."""
     return ref(q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)
 
 
@@ -417,101 +441,101 @@ def forgot_the_scale(ref, q, k, v, num_heads, mask=None):
 
 @mistake("causal_attention")
 def causal_without_padding(ref, q, k, v, num_heads, mask=None):
-    """The padding mask is not used: only later keys are hidden, and padded keys before a query get weights like any other. A key must be
-    real and not later: combine both masks with `&`."""
+    """The padding mask is not used: only later keys are hidden, and padded keys before a query get weights like any
+    other. A key must be real and not later: combine both masks with `&`."""
     return ref(q, k, v, num_heads)
 
 
 @mistake("causal_attention")
 def padding_without_causal(ref, q, k, v, num_heads, mask=None):
-    """Nothing later is hidden: each token sees every real key, those after it included. A key must be real and not later: combine both
-    masks with `&`."""
+    """Nothing later is hidden: each token sees every real key, those after it included. A key must be real and not
+    later: combine both masks with `&`."""
     return _attend(q, k, v, num_heads, _keys(mask, k))
 
 
 @mistake("causal_attention")
 def one_of_both_masks_is_enough(ref, q, k, v, num_heads, mask=None):
-    """A key is seen when either mask allows it: the two are combined with `|`. For masks that say where one may attend, both have to agree:
-    `&`. (`|` is right for masks that say what is hidden.)"""
+    """A key is seen when either mask allows it: the two are combined with `|`. For masks that say where one may attend,
+    both have to agree: `&`. (`|` is right for masks that say what is hidden.)"""
     return _attend(q, k, v, num_heads, _past(q) | _keys(mask, k))
 
 
 @mistake("causal_attention")
 def causal_forgot_none(ref, q, k, v, num_heads, mask=None):
-    """`mask=None` is used as if it were an array. Without padding the causal mask is all there is: ask `mask is None` before the two are
-    combined."""
+    """`mask=None` is used as if it were an array. Without padding the causal mask is all there is: ask `mask is None`
+    before the two are combined."""
     return _attend(q, k, v, num_heads, _past(q) & mask[:, None, None, :])
 
 
 @mistake("causal_attention")
 def causal_inverted_padding(ref, q, k, v, num_heads, mask=None):
-    """The padding mask is used the wrong way round: of the earlier keys, the padded ones are seen and the real ones hidden. True means: may
-    attend, in both masks."""
+    """The padding mask is used the wrong way round: of the earlier keys, the padded ones are seen and the real ones
+    hidden. True means: may attend, in both masks."""
     return ref(q, k, v, num_heads, None if mask is None else ~mask)
 
 
 @mistake("causal_attention")
 def without_the_token_itself(ref, q, k, v, num_heads, mask=None):
-    """A query does not see the key of its own token: the diagonal of the causal mask is one too low. Hide only what comes later: `<=`, not
-    `<`."""
+    """A query does not see the key of its own token: the diagonal of the causal mask is one too low. Hide only what
+    comes later: `<=`, not `<`."""
     return _attend(q, k, v, num_heads, _past(q, -1) & _keys(mask, k))
 
 
 @mistake("causal_attention")
 def one_key_too_many(ref, q, k, v, num_heads, mask=None):
-    """Each query sees its next token as well: the diagonal of the causal mask is one too high. The last key that query i may see is key
-    i."""
+    """Each query sees its next token as well: the diagonal of the causal mask is one too high. The last key that query
+    i may see is key i."""
     return _attend(q, k, v, num_heads, _past(q, 1) & _keys(mask, k))
 
 
 @mistake("causal_attention")
 def sees_the_future(ref, q, k, v, num_heads, mask=None):
-    """Each query sees itself and what comes later: the causal mask is the upper triangle. Rows are queries and columns are keys, so the
-    past stands in the lower triangle."""
+    """Each query sees itself and what comes later: the causal mask is the upper triangle. Rows are queries and columns
+    are keys, so the past stands in the lower triangle."""
     return _attend(q, k, v, num_heads, _past(q).T & _keys(mask, k))
 
 
 @mistake("causal_attention")
 def causal_masked_the_queries(ref, q, k, v, num_heads, mask=None):
-    """The padding mask lies on the axis of the queries: padded queries see nothing, and real queries see padded keys before them. The keys
-    are the last axis of the scores: `mask[:, None, None, :]`."""
+    """The padding mask lies on the axis of the queries: padded queries see nothing, and real queries see padded keys
+    before them. The keys are the last axis of the scores: `mask[:, None, None, :]`."""
     return _attend(q, k, v, num_heads, _past(q) & _real(mask, k)[:, None, :, None])
 
 
 @mistake("causal_attention")
 def causal_zeroed_padded_queries(ref, q, k, v, num_heads, mask=None):
-    """The rows of padded queries are zeros. A padded query with a real key before it is computed like any other; only a query with no key
-    at all gets zeros."""
+    """The rows of padded queries are zeros. A padded query with a real key before it is computed like any other; only a
+    query with no key at all gets zeros."""
     return ref(q, k, v, num_heads, mask) * _real(mask, k)[..., None]
 
 
 @mistake("causal_attention")
 def causal_mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None):
-    """Every sequence gets the padding of the first one. The combined mask differs from sequence to sequence: its shape is (B, 1, T, T),
-    with the batch in front."""
+    """Every sequence gets the padding of the first one. The combined mask differs from sequence to sequence: its shape
+    is (B, 1, T, T), with the batch in front."""
     return ref(q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
 
 
 @mistake("causal_attention")
 def causal_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
-    """The first rows under padding on the left are NaN, and so is a sequence of length 0: a query before the first real token sees nothing,
-    and a softmax over -inf alone is NaN. It has to give zeros: take off 0 where there is no maximum and divide by 1 where the sum is 0, or
-    use `softmax`'s own `where=`."""
+    """The first rows under padding on the left are NaN, and so is a sequence of length 0: a query before the first real
+    token sees nothing, and a softmax over -inf alone is NaN. It has to give zeros: take off 0 where there is no maximum
+    and divide by 1 where the sum is 0, or use `softmax`'s own `where=`."""
     return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _with(-jnp.inf))
 
 
 @mistake("causal_attention")
 def causal_mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
-    """A query before the first real token gets the mean of all values, later ones and padding included: its scores are all the same large
-    negative number, and equal scores are equal weights. It has to get zeros: choose them with `jnp.where` and `any` over the keys of the
-    combined mask."""
+    """A query before the first real token gets the mean of all values, later ones and padding included: its scores are
+    all the same large negative number, and equal scores are equal weights. It has to get zeros: choose them with
+    `jnp.where` and `any` over the keys of the combined mask."""
     return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _most_negative)
 
 
 @mistake("causal_attention", number=(-10.0, -1000.0), zeroed=(False,))
 def causal_hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
-    """A number such as -100 stands in the place of each hidden score, padded or later. Scores that count may be lower than that, and then what is hidden
-    wins. Only -inf is below every score."""
+    """A number such as -100 stands in the place of each hidden score, padded or later. Scores that count may be lower
+    than that, and then what is hidden wins. Only -inf is below every score."""
     visible = _past(q) & _keys(mask, k)
     output = _attend(q, k, v, num_heads, visible, _with(number))
     return _zero_dead_rows(visible, q, num_heads, output) if zeroed else output
@@ -519,8 +543,8 @@ def causal_hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, numbe
 
 @mistake("causal_attention", number=(-10.0, -1000.0), zeroed=(False,))
 def causal_added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
-    """A number such as -100 is added to the hidden scores, padded or later. A hidden key that scores some hundreds higher than the visible ones
-    comes through: it is only less likely. Put -inf in place of the score."""
+    """A number such as -100 is added to the hidden scores, padded or later. A hidden key that scores some hundreds
+    higher than the visible ones comes through: it is only less likely. Put -inf in place of the score."""
     visible = _past(q) & _keys(mask, k)
     output = _attend(q, k, v, num_heads, visible, _added(number))
     return _zero_dead_rows(visible, q, num_heads, output) if zeroed else output
@@ -528,55 +552,60 @@ def causal_added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-1
 
 @mistake("causal_attention")
 def causal_only_with_a_mask(ref, q, k, v, num_heads, mask=None):
-    """Without a mask it is not causal: the causal mask is made where the padding mask is, and skipped with it. `None` means that every token is real;
-    later tokens are hidden all the same."""
+    """Without a mask it is not causal: the causal mask is made where the padding mask is, and skipped with it. `None`
+    means that every token is real; later tokens are hidden all the same."""
     visible = _keys(mask, k) if mask is None else _past(q) & _keys(mask, k)
     return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible))
 
 
 @mistake("causal_attention")
 def only_empty_sequences_zeroed(ref, q, k, v, num_heads, mask=None):
-    """A sequence of length 0 gives zeros, but a query before the first real token still gets the mean of all values. Whether a query has a
-    key is a question to the combined mask, row by row: `any` over its last axis, not over that of the padding mask."""
+    """A sequence of length 0 gives zeros, but a query before the first real token still gets the mean of all values.
+    Whether a query has a key is a question to the combined mask, row by row: `any` over its last axis, not over that of
+    the padding mask."""
     padding = _keys(mask, k)
     return _zero_dead_rows(padding, q, num_heads, _attend(q, k, v, num_heads, _past(q) & padding, _most_negative))
 
 
 @mistake("causal_attention")
 def only_empty_sequences_zeroed_and_nan(ref, q, k, v, num_heads, mask=None):
-    """A query before the first real token gives NaN: its scores are all -inf. Zeros are chosen only where the sequence has no real token at
-    all. Ask the combined mask, row by row, and before the softmax: a NaN that is replaced afterwards comes back in the gradient."""
+    """A query before the first real token gives NaN: its scores are all -inf. Zeros are chosen only where the sequence
+    has no real token at all. Ask the combined mask, row by row, and before the softmax: a NaN that is replaced
+    afterwards comes back in the gradient."""
     padding = _keys(mask, k)
     return _zero_dead_rows(padding, q, num_heads, _attend(q, k, v, num_heads, _past(q) & padding, _with(-jnp.inf)))
 
 
 @mistake("causal_attention")
 def causal_gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
-    """The output is right and the gradient is NaN: rows before the first real token are NaN after the softmax, and `jnp.where` replaces
-    them then. Backwards, its zero is multiplied by that NaN. Make the scores of such rows safe before the softmax."""
+    """The output is right and the gradient is NaN: rows before the first real token are NaN after the softmax, and
+    `jnp.where` replaces them then. Backwards, its zero is multiplied by that NaN. Make the scores of such rows safe
+    before the softmax."""
     visible = _past(q) & _keys(mask, k)
     return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _with(-jnp.inf)))
 
 
 @mistake("causal_attention")
 def all_rows_zeroed_that_hide_a_key(ref, q, k, v, num_heads, mask=None):
-    """Each row that hides any key is zeros, so hardly more than the last row is left: it is asked whether all keys are visible. Zeros
-    belong where none is: `any` over the keys, not `all`."""
+    """Each row that hides any key is zeros, so hardly more than the last row is left: it is asked whether all keys are
+    visible. Zeros belong where none is: `any` over the keys, not `all`."""
     return ref(q, k, v, num_heads, mask) * (_past(q) & _keys(mask, k)).all(-1)[:, 0, :, None]
 
 
 @mistake("causal_attention")
 def padded_queries_see_themselves(ref, q, k, v, num_heads, mask=None):
-    """Each query sees its own key, a padded one too: the diagonal was opened so that no row is empty. That avoids the NaN, but what stands
-    at a padded key reaches the rows. Leave it hidden, and give zeros to a row that sees nothing."""
+    """Each query sees its own key, a padded one too: the diagonal was opened so that no row is empty. That avoids the
+    NaN, but what stands at a padded key reaches the rows. Leave it hidden, and give zeros to a row that sees
+    nothing."""
     return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k) | jnp.eye(q.shape[1], dtype=bool))
 
 
 @mistake("causal_attention")
 def added_both_masks(ref, q, k, v, num_heads, mask=None):
-    """The two masks are made of the most negative float and both are added to the scores. A key that both hide gets -inf, one that a single
-    mask hides keeps a finite score, and a query without a key averages the latter; a padded score of inf stays. Combine the booleans with
-    `&`, and replace the scores once."""
+    """The two masks are made of the most negative float and both are added to the scores. A key that both hide gets
+    -inf, one that a single mask hides keeps a finite score, and a query without a key averages the latter; a padded
+    score of inf stays. Combine the booleans with `&`, and replace the scores once."""
+
     def softmax(scores, visible):
         least = jnp.finfo(scores.dtype).min
         return jax.nn.softmax(scores + jnp.where(_past(q), 0.0, least) + jnp.where(_keys(mask, k), 0.0, least), axis=-1)
@@ -586,23 +615,26 @@ def added_both_masks(ref, q, k, v, num_heads, mask=None):
 
 @mistake("causal_attention")
 def causal_added_a_large_number(ref, q, k, v, num_heads, mask=None):
-    """Two things, from adding -1e9 to the hidden scores. A query before the first real token gets the mean of all values. And a hidden
-    score that is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the score, and zeros where there is no key."""
+    """Two things, from adding -1e9 to the hidden scores. A query before the first real token gets the mean of all
+    values. And a hidden score that is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the
+    score, and zeros where there is no key."""
     return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _added(-1e9))
 
 
 @mistake("causal_attention")
 def causal_added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None):
-    """-1e9 is added to the hidden scores, and rows without a key are zeros. It is right for ordinary numbers, but a padded or later key
-    whose score is larger comes through. Replace the score, so that nothing is left of it."""
+    """-1e9 is added to the hidden scores, and rows without a key are zeros. It is right for ordinary numbers, but a
+    padded or later key whose score is larger comes through. Replace the score, so that nothing is left of it."""
     visible = _past(q) & _keys(mask, k)
     return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _added(-1e9)))
 
 
 @mistake("causal_attention")
 def padding_after_the_softmax(ref, q, k, v, num_heads, mask=None):
-    """Later keys are hidden before the softmax, padded ones only after it: their weights, or their values, are set to zero when they have
-    had their share already. The rest of the row then sums to less than 1. Hide both before the softmax."""
+    """Later keys are hidden before the softmax, padded ones only after it: their weights, or their values, are set to
+    zero when they have had their share already. The rest of the row then sums to less than 1. Hide both before the
+    softmax."""
+
     def softmax(scores, visible):
         return jnp.where(visible, _softmax(scores, _past(q)), 0.0)
 
@@ -611,30 +643,31 @@ def padding_after_the_softmax(ref, q, k, v, num_heads, mask=None):
 
 @mistake("causal_attention")
 def causal_renormalised(ref, q, k, v, num_heads, mask=None):
-    """Hidden keys take part in the softmax, and the masked weights are divided by their sum. A hidden key that scores far higher makes all
-    visible ones underflow to 0, and 0 / 0 is NaN, as it is before the first real token. Hide the scores, before the softmax."""
+    """Hidden keys take part in the softmax, and the masked weights are divided by their sum. A hidden key that scores
+    far higher makes all visible ones underflow to 0, and 0 / 0 is NaN, as it is before the first real token. Hide the
+    scores, before the softmax."""
     return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _renormalised)
 
 
 @mistake("causal_attention")
 def causal_heads_interleaved(ref, q, k, v, num_heads, mask=None):
-    """The heads take every N-th feature. Head n owns a contiguous chunk of the features, as in problem 32: reshape the width to (N, H), not
-    to (H, N)."""
+    """The heads take every N-th feature. Head n owns a contiguous chunk of the features, as in problem 32: reshape the
+    width to (N, H), not to (H, N)."""
     return _back(ref(*(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
 
 
 @mistake("causal_attention")
 def causal_joined_without_moving(ref, q, k, v, num_heads, mask=None):
-    """The heads are joined by a reshape alone: (B, N, T, H) straight to (B, T, d_model) puts several tokens of one head into a row, and
-    later ones into earlier rows. Swap the axes of heads and tokens back first."""
+    """The heads are joined by a reshape alone: (B, N, T, H) straight to (B, T, d_model) puts several tokens of one head
+    into a row, and later ones into earlier rows. Swap the axes of heads and tokens back first."""
     return _split(ref(q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
 @mistake("causal_attention", about="the scale")
 def causal_scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None):
-    """The scores are divided by sqrt(d_model); after the split into heads it has to be sqrt(H), the width over which the products were
-    summed."""
-    return ref(q / num_heads ** 0.5, k, v, num_heads, mask)
+    """The scores are divided by sqrt(d_model); after the split into heads it has to be sqrt(H), the width over which
+    the products were summed."""
+    return ref(q / num_heads**0.5, k, v, num_heads, mask)
 
 
 @mistake("causal_attention", about="the scale")

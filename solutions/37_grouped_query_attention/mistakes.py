@@ -15,8 +15,10 @@ def _linear(d_in, d_out, rngs):
 
 @mistake
 def groups_in_turn(Ref):
-    """Query head n reads key/value head n % num_kv_heads: the heads take turns instead of standing in groups. `jnp.tile` of the keys does
-    this, and a reshape of the queries to (..., G, K, H). Neighbours form a group: head n reads n // G, with G = num_heads // num_kv_heads."""
+    """Query head n reads key/value head n % num_kv_heads: the heads take turns instead of standing in groups.
+    `jnp.tile` of the keys does this, and a reshape of the queries to (..., G, K, H). Neighbours form a group: head n
+    reads n // G, with G = num_heads // num_kv_heads."""
+
     class Wrong(Ref):
         def grouped(self, q):
             return q.reshape(*q.shape[:-2], self.group, self.num_kv_heads, self.head_dim).swapaxes(-3, -2)
@@ -29,8 +31,10 @@ def groups_in_turn(Ref):
 
 @mistake
 def divided_by_the_number_of_groups(Ref):
-    """Query head n reads key/value head n // num_kv_heads. The number of key/value heads is how many groups there are, and what divides n
-    is the size of a group: n // (num_heads // num_kv_heads). An index past the last head raises no error either, since JAX clamps it."""
+    """Query head n reads key/value head n // num_kv_heads. The number of key/value heads is how many groups there are,
+    and what divides n is the size of a group: n // (num_heads // num_kv_heads). An index past the last head raises no
+    error either, since JAX clamps it."""
+
     class Wrong(Ref):
         def attend(self, q, k, v):
             q = q.reshape(*q.shape[:-3], self.num_heads, self.head_dim)
@@ -45,12 +49,14 @@ def divided_by_the_number_of_groups(Ref):
 
 @mistake
 def summed_over_key_value_heads(Ref):
-    """Every query head attends to the sum of all key/value heads. In an einsum such as `...tnh, ...skh -> ...nts` the letter k stands in one
-    operand only and not in the result, so it is summed over without a word: give the queries the axes (K, G) and keep k in the result."""
+    """Every query head attends to the sum of all key/value heads. In an einsum such as `...tnh, ...skh -> ...nts` the
+    letter k stands in one operand only and not in the result, so it is summed over without a word: give the queries the
+    axes (K, G) and keep k in the result."""
+
     class Wrong(Ref):
         def attend(self, q, k, v):
             q = q.reshape(*q.shape[:-3], self.num_heads, self.head_dim)
-            weights = self.weights(jnp.einsum("...tnh,...skh->...nts", q, k) / self.head_dim ** 0.5)
+            weights = self.weights(jnp.einsum("...tnh,...skh->...nts", q, k) / self.head_dim**0.5)
             return jnp.einsum("...nts,...skh->...tnh", weights, v)[..., None, :]
 
     return Wrong
@@ -58,8 +64,9 @@ def summed_over_key_value_heads(Ref):
 
 @mistake
 def joined_in_turn(Ref):
-    """The right heads attend, and they are joined in the wrong order. With the group axis in front of the key/value heads, (..., T, G, K, H), a
-    reshape to d_model lays head 0 of each group first: the order is (..., T, K, G, H)."""
+    """The right heads attend, and they are joined in the wrong order. With the group axis in front of the key/value
+    heads, (..., T, G, K, H), a reshape to d_model lays head 0 of each group first: the order is (..., T, K, G, H)."""
+
     class Wrong(Ref):
         def join(self, heads):
             return super().join(heads.swapaxes(-3, -2))
@@ -69,11 +76,13 @@ def joined_in_turn(Ref):
 
 @mistake
 def folded_one_way_and_unfolded_the_other(Ref):
-    """The queries of a group are folded into one long time axis as (G, T), head after head, and taken apart again as (T, G). Both have G * T
-    rows, so the reshape runs, and tokens and heads are mixed: undo the fold by the same axes in the same order."""
+    """The queries of a group are folded into one long time axis as (G, T), head after head, and taken apart again as
+    (T, G). Both have G * T rows, so the reshape runs, and tokens and heads are mixed: undo the fold by the same axes in
+    the same order."""
+
     class Wrong(Ref):
         def attend(self, q, k, v):
-            heads = jnp.moveaxis(super().attend(q, k, v), -4, -2)                 # (..., K, G, T, H)
+            heads = jnp.moveaxis(super().attend(q, k, v), -4, -2)  # (..., K, G, T, H)
             *front, group, length, head_dim = heads.shape
             return jnp.moveaxis(heads.reshape(*front, length, group, head_dim), -3, -4)
 
@@ -85,15 +94,20 @@ def folded_one_way_and_unfolded_the_other(Ref):
 
 @mistake
 def keys_and_values_for_every_query_head(Ref):
-    """`k_proj` and `v_proj` are as wide as the model. So they are in problem 32, and with head_dim = d_model // num_kv_heads they become so
-    again; the cache is then as large as ever. A key/value head is as wide as a query head: num_kv_heads * (d_model // num_heads) features."""
+    """`k_proj` and `v_proj` are as wide as the model. So they are in problem 32, and with head_dim = d_model //
+    num_kv_heads they become so again; the cache is then as large as ever. A key/value head is as wide as a query head:
+    num_kv_heads * (d_model // num_heads) features."""
+
     class Wrong(Ref):
         def make(self, d_model, rngs):
             super().make(d_model, rngs)
             self.k_proj, self.v_proj = _linear(d_model, d_model, rngs), _linear(d_model, d_model, rngs)
 
         def __call__(self, x):
-            q, k, v = (p(x).reshape(*x.shape[:-1], self.num_heads, 1, self.head_dim) for p in (self.q_proj, self.k_proj, self.v_proj))
+            q, k, v = (
+                p(x).reshape(*x.shape[:-1], self.num_heads, 1, self.head_dim)
+                for p in (self.q_proj, self.k_proj, self.v_proj)
+            )
             return self.o_proj(self.join(self.attend(q, k[..., 0, :], v[..., 0, :])))
 
     return Wrong
@@ -101,8 +115,10 @@ def keys_and_values_for_every_query_head(Ref):
 
 @mistake
 def takes_any_number_of_heads(Ref):
-    """Heads that do not make equal groups go through `__init__`. `num_heads // num_kv_heads` rounds down without a word, and a check of `d_model %
-    num_kv_heads` asks about another number: raise ValueError when `num_heads % num_kv_heads != 0`."""
+    """Heads that do not make equal groups go through `__init__`. `num_heads // num_kv_heads` rounds down without a
+    word, and a check of `d_model % num_kv_heads` asks about another number: raise ValueError when
+    `num_heads % num_kv_heads != 0`."""
+
     class Wrong(Ref):
         def check(self, d_model, num_heads, num_kv_heads):
             pass
@@ -115,19 +131,22 @@ def takes_any_number_of_heads(Ref):
 
 @mistake
 def scale_of_the_key_width(Ref):
-    """The scores are divided by sqrt(num_kv_heads * head_dim). That is the width of all projected keys together, `k.shape[-1]` before the split;
-    a score adds up the products of one head: divide by sqrt(head_dim), as wide as a head is in queries and keys alike."""
+    """The scores are divided by sqrt(num_kv_heads * head_dim). That is the width of all projected keys together,
+    `k.shape[-1]` before the split; a score adds up the products of one head: divide by sqrt(head_dim), as wide as a
+    head is in queries and keys alike."""
+
     class Wrong(Ref):
         def scores(self, q, k):
-            return super().scores(q, k) / self.num_kv_heads ** 0.5
+            return super().scores(q, k) / self.num_kv_heads**0.5
 
     return Wrong
 
 
 @mistake
 def overflowing_softmax(Ref):
-    """exp overflows: logits in the hundreds give inf / inf = NaN. Take the largest score of each row off first, or let `jax.nn.softmax` do
-    it."""
+    """exp overflows: logits in the hundreds give inf / inf = NaN. Take the largest score of each row off first, or let
+    `jax.nn.softmax` do it."""
+
     class Wrong(Ref):
         def weights(self, scores):
             powers = jnp.exp(scores)
@@ -138,8 +157,9 @@ def overflowing_softmax(Ref):
 
 @mistake
 def only_with_one_batch_dimension(Ref):
-    """It works with exactly one batch dimension only. `B, T, d_model = x.shape` is how most code starts, and a single sequence or two
-    batch dimensions do not fit it: take `x.shape[:-2]` along, or `*batch, T, d_model = x.shape`."""
+    """It works with exactly one batch dimension only. `B, T, d_model = x.shape` is how most code starts, and a single
+    sequence or two batch dimensions do not fit it: take `x.shape[:-2]` along, or `*batch, T, d_model = x.shape`."""
+
     class Wrong(Ref):
         def __call__(self, x):
             _, _, _ = x.shape
@@ -153,10 +173,11 @@ def only_with_one_batch_dimension(Ref):
 
 def _Copied(Ref):
     """Problem 32 on keys and values that have been copied out to all query heads by another method, `copied`."""
+
     class Copied(Ref):
         def attend(self, q, k, v):
             q = q.reshape(*q.shape[:-3], self.num_heads, self.head_dim)
-            weights = self.weights(jnp.einsum("...tnh,...snh->...nts", q, self.copied(k)) / self.head_dim ** 0.5)
+            weights = self.weights(jnp.einsum("...tnh,...snh->...nts", q, self.copied(k)) / self.head_dim**0.5)
             return jnp.einsum("...nts,...snh->...tnh", weights, self.copied(v))[..., None, :]
 
         def join(self, heads):
@@ -167,8 +188,10 @@ def _Copied(Ref):
 
 @mistake
 def repeated(Ref):
-    """The values are right, but keys and values are repeated for every query head of a group. `jnp.repeat`, or `jnp.broadcast_to` and a reshape, makes
-    the very arrays of num_heads heads that the fewer heads are there to save: give the queries an axis for the group instead."""
+    """The values are right, but keys and values are repeated for every query head of a group. `jnp.repeat`, or
+    `jnp.broadcast_to` and a reshape, makes the very arrays of num_heads heads that the fewer heads are there to save:
+    give the queries an axis for the group instead."""
+
     class Wrong(_Copied(Ref)):
         def copied(self, heads):
             return jnp.repeat(heads, self.group, axis=-2)
@@ -178,8 +201,10 @@ def repeated(Ref):
 
 @mistake
 def indexed(Ref):
-    """The values are right, but an index picks a key/value head for every query head: `k[..., jnp.arange(num_heads) // G, :]`, or `k[n // G]` under a
-    `vmap` over the query heads n. Each head is copied G times: let the queries, not the keys, get an axis for the group."""
+    """The values are right, but an index picks a key/value head for every query head:
+    `k[..., jnp.arange(num_heads) // G, :]`, or `k[n // G]` under a `vmap` over the query heads n. Each head is copied G
+    times: let the queries, not the keys, get an axis for the group."""
+
     class Wrong(_Copied(Ref)):
         def copied(self, heads):
             return heads[..., jnp.arange(self.num_heads) // self.group, :]
@@ -189,8 +214,10 @@ def indexed(Ref):
 
 @mistake
 def stacked(Ref):
-    """The values are right, but the key/value heads are laid side by side G times, by `jnp.stack` or `jnp.concatenate` over a list with one entry for every
-    query head. The list names the same head again, the array holds it again: attend inside the loop, or give the queries an axis for the group."""
+    """The values are right, but the key/value heads are laid side by side G times, by `jnp.stack` or `jnp.concatenate`
+    over a list with one entry for every query head. The list names the same head again, the array holds it again:
+    attend inside the loop, or give the queries an axis for the group."""
+
     class Wrong(_Copied(Ref)):
         def copied(self, heads):
             return jnp.stack([heads[..., n // self.group, :] for n in range(self.num_heads)], axis=-2)
@@ -200,13 +227,21 @@ def stacked(Ref):
 
 @mistake
 def kernels_repeated(Ref):
-    """The values are right, but the kernels of `k_proj` and `v_proj` are repeated for every query head before they are applied. The copies are made before
-    there are keys, and there are as many keys as ever: project to num_kv_heads heads, and leave it at these."""
+    """The values are right, but the kernels of `k_proj` and `v_proj` are repeated for every query head before they are
+    applied. The copies are made before there are keys, and there are as many keys as ever: project to num_kv_heads
+    heads, and leave it at these."""
+
     class Wrong(_Copied(Ref)):
         def __call__(self, x):
             q = self.grouped(self.split(self.q_proj(x), self.num_heads))
-            k, v = (jnp.einsum("...td,dnh->...tnh", x, jnp.repeat(self.split(p.kernel[...], self.num_kv_heads), self.group, axis=-2))
-                    for p in (self.k_proj, self.v_proj))
+            k, v = (
+                jnp.einsum(
+                    "...td,dnh->...tnh",
+                    x,
+                    jnp.repeat(self.split(p.kernel[...], self.num_kv_heads), self.group, axis=-2),
+                )
+                for p in (self.k_proj, self.v_proj)
+            )
             return self.o_proj(self.join(self.attend(q, k, v)))
 
         def copied(self, heads):

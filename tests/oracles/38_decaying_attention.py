@@ -20,7 +20,10 @@ def biased_attention(q, k, v):
 
 class DecayingAttention:
     def __init__(self, num_heads):
-        self.variables, self.initial = [("log_alpha", "Param", (num_heads,), "float32")], {"log_alpha": np.zeros(num_heads)}
+        self.variables, self.initial = (
+            [("log_alpha", "Param", (num_heads,), "float32")],
+            {"log_alpha": np.zeros(num_heads)},
+        )
 
     def __call__(self, params, q, k, v, causal=False):
         output = np.zeros(q.shape)

@@ -13,7 +13,7 @@ def scores(q, k, causal=False, real=None, scale=None, per_step=0.0):
     real = np.ones(len(k), bool) if real is None else real
     for i, query in enumerate(q):
         last = i + len(k) - len(q) if causal else len(k) - 1
-        seen = np.flatnonzero(real[:max(0, last + 1)])
+        seen = np.flatnonzero(real[: max(0, last + 1)])
         yield seen, scale * (k[seen] @ query) + per_step * abs(i - seen)
 
 
@@ -55,6 +55,7 @@ def in_heads(q, k, v, num_heads, group=1, **options):
 
 def projected(params, x, context=None, **options):
     """Attention of one sequence between projections; keys and values are made of `context` where there is one."""
+
     def project(name, rows):
         return rows.astype(np.float64) @ params[f"{name}_proj.kernel"].astype(np.float64)
 
@@ -64,6 +65,7 @@ def projected(params, x, context=None, **options):
 
 def each(function, leading, *arrays):
     """What the function gives for each sequence by itself; `leading` are the axes that stand before."""
+
     def at(place):
         return (None if array is None else array[place] for array in arrays)
 

@@ -1,7 +1,8 @@
-"""Builds the site: puts executed notebooks and pages into a folder for Sphinx, runs it on all cores, and brings what came to where it is wanted.
+"""Builds the site: puts executed notebooks and pages into a folder for Sphinx, runs it on all cores, and brings what
+came to where it is wanted.
 
-The folder is kept under `.grader/`, so that Sphinx reads again only the pages that changed. The instructors' edition has a folder of its own:
-nothing of it can reach the students' site.
+The folder is kept under `.grader/`, so that Sphinx reads again only the pages that changed. The instructors' edition
+has a folder of its own: nothing of it can reach the students' site.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ PAGES = ("how_the_grader_decides", "glossary", "instructors")
 EDITIONS = ("students' site", "instructors' edition")
 
 
-def build(root: Path, executed: dict[Problem, NotebookNode], out: Path, *, solutions: bool, told: Callable[[str], None]) -> str:
+def build(
+    root: Path, executed: dict[Problem, NotebookNode], out: Path, *, solutions: bool, told: Callable[[str], None]
+) -> str:
     """Writes the site into `out`, and returns a line that says so.
 
     Raises:
@@ -55,7 +58,9 @@ def build(root: Path, executed: dict[Problem, NotebookNode], out: Path, *, solut
         told("building the site: copying")
         _drop_what_is_gone(built, {Path(name).with_suffix("").as_posix() for name in wanted})
         place.replace(built, out, edition)
-    return f"{out / 'index.html'} is the site's first page: {len(executed)} problems" + (", with their solutions" if solutions else "")
+    return f"{out / 'index.html'} is the site's first page: {len(executed)} problems" + (
+        ", with their solutions" if solutions else ""
+    )
 
 
 def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -> dict[str, bytes]:
@@ -65,11 +70,15 @@ def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -
     from grader.authors.site import edition, example
 
     problems = list(executed)
-    pages = {f"notebooks/{problem.name}.ipynb": nbformat.writes(notebook).encode() for problem, notebook in executed.items()}
+    pages = {
+        f"notebooks/{problem.name}.ipynb": nbformat.writes(notebook).encode() for problem, notebook in executed.items()
+    }
     for name in PAGES:
         text = (HERE / "pages" / f"{name}.md").read_text(encoding="utf-8")
         pages[f"{name}.md"] = example.put_into(text, problems).encode()
-    contents = {part: [f"notebooks/{problem.name}" for problem in members] for part, members in track.parts_of(problems).items()}
+    contents = {
+        part: [f"notebooks/{problem.name}" for problem in members] for part, members in track.parts_of(problems).items()
+    }
     contents["The course"] = list(PAGES)
     if solutions:
         written = {f"solutions/{problem.name}": edition.page(problem) for problem in problems if problem.solutions}
@@ -81,7 +90,8 @@ def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -
 
 
 def _sync(folder: Path, wanted: dict[str, bytes]) -> None:
-    """Makes a folder hold these files and no others; an unchanged one keeps its date, by which Sphinx tells what is new."""
+    """Makes a folder hold these files and no others; an unchanged one keeps its date, by which Sphinx tells what is
+    new."""
     for path in [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []:
         if path.relative_to(folder).as_posix() not in wanted:
             path.unlink()
@@ -94,15 +104,44 @@ def _sync(folder: Path, wanted: dict[str, bytes]) -> None:
 
 
 def _sphinx(root: Path, work: Path, source: Path, built: Path, edition: str) -> None:
-    """Runs Sphinx in a process of its own; a warning is a fault of a page. After a run that was cut short, or by other code, it begins anew."""
+    """Runs Sphinx in a process of its own; a warning is a fault of a page. After a run that was cut short, or by other
+    code, it begins anew."""
     whole, maker = work / "whole", _maker()
     if not whole.exists() or whole.read_text(encoding="utf-8") != maker:
         for left in (built, work / "doctrees"):
             shutil.rmtree(left, ignore_errors=True)
     whole.unlink(missing_ok=True)
-    done = subprocess.run([sys.executable, "-m", "sphinx", "-b", "html", "-j", "auto", "-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(work / "doctrees"),
-                           *([f"-Dhtml_title=The attention track: {edition}", f"-Dhtml_theme_options.announcement={NOT_FOR_STUDENTS}"] if edition == EDITIONS[1] else []),
-                           str(source), str(built)], cwd=root, capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-b",
+            "html",
+            "-j",
+            "auto",
+            "-q",
+            "-W",
+            "--keep-going",
+            "-c",
+            str(HERE),
+            "-d",
+            str(work / "doctrees"),
+            *(
+                [
+                    f"-Dhtml_title=The attention track: {edition}",
+                    f"-Dhtml_theme_options.announcement={NOT_FOR_STUDENTS}",
+                ]
+                if edition == EDITIONS[1]
+                else []
+            ),
+            str(source),
+            str(built),
+        ],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         told = ANSI.sub("", done.stderr).strip().replace(str(source) + "/", "")
         raise CourseError("the site has faults:\n" + PLACE.sub(lambda found: _in_lesson(root, source, found), told))
@@ -111,15 +150,21 @@ def _sphinx(root: Path, work: Path, source: Path, built: Path, edition: str) -> 
 
 def _maker() -> str:
     """Names the code that makes pages: Sphinx looks for changes in what it reads, not in its extensions."""
-    made_by = [path for path in sorted(HERE.rglob("*")) if path.suffix in (".py", ".css", ".js")] + [Path(formula.__file__)]
+    made_by = [path for path in sorted(HERE.rglob("*")) if path.suffix in (".py", ".css", ".js")] + [
+        Path(formula.__file__)
+    ]
     return store.digest(b"".join(path.read_bytes() for path in made_by))
 
 
 def _in_lesson(root: Path, source: Path, found: re.Match) -> str:
     """A place in a notebook, as myst-nb counts (10000 lines a cell), as a place in its lesson."""
     index, line = divmod(int(found[2]), 10_000)
-    text = json.loads((source / "notebooks" / f"{found[1]}.ipynb").read_text(encoding="utf-8"))["cells"][index - 1]["source"]
-    cell = next((cell for cell in cells_of(root / "problems" / found[1] / "README.md") if cell.source == "".join(text)), None)
+    text = json.loads((source / "notebooks" / f"{found[1]}.ipynb").read_text(encoding="utf-8"))["cells"][index - 1][
+        "source"
+    ]
+    cell = next(
+        (cell for cell in cells_of(root / "problems" / found[1] / "README.md") if cell.source == "".join(text)), None
+    )
     return f"problems/{found[1]}/README.md:{cell.line + line - 2}" if cell else found[0]
 
 

@@ -1,6 +1,8 @@
-"""The map of some problems as inline SVG: each box is a link and stands below those that its problem builds on. Graphviz places the boxes and leads the arrows around them.
+"""The map of some problems as inline SVG: each box is a link and stands below those that its problem builds on.
+Graphviz places the boxes and leads the arrows around them.
 
-It is drawn twice, for a wide page and for a phone; `track.css` shows the one that fits. What a problem builds on elsewhere is told in its box.
+It is drawn twice, for a wide page and for a phone; `track.css` shows the one that fits. What a problem builds on
+elsewhere is told in its box.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from html import escape
 
 from grader.course.problem import Problem
 
-INCH = 72                               # Graphviz counts in points and inches; a point is drawn as a pixel
-STRAIGHT = 10                           # what columns weigh against short arrows
+INCH = 72  # Graphviz counts in points and inches; a point is drawn as a pixel
+STRAIGHT = 10  # what columns weigh against short arrows
 
 
 @dataclass(frozen=True)
 class Form:
-    """How large things are, in pixels: `most` boxes of a width stand in a row; a line of a title has so many letters and takes so much height."""
+    """How large things are, in pixels: `most` boxes of a width stand in a row; a line of a title has so many letters
+    and takes so much height."""
 
     name: str
     most: int
@@ -33,9 +36,16 @@ FORMS = Form("wide", 3, 178, 20, 16, (18, 34)), Form("narrow", 2, 118, 15, 14, (
 
 def drawn(problems: Sequence[Problem], before: Mapping[int, list[int]], label: str) -> str:
     """The map of some problems; `before` says what each one builds on."""
-    told = "; ".join(f"{problem.number} builds on {', '.join(map(str, before[problem.number]))}" for problem in problems if before[problem.number])
-    return "\n".join(f'<div class="track-map {form.name}" role="group" aria-label="{escape(f"{label}: {told}" if told else label)}">'
-                     f"{_svg(problems, before, form)}</div>" for form in FORMS)
+    told = "; ".join(
+        f"{problem.number} builds on {', '.join(map(str, before[problem.number]))}"
+        for problem in problems
+        if before[problem.number]
+    )
+    return "\n".join(
+        f'<div class="track-map {form.name}" role="group" aria-label="{escape(f"{label}: {told}" if told else label)}">'
+        f"{_svg(problems, before, form)}</div>"
+        for form in FORMS
+    )
 
 
 def rows(numbers: Sequence[int], before: Mapping[int, list[int]], most: int) -> list[list[int]]:
@@ -55,21 +65,30 @@ def rows(numbers: Sequence[int], before: Mapping[int, list[int]], most: int) -> 
 
 def _svg(problems: Sequence[Problem], before: Mapping[int, list[int]], form: Form) -> str:
     known = {problem.number: problem for problem in problems}
-    lines = {number: _told(problem, [other for other in before[number] if other not in known], form) for number, problem in known.items()}
+    lines = {
+        number: _told(problem, [other for other in before[number] if other not in known], form)
+        for number, problem in known.items()
+    }
     tall = 14 + form.line * (max(map(len, lines.values())) + (form.name == "narrow"))
     graph = _placed([*known], before, form, tall)
     *_, width, height = map(float, graph.graph_attr["bb"].split(","))
     arrows = "".join(_arrow(edge.attr["pos"], height) for edge in graph.edges() if edge.attr["style"] != "invis")
-    boxes = "".join(_box(problem, *_centre(graph.get_node(number), height), tall, lines[number], form) for number, problem in known.items())
+    boxes = "".join(
+        _box(problem, *_centre(graph.get_node(number), height), tall, lines[number], form)
+        for number, problem in known.items()
+    )
     return f'<svg viewBox="-2 -2 {width + 4:g} {height + 4:g}" width="{width + 4:g}">{arrows}{boxes}</svg>'
 
 
 def _told(problem: Problem, elsewhere: list[int], form: Form) -> list[str]:
-    return textwrap.wrap(problem.title, form.letters) + ([f"after {', '.join(map(str, elsewhere))}"] if elsewhere else [])
+    return textwrap.wrap(problem.title, form.letters) + (
+        [f"after {', '.join(map(str, elsewhere))}"] if elsewhere else []
+    )
 
 
 def _placed(numbers: list[int], before: Mapping[int, list[int]], form: Form, tall: float):
-    """The graph with its places and ways. What stands in a row is ours, so that no row is wider than the page; the rest is Graphviz's. An arrow that others make up is left out."""
+    """The graph with its places and ways. What stands in a row is ours, so that no row is wider than the page; the rest
+    is Graphviz's. An arrow that others make up is left out."""
     import pygraphviz
 
     graph = pygraphviz.AGraph(directed=True, nodesep=form.gap[0] / INCH, ranksep=form.gap[1] / INCH)
@@ -82,7 +101,7 @@ def _placed(numbers: list[int], before: Mapping[int, list[int]], form: Form, tal
     for level in levels:
         graph.add_subgraph(level, rank="same")
     for upper, lower in zip(levels, levels[1:]):
-        for column, number in enumerate(lower):         # keeps the rows in order, and the boxes in columns
+        for column, number in enumerate(lower):  # keeps the rows in order, and the boxes in columns
             above = upper[min(column, len(upper) - 1)]
             if not graph.has_edge(above, number):
                 graph.add_edge(above, number, style="invis")
@@ -93,12 +112,14 @@ def _placed(numbers: list[int], before: Mapping[int, list[int]], form: Form, tal
 
 def _centre(node, height: float) -> tuple[float, float]:
     x, y = map(float, node.attr["pos"].split(","))
-    return x, height - y                # Graphviz counts from below
+    return x, height - y  # Graphviz counts from below
 
 
 def _arrow(way: str, height: float) -> str:
     """A spline as Graphviz writes it: `e,TIP START C1 C2 P C1 C2 P ...`."""
-    (tip_x, tip_y), *points = [(float(x), height - float(y)) for x, y in (pair.split(",") for pair in way.removeprefix("e,").split())]
+    (tip_x, tip_y), *points = [
+        (float(x), height - float(y)) for x, y in (pair.split(",") for pair in way.removeprefix("e,").split())
+    ]
     (x, y), (end_x, end_y) = points[0], points[-1]
     side_x, side_y = (tip_y - end_y) / 2, (end_x - tip_x) / 2
     curve = " ".join(f"{px:g},{py:g}" for px, py in points[1:])
@@ -111,7 +132,16 @@ def _box(problem: Problem, x: float, y: float, tall: float, lines: list[str], fo
     left, beside = x - form.width / 2, form.name == "wide"
     top = y + 4.5 - form.line * (len(lines) - beside) / 2
     at, anchor = (left + 34, "start") if beside else (x, "middle")
-    number = f'<text class="number" x="{left + 8 if beside else x:g}" y="{y + 5 if beside else top:g}" text-anchor="{anchor}">{problem.number}</text>'
-    words = "".join(f'<text x="{at:g}" y="{top + form.line * (index + (not beside)):g}" text-anchor="{anchor}">{escape(line)}</text>' for index, line in enumerate(lines))
-    return (f'<a href="notebooks/{problem.name}.html" aria-label="{problem.number} · {escape(problem.title)}">'
-            f'<rect x="{left:g}" y="{y - tall / 2:g}" width="{form.width}" height="{tall:g}" rx="6"/>{number}{words}</a>')
+    number = (
+        f'<text class="number" x="{left + 8 if beside else x:g}" y="{y + 5 if beside else top:g}" '
+        f'text-anchor="{anchor}">{problem.number}</text>'
+    )
+    words = "".join(
+        f'<text x="{at:g}" y="{top + form.line * (index + (not beside)):g}" '
+        f'text-anchor="{anchor}">{escape(line)}</text>'
+        for index, line in enumerate(lines)
+    )
+    return (
+        f'<a href="notebooks/{problem.name}.html" aria-label="{problem.number} · {escape(problem.title)}">'
+        f'<rect x="{left:g}" y="{y - tall / 2:g}" width="{form.width}" height="{tall:g}" rx="6"/>{number}{words}</a>'
+    )

@@ -1,4 +1,5 @@
-"""A real verdict in a page: where a page has the mark, stands what a student sees of the typical first attempt at the first problem."""
+"""A real verdict in a page: where a page has the mark, stands what a student sees of the typical first attempt at the
+first problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A Sphinx extension: a figure comes first, and the code that draws it is folded under it; what is aligned by blanks says how many columns it has."""
+"""A Sphinx extension: a figure comes first, and the code that draws it is folded under it; what is aligned by blanks
+says how many columns it has."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxTranslator
 
 DRAWN_BY = "The code that draws it"
-ALIGNED = ("text", "myst-ansi", "none")             # lexers of what is printed, and of pictures made of characters
+ALIGNED = ("text", "myst-ansi", "none")  # lexers of what is printed, and of pictures made of characters
 
 
 class Folded(nodes.container):
@@ -21,7 +22,10 @@ class Figures(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         for cell in list(self.document.findall(_draws)):
-            code, shown = (next(part for part in cell.children if name in part["classes"]) for name in ("cell_input", "cell_output"))
+            code, shown = (
+                next(part for part in cell.children if name in part["classes"])
+                for name in ("cell_input", "cell_output")
+            )
             cell.children.clear()
             cell += [shown, Folded("", code)]
         for block in list(self.document.findall(nodes.literal_block)):

@@ -1,4 +1,5 @@
-"""A Sphinx extension: on each page, the first use of a glossary's term leads to its entry and shows it when pointed at, and "problem 33" leads to that problem's page.
+"""A Sphinx extension: on each page, the first use of a glossary's term leads to its entry and shows it when pointed at,
+and "problem 33" leads to that problem's page.
 
 So lessons stay plain Markdown, and no lesson lists its terms.
 """
@@ -14,9 +15,19 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from grader.authors.site.searched import readable
 
 GLOSSARY = "glossary"
-LONGEST = 300                           # characters of a meaning
+LONGEST = 300  # characters of a meaning
 PROBLEM = re.compile(r"\b[Pp]roblems? (\d\d+)\b")
-CLOSED = (nodes.title, nodes.reference, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.term, nodes.caption, pending_xref)
+CLOSED = (
+    nodes.title,
+    nodes.reference,
+    nodes.literal_block,
+    nodes.math,
+    nodes.math_block,
+    nodes.raw,
+    nodes.term,
+    nodes.caption,
+    pending_xref,
+)
 
 
 class Term(nodes.reference):
@@ -30,7 +41,9 @@ class Links(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         terms = self._terms() if self.env.docname != GLOSSARY else {}
-        pages = {int(match[1]): name for name in self.env.found_docs if (match := re.fullmatch(r"notebooks/(\d+)_\w+", name))}
+        pages = {
+            int(match[1]): name for name in self.env.found_docs if (match := re.fullmatch(r"notebooks/(\d+)_\w+", name))
+        }
         words = sorted((term for term, (_, is_code) in terms.items() if not is_code), key=len, reverse=True)
         pattern = re.compile("|".join([PROBLEM.pattern, *(rf"\b{re.escape(word)}\b" for word in words)]), re.IGNORECASE)
         seen: set[str] = set()
@@ -43,7 +56,8 @@ class Links(SphinxPostTransform):
                 self._link_words(text, pattern, terms, pages, seen)
 
     def _terms(self) -> dict[str, tuple[str, bool]]:
-        """By each spelling of a term the anchor of its entry, and whether it is code: a letter, or a name with a dot. Words are in lower case."""
+        """By each spelling of a term the anchor of its entry, and whether it is code: a letter, or a name with a dot.
+        Words are in lower case."""
         glossary = self.env.get_doctree(GLOSSARY) if GLOSSARY in self.env.found_docs else nodes.Element()
         found = {}
         self._meanings = {}
@@ -63,16 +77,28 @@ class Links(SphinxPostTransform):
             literal = text.parent
             literal.parent.replace(literal, self._reference(GLOSSARY, anchor, "term", literal.deepcopy()))
 
-    def _link_words(self, text: nodes.Text, pattern: re.Pattern, terms: dict[str, tuple[str, bool]], pages: dict[int, str], seen: set[str]) -> None:
+    def _link_words(
+        self,
+        text: nodes.Text,
+        pattern: re.Pattern,
+        terms: dict[str, tuple[str, bool]],
+        pages: dict[int, str],
+        seen: set[str],
+    ) -> None:
         pieces, at, told, page = [], 0, str(text), self.env.docname
         for match in pattern.finditer(told):
             number = next((int(group) for group in match.groups() if group), None)
-            target, anchor, kind = (pages.get(number), "", "problem") if number else (GLOSSARY, terms[match[0].lower()][0], "term")
+            target, anchor, kind = (
+                (pages.get(number), "", "problem") if number else (GLOSSARY, terms[match[0].lower()][0], "term")
+            )
             once = target + anchor if target else ""
             if not target or target == page or once in seen and page != GLOSSARY:
                 continue
             seen.add(once)
-            pieces += [nodes.Text(told[at:match.start()]), self._reference(target, anchor, kind, nodes.Text(match[0]))]
+            pieces += [
+                nodes.Text(told[at : match.start()]),
+                self._reference(target, anchor, kind, nodes.Text(match[0])),
+            ]
             at = match.end()
         if pieces:
             text.parent.replace(text, [*pieces, nodes.Text(told[at:])])
@@ -97,12 +123,18 @@ def _meaning(entry: nodes.definition_list_item) -> str:
 
 def _open_term(translator, node: Term) -> None:
     translator.visit_reference(node)
-    translator.body[-1] = translator.body[-1].replace("<a ", f'<a data-meaning="{translator.attval(node["meaning"])}" ', 1)
+    translator.body[-1] = translator.body[-1].replace(
+        "<a ", f'<a data-meaning="{translator.attval(node["meaning"])}" ', 1
+    )
 
 
 def _is_closed(node: nodes.Node) -> bool:
     """No link belongs there, or a link is there already: a card of the home page, the head of what unfolds."""
-    return isinstance(node, CLOSED) or type(node).__name__ == "dropdown_title" or any(name.startswith("sd-card") for name in node.get("classes", ()))
+    return (
+        isinstance(node, CLOSED)
+        or type(node).__name__ == "dropdown_title"
+        or any(name.startswith("sd-card") for name in node.get("classes", ()))
+    )
 
 
 def _parents(node: nodes.Node):

@@ -1,4 +1,5 @@
-"""A Sphinx extension: the search reads formulas as people do. No TeX is in its index; on the page each formula carries its Unicode, which `search.js` puts into excerpts."""
+"""A Sphinx extension: the search reads formulas as people do. No TeX is in its index; on the page each formula carries
+its Unicode, which `search.js` puts into excerpts."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ def _leave_out(app, document: nodes.document) -> None:
 
 
 def _opens(name: str):
-    return lambda translator, node: translator.body.append(f'<{name} class="told" data-told="{translator.attval(node["told"])}">')
+    return lambda translator, node: translator.body.append(
+        f'<{name} class="told" data-told="{translator.attval(node["told"])}">'
+    )
 
 
 def _closes(name: str):

@@ -16,8 +16,14 @@ def home(text: str, problems: Iterable[Problem], contents: Mapping[str, list[str
     """The page as MyST Markdown. `contents` are the captions of the table of contents with their pages."""
     parts = parts_of(problems)
     before = {problem.number: builds_on(problem) for members in parts.values() for problem in members}
-    trees = [f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```" for caption, pages in contents.items()]
-    told = [_part("The map and the problems" if len(parts) == 1 else part, members, before) for part, members in parts.items()]
+    trees = [
+        f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```"
+        for caption, pages in contents.items()
+    ]
+    told = [
+        _part("The map and the problems" if len(parts) == 1 else part, members, before)
+        for part, members in parts.items()
+    ]
     return "\n\n".join(["# The attention track", text.strip(), *told, *trees]) + "\n"
 
 
@@ -31,12 +37,19 @@ def parts_of(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
 
 def _part(title: str, members: list[Problem], before: Mapping[int, list[int]]) -> str:
     cards = "\n\n".join(_card(problem, before[problem.number]) for problem in members)
-    return f"## {title}\n\n```{{raw}} html\n{drawing.drawn(members, before, title)}\n```\n\n::::{{grid}} 1 2 2 2\n:gutter: 3\n\n{cards}\n\n::::"
+    return (
+        f"## {title}\n\n```{{raw}} html\n{drawing.drawn(members, before, title)}\n```\n\n::::{{grid}} 1 2 2 "
+        f"2\n:gutter: 3\n\n{cards}\n\n::::"
+    )
 
 
 def _card(problem: Problem, before: list[int]) -> str:
-    return (f":::{{grid-item-card}} {problem.number} · {problem.title}\n:link: notebooks/{problem.name}\n:link-type: doc\n\n{first_sentences(problem)}\n"
-            + (f"\n*Builds on {', '.join(str(number) for number in before)}.*\n" if before else "") + ":::")
+    return (
+        f":::{{grid-item-card}} {problem.number} · {problem.title}\n:link: notebooks/{problem.name}\n:link-type: "
+        f"doc\n\n{first_sentences(problem)}\n"
+        + (f"\n*Builds on {', '.join(str(number) for number in before)}.*\n" if before else "")
+        + ":::"
+    )
 
 
 def first_sentences(problem: Problem, most: int = 280) -> str:

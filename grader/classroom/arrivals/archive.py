@@ -31,11 +31,12 @@ from grader.classroom.arrivals.files import (
 READ = (".zip", ".tar.gz", ".tgz", ".tar")
 NOT_READ = (".rar", ".7z", ".gz", ".bz2", ".xz", ".zst", ".lzma", ".z", ".tbz", ".txz", ".zipx", ".cab", ".iso", ".dmg")
 WANTED = (".py", ".ipynb", *READ)
-ENTRY = 160                                         # bytes of a zip's table of contents for each member, on the average
-MEMBERS = 50_000                                    # with those that are ignored, such as a virtual environment's
-WHOLE = 200_000                                     # members of a whole download
-UNPACKED = 256 << 20                                # bytes of a tar that are gone through
-BOMB = 1 << 30, 100                                 # bytes that a zip says it unpacks to, and how many times its own size that is
+ENTRY = 160  # bytes of a zip's table of contents for each member, on the average
+MEMBERS = 50_000  # with those that are ignored, such as a virtual environment's
+WHOLE = 200_000  # members of a whole download
+UNPACKED = 256 << 20  # bytes of a tar that are gone through
+# bytes that a zip says it unpacks to, and how many times its own size that is
+BOMB = 1 << 30, 100
 
 BROKEN = "is damaged and cannot be unpacked: pack it again, and open it once yourself before you hand it in"
 LOCKED = "is locked with a password: hand in a zip without one"
@@ -50,10 +51,12 @@ def is_archive(name: str) -> bool:
 
 
 def in_archive(stream: BinaryIO, name: str, whole: bool = False) -> list[File]:
-    """The files of an archive that may be a student's, in the order in which it lists them. Those of a zip are read from the stream when they are asked for.
+    """The files of an archive that may be a student's, in the order in which it lists them. Those of a zip are read
+    from the stream when they are asked for.
 
-    Of a `whole` download of many students, what is ignored is listed too: who handed in nothing else is told so, and a clone's history can be read. One student's
-    bomb does not spoil the others' work: a file is held to its limit when it is read.
+    Of a `whole` download of many students, what is ignored is listed too: who handed in nothing else is told so, and a
+    clone's history can be read. One student's bomb does not spoil the others' work: a file is held to its limit when it
+    is read.
 
     Raises:
         Refused: it is broken, a bomb, or of a kind that is not read.
@@ -67,7 +70,7 @@ def in_archive(stream: BinaryIO, name: str, whole: bool = False) -> list[File]:
         found = _tar(stream, start, whole) if tar else _zip(stream, whole)
     except Refused:
         raise
-    except Exception as error:                      # whatever the bytes of a stranger make a library raise
+    except Exception as error:  # whatever the bytes of a stranger make a library raise
         raise Refused(BROKEN) from error
     if not whole and len(found) > MANY:
         raise Refused(CROWDED)
@@ -90,7 +93,9 @@ def _zip(stream: BinaryIO, whole: bool) -> list[File]:
             found += [File(parts, partial(_unpacked, archive, member)) if history else _listed(parts)] if whole else []
             continue
         when = (_seconds(member.date_time),)
-        found.append(refused(parts, trouble, when) if trouble else File(parts, partial(_unpacked, archive, member), when))
+        found.append(
+            refused(parts, trouble, when) if trouble else File(parts, partial(_unpacked, archive, member), when)
+        )
     return found
 
 
@@ -116,7 +121,7 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> 
 def _seconds(date: tuple) -> float:
     try:
         return calendar.timegm(date)
-    except (ValueError, OverflowError):             # the 31st of no month
+    except (ValueError, OverflowError):  # the 31st of no month
         return 0.0
 
 
@@ -129,11 +134,16 @@ def _tar(stream: BinaryIO, start: bytes, whole: bool) -> list[File]:
             seen += 1
             if seen > (WHOLE if whole else MEMBERS) or not whole and len(found) > MANY:
                 raise Refused(CROWDED)
-            archive.members.clear()                 # it would keep them all
+            archive.members.clear()  # it would keep them all
             parts, trouble = _parts(member.name)
             if member.isdir() or any(map(ignored, parts)):
-                history = whole and HISTORY in parts and not trouble and member.isreg()     # all of a tar is held to a limit
-                found += [File(parts, partial(_kept, archive.extractfile(member).read())) if history else _listed(parts)] if whole else []
+                # all of a tar is held to a limit
+                history = whole and HISTORY in parts and not trouble and member.isreg()
+                found += (
+                    [File(parts, partial(_kept, archive.extractfile(member).read())) if history else _listed(parts)]
+                    if whole
+                    else []
+                )
                 continue
             trouble = trouble or (LINK if member.issym() or member.islnk() else "" if member.isreg() else SPECIAL)
             when = (float(member.mtime),)
@@ -168,7 +178,8 @@ def _parts(name: str) -> tuple[tuple[str, ...], str]:
 class _Careful:
     """A stream that refuses to give more than `limit` bytes at once, and where it only goes forward, in all.
 
-    What a header says of lengths goes through here before memory is taken for it: a zip's table of contents, a tar's extended headers.
+    What a header says of lengths goes through here before memory is taken for it: a zip's table of contents, a tar's
+    extended headers.
     """
 
     def __init__(self, stream: BinaryIO, limit: int, reason: str, forward: bool = False, entries: int = 0):
@@ -176,7 +187,8 @@ class _Careful:
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(self._limit + 1 if size is None or size < 0 else min(size, self._limit + 1))
-        if self._entries and data.count(b"PK\x01\x02") > self._entries:     # a table of contents, before the library takes seconds for it
+        # a table of contents, before the library takes seconds for it
+        if self._entries and data.count(b"PK\x01\x02") > self._entries:
             raise Refused(CROWDED)
         if len(data) > self._limit or self._forward and self.tell() > self._limit:
             raise Refused(self._reason)

@@ -1,4 +1,5 @@
-"""What stands between a folder and a Submission: a File that somebody handed in and nobody has read yet, and why one is refused."""
+"""What stands between a folder and a Submission: a File that somebody handed in and nobody has read yet, and why one is
+refused."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from typing import BinaryIO
 
 from grader.process.wire import plain
 
-STUB = 1 << 20                                      # bytes of one file of Python
+STUB = 1 << 20  # bytes of one file of Python
 NOTEBOOK = 20 << 20
-ARCHIVE = 50 << 20                                  # bytes of an archive that lies in another, and of what one student's files say together
-DEPTH = 20                                          # folders in folders
-MANY = 10_000                                       # files of one student
-HISTORY = ".git"                                    # the folder of a clone that holds its commits
+# bytes of an archive that lies in another, and of what one student's files say together
+ARCHIVE = 50 << 20
+DEPTH = 20  # folders in folders
+MANY = 10_000  # files of one student
+HISTORY = ".git"  # the folder of a clone that holds its commits
 OF_A_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 OF_A_MACHINE = {"__pycache__", "node_modules", "site-packages", "venv", "env", "grader"}
 
@@ -33,7 +35,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class File:
-    """A file where it stood in what a student handed in. `read(limit)` gives all of it, or raises Refused where it is longer than that.
+    """A file where it stood in what a student handed in. `read(limit)` gives all of it, or raises Refused where it is
+    longer than that.
 
     Of two, the later has the larger `when`. `trouble` says why it will not be read, where that is known before.
     """
@@ -73,7 +76,8 @@ def refused(parts: tuple[str, ...], trouble: str, when: tuple[float, ...] = ()) 
 
 
 def shown(text: str) -> str:
-    """A name as it can be shown: nothing in it commands a terminal or breaks a line, and it is not longer than a line."""
+    """A name as it can be shown: nothing in it commands a terminal or breaks a line, and it is not longer than a
+    line."""
     text = " ".join(plain(text).split())
     return text if len(text) <= 100 else f"{text[:48]} … {text[-48:]}"
 
@@ -84,7 +88,8 @@ def hidden(name: str) -> bool:
 
 
 def ignored(part: str) -> bool:
-    """Whether a file or folder of this name is nobody's answer: hidden, a virtual environment, a cache, the grader. A `..` is told."""
+    """Whether a file or folder of this name is nobody's answer: hidden, a virtual environment, a cache, the grader. A
+    `..` is told."""
     return part != ".." and (hidden(part) or part.casefold() in OF_A_MACHINE)
 
 
@@ -106,7 +111,9 @@ def read_all(stream: BinaryIO, limit: int) -> bytes:
 def opened(path: Path) -> BinaryIO:
     """A plain file, opened to be read. Neither a link is followed nor a pipe waited for."""
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        handle = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
     except OSError as error:
         raise Refused(f"cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -116,7 +123,9 @@ def opened(path: Path) -> BinaryIO:
 
 
 def on_disk(path: Path, parts: tuple[str, ...], when: tuple[float, ...] = ()) -> File:
-    """A file of a folder; what is neither a plain file nor a folder is refused by what `lstat` says, without being opened."""
+    """A file of a folder; what is neither a plain file nor a folder is refused by what `lstat` says, without being
+    opened."""
+
     def read(limit: int) -> bytes:
         with opened(path) as stream:
             return read_all(stream, limit)

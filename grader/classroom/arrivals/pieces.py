@@ -1,11 +1,12 @@
 """Which of one student's files counts for which problem.
 
-A file is about the problem that its folders name, else the one that its name tells of if it does not define another's names instead, else every problem of which
-it defines a name. A folder that tells only a number may be a week or a date, and yields to what the file defines.
+A file is about the problem that its folders name, else the one that its name tells of if it does not define another's
+names instead, else every problem of which it defines a name. A folder that tells only a number may be a week or a date,
+and yields to what the file defines.
 
-Of several for one problem the stub in its own folder counts, else the one that is called as the course calls it, else the latest: what is called a backup or
-another version does not win by its date, which unpacking and cloning change. One that is as the course ships it counts only where there is no other. A choice
-between two that differ is told.
+Of several for one problem the stub in its own folder counts, else the one that is called as the course calls it, else
+the latest: what is called a backup or another version does not win by its date, which unpacking and cloning change. One
+that is as the course ships it counts only where there is no other. A choice between two that differ is told.
 """
 
 from __future__ import annotations
@@ -38,11 +39,15 @@ from grader.course.problem import Problem, read
 from grader.process.stub import same_text
 
 OF_THE_COURSE = {"checks.py", "attempt.py"}
-NESTING, ARCHIVES = 2, 20                           # archives in archives of one student, and how many in all
-PARSED = 512 << 10                                  # bytes of one student's Python that are parsed to find what they define; more are only searched
+NESTING, ARCHIVES = 2, 20  # archives in archives of one student, and how many in all
+# bytes of one student's Python that are parsed to find what they define; more are only searched
+PARSED = 512 << 10
 EMPTY = "is empty: hand in the file with your answer"
 NESTED = "is an archive in an archive in an archive: hand in one zip of your files"
-LONG = "holds too much code to find the answer in: write it in a cell that begins with `%%grade` and the number, or hand in stub.py"
+LONG = (
+    "holds too much code to find the answer in: write it in a cell that begins with `%%grade` and the number, or "
+    "hand in stub.py"
+)
 NO_NOTEBOOK = "is no notebook that can be read: save it again from Jupyter, or hand in stub.py"
 SEVERAL = "is one archive too many: hand in one zip of your files"
 CHOSEN = "{} counts, not {}"
@@ -54,7 +59,8 @@ WIDE = "{} is text in UTF-16, and was read so: save it as UTF-8"
 
 @dataclass(frozen=True)
 class Course:
-    """What submissions are held against: the problems, what names say of them, and their stubs as they ship. `asked` are those that are graded, if not all."""
+    """What submissions are held against: the problems, what names say of them, and their stubs as they ship. `asked`
+    are those that are graded, if not all."""
 
     problems: list[Problem]
     asked: list[Problem] = field(default_factory=list)
@@ -88,6 +94,7 @@ def _is_wide(content: bytes) -> bool:
 
 def _once(method: Callable) -> Callable:
     """A method that looks at each file once, and keeps what it found for as long as the work lasts."""
+
     @functools.wraps(method)
     def kept(self: Work, file: File):
         key = method.__name__, id(file)
@@ -105,7 +112,8 @@ class Work:
     course: Course
     files: list[File] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    told: dict[int, list[str]] = field(default_factory=dict)       # what the student should know of how an answer was found
+    # what the student should know of how an answer was found
+    told: dict[int, list[str]] = field(default_factory=dict)
     _refused: list[tuple[File, str]] = field(default_factory=list)
     _helpers: set[str] = field(default_factory=set)
     _wide: set[str] = field(default_factory=set)
@@ -152,8 +160,13 @@ class Work:
         return content
 
     def piece(self, problem: Problem) -> Piece | None:
-        """What counts for a problem. What could not be read counts before what nobody touched, and where nothing was found, since it may have been the answer."""
-        candidates = sorted((file for file in self.files if problem.number in self.about(file)), key=lambda file: self._rank(problem, file), reverse=True)
+        """What counts for a problem. What could not be read counts before what nobody touched, and where nothing was
+        found, since it may have been the answer."""
+        candidates = sorted(
+            (file for file in self.files if problem.number in self.about(file)),
+            key=lambda file: self._rank(problem, file),
+            reverse=True,
+        )
         found, refusals = [], []
         for file in candidates:
             try:
@@ -165,8 +178,14 @@ class Work:
             return self._unread(problem, refusals, found[0] if found else None)
         file, content, said = written[0]
         beside = self._beside(file, content)
-        if others := [other.place for other, text, _ in written[1:] if other.place not in self._helpers and not same_text(text, content)]:
-            self._tell(problem, CHOSEN.format(file.place, f"{', '.join(others[:3])}{' and others' if len(others) > 3 else ''}"))
+        if others := [
+            other.place
+            for other, text, _ in written[1:]
+            if other.place not in self._helpers and not same_text(text, content)
+        ]:
+            self._tell(
+                problem, CHOSEN.format(file.place, f"{', '.join(others[:3])}{' and others' if len(others) > 3 else ''}")
+            )
         for line in (*said, *beside):
             self._tell(problem, line)
         self.notes += [f"{other.place} {refusal}" for other, refusal in refusals[:1]]
@@ -174,7 +193,11 @@ class Work:
 
     def _unread(self, problem: Problem, refusals: list[tuple[File, Refused]], untouched: tuple | None) -> Piece | None:
         """What there is for a problem that nobody answered in a file that can be read."""
-        told = [(file, f"{file.place} {refusal}") for file, refusal in refusals if not untouched or not isinstance(refusal, Nothing)]
+        told = [
+            (file, f"{file.place} {refusal}")
+            for file, refusal in refusals
+            if not untouched or not isinstance(refusal, Nothing)
+        ]
         told += [(untouched[0], line) for line in self.lost()] if untouched else []
         if told:
             return Piece(problem.number, told[0][0].place, trouble=told[0][1])
@@ -194,8 +217,16 @@ class Work:
             return set()
         if self._lesson(file):
             return self.course.topics.of(file.stem)
-        folder, by_path = next(((part, one) for part in reversed(file.parts[:-1]) if len(one := self.course.topics.of(part)) == 1), ("", None))
-        if by_path and not self.course.topics.by_word(folder) and (defined := self._defined(file)) and not by_path <= defined:
+        folder, by_path = next(
+            ((part, one) for part in reversed(file.parts[:-1]) if len(one := self.course.topics.of(part)) == 1),
+            ("", None),
+        )
+        if (
+            by_path
+            and not self.course.topics.by_word(folder)
+            and (defined := self._defined(file))
+            and not by_path <= defined
+        ):
             return defined
         by_name = self.course.topics.of(file.stem)
         is_stub = "stub" in file.stem.lower()
@@ -210,7 +241,11 @@ class Work:
 
     def _lesson(self, file: File) -> bool:
         """Whether it is a notebook of the course in its place, which also writes the stub."""
-        return file.parts[-2:-1] == ("notebooks",) and file.suffix == ".ipynb" and file.stem in {problem.name for problem in self.course.problems}
+        return (
+            file.parts[-2:-1] == ("notebooks",)
+            and file.suffix == ".ipynb"
+            and file.stem in {problem.name for problem in self.course.problems}
+        )
 
     @_once
     def _defined(self, file: File) -> set[int]:
@@ -225,8 +260,13 @@ class Work:
             return set()
         if book is None:
             return cells.defines(content, problems, self._may_parse(len(content)))
-        for texts, code in ((book.code, book.code), (book.prose, cells.as_code(book.prose) if self._may_parse(sum(map(len, book.prose))) else [])):
-            if found := {problem.number for problem in problems if cells.graded(texts, problem)} or self._in_cells("\n".join(code).encode()):
+        for texts, code in (
+            (book.code, book.code),
+            (book.prose, cells.as_code(book.prose) if self._may_parse(sum(map(len, book.prose))) else []),
+        ):
+            if found := {problem.number for problem in problems if cells.graded(texts, problem)} or self._in_cells(
+                "\n".join(code).encode()
+            ):
                 return found
         return set()
 
@@ -241,8 +281,20 @@ class Work:
     def _rank(self, problem: Problem, file: File) -> tuple:
         at_home = [part.lower() for part in file.parts[-3:]] == ["problems", problem.name, "stub.py"]
         topics = self.course.topics
-        weak = "stub" not in file.stem.lower() and problem.number not in topics.of(file.stem) and problem.number not in self._defined(file)
-        return not weak, not older((*file.parts[:-1], file.stem)), at_home, topics.version(file.stem), file.when, -len(file.parts), file.parts
+        weak = (
+            "stub" not in file.stem.lower()
+            and problem.number not in topics.of(file.stem)
+            and problem.number not in self._defined(file)
+        )
+        return (
+            not weak,
+            not older((*file.parts[:-1], file.stem)),
+            at_home,
+            topics.version(file.stem),
+            file.when,
+            -len(file.parts),
+            file.parts,
+        )
 
     def _answer(self, problem: Problem, file: File) -> tuple[bytes, list[str]]:
         """The stub that a file holds, and what its student is told of how it was found."""
@@ -263,7 +315,10 @@ class Work:
         if not answer.strip() and file.suffix == ".py":
             return content, said
         if not answer.strip():
-            raise Nothing(f"has no answer to {problem.number}: write it in the cell that begins with `%%grade {problem.number}`, or hand in stub.py")
+            raise Nothing(
+                f"has no answer to {problem.number}: write it in the cell that begins with `%%grade "
+                f"{problem.number}`, or hand in stub.py"
+            )
         said += [EXPORTED.format(file.place)] * (file.suffix == ".py") + [f"in {file.place}, {where}"] * bool(where)
         return answer, said
 
@@ -272,9 +327,15 @@ class Work:
         tree = cells.parsed(content.decode("utf-8", "replace")) if self._may_parse(len(content)) else None
         nodes = [*ast.walk(tree)] if tree else []
         wanted = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-        wanted |= {node.module or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+        wanted |= {
+            node.module or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+        }
         wanted = {name.partition(".")[0] for name in wanted} - sys.stdlib_module_names - INSTALLED
-        helpers = [other.place for other in self.files if other is not file and other.suffix == ".py" and (other.stem in wanted or wanted & {*other.parts[:-1]})]
+        helpers = [
+            other.place
+            for other in self.files
+            if other is not file and other.suffix == ".py" and (other.stem in wanted or wanted & {*other.parts[:-1]})
+        ]
         self._helpers.update(helpers)
         return [BESIDE.format(helper, file.place) for helper in helpers[:3]]
 
@@ -296,7 +357,14 @@ class Work:
 
     def unclaimed(self) -> list[str]:
         """A note on what belongs to no problem."""
-        left = [file.place for file in self.files if not file.trouble and file.suffix in (".py", ".ipynb") and not self.about(file)
-                and file.parts[-1].lower() not in OF_THE_COURSE and file.place not in self._helpers
-                and file not in [lost for lost, _ in self._refused]]
+        left = [
+            file.place
+            for file in self.files
+            if not file.trouble
+            and file.suffix in (".py", ".ipynb")
+            and not self.about(file)
+            and file.parts[-1].lower() not in OF_THE_COURSE
+            and file.place not in self._helpers
+            and file not in [lost for lost, _ in self._refused]
+        ]
         return [f"belongs to no problem: {', '.join(left[:5])}{' and others' if len(left) > 5 else ''}"] if left else []

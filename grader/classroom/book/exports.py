@@ -1,6 +1,7 @@
 """The files that come of the marks: grades.csv for people, and what Canvas and Moodle import.
 
-Each is written under a temporary name and renamed, so that nobody reads half of one, and a new one is for its owner only: it tells grades.
+Each is written under a temporary name and renamed, so that nobody reads half of one, and a new one is for its owner
+only: it tells grades.
 """
 
 from __future__ import annotations
@@ -21,12 +22,20 @@ CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 MOODLE = ("Identifier", "Full name", "Grade", "Last modified (grade)")
 
 
-def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None,
-           comments: Mapping[str, str] = {}, scaled: bool = False) -> list[str]:
-    """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the column of the
-    total is called in Canvas; `comments` are what Moodle's column of feedback says to each student.
+def export(
+    out: Path,
+    marks: Sequence[Marks],
+    grading: Grading,
+    assignment: str,
+    roster: Matched | None = None,
+    comments: Mapping[str, str] = {},
+    scaled: bool = False,
+) -> list[str]:
+    """Writes the files into `out`, and gives in sentences what to know before an import. `assignment` is what the
+    column of the total is called in Canvas; `comments` are what Moodle's column of feedback says to each student.
 
-    Totals out of another number than the system counts out of would be other grades there: they are written only if they are `scaled`.
+    Totals out of another number than the system counts out of would be other grades there: they are written only if
+    they are `scaled`.
     """
     made = files(marks, grading, assignment, roster, comments, scaled)
     for name, text in made.items():
@@ -35,15 +44,26 @@ def export(out: Path, marks: Sequence[Marks], grading: Grading, assignment: str,
     for path in (out / name for name in IMPORTS if name not in made):
         if path.exists():
             path.unlink()
-            told.append(f"{path.name} of an earlier run is taken away, since its grades may be old: the same command as then makes it anew")
+            told.append(
+                f"{path.name} of an earlier run is taken away, since its grades may be old: the same command as then "
+                f"makes it anew"
+            )
     return told
 
 
-def files(marks: Sequence[Marks], grading: Grading, assignment: str, roster: Matched | None = None,
-          comments: Mapping[str, str] = {}, scaled: bool = False) -> dict[str, str]:
-    """The text of each file by its name. Without a roster, Canvas's and Moodle's are made where the names of the download told their numbers.
+def files(
+    marks: Sequence[Marks],
+    grading: Grading,
+    assignment: str,
+    roster: Matched | None = None,
+    comments: Mapping[str, str] = {},
+    scaled: bool = False,
+) -> dict[str, str]:
+    """The text of each file by its name. Without a roster, Canvas's and Moodle's are made where the names of the
+    download told their numbers.
 
-    Who has nothing that is graded, or something that could not be read, is in no import: there stays what was there, and no 0 is made of it.
+    Who has nothing that is graded, or something that could not be read, is in no import: there stays what was there,
+    and no 0 is made of it.
     """
     found = {"grades.csv": grades_csv(marks, grading, roster)}
     graded = _graded(marks)
@@ -74,24 +94,43 @@ def _left_out(graded: Sequence[Marks]) -> Iterator[str]:
         for told, rows in _by_number(graded, number).items():
             if len(rows) > 1:
                 counting = "".join(f"only {row.student.student}" for row in _counting(rows)) or "none of them"
-                yield f"{' and '.join(row.student.student for row in rows)} have one number, {told}, and {counting} is in {name}: call their files by one name, and all of them count"
+                yield f"{' and '.join(row.student.student for row in rows)} have one number, {told}, and {counting} is in {name}: call their files by one name, and all of them count"  # noqa: E501
 
 
 def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None = None) -> str:
-    """One row for each student, for a person to open: what a spreadsheet would take for a formula is made text by a `'` before it. What has no points yet is blank.
+    """One row for each student, for a person to open: what a spreadsheet would take for a formula is made text by a `'`
+    before it. What has no points yet is blank.
 
     A roster gives names and numbers, and rows for those of whom nothing arrived.
     """
     on_it = roster.rows if roster else {}
-    known = [{**row.student.ids, **(on_it[row.student.student].ids if row.student.student in on_it else {})} for row in marks]
+    known = [
+        {**row.student.ids, **(on_it[row.student.student].ids if row.student.student in on_it else {})} for row in marks
+    ]
     missing = roster.missing if roster else ()
-    ids, problems = sorted({name for told in (*known, *(row.ids for row in missing)) for name in told}), sorted(grading.weights)
+    ids, problems = (
+        sorted({name for told in (*known, *(row.ids for row in missing)) for name in told}),
+        sorted(grading.weights),
+    )
     head = ["student", "name", *ids, *map(str, problems), "total", "flags"]
-    rows = [[harmless(row.student.student), harmless(on_it[row.student.student].name if row.student.student in on_it else row.student.name), *_told(told, ids),
-             *(shown(row.by_problem[problem].points) if row.graded and not row.by_problem[problem].blank else "" for problem in problems),
-             "" if row.blank else shown(row.total), harmless("; ".join(row.flags))] for row, told in zip(marks, known)]
-    rows += [["", harmless(row.name), *_told(row.ids, ids), *[""] * len(problems), "", "nothing arrived"] for row in missing]
-    return "\N{ZERO WIDTH NO-BREAK SPACE}" + _csv([head, *rows])        # the mark by which a spreadsheet knows UTF-8
+    rows = [
+        [
+            harmless(row.student.student),
+            harmless(on_it[row.student.student].name if row.student.student in on_it else row.student.name),
+            *_told(told, ids),
+            *(
+                shown(row.by_problem[problem].points) if row.graded and not row.by_problem[problem].blank else ""
+                for problem in problems
+            ),
+            "" if row.blank else shown(row.total),
+            harmless("; ".join(row.flags)),
+        ]
+        for row, told in zip(marks, known)
+    ]
+    rows += [
+        ["", harmless(row.name), *_told(row.ids, ids), *[""] * len(problems), "", "nothing arrived"] for row in missing
+    ]
+    return "\N{ZERO WIDTH NO-BREAK SPACE}" + _csv([head, *rows])  # the mark by which a spreadsheet knows UTF-8
 
 
 def _told(told: Mapping[str, str], names: Sequence[str]) -> list[str]:
@@ -118,7 +157,8 @@ def _one_for_each(marks: Sequence[Marks], number: Callable[[Marks], str]) -> lis
 
 
 def _canvas_csv(marks: Sequence[Marks], grading: Grading, assignment: str) -> str:
-    """Canvas finds a student by ID; a column that it does not know becomes a new assignment, which is worth what the second row says."""
+    """Canvas finds a student by ID; a column that it does not know becomes a new assignment, which is worth what the
+    second row says."""
     rows = ([harmless(row.student.name), _canvas_id(row), "", "", "", shown(row.total)] for row in marks)
     return _csv([[*CANVAS, assignment], ["    Points Possible", "", "", "", "", shown(grading.maximum)], *rows])
 
@@ -134,10 +174,19 @@ def _moodle_id(row: Marks) -> str:
 
 
 def _moodle_csv(marks: Sequence[Marks], comments: Mapping[str, str]) -> str:
-    """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names. Its import takes no file without the date of each
-    grade; `-` is an unknown one, which by itself sets back no grade that Moodle has."""
-    rows = ([f"Participant {_moodle_id(row)}", harmless(row.student.name), shown(row.total), "-",
-             *([comments.get(row.student.student, "")] if comments else [])] for row in marks)
+    """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names. Its
+    import takes no file without the date of each grade; `-` is an unknown one, which by itself sets back no grade that
+    Moodle has."""
+    rows = (
+        [
+            f"Participant {_moodle_id(row)}",
+            harmless(row.student.name),
+            shown(row.total),
+            "-",
+            *([comments.get(row.student.student, "")] if comments else []),
+        ]
+        for row in marks
+    )
     return _csv([[*MOODLE, *([COMMENTS] if comments else [])], *rows])
 
 

@@ -10,7 +10,8 @@ from grader.classroom.arrivals.submission import Submission
 from grader.classroom.book.marks import Marks, names_of
 from grader.classroom.book.roster import Row
 
-Groups = Mapping[str, Sequence[str]]            # its members' names, logins or numbers, by what the group's submission is called
+# its members' names, logins or numbers, by what the group's submission is called
+Groups = Mapping[str, Sequence[str]]
 
 
 def members(one, groups: Groups) -> Sequence[str]:
@@ -21,7 +22,15 @@ def members(one, groups: Groups) -> Sequence[str]:
 
 def group_of(called: Collection[str], groups: Groups) -> str:
     """The group of somebody who is `called` so, in small letters; nothing where there is none."""
-    return next((group for group, names in groups.items() for name in names if {name.casefold(), safe(name).casefold()} & {*called}), "")
+    return next(
+        (
+            group
+            for group, names in groups.items()
+            for name in names
+            if {name.casefold(), safe(name).casefold()} & {*called}
+        ),
+        "",
+    )
 
 
 def spread(people: Iterable[Submission], groups: Groups) -> list[Submission]:
@@ -31,7 +40,9 @@ def spread(people: Iterable[Submission], groups: Groups) -> list[Submission]:
     found = []
     for one in people:
         shared = members(one, groups)
-        found += [Submission(safe(name), name) for name in shared if safe(name).casefold() not in alone] if shared else [one]
+        found += (
+            [Submission(safe(name), name) for name in shared if safe(name).casefold() not in alone] if shared else [one]
+        )
     return found
 
 
@@ -45,8 +56,18 @@ def shared(rows: Iterable[Marks], groups: Groups, on_roster: Mapping[str, Row]) 
         for name in names:
             if safe(name).casefold() not in alone:
                 told = on_roster.get(safe(name))
-                found.append(replace(row, student=replace(row.student, student=safe(name), name=told.called if told and told.name else name, ids={},
-                                                          notes=(f"of the group {row.student.student}", *row.student.notes))))
+                found.append(
+                    replace(
+                        row,
+                        student=replace(
+                            row.student,
+                            student=safe(name),
+                            name=told.called if told and told.name else name,
+                            ids={},
+                            notes=(f"of the group {row.student.student}", *row.student.notes),
+                        ),
+                    )
+                )
         found += [] if names else [row]
     return found
 

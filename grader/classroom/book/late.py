@@ -1,7 +1,8 @@
-"""Late work: when an answer came, by how much that is late, and what it costs. Nobody's clock is taken for more than it is: each date is told with its source.
+"""Late work: when an answer came, by how much that is late, and what it costs. Nobody's clock is taken for more than it
+is: each date is told with its source.
 
-Canvas's download says that something is late and not by how much. Moodle's worksheet says when each submission was changed last, and how late that is.
-In a clone the commits have dates, which the student's own computer wrote.
+Canvas's download says that something is late and not by how much. Moodle's worksheet says when each submission was
+changed last, and how late that is. In a clone the commits have dates, which the student's own computer wrote.
 Gradescope says when a submission was made, and when it was due, for each student.
 """
 
@@ -18,7 +19,13 @@ from grader.report.words import count
 
 DAY = timedelta(days=1)
 CANVAS, MOODLE, GIT, GRADESCOPE = "Canvas", "Moodle", "Git's commits", "Gradescope"
-UNITS = {"year": 365 * DAY, "day": DAY, "hour": timedelta(hours=1), "min": timedelta(minutes=1), "sec": timedelta(seconds=1)}
+UNITS = {
+    "year": 365 * DAY,
+    "day": DAY,
+    "hour": timedelta(hours=1),
+    "min": timedelta(minutes=1),
+    "sec": timedelta(seconds=1),
+}
 SPAN = r"\d+ (?:year|day|hour|min|sec)s?"
 LATE = re.compile(rf"({SPAN}(?: {SPAN})*) late")
 MOODLE_DATE = "%A, %d %B %Y, %I:%M %p"
@@ -34,12 +41,21 @@ class Came:
     by: timedelta | None = None
 
     def packed(self) -> str:
-        return json.dumps([self.source, self.at.isoformat() if self.at else None, self.late, self.by.total_seconds() if self.by is not None else None])
+        return json.dumps(
+            [
+                self.source,
+                self.at.isoformat() if self.at else None,
+                self.late,
+                self.by.total_seconds() if self.by is not None else None,
+            ]
+        )
 
     @staticmethod
     def unpacked(text: str) -> Came:
         source, at, late, by = json.loads(text)
-        return Came(source, datetime.fromisoformat(at) if at else None, late, timedelta(seconds=by) if by is not None else None)
+        return Came(
+            source, datetime.fromisoformat(at) if at else None, late, timedelta(seconds=by) if by is not None else None
+        )
 
     def __str__(self) -> str:
         when = f"{self.at:%Y-%m-%d %H:%M}" if self.at else "late" if self.late else "in time"
@@ -48,20 +64,30 @@ class Came:
 
 @dataclass(frozen=True)
 class Policy:
-    """What late work costs. Days are counted from `due`, or else from what the system says. Students are called by key, name, login or number."""
+    """What late work costs. Days are counted from `due`, or else from what the system says. Students are called by key,
+    name, login or number."""
 
     due: datetime | None = None
     grace: timedelta = timedelta()
-    per_day: float = 0.0                        # of the points, for each day begun
+    per_day: float = 0.0  # of the points, for each day begun
     most: float = 1.0
-    extensions: Mapping[str, float] = field(default_factory=dict)      # days more
-    days: Mapping[str, float] = field(default_factory=dict)            # days late, as somebody knows them
+    extensions: Mapping[str, float] = field(default_factory=dict)  # days more
+    days: Mapping[str, float] = field(default_factory=dict)  # days late, as somebody knows them
 
     def names(self) -> set[str]:
         return {*self.extensions, *self.days}
 
     def packed(self) -> str:
-        return json.dumps([self.due.isoformat() if self.due else None, self.grace.total_seconds(), self.per_day, self.most, dict(self.extensions), dict(self.days)])
+        return json.dumps(
+            [
+                self.due.isoformat() if self.due else None,
+                self.grace.total_seconds(),
+                self.per_day,
+                self.most,
+                dict(self.extensions),
+                dict(self.days),
+            ]
+        )
 
     @staticmethod
     def unpacked(text: str) -> Policy:
@@ -86,11 +112,14 @@ class Lateness:
 
 
 def lateness(policy: Policy, came: Came | None, called: Collection[str]) -> Lateness | None:
-    """What comes of late work by a student who is `called` so, in small letters. None where it came in time, or nothing says that it did not."""
+    """What comes of late work by a student who is `called` so, in small letters. None where it came in time, or nothing
+    says that it did not."""
     more = max((days for name, days in policy.extensions.items() if name.casefold() in called), default=0.0)
     known = next((days for name, days in policy.days.items() if name.casefold() in called), None)
     if known is not None:
-        return _counted(policy, known * DAY, f"late by {_days(known)}, as whoever runs the course says") if known else None
+        return (
+            _counted(policy, known * DAY, f"late by {_days(known)}, as whoever runs the course says") if known else None
+        )
     by, told = _by(policy, came) if came else (timedelta(), "")
     if by is not None and by <= timedelta():
         return None
@@ -121,7 +150,9 @@ def _counted(policy: Policy, by: timedelta, told: str) -> Lateness:
     cost = min(policy.most, days * policy.per_day)
     if policy.per_day:
         most = f", {per_cent(policy.most)} at most" if policy.most < days * policy.per_day else ""
-        told += f". It counts as {count(days, 'day')}. Each day begun costs {per_cent(policy.per_day)} of the points{most}"
+        told += (
+            f". It counts as {count(days, 'day')}. Each day begun costs {per_cent(policy.per_day)} of the points{most}"
+        )
     return Lateness(days, cost, told)
 
 
@@ -142,9 +173,17 @@ def _span(time: timedelta) -> str:
 
 
 def of_moodle(status: str, modified: str) -> Came | None:
-    """What a row of Moodle's worksheet says: its status tells how late a submission is, beyond an extension that Moodle knows of, and another cell its date."""
+    """What a row of Moodle's worksheet says: its status tells how late a submission is, beyond an extension that Moodle
+    knows of, and another cell its date."""
     found = LATE.search(status)
-    by = sum((int(number) * UNITS[unit.rstrip("s")] for number, unit in re.findall(r"(\d+) (\w+)", found[1])), timedelta()) if found else None
+    by = (
+        sum(
+            (int(number) * UNITS[unit.rstrip("s")] for number, unit in re.findall(r"(\d+) (\w+)", found[1])),
+            timedelta(),
+        )
+        if found
+        else None
+    )
     try:
         at = datetime.strptime(modified.strip(), MOODLE_DATE)
     except ValueError:

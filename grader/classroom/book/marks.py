@@ -1,4 +1,5 @@
-"""Marks: what the gradebook and the grading come to, for each student and problem. The same data for all files and pages."""
+"""Marks: what the gradebook and the grading come to, for each student and problem. The same data for all files and
+pages."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from grader.classroom.book.unread import is_unread
 from grader.course.verdict import Named, Status
 from grader.report import words
 
-Properties = Mapping[int, Container[tuple[str, str]]]      # of each problem, as `points.properties_of` has them
+Properties = Mapping[int, Container[tuple[str, str]]]  # of each problem, as `points.properties_of` has them
 
 
 class Name(NamedTuple):
@@ -25,8 +26,8 @@ class Name(NamedTuple):
     status: Status
     mistake: str
     sentence: str
-    first: str                                  # the title of the first failing check
-    second: Named | None = None                 # the mistake beside the first
+    first: str  # the title of the first failing check
+    second: Named | None = None  # the mistake beside the first
 
     @property
     def mistakes(self) -> tuple[tuple[str, str], ...]:
@@ -37,7 +38,8 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class Mark:
-    """One student's mark for one problem: points by checks, or by hand. Without a grade nothing was handed in for it, unless it is `ungraded`."""
+    """One student's mark for one problem: points by checks, or by hand. Without a grade nothing was handed in for it,
+    unless it is `ungraded`."""
 
     problem: int
     weight: float
@@ -45,23 +47,34 @@ class Mark:
     credit: Credit = Credit()
     override: Override | None = None
     names: tuple[Name, ...] = ()
-    trouble: str = ""                           # what kept every check from running
-    unread: bool = False                        # what arrived could not be read
-    unjudged: str = ""                          # how the grader failed on it
-    ungraded: bool = False                      # what arrived last has no verdict yet
-    came: Came | None = None                    # when what was graded came, where something says so
+    trouble: str = ""  # what kept every check from running
+    unread: bool = False  # what arrived could not be read
+    unjudged: str = ""  # how the grader failed on it
+    ungraded: bool = False  # what arrived last has no verdict yet
+    came: Came | None = None  # when what was graded came, where something says so
     late: Lateness | None = None
-    told: tuple[str, ...] = ()                  # how its answer was found, where that is no matter of course
+    told: tuple[str, ...] = ()  # how its answer was found, where that is no matter of course
 
     @property
     def blank(self) -> bool:
-        """Whether it has no points yet, not even 0: what arrived could not be read, or has no verdict by no student's fault."""
-        undecided = self.unread or self.ungraded and not self.grade or bool(self.unjudged) or bool(self.grade and self.grade.status == Status.COURSE)
+        """Whether it has no points yet, not even 0: what arrived could not be read, or has no verdict by no student's
+        fault."""
+        undecided = (
+            self.unread
+            or self.ungraded
+            and not self.grade
+            or bool(self.unjudged)
+            or bool(self.grade and self.grade.status == Status.COURSE)
+        )
         return undecided and not self.override
 
     @property
     def points(self) -> float:
-        return self.override.worth(self.weight) if self.override else self.by_checks * (1 - self.late.cost if self.late else 1)
+        return (
+            self.override.worth(self.weight)
+            if self.override
+            else self.by_checks * (1 - self.late.cost if self.late else 1)
+        )
 
     @property
     def by_checks(self) -> float:
@@ -99,7 +112,7 @@ class Marks:
     student: Student
     by_problem: Mapping[int, Mark]
     total: float
-    gone: bool = False                          # handed in earlier, and is no longer among the submissions
+    gone: bool = False  # handed in earlier, and is no longer among the submissions
 
     @property
     def blank(self) -> bool:
@@ -125,7 +138,16 @@ class Marks:
         gone = ("no longer among the submissions",) * self.gone
         if self.student.trouble:
             what = "nothing could be read" if self.student.unread else "nothing handed in"
-            return (*gone, what, *(f"{problem}: {flag}" for problem, mark in self.by_problem.items() if mark.grade or mark.override for flag in mark.flags))
+            return (
+                *gone,
+                what,
+                *(
+                    f"{problem}: {flag}"
+                    for problem, mark in self.by_problem.items()
+                    if mark.grade or mark.override
+                    for flag in mark.flags
+                ),
+            )
         return (*gone, *(f"{problem}: {flag}" for problem, mark in self.by_problem.items() for flag in mark.flags))
 
 
@@ -139,13 +161,23 @@ class Change:
     @property
     def matters(self) -> bool:
         """Whether a student would see anything of it."""
-        return (self.old.points, self.old.grade.status, self.old.grade.mistakes) != (self.new.points, self.new.grade.status, self.new.grade.mistakes)
+        return (self.old.points, self.old.grade.status, self.old.grade.mistakes) != (
+            self.new.points,
+            self.new.grade.status,
+            self.new.grade.mistakes,
+        )
 
 
-def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: Collection[tuple[str, int]] = (),
-          on_roster: Mapping[str, Row] = {}) -> list[Marks]:
-    """The marks of everyone in the gradebook, for each problem that the grading names. `ungraded` are the (student, problem)
-    whose work has no verdict yet; `on_roster` has the rows of those whom a roster knows, who are called as it calls them."""
+def marks(
+    book: Gradebook,
+    grading: Grading,
+    properties: Properties,
+    ungraded: Collection[tuple[str, int]] = (),
+    on_roster: Mapping[str, Row] = {},
+) -> list[Marks]:
+    """The marks of everyone in the gradebook, for each problem that the grading names. `ungraded` are the (student,
+    problem) whose work has no verdict yet; `on_roster` has the rows of those whom a roster knows, who are called as it
+    calls them."""
     grades = {(grade.student, grade.problem): grade for grade in book.grades()}
     overrides = _standing(book)
     came = book.came()
@@ -154,7 +186,9 @@ def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: C
         of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
         row = on_roster.get(student.student)
         called = names_of(student, row)
-        called |= {name.casefold() for group, names in grading.groups.items() if group.casefold() in called for name in names}
+        called |= {
+            name.casefold() for group, names in grading.groups.items() if group.casefold() in called for name in names
+        }
         mine = {}
         for problem, which in of.items():
             mark = _mark(grades.get(which), overrides.get(which), problem, grading, properties)
@@ -167,8 +201,14 @@ def marks(book: Gradebook, grading: Grading, properties: Properties, ungraded: C
 
 
 def names_of(student: Student | Submission, row: Row | None = None) -> set[str]:
-    """What a student may be called by in small letters: the key, names, logins and numbers, by the download and by the roster."""
-    told = [student.student, student.name, *student.ids.values(), *((row.name, row.called, *row.ids.values()) if row else ())]
+    """What a student may be called by in small letters: the key, names, logins and numbers, by the download and by the
+    roster."""
+    told = [
+        student.student,
+        student.name,
+        *student.ids.values(),
+        *((row.name, row.called, *row.ids.values()) if row else ()),
+    ]
     return {part.casefold() for name in told for part in (name, name.partition("@")[0]) if part}
 
 
@@ -192,15 +232,35 @@ def changes(book: Gradebook, grading: Grading, properties: Properties) -> list[C
     return [Change(*map(dated, pair)) for pair in book.proposals()]
 
 
-def _mark(grade: Grade | None, override: Override | None, problem: int, grading: Grading, properties: Properties) -> Mark:
+def _mark(
+    grade: Grade | None, override: Override | None, problem: int, grading: Grading, properties: Properties
+) -> Mark:
     weight = grading.weights.get(problem, 0.0)
     if grade is None:
         return Mark(problem, weight, override=override)
     verdict = grade.verdict
-    names = tuple(Name(entry.name, entry.status, entry.mistake, entry.sentence, words.title(entry.first) if entry.first else "", entry.second)
-                  for entry in verdict.entries)
-    return Mark(problem, weight, grade, credit(verdict, properties.get(problem, ()), grading.partial), override, names,
-                verdict.trouble.summary if verdict.trouble else "", is_unread(verdict), "; ".join(verdict.notes) if verdict.unjudged else "")
+    names = tuple(
+        Name(
+            entry.name,
+            entry.status,
+            entry.mistake,
+            entry.sentence,
+            words.title(entry.first) if entry.first else "",
+            entry.second,
+        )
+        for entry in verdict.entries
+    )
+    return Mark(
+        problem,
+        weight,
+        grade,
+        credit(verdict, properties.get(problem, ()), grading.partial),
+        override,
+        names,
+        verdict.trouble.summary if verdict.trouble else "",
+        is_unread(verdict),
+        "; ".join(verdict.notes) if verdict.unjudged else "",
+    )
 
 
 def _standing(book: Gradebook) -> dict[tuple[str, int], Override]:

@@ -1,6 +1,7 @@
 """What Gradescope's `submission_metadata.json` says of a submission: who handed it in, when, and when that was due.
 
-Its documentation reserves changes to the file, so whatever is missing or of another form is not known, and that keeps nobody from being graded.
+Its documentation reserves changes to the file, so whatever is missing or of another form is not known, and that keeps
+nobody from being graded.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ NAMED = ("name", "email", "id", "sid")
 
 @dataclass(frozen=True)
 class Metadata:
-    """`due` is the date of everybody, `own` the latest of those who handed this in together, extensions included; `before` is when each content, by problem and
-    digest, had been handed in first; `ids` are what its students are called by."""
+    """`due` is the date of everybody, `own` the latest of those who handed this in together, extensions included;
+    `before` is when each content, by problem and digest, had been handed in first; `ids` are what its students are
+    called by."""
 
     created: datetime | None = None
     due: datetime | None = None

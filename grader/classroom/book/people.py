@@ -1,4 +1,5 @@
-"""Who is meant where an instructor names somebody: by the key in grades.csv, a login, a number or the name, of those who handed in, of groups and of the roster."""
+"""Who is meant where an instructor names somebody: by the key in grades.csv, a login, a number or the name, of those
+who handed in, of groups and of the roster."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from grader.classroom.book.marks import names_of
 from grader.classroom.book.roster import Roster, Row, first_last, full_name_keys, name_keys
 from grader.course.select import UsageError
 
-ROSTER = "roster"                               # the setting that holds who was on the roster last
+ROSTER = "roster"  # the setting that holds who was on the roster last
 
 
 def keep(book: Gradebook, roster: Roster) -> None:
@@ -32,8 +33,9 @@ def kept(book: Gradebook) -> Roster | None:
 
 
 def meant(book: Gradebook, text: str, groups: Groups = {}) -> Student:
-    """Whom a text names: by the key, else by a login or a number, else by the name in any order. Who is only on the roster may not be in the gradebook yet.
-    A member of a group who handed in nothing alone is the group, since it has one grade.
+    """Whom a text names: by the key, else by a login or a number, else by the name in any order. Who is only on the
+    roster may not be in the gradebook yet. A member of a group who handed in nothing alone is the group, since it has
+    one grade.
 
     Raises:
         UsageError: nobody, or more than one.
@@ -49,7 +51,10 @@ def meant(book: Gradebook, text: str, groups: Groups = {}) -> Student:
             raise
     if one and one.student in alone or not (group := group_of(called | {text.casefold()}, groups)):
         return one
-    return next((student for student in students if group.casefold() in names_of(student)), Student(safe(group), group, {}, "", ()))
+    return next(
+        (student for student in students if group.casefold() in names_of(student)),
+        Student(safe(group), group, {}, "", ()),
+    )
 
 
 def _meant(book: Gradebook, text: str) -> Student:
@@ -57,8 +62,14 @@ def _meant(book: Gradebook, text: str) -> Student:
     roster = kept(book)
     matched = roster.matched(students) if roster else None
     rows = matched.rows if matched else {}
-    known = {one.student: ({one.student, *_ids(one.ids), *_ids(rows[one.student].ids if one.student in rows else {})},
-                           {one.name, rows[one.student].name if one.student in rows else ""}, one) for one in students}
+    known = {
+        one.student: (
+            {one.student, *_ids(one.ids), *_ids(rows[one.student].ids if one.student in rows else {})},
+            {one.name, rows[one.student].name if one.student in rows else ""},
+            one,
+        )
+        for one in students
+    }
     for row in matched.missing if matched else ():
         name = first_last(row.name)
         key = safe(name or next(iter(row.ids.values())))
@@ -67,18 +78,32 @@ def _meant(book: Gradebook, text: str) -> Student:
     if text in known:
         return known[text][2]
     found = [one for keys, _, one in known.values() if text.casefold() in {key.casefold() for key in keys}]
-    found = found or [one for _, names, one in known.values() if name_keys(text) & {key for name in names for key in full_name_keys(name)}]
+    found = found or [
+        one
+        for _, names, one in known.values()
+        if name_keys(text) & {key for name in names for key in full_name_keys(name)}
+    ]
     if len(found) == 1:
         return found[0]
     if found:
         raise UsageError(f"{shown(text)!r} may be {' or '.join(one.student for one in found[:5])}: name one of these")
-    words = {word.casefold(): key for key, (_, names, _) in known.items() for name in names for word in (key, name, first_last(name)) if word}
+    words = {
+        word.casefold(): key
+        for key, (_, names, _) in known.items()
+        for name in names
+        for word in (key, name, first_last(name))
+        if word
+    }
     near = dict.fromkeys(words[word] for word in difflib.get_close_matches(text.casefold(), words, 3))
-    raise UsageError(f"there is no student {shown(text)!r} in {book.path.name}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+    raise UsageError(
+        f"there is no student {shown(text)!r} in {book.path.name}"
+        + (f"; did you mean {' or '.join(near)}?" if near else "")
+    )
 
 
 def settle(book: Gradebook, here: Iterable[Submission]) -> None:
-    """Points by hand of who had handed in nothing go to the work that has come in since, where the roster says whose that is."""
+    """Points by hand of who had handed in nothing go to the work that has come in since, where the roster says whose
+    that is."""
     roster, here = kept(book), [*here]
     waiting = [one for one in book.waiting() if one.student not in {person.student for person in here}]
     if roster and waiting:

@@ -1,4 +1,5 @@
-"""How the points of a problem came about, in rows that can be added up by hand: the same for a page, for Markdown and for Gradescope."""
+"""How the points of a problem came about, in rows that can be added up by hand: the same for a page, for Markdown and
+for Gradescope."""
 
 from __future__ import annotations
 
@@ -10,28 +11,46 @@ from grader.classroom.book.points import MOST, Grading, Part, shown
 from grader.report import words
 
 HEAD = ("part", "checks passed", "that count", "worth", "earned")
-CALLED = {"values": "values: each case, as it is and under `jit`, `vmap`, `grad`", "claims": "claims about the program",
-          "whole": "what is asked of the whole", "all": "all of it", "none": "not written"}
-UNCOUNTED = "A plain call (eager) is wrong. So properties, claims and what is asked of the whole do not count, also where they passed."
+CALLED = {
+    "values": "values: each case, as it is and under `jit`, `vmap`, `grad`",
+    "claims": "claims about the program",
+    "whole": "what is asked of the whole",
+    "all": "all of it",
+    "none": "not written",
+}
+UNCOUNTED = (
+    "A plain call (eager) is wrong. So properties, claims and what is asked of the whole do not count, also "
+    "where they passed."
+)
 CAPPED = f"What did not pass has {MOST} at most."
 
 
 @dataclass(frozen=True)
 class Reckoning:
-    """A table under `HEAD`, whose last row is the sum, and what follows from it in sentences. Code stands between backticks."""
+    """A table under `HEAD`, whose last row is the sum, and what follows from it in sentences. Code stands between
+    backticks."""
 
     rows: tuple[tuple[str, ...], ...]
     sentences: tuple[str, ...]
 
 
 def reckoning(mark: Mark) -> Reckoning | None:
-    """How a mark's points follow from its checks. None where there is nothing to add up: it passed, has no points yet, or nothing of it was judged."""
+    """How a mark's points follow from its checks. None where there is nothing to add up: it passed, has no points yet,
+    or nothing of it was judged."""
     parts = mark.credit.parts
     if not parts or mark.blank:
         return None
     several = len({part.name for part in parts}) > 1
-    rows = [(f"`{part.name}`: {CALLED[part.kind]}" if several else CALLED[part.kind], f"{part.passed} of {part.checks}",
-             str(part.counted), thousandths(part.worth), thousandths(part.earned)) for part in parts]
+    rows = [
+        (
+            f"`{part.name}`: {CALLED[part.kind]}" if several else CALLED[part.kind],
+            f"{part.passed} of {part.checks}",
+            str(part.counted),
+            thousandths(part.worth),
+            thousandths(part.earned),
+        )
+        for part in parts
+    ]
     passed, checks, counted = (sum(getattr(part, of) for part in parts) for of in ("passed", "checks", "counted"))
     whole = sum(part.earned for part in parts)
     rows.append(("sum", f"{passed} of {checks}", str(counted), "1", thousandths(whole)))

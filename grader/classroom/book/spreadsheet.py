@@ -1,4 +1,5 @@
-"""What a spreadsheet takes a cell for: text that begins like a formula is one, unless it is quoted. Where a cell begins depends on the separator that it knows."""
+"""What a spreadsheet takes a cell for: text that begins like a formula is one, unless it is quoted. Where a cell begins
+depends on the separator that it knows."""
 
 from __future__ import annotations
 

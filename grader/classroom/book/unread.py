@@ -11,8 +11,20 @@ ARRIVAL = Check("", "arrival")
 
 def unread(problem: Problem, piece: Piece) -> Verdict:
     """Says what is wrong with the piece; nothing of it was run."""
-    return Verdict(problem.number, problem.name, problem.title, piece.place, Status.FAILED, tuple(EntryVerdict(name, Status.FAILED) for name in problem.names),
-                   Finding(ARRIVAL, Status.FAILED, piece.trouble, advice="Nothing was run. This says nothing about your answer: hand it in again."))
+    return Verdict(
+        problem.number,
+        problem.name,
+        problem.title,
+        piece.place,
+        Status.FAILED,
+        tuple(EntryVerdict(name, Status.FAILED) for name in problem.names),
+        Finding(
+            ARRIVAL,
+            Status.FAILED,
+            piece.trouble,
+            advice="Nothing was run. This says nothing about your answer: hand it in again.",
+        ),
+    )
 
 
 def is_unread(verdict: Verdict) -> bool:

@@ -19,12 +19,14 @@ from grader.key.answers import Answers, Known, key_digest
 from grader.process import wire
 from grader.process.child import ROOT
 
-DISGUISE = 1 << 200                             # from the seed of the inputs that are judged to that of those that a submission sees in their place
+# from the seed of the inputs that are judged to that of those that a submission sees in their place
+DISGUISE = 1 << 200
 
 
 @dataclass(frozen=True)
 class Exam:
-    """The same calls and key for every submission to one problem. `asked` are the calls as a submission gets them (see `facts.disguised`); `digest` names the key."""
+    """The same calls and key for every submission to one problem. `asked` are the calls as a submission gets them (see
+    `facts.disguised`); `digest` names the key."""
 
     problem: Problem
     calls: list[Call]
@@ -34,7 +36,8 @@ class Exam:
 
     @property
     def proves(self) -> bool:
-        """Whether a submission gets other inputs somewhere than those that are judged, so that a prover has to run its program on these."""
+        """Whether a submission gets other inputs somewhere than those that are judged, so that a prover has to run its
+        program on these."""
         return any(asked is not call for call, asked in zip(self.calls, self.asked))
 
 
@@ -47,11 +50,18 @@ def exam_for(problem: Problem, seed: int, progress: Callable[[str], None] = lamb
             progress(f"computing the answer key of {problem.number}")
         answers.expected()
         answers.mistakes()
-    return Exam(problem, calls, disguised(calls, calls_for(entries, seed + DISGUISE)), Known(answers.key), key_digest(problem, seed))
+    return Exam(
+        problem,
+        calls,
+        disguised(calls, calls_for(entries, seed + DISGUISE)),
+        Known(answers.key),
+        key_digest(problem, seed),
+    )
 
 
 def with_unseen(problem: Problem, seed: int) -> list[Entry]:
-    """The problem's names with the cases that students do not know, and the claims about them: `solutions/NN_topic/unseen.py` draws their sizes, new in each round."""
+    """The problem's names with the cases that students do not know, and the claims about them:
+    `solutions/NN_topic/unseen.py` draws their sizes, new in each round."""
     path = problem.solutions / "unseen.py" if problem.solutions else None
     if path is None or not path.exists():
         return problem.entries
@@ -60,11 +70,22 @@ def with_unseen(problem: Problem, seed: int) -> list[Entry]:
 
 
 def _with(entry: Entry, more: Mapping[str, Case]) -> Entry:
-    """An entry with more cases, and with each claim and property once more where all the cases that it is about have one like them."""
+    """An entry with more cases, and with each claim and property once more where all the cases that it is about have
+    one like them."""
     alike = {case.like: name for name, case in more.items() if case.like}
-    again = [replace(proof, name=of_class(proof.name), cases=[alike[case] for case in proof.cases]) for proof in entry.proofs if alike.keys() >= {*proof.cases}]
-    asked = [replace(relation, name=of_class(relation.name), case=alike[relation.case]) for relation in entry.relations if relation.case in alike]
-    return replace(entry, cases={**entry.cases, **more}, proofs=[*entry.proofs, *again], relations=[*entry.relations, *asked])
+    again = [
+        replace(proof, name=of_class(proof.name), cases=[alike[case] for case in proof.cases])
+        for proof in entry.proofs
+        if alike.keys() >= {*proof.cases}
+    ]
+    asked = [
+        replace(relation, name=of_class(relation.name), case=alike[relation.case])
+        for relation in entry.relations
+        if relation.case in alike
+    ]
+    return replace(
+        entry, cases={**entry.cases, **more}, proofs=[*entry.proofs, *again], relations=[*entry.relations, *asked]
+    )
 
 
 def course_version() -> str:
@@ -82,7 +103,10 @@ def course_version() -> str:
 def packed(exam: Exam) -> bytes:
     """The exam as data: what a worker elsewhere needs to grade, without solutions and without the seed."""
     calls = [*exam.calls, *(asked for call, asked in zip(exam.calls, exam.asked) if asked is not call)]
-    frames = [wire.pack({"digest": exam.digest, "calls": len(exam.calls), "sent": len(calls)}), *(wire.pack(*call.to_wire()) for call in calls)]
+    frames = [
+        wire.pack({"digest": exam.digest, "calls": len(exam.calls), "sent": len(calls)}),
+        *(wire.pack(*call.to_wire()) for call in calls),
+    ]
     return b"".join(frames) + keys.packed(exam.key.key)
 
 
@@ -90,6 +114,12 @@ def unpacked(problem: Problem, content: bytes) -> Exam:
     stream = io.BytesIO(content)
     head, _ = wire.receive(stream)
     sent = [Call.from_wire(*wire.receive(stream)) for _ in range(head["sent"])]
-    calls = sent[:head["calls"]]
-    instead = {call.id: call for call in sent[head["calls"]:]}
-    return Exam(problem, calls, [instead.get(call.id, call) for call in calls], Known(keys.unpacked(stream.read())), head["digest"])
+    calls = sent[: head["calls"]]
+    instead = {call.id: call for call in sent[head["calls"] :]}
+    return Exam(
+        problem,
+        calls,
+        [instead.get(call.id, call) for call in calls],
+        Known(keys.unpacked(stream.read())),
+        head["digest"],
+    )

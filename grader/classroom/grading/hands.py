@@ -1,4 +1,5 @@
-"""Who does the grading: threads of this process, each of which keeps one worker busy. A cluster does the same elsewhere (see `cluster.py`)."""
+"""Who does the grading: threads of this process, each of which keeps one worker busy. A cluster does the same elsewhere
+(see `cluster.py`)."""
 
 from __future__ import annotations
 
@@ -35,12 +36,22 @@ class Job:
 
 
 class Hands:
-    """The cores of this machine. Made when there is something to grade; `waived` names the limits that it may do without.
+    """The cores of this machine. Made when there is something to grade; `waived` names the limits that it may do
+    without.
 
     Raises UsageError where this machine lacks another limit.
     """
 
-    def __init__(self, root: Path, exams: dict[int, Exam], seed: int, *, waived: Collection[str] = (), hidden: Sequence[Path] = (), cores: int | None = None):
+    def __init__(
+        self,
+        root: Path,
+        exams: dict[int, Exam],
+        seed: int,
+        *,
+        waived: Collection[str] = (),
+        hidden: Sequence[Path] = (),
+        cores: int | None = None,
+    ):
         cgroup.sweep()
         self.cores = cores or len(os.sched_getaffinity(0))
         self.exams = exams
@@ -50,8 +61,14 @@ class Hands:
             demand(found, waived)
             self.missing = found.missing
             self.marker = Marker(self.server, found)
-            self.under = Circumstances(seed=seed, course=course_version(), jax=_version("jax"), grader=_version("attention-track"), python=platform.python_version(),
-                                       waived=tuple(sorted(found.missing)))
+            self.under = Circumstances(
+                seed=seed,
+                course=course_version(),
+                jax=_version("jax"),
+                grader=_version("attention-track"),
+                python=platform.python_version(),
+                waived=tuple(sorted(found.missing)),
+            )
             self.pool = ThreadPoolExecutor(self.cores)
         except BaseException:
             self.server.close()
@@ -61,28 +78,39 @@ class Hands:
         return self.pool.submit(self.grade, job, self.exams[job.wanted.problem])
 
     def grade(self, job: Job, exam: Exam) -> Record:
-        """The verdict on a job, as the gradebook keeps it. Whatever goes wrong while one file is judged is that file's verdict, and costs nobody else anything."""
+        """The verdict on a job, as the gradebook keeps it. Whatever goes wrong while one file is judged is that file's
+        verdict, and costs nobody else anything."""
         start = time.perf_counter()
         try:
             verdict = self.marker.mark(exam, job.content)
             told = _told(verdict)
-        except (CourseError, OSError):          # the course or the machine
+        except (CourseError, OSError):  # the course or the machine
             raise
         except Exception as error:
             verdict = unjudged(exam.problem, CALLED, error)
             told = _told(verdict)
-        return Record(job.wanted, told, job.content, job.place,
-                      replace(self.under, key=exam.digest, seconds=round(time.perf_counter() - start, 3)), verdict.stopped)
+        return Record(
+            job.wanted,
+            told,
+            job.content,
+            job.place,
+            replace(self.under, key=exam.digest, seconds=round(time.perf_counter() - start, 3)),
+            verdict.stopped,
+        )
 
     def close(self) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)
         self.server.close()
 
 
-def each_done(hands, jobs: Iterable[Job], alone: Callable[[int], None] = lambda count: None) -> Iterator[tuple[Job, Record | CourseError]]:
-    """Hands out the jobs, few at a time so that no more than these are in memory, and gives what came of each, in the order in which they are done.
+def each_done(
+    hands, jobs: Iterable[Job], alone: Callable[[int], None] = lambda count: None
+) -> Iterator[tuple[Job, Record | CourseError]]:
+    """Hands out the jobs, few at a time so that no more than these are in memory, and gives what came of each, in the
+    order in which they are done.
 
-    What was stopped by the clock is done once more at the end, one job after the other and beside no other, and only that counts; `alone` is told how many there are.
+    What was stopped by the clock is done once more at the end, one job after the other and beside no other, and only
+    that counts; `alone` is told how many there are.
     """
     stopped: list[Job] = []
     for job, came in _done(hands, jobs, 2 * hands.cores):
@@ -110,7 +138,7 @@ def _done(hands, jobs: Iterable[Job], at_once: int) -> Iterator[tuple[Job, Recor
                     yield job, future.result()
                 except CourseError as error:
                     yield job, error
-                except Exception as error:      # the machine's, where one file is under way: the others go on
+                except Exception as error:  # the machine's, where one file is under way: the others go on
                     yield job, CourseError(f"the grader failed on it: {type(error).__name__}: {str(error)[:200]}")
     finally:
         for future in under_way:
@@ -118,7 +146,8 @@ def _done(hands, jobs: Iterable[Job], at_once: int) -> Iterator[tuple[Job, Recor
 
 
 def _told(verdict: Verdict) -> dict:
-    """A verdict to keep, once everything is made of it that will be shown: what cannot be shown fails here, where it is that file's."""
+    """A verdict to keep, once everything is made of it that will be shown: what cannot be shown fails here, where it is
+    that file's."""
     told = json.loads(json.dumps(machine.data(verdict), allow_nan=False))
     tried(machine.restored(told))
     return told

@@ -15,7 +15,8 @@ from grader.judge.grade import Run, ask, verdict_on, without_running
 from grader.process.child import Limits, Process
 from grader.process.stub import Stub, stub_of
 
-CALLED = Path("stub.py")                        # what every file is called where it is graded: its place is nobody's business
+# what every file is called where it is graded: its place is nobody's business
+CALLED = Path("stub.py")
 LIMITS = Limits(sent=64 << 20)
 
 
@@ -36,9 +37,17 @@ class Marker:
         return self._run(exam, stub)
 
     def _run(self, exam: Exam, stub: Stub) -> Verdict:
-        run = Run(exam.problem, stub, self._in_a_room("work", exam.problem, self.limits), exam.calls, exam.asked, self.survey.walls.cache, writes=False,
-                  another=functools.partial(self._in_a_room, "work", exam.problem),
-                  prover=functools.partial(self._in_a_room, "prove", exam.problem, self.limits) if exam.proves else None)
+        run = Run(
+            exam.problem,
+            stub,
+            self._in_a_room("work", exam.problem, self.limits),
+            exam.calls,
+            exam.asked,
+            self.survey.walls.cache,
+            writes=False,
+            another=functools.partial(self._in_a_room, "work", exam.problem),
+            prover=functools.partial(self._in_a_room, "prove", exam.problem, self.limits) if exam.proves else None,
+        )
         try:
             ask(run)
             return verdict_on(run, exam.key)

@@ -1,9 +1,12 @@
-"""A verdict as a student may read it: nothing of what was expected for a secret input, and nothing of the machine that graded.
+"""A verdict as a student may read it: nothing of what was expected for a secret input, and nothing of the machine that
+graded.
 
-Expected values are in a Difference: in its arrays, in the first wrong value and in the plane of its pictures. Together with what came, the size of the error
-gives them as well, and so does the sentence that tells it. What is left says where it is wrong, what came, and how far off it is by one digit: enough to find
-the mistake, and no help in writing the answers down. Of whole numbers not even that is left, since one digit may be all of one. A boolean that is wrong tells
-what it should have been: nothing can be done about that. What a contract says of shapes, types, names and errors is no secret, and stays.
+Expected values are in a Difference: in its arrays, in the first wrong value and in the plane of its pictures. Together
+with what came, the size of the error gives them as well, and so does the sentence that tells it. What is left says
+where it is wrong, what came, and how far off it is by one digit: enough to find the mistake, and no help in writing the
+answers down. Of whole numbers not even that is left, since one digit may be all of one. A boolean that is wrong tells
+what it should have been: nothing can be done about that. What a contract says of shapes, types, names and errors is no
+secret, and stays.
 
 An instructor's JSON, as the gradebook keeps it, has all of it.
 """
@@ -28,7 +31,8 @@ def discreet(verdict: Verdict) -> Verdict:
 
 
 def moved(verdict: Verdict, place: str, folders: Sequence[str] = ()) -> Verdict:
-    """The verdict on the file at `place`, as the student knows it, whatever it was graded as. No folder of `folders` is told, in any text."""
+    """The verdict on the file at `place`, as the student knows it, whatever it was graded as. No folder of `folders` is
+    told, in any text."""
     hidden = [folder.rstrip("/\\") for folder in sorted(folders, key=len, reverse=True)]
 
     def told(text: str) -> str:
@@ -39,15 +43,27 @@ def moved(verdict: Verdict, place: str, folders: Sequence[str] = ()) -> Verdict:
         return text
 
     def finding(found: Finding) -> Finding:
-        return replace(found, summary=told(found.summary), detail=told(found.detail), advice=told(found.advice),
-                       lines=tuple((number, function, told(source)) for number, function, source in found.lines))
+        return replace(
+            found,
+            summary=told(found.summary),
+            detail=told(found.detail),
+            advice=told(found.advice),
+            lines=tuple((number, function, told(source)) for number, function, source in found.lines),
+        )
 
-    return replace(_each(verdict, finding), path=place, prints=tuple((where, told(text)) for where, text in verdict.prints), notes=tuple(map(told, verdict.notes)))
+    return replace(
+        _each(verdict, finding),
+        path=place,
+        prints=tuple((where, told(text)) for where, text in verdict.prints),
+        notes=tuple(map(told, verdict.notes)),
+    )
 
 
 def shortened(verdict: Verdict) -> Verdict:
     """The verdict with what was printed cut short."""
-    return replace(verdict, prints=tuple((where, _cut(text.splitlines())) for where, text in failing_first(verdict)[:MOST_PRINTS]))
+    return replace(
+        verdict, prints=tuple((where, _cut(text.splitlines())) for where, text in failing_first(verdict)[:MOST_PRINTS])
+    )
 
 
 def _cut(lines: Sequence[str]) -> str:
@@ -74,8 +90,15 @@ def _coarse(difference: Difference) -> Difference:
     told = picture.told(difference)
     plane = told.plane and replace(told.plane, expected=None)
     whole = isinstance(told.came, (bool, int))
-    return Difference(difference.leaf, None, None, None, 0.0 if whole else _one_digit(difference.largest), 0.0 if whole else _one_digit(difference.allowed),
-                      replace(told, expected=None, plane=plane))
+    return Difference(
+        difference.leaf,
+        None,
+        None,
+        None,
+        0.0 if whole else _one_digit(difference.largest),
+        0.0 if whole else _one_digit(difference.allowed),
+        replace(told, expected=None, plane=plane),
+    )
 
 
 def _one_digit(number: float) -> float:

@@ -1,6 +1,7 @@
 """One page of feedback for each student, as HTML and as Markdown: what became of each problem, and why.
 
-A page tells no expected value (`discreet`) and nothing of the machine that graded (`moved`). Whatever a student wrote is text there, never markup.
+A page tells no expected value (`discreet`) and nothing of the machine that graded (`moved`). Whatever a student wrote
+is text there, never markup.
 """
 
 from __future__ import annotations
@@ -27,16 +28,28 @@ MISSING = "nothing was handed in"
 UNREAD = "could not be read"
 NOT_YET = "not graded yet"
 OPEN = "Not everything could be checked, which is not your mistake. Whoever runs the course has been told."
-HOW = ("A problem that passed has all of its points. Otherwise each name that it asks for counts alike, {values} of {all} parts for values, {claims} for claims "
-       "about the program, {whole} for what is asked of the whole; the last two, and properties, count only where every plain call (eager) is right.")
+HOW = (
+    "A problem that passed has all of its points. Otherwise each name that it asks for counts alike, {values} of "
+    "{all} parts for values, {claims} for claims "
+    "about the program, {whole} for what is asked of the whole; the last two, and properties, count only where every "
+    "plain call (eager) is right."
+)
 ALL_OR_NOTHING = "A problem that passed has all of its points, any other none."
 AT_FAULT = "It could not be graded, which is not your mistake. Whoever runs the course has been told."
-LATER = "This is about an earlier version of yours. The last one could not be graded yet, which is not your mistake. Whoever runs the course has been told."
-SIGNS = (*((words.MARK[status], status.value) for status in (Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN)),
-         (words.NO_CHECK, "does not apply"))
+LATER = (
+    "This is about an earlier version of yours. The last one could not be graded yet, which is not your mistake. "
+    "Whoever runs the course has been told."
+)
+SIGNS = (
+    *(
+        (words.MARK[status], status.value)
+        for status in (Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN)
+    ),
+    (words.NO_CHECK, "does not apply"),
+)
 ENCODINGS = ("utf-8", "utf-8-sig", "iso-8859-1", "iso-8859-15", "cp1252", "ascii")
-LINES = 1000                                    # of a file that a page shows
-Content = Callable[[str], "bytes | None"]       # what was handed in, by its digest
+LINES = 1000  # of a file that a page shows
+Content = Callable[[str], "bytes | None"]  # what was handed in, by its digest
 MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&$@]|(?<=[a-z]):(?=//)|(?<=www)\.|^[#+=-]|^\d+(?=[.)])", re.IGNORECASE)
 
 
@@ -44,10 +57,16 @@ def no_content(digest: str) -> None:
     """What a page knows of a file without a gradebook."""
 
 
-def write_feedback(out: Path, marks: Iterable[Marks], grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = (),
-                   content: Content = no_content) -> int:
-    """Writes the pages that changed into `out`, and gives their number. `folders` are places of this machine that no page
-    may tell of; `content` gives what was graded, to be shown beside its verdict.
+def write_feedback(
+    out: Path,
+    marks: Iterable[Marks],
+    grading: Grading,
+    titles: Mapping[int, str],
+    folders: Sequence[str] = (),
+    content: Content = no_content,
+) -> int:
+    """Writes the pages that changed into `out`, and gives their number. `folders` are places of this machine that no
+    page may tell of; `content` gives what was graded, to be shown beside its verdict.
 
     Raises:
         OSError: a page cannot be written; the others are whole.
@@ -64,8 +83,9 @@ def write_feedback(out: Path, marks: Iterable[Marks], grading: Grading, titles: 
     return written
 
 
-def pages(row: Marks, grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = (),
-          content: Content = no_content) -> Iterator[tuple[str, str]]:
+def pages(
+    row: Marks, grading: Grading, titles: Mapping[int, str], folders: Sequence[str] = (), content: Content = no_content
+) -> Iterator[tuple[str, str]]:
     """A student's page by the end of its name: `.html` and `.md`."""
     verdicts = {problem: told(mark, folders) for problem, mark in row.by_problem.items() if mark.grade}
     codes = {problem: _code(content(mark.grade.digest)) for problem, mark in row.by_problem.items() if mark.grade}
@@ -129,12 +149,19 @@ def _in_points(mark: Mark) -> str:
 
 
 def how(grading: Grading) -> str:
-    return HOW.format(values=VALUES, claims=CLAIMS, whole=WHOLE, all=VALUES + CLAIMS + WHOLE) if grading.partial else ALL_OR_NOTHING
+    return (
+        HOW.format(values=VALUES, claims=CLAIMS, whole=WHOLE, all=VALUES + CLAIMS + WHOLE)
+        if grading.partial
+        else ALL_OR_NOTHING
+    )
 
 
 def _by_hand(mark: Mark) -> str:
     """What is said of points that were given by hand."""
-    return f"{shown(mark.points)} points by hand, instead of {shown(mark.by_checks)} by checks: {words.sentence(mark.override.reason)}"
+    return (
+        f"{shown(mark.points)} points by hand, instead of {shown(mark.by_checks)} by checks: "
+        f"{words.sentence(mark.override.reason)}"
+    )
 
 
 def _late(mark: Mark) -> str:
@@ -142,19 +169,34 @@ def _late(mark: Mark) -> str:
     told = words.sentence(mark.late.told)
     if not mark.late.cost or mark.override or mark.blank:
         return told
-    return f"{told} {shown(mark.by_checks)} × {reckoning.thousandths(1 - mark.late.cost)} = {shown(mark.points)} of {reckoning.worth(mark.weight)}."
+    return (
+        f"{told} {shown(mark.by_checks)} × {reckoning.thousandths(1 - mark.late.cost)} = {shown(mark.points)} of "
+        f"{reckoning.worth(mark.weight)}."
+    )
 
 
 def _nothing(mark: Mark) -> str:
     """What is said where there is no verdict."""
-    return AT_FAULT if mark.ungraded else words.sentence("what was handed in could not be read, and has no points yet" if mark.unread else f"for this problem {MISSING}")
+    return (
+        AT_FAULT
+        if mark.ungraded
+        else words.sentence(
+            "what was handed in could not be read, and has no points yet"
+            if mark.unread
+            else f"for this problem {MISSING}"
+        )
+    )
 
 
 def _noted(mark: Mark, verdict: Verdict) -> str:
     """What is said before a verdict that is not the last word."""
     if mark.ungraded:
         return LATER
-    return OPEN if mark.credit.open and not mark.override and verdict.status != Status.COURSE and not verdict.unjudged else ""
+    return (
+        OPEN
+        if mark.credit.open and not mark.override and verdict.status != Status.COURSE and not verdict.unjudged
+        else ""
+    )
 
 
 def evidence(mark: Mark) -> str:
@@ -163,39 +205,72 @@ def evidence(mark: Mark) -> str:
     nth = f", version {graded.attempts} of yours" if graded.attempts > 1 else ""
     versions = [f"course {under.course}"] * bool(under.course) + [f"jax {under.jax}"] * bool(under.jax)
     came = f"{mark.came}; " if mark.came else ""
-    return f"{came}graded {under.graded_at[:10]}{nth}: {graded.place or 'stub.py'}, SHA-256 {graded.digest[:16]}…" + (f"; {', '.join(versions)}" if versions else "")
+    return f"{came}graded {under.graded_at[:10]}{nth}: {graded.place or 'stub.py'}, SHA-256 {graded.digest[:16]}…" + (
+        f"; {', '.join(versions)}" if versions else ""
+    )
 
 
 # HTML
 
 
-def _html(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str], codes: Mapping[int, str]) -> Markup:
+def _html(
+    row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str], codes: Mapping[int, str]
+) -> Markup:
     name = row.student.name or row.student.student
-    listed = [tag("tr", tag("th", tag("a", f"{problem} · {titles.get(problem, '')}", href=f"#p{problem}"), scope="row"),
-                  tag("td", tag("b", sign, aria_hidden="true"), f" {means}", class_=f"status {look}"), tag("td", _points(mark), class_="points"))
-              for problem, mark in row.by_problem.items() for sign, means, look in [_standing(mark)]]
-    head = tag("tr", *(tag("th", told, scope="col", class_=look) for told, look in (("problem", None), ("", None), ("points", "points"))))
-    parts = [tag("h1", "Feedback for ", tag("bdi", name)),
-             tag("p", tag("strong", _total(row)), f" of {shown(grading.maximum)} points", class_="total"),
-             tag("p", prose(words.sentence(row.student.trouble)), class_="note failed") if row.student.trouble else "",
-             tag("table", tag("thead", head), tag("tbody", *listed), class_="list"),
-             tag("p", "The sum: ", summed, class_="small") if (summed := reckoning.total(row.by_problem, grading)) else "",
-             *(_section(mark, verdicts.get(problem), titles.get(problem, ""), codes.get(problem, "")) for problem, mark in row.by_problem.items()),
-             tag("h2", "Points and signs"), tag("p", how(grading), class_="faint small"),
-             tag("p", *(tag("span", tag("b", sign), f" {means}") for sign, means in SIGNS), class_="faint small signs")]
+    listed = [
+        tag(
+            "tr",
+            tag("th", tag("a", f"{problem} · {titles.get(problem, '')}", href=f"#p{problem}"), scope="row"),
+            tag("td", tag("b", sign, aria_hidden="true"), f" {means}", class_=f"status {look}"),
+            tag("td", _points(mark), class_="points"),
+        )
+        for problem, mark in row.by_problem.items()
+        for sign, means, look in [_standing(mark)]
+    ]
+    head = tag(
+        "tr",
+        *(
+            tag("th", told, scope="col", class_=look)
+            for told, look in (("problem", None), ("", None), ("points", "points"))
+        ),
+    )
+    parts = [
+        tag("h1", "Feedback for ", tag("bdi", name)),
+        tag("p", tag("strong", _total(row)), f" of {shown(grading.maximum)} points", class_="total"),
+        tag("p", prose(words.sentence(row.student.trouble)), class_="note failed") if row.student.trouble else "",
+        tag("table", tag("thead", head), tag("tbody", *listed), class_="list"),
+        tag("p", "The sum: ", summed, class_="small") if (summed := reckoning.total(row.by_problem, grading)) else "",
+        *(
+            _section(mark, verdicts.get(problem), titles.get(problem, ""), codes.get(problem, ""))
+            for problem, mark in row.by_problem.items()
+        ),
+        tag("h2", "Points and signs"),
+        tag("p", how(grading), class_="faint small"),
+        tag("p", *(tag("span", tag("b", sign), f" {means}") for sign, means in SIGNS), class_="faint small signs"),
+    ]
     return sheet(f"Feedback for {name}", *parts)
 
 
 def _section(mark: Mark, verdict: Verdict | None, title: str, text: str) -> Markup:
-    heading = tag("h2", tag("span", f"{mark.problem} · {title}"), tag("span", _in_points(mark), class_="points"), class_="head")
+    heading = tag(
+        "h2", tag("span", f"{mark.problem} · {title}"), tag("span", _in_points(mark), class_="points"), class_="head"
+    )
     notes = [tag("p", prose(words.sentence(line)), class_="note") for line in mark.told]
     notes += [tag("p", prose(_by_hand(mark)), class_="note")] if mark.override else []
     if verdict is None:
         return tag("section", heading, *notes, tag("p", _nothing(mark), class_="faint"), id=f"p{mark.problem}")
     notes += [tag("p", prose(_late(mark)), class_="note")] if mark.late else []
     notes += [tag("p", noted, class_="note")] if (noted := _noted(mark, verdict)) else []
-    return tag("section", heading, *notes, verdict_page(verdict, styled=False), _reckoned(mark), _folded_code(text),
-               tag("p", evidence(mark), class_="faint small"), id=f"p{mark.problem}")
+    return tag(
+        "section",
+        heading,
+        *notes,
+        verdict_page(verdict, styled=False),
+        _reckoned(mark),
+        _folded_code(text),
+        tag("p", evidence(mark), class_="faint small"),
+        id=f"p{mark.problem}",
+    )
 
 
 def _reckoned(mark: Mark) -> Markup:
@@ -203,11 +278,17 @@ def _reckoned(mark: Mark) -> Markup:
     found = reckoning.reckoning(mark)
     if found is None:
         return Markup()
-    head = tag("tr", *(tag("th", told, scope="col", class_="number" if at else None) for at, told in enumerate(reckoning.HEAD)))
-    *rows, last = [tag("tr", tag("th", prose(row[0]), scope="row"), *(tag("td", cell, class_="number") for cell in row[1:]))
-                   for row in found.rows]
+    head = tag(
+        "tr", *(tag("th", told, scope="col", class_="number" if at else None) for at, told in enumerate(reckoning.HEAD))
+    )
+    *rows, last = [
+        tag("tr", tag("th", prose(row[0]), scope="row"), *(tag("td", cell, class_="number") for cell in row[1:]))
+        for row in found.rows
+    ]
     table = tag("table", tag("thead", head), tag("tbody", *rows), tag("tfoot", last), class_="list small sums")
-    return join(tag("h3", "Where the points come from"), table, *(tag("p", told, class_="small") for told in found.sentences))
+    return join(
+        tag("h3", "Where the points come from"), table, *(tag("p", told, class_="small") for told in found.sentences)
+    )
 
 
 def _folded_code(text: str) -> Markup:
@@ -220,12 +301,20 @@ def _folded_code(text: str) -> Markup:
 # Markdown
 
 
-def _markdown(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str], codes: Mapping[int, str]) -> str:
-    parts = [f"# Feedback for {plain(row.student.name or row.student.student)}", f"**{_total(row)} of {shown(grading.maximum)} points**"]
+def _markdown(
+    row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, titles: Mapping[int, str], codes: Mapping[int, str]
+) -> str:
+    parts = [
+        f"# Feedback for {plain(row.student.name or row.student.student)}",
+        f"**{_total(row)} of {shown(grading.maximum)} points**",
+    ]
     parts += [plain(words.sentence(row.student.trouble))] if row.student.trouble else []
     table = ["| problem | | points |", "|---|---|---|"]
-    table += [f"| {problem} · {plain(titles.get(problem, ''))} | {sign} {means} | {_points(mark)} |"
-              for problem, mark in row.by_problem.items() for sign, means, _ in [_standing(mark)]]
+    table += [
+        f"| {problem} · {plain(titles.get(problem, ''))} | {sign} {means} | {_points(mark)} |"
+        for problem, mark in row.by_problem.items()
+        for sign, means, _ in [_standing(mark)]
+    ]
     summed = reckoning.total(row.by_problem, grading)
     parts += ["\n".join(table), f"The sum: {summed}" if summed else ""]
     for problem, mark in row.by_problem.items():
@@ -236,7 +325,9 @@ def _markdown(row: Marks, verdicts: Mapping[int, Verdict], grading: Grading, tit
 
 def _chapter(mark: Mark, verdict: Verdict | None, title: str, text: str) -> list[str]:
     about = [f"<sub>{plain(evidence(mark))}</sub>"] if verdict else []
-    graded = ["<details><summary>the code that was graded</summary>", fenced(text, "python"), "</details>"] if text else []
+    graded = (
+        ["<details><summary>the code that was graded</summary>", fenced(text, "python"), "</details>"] if text else []
+    )
     return [f"## {mark.problem} · {plain(title)}: {_in_points(mark)}", *said(mark, verdict), *graded, *about]
 
 
@@ -253,7 +344,11 @@ def said(mark: Mark, verdict: Verdict | None) -> list[str]:
         parts.append(f"{words.MARK[Status.PASSED]} **{plain(what)}**{plain(how)}")
     elif verdict.trouble:
         finding = verdict.trouble
-        parts += [f"{words.MARK[finding.status]} **{spans(words.sentence(finding.summary))}**", _own_lines(finding, verdict), spans(finding.advice)]
+        parts += [
+            f"{words.MARK[finding.status]} **{spans(words.sentence(finding.summary))}**",
+            _own_lines(finding, verdict),
+            spans(finding.advice),
+        ]
     else:
         parts += [part for entry in verdict.entries for part in _entry(entry, verdict)]
     return parts + _prints(verdict) + _sums(mark)
@@ -265,7 +360,11 @@ def _sums(mark: Mark) -> list[str]:
     if found is None:
         return []
     rules = f"|---|{'--:|' * (len(reckoning.HEAD) - 1)}"
-    lines = [f"| {' | '.join(reckoning.HEAD)} |", rules, *(f"| {' | '.join((spans(row[0]), *row[1:]))} |" for row in found.rows)]
+    lines = [
+        f"| {' | '.join(reckoning.HEAD)} |",
+        rules,
+        *(f"| {' | '.join((spans(row[0]), *row[1:]))} |" for row in found.rows),
+    ]
     return ["\n".join(lines), *found.sentences]
 
 
@@ -276,9 +375,15 @@ def _entry(entry: EntryVerdict, verdict: Verdict) -> list[str]:
     layout = words.layout(entry)
     checks = [f for f in entry.findings if f.status == Status.PASSED]
     counted = f"{len(checks)} of {words.count(len(entry.findings), 'check')} passed" if layout.cases else ""
-    parts = [f"{words.MARK[Status.FAILED]} {name}" + (f": {counted}" if counted else ""),
-             f"**{plain(words.title(finding))}**" + (f" {code(finding.inputs)}" if finding.inputs else ""), spans(words.sentence(finding.summary)),
-             fenced(finding.detail) if finding.detail else "", _own_lines(finding, verdict), _places(finding), spans(finding.advice)]
+    parts = [
+        f"{words.MARK[Status.FAILED]} {name}" + (f": {counted}" if counted else ""),
+        f"**{plain(words.title(finding))}**" + (f" {code(finding.inputs)}" if finding.inputs else ""),
+        spans(words.sentence(finding.summary)),
+        fenced(finding.detail) if finding.detail else "",
+        _own_lines(finding, verdict),
+        _places(finding),
+        spans(finding.advice),
+    ]
     known, said = words.diagnosis(entry)
     parts += ["\n>\n".join([f"> **{plain(known)}**", *(f"> {spans(part)}" for part in said)])] if known else []
     step = words.debugging(verdict, entry)
@@ -291,9 +396,18 @@ def _places(finding: Finding) -> str:
     if difference is None or difference.told is None:
         return ""
     told, axes = difference.told, f" {words.PROPERTY_AXES}" if difference.leaf == "property" else ""
-    rows = ["".join("█" if wrong else "·" for wrong in row) for row in told.plane.wrong] if told.plane is not None else []
-    came = "" if axes else f"The first wrong value, at {list(told.first)}: yours is {told.came if isinstance(told.came, (bool, int, str)) else f'{told.came:.4g}'}."
-    return "\n\n".join(filter(None, [plain(f"Where: {told.where}{axes}."), fenced("\n".join(rows)) if rows else "", plain(came)]))
+    rows = (
+        ["".join("█" if wrong else "·" for wrong in row) for row in told.plane.wrong] if told.plane is not None else []
+    )
+    came = (
+        ""
+        if axes
+        else f"The first wrong value, at {list(told.first)}: yours is "
+        f"{told.came if isinstance(told.came, (bool, int, str)) else f'{told.came:.4g}'}."
+    )
+    return "\n\n".join(
+        filter(None, [plain(f"Where: {told.where}{axes}."), fenced("\n".join(rows)) if rows else "", plain(came)])
+    )
 
 
 def _own_lines(finding: Finding, verdict: Verdict) -> str:
@@ -302,12 +416,18 @@ def _own_lines(finding: Finding, verdict: Verdict) -> str:
 
 
 def _prints(verdict: Verdict) -> list[str]:
-    return [part for where, lines in words.prints(verdict)[:2] for part in (plain(words.sentence(where)), fenced("\n".join(lines)))]
+    return [
+        part
+        for where, lines in words.prints(verdict)[:2]
+        for part in (plain(words.sentence(where)), fenced("\n".join(lines)))
+    ]
 
 
 def plain(text: str) -> str:
     """A text in which nothing is markup, nor a link."""
-    return MARKDOWN.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", " ".join(_shown(text).split()))
+    return MARKDOWN.sub(
+        lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", " ".join(_shown(text).split())
+    )
 
 
 def code(text: str) -> str:
@@ -335,7 +455,11 @@ def _shown(text: str) -> str:
 def spans(text: str) -> str:
     """A sentence whose parts between backticks are code."""
     parts = text.split("`")
-    return "".join(code(part) if i % 2 else _edged(part) for i, part in enumerate(parts)) if len(parts) % 2 else plain(text)
+    return (
+        "".join(code(part) if i % 2 else _edged(part) for i, part in enumerate(parts))
+        if len(parts) % 2
+        else plain(text)
+    )
 
 
 def _edged(text: str) -> str:

@@ -1,4 +1,5 @@
-"""The class at a glance: what it can do, which misconceptions it has, and what an instructor has to look at. As a page, and as a few lines."""
+"""The class at a glance: what it can do, which misconceptions it has, and what an instructor has to look at. As a page,
+and as a few lines."""
 
 from __future__ import annotations
 
@@ -25,12 +26,19 @@ from grader.report.terminal import trimmed
 from grader.report.words import count, sentence, spoken
 
 NAME = "report.html"
-STEPS = 10                                      # of the distribution of points
-FEW = 12                                        # students of whom each is told by himself: a share or a distribution of so few says nothing
-NAMED = 8                                       # students whose names stand beside a misconception, not folded
+STEPS = 10  # of the distribution of points
+# students of whom each is told by himself: a share or a distribution of so few says nothing
+FEW = 12
+NAMED = 8  # students whose names stand beside a misconception, not folded
 # What can become of a problem: its key, its words, and whether it counts as handed in.
-ENDS = (("passed", "passed"), ("failed", "a known mistake"), ("other", "failed without a known mistake"), ("unwritten", "not written, not run or not checked"), ("missing", "nothing handed in"))
-TEACH = 3                                       # misconceptions that the terminal names
+ENDS = (
+    ("passed", "passed"),
+    ("failed", "a known mistake"),
+    ("other", "failed without a known mistake"),
+    ("unwritten", "not written, not run or not checked"),
+    ("missing", "nothing handed in"),
+)
+TEACH = 3  # misconceptions that the terminal names
 
 
 @dataclass(frozen=True)
@@ -49,10 +57,10 @@ class ProblemReport:
 
     number: int
     title: str
-    ends: Mapping[str, int]                     # how many, by the keys of ENDS
-    attempts: float                             # of those who handed in, on average
+    ends: Mapping[str, int]  # how many, by the keys of ENDS
+    attempts: float  # of those who handed in, on average
     mistakes: tuple[Misconception, ...]
-    unnamed: tuple[tuple[str, int], ...]        # the first failing check or what kept it from running, and how many
+    unnamed: tuple[tuple[str, int], ...]  # the first failing check or what kept it from running, and how many
 
     @property
     def handed_in(self) -> int:
@@ -65,17 +73,17 @@ class Report:
 
     students: int
     handed_in: int
-    totals: tuple[float, ...]                   # of those who handed in what has points
-    solved: int                                 # who passed every problem that counts
+    totals: tuple[float, ...]  # of those who handed in what has points
+    solved: int  # who passed every problem that counts
     problems: tuple[ProblemReport, ...]
-    teach: tuple[Misconception, ...]            # over all problems, the most common first
-    look: tuple[tuple[str, tuple[str, ...]], ...] = ()      # what has to be looked at, and for whom
+    teach: tuple[Misconception, ...]  # over all problems, the most common first
+    look: tuple[tuple[str, tuple[str, ...]], ...] = ()  # what has to be looked at, and for whom
     waived: tuple[str, ...] = ()
-    versions: tuple[str, ...] = ()              # why verdicts cannot all be compared
+    versions: tuple[str, ...] = ()  # why verdicts cannot all be compared
     pairs: tuple[Pair, ...] = ()
     similar: str = ""
-    warnings: tuple[str, ...] = ()              # what to know before grades are imported
-    rows: tuple[Marks, ...] = ()                # everybody, in the order of names
+    warnings: tuple[str, ...] = ()  # what to know before grades are imported
+    rows: tuple[Marks, ...] = ()  # everybody, in the order of names
 
 
 def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Mapping[int, str], **more) -> Path:
@@ -84,16 +92,40 @@ def write_report(out: Path, marks: Sequence[Marks], grading: Grading, titles: Ma
     return out / NAME
 
 
-def report(marks: Sequence[Marks], titles: Mapping[int, str], *, roster: Matched | None = None, pairs: Sequence[Pair] = (), similar: str = "similar.html",
-           warnings: Sequence[str] = ()) -> Report:
+def report(
+    marks: Sequence[Marks],
+    titles: Mapping[int, str],
+    *,
+    roster: Matched | None = None,
+    pairs: Sequence[Pair] = (),
+    similar: str = "similar.html",
+    warnings: Sequence[str] = (),
+) -> Report:
     """What the marks say, and a roster beside them. `similar` is the page that shows the pairs."""
     there = [row for row in marks if row.handed_in]
     graded = [row for row in there if any(mark.grade for mark in row.by_problem.values())]
-    problems = tuple(_of_problem(number, titles.get(number, ""), [(row.student.student, row.by_problem[number]) for row in there]) for number in (marks[0].by_problem if marks else ()))
-    circumstances = [mark.grade.under for row in there for mark in row.by_problem.values() if mark.grade and mark.grade.under.key]
-    return Report(len(marks) + len(roster.missing if roster else ()), len(there), tuple(row.total for row in graded if not row.blank), sum(_solved(row) for row in graded), problems,
-                  _over_all(problems), tuple(_to_look_at(marks, roster)), tuple(sorted({limit for under in circumstances for limit in under.waived})),
-                  tuple(_mixed(there)), tuple(pairs), similar, tuple(warnings), tuple(sorted(marks, key=lambda row: (_name(row).casefold(), row.student.student))))
+    problems = tuple(
+        _of_problem(number, titles.get(number, ""), [(row.student.student, row.by_problem[number]) for row in there])
+        for number in (marks[0].by_problem if marks else ())
+    )
+    circumstances = [
+        mark.grade.under for row in there for mark in row.by_problem.values() if mark.grade and mark.grade.under.key
+    ]
+    return Report(
+        len(marks) + len(roster.missing if roster else ()),
+        len(there),
+        tuple(row.total for row in graded if not row.blank),
+        sum(_solved(row) for row in graded),
+        problems,
+        _over_all(problems),
+        tuple(_to_look_at(marks, roster)),
+        tuple(sorted({limit for under in circumstances for limit in under.waived})),
+        tuple(_mixed(there)),
+        tuple(pairs),
+        similar,
+        tuple(warnings),
+        tuple(sorted(marks, key=lambda row: (_name(row).casefold(), row.student.student))),
+    )
 
 
 def _name(row: Marks) -> str:
@@ -124,9 +156,21 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
                 one = misconception(mistake)
                 made[one].add(student)
                 said.setdefault(one, told)
-    mistakes = tuple(sorted((Misconception(name, said[name], frozenset(students), (number,)) for name, students in made.items()), key=_rank))
+    mistakes = tuple(
+        sorted(
+            (Misconception(name, said[name], frozenset(students), (number,)) for name, students in made.items()),
+            key=_rank,
+        )
+    )
     unnamed = Counter(_why(mark) for _, mark in marks if _end(mark) in ("other", "unwritten"))
-    return ProblemReport(number, title, {end: ends[end] for end, _ in ENDS}, statistics.fmean(attempts) if attempts else 0.0, mistakes, tuple(unnamed.most_common()))
+    return ProblemReport(
+        number,
+        title,
+        {end: ends[end] for end, _ in ENDS},
+        statistics.fmean(attempts) if attempts else 0.0,
+        mistakes,
+        tuple(unnamed.most_common()),
+    )
 
 
 def _why(mark: Mark) -> str:
@@ -153,8 +197,15 @@ def _over_all(problems: Iterable[ProblemReport]) -> tuple[Misconception, ...]:
     for problem in problems:
         for found in problem.mistakes:
             by_name[found.name].append(found)
-    merged = (Misconception(name, min(found, key=_rank).sentence, frozenset().union(*(one.students for one in found)), tuple(one.problems[0] for one in found))
-              for name, found in by_name.items())
+    merged = (
+        Misconception(
+            name,
+            min(found, key=_rank).sentence,
+            frozenset().union(*(one.students for one in found)),
+            tuple(one.problems[0] for one in found),
+        )
+        for name, found in by_name.items()
+    )
     return tuple(sorted(merged, key=_rank))
 
 
@@ -163,24 +214,58 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
     pairs = [(row, mark) for row in marks for mark in row.by_problem.values() if mark.grade]
     replaced = roster.replaced if roster else {}
     found = {
-        "on the roster, and nothing arrived": [row.name or ", ".join(row.ids.values()) for row in roster.missing] if roster else [],
+        "on the roster, and nothing arrived": [row.name or ", ".join(row.ids.values()) for row in roster.missing]
+        if roster
+        else [],
         "arrived, and is not on the roster": roster.unknown if roster else [],
         "could be more than one on the roster": roster.ambiguous if roster else [],
-        "no longer among the submissions, and graded as before": dict.fromkeys(row.student.student for row, _ in pairs if row.gone and row.student.student not in replaced),
-        "handed in under another name since, which alone counts": [f"{student}: now {' and '.join(now)}" for student, now in replaced.items()],
-        "handed in a folder with nothing in it": [row.student.student for row in marks if row.student.trouble and not row.student.unread],
-        "nothing of it could be read": [f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.unread],
-        "not graded yet": [f"{row.student.student}, {mark.problem}" for row in marks for mark in row.by_problem.values() if mark.ungraded],
-        "one file could not be read": [f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread],
-        "not everything could be checked": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
-                                            for row, mark in pairs if mark.credit.open and not mark.override and not mark.unjudged],
-        "could not be checked, since the grader failed on it": [f"{row.student.student}, {mark.problem}: {mark.unjudged}" for row, mark in pairs
-                                                                 if mark.unjudged and not mark.override],
-        "a fact was taken on trust": [f"{row.student.student}, {mark.problem}: {', '.join(mark.grade.under.trusted)}" for row, mark in pairs if mark.grade.under.trusted],
+        "no longer among the submissions, and graded as before": dict.fromkeys(
+            row.student.student for row, _ in pairs if row.gone and row.student.student not in replaced
+        ),
+        "handed in under another name since, which alone counts": [
+            f"{student}: now {' and '.join(now)}" for student, now in replaced.items()
+        ],
+        "handed in a folder with nothing in it": [
+            row.student.student for row in marks if row.student.trouble and not row.student.unread
+        ],
+        "nothing of it could be read": [
+            f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.unread
+        ],
+        "not graded yet": [
+            f"{row.student.student}, {mark.problem}"
+            for row in marks
+            for mark in row.by_problem.values()
+            if mark.ungraded
+        ],
+        "one file could not be read": [
+            f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread
+        ],
+        "not everything could be checked": [
+            f"{row.student.student}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
+            for row, mark in pairs
+            if mark.credit.open and not mark.override and not mark.unjudged
+        ],
+        "could not be checked, since the grader failed on it": [
+            f"{row.student.student}, {mark.problem}: {mark.unjudged}"
+            for row, mark in pairs
+            if mark.unjudged and not mark.override
+        ],
+        "a fact was taken on trust": [
+            f"{row.student.student}, {mark.problem}: {', '.join(mark.grade.under.trusted)}"
+            for row, mark in pairs
+            if mark.grade.under.trusted
+        ],
         "late": [line for row in marks for line in _late(row)],
-        "points by hand": [f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.by_checks)}. "
-                           f"{sentence(mark.override.reason)}" for row in marks for mark in row.by_problem.values() if mark.override],
-        "a note on what arrived": [f"{row.student.student}: {'; '.join(notes)}" for row in marks if (notes := _notes(row))],
+        "points by hand": [
+            f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.by_checks)}. "
+            f"{sentence(mark.override.reason)}"
+            for row in marks
+            for mark in row.by_problem.values()
+            if mark.override
+        ],
+        "a note on what arrived": [
+            f"{row.student.student}: {'; '.join(notes)}" for row in marks if (notes := _notes(row))
+        ],
     }
     return ((what, whom) for what, listed in found.items() if (whom := tuple(map(str, listed))))
 
@@ -196,11 +281,14 @@ def _late(row: Marks) -> list[str]:
 
 def _notes(row: Marks) -> list[str]:
     """The notes but that on what is late, where that is told of each problem."""
-    return [note for note in row.student.notes if note != LATE or not any(mark.late for mark in row.by_problem.values())]
+    return [
+        note for note in row.student.notes if note != LATE or not any(mark.late for mark in row.by_problem.values())
+    ]
 
 
 def _mixed(marks: Sequence[Marks]) -> Iterable[str]:
-    """Problems whose verdicts were not all given under the same checks: by another course, or by another key to the same inputs. Other inputs have another key anyway."""
+    """Problems whose verdicts were not all given under the same checks: by another course, or by another key to the
+    same inputs. Other inputs have another key anyway."""
     courses, keys = defaultdict(set), defaultdict(set)
     for row in marks:
         for problem, mark in row.by_problem.items():
@@ -208,8 +296,15 @@ def _mixed(marks: Sequence[Marks]) -> Iterable[str]:
                 under = mark.grade.under
                 courses[problem].add(under.course)
                 keys[problem, under.seed].add((under.key, under.course))
-    versions = {problem: max(len(known), *(len(found) for (of, _), found in keys.items() if of == problem)) for problem, known in courses.items()}
-    return (f"{problem}: verdicts were given under {number} versions of the course; --regrade shows what would change" for problem, number in versions.items() if number > 1)
+    versions = {
+        problem: max(len(known), *(len(found) for (of, _), found in keys.items() if of == problem))
+        for problem, known in courses.items()
+    }
+    return (
+        f"{problem}: verdicts were given under {number} versions of the course; --regrade shows what would change"
+        for problem, number in versions.items()
+        if number > 1
+    )
 
 
 # As a page
@@ -218,11 +313,31 @@ def _mixed(marks: Sequence[Marks]) -> Iterable[str]:
 def page(told: Report, grading: Grading) -> Markup:
     parts = [tag("h1", "The class"), _tiles(told, grading)]
     parts += [tag("p", prose(sentence(line)), class_="note failed") for line in (*told.warnings, *told.versions)]
-    parts += [tag("p", f"This machine could not give every limit, and these were waived: {', '.join(told.waived)}.", class_="note failed")] if told.waived else []
-    parts += [tag("h2", "What to teach next"), _teach(told), tag("h2", "Problem by problem"), _legend(), tag("ul", *map(_problem_bar, told.problems), class_="bars")]
+    parts += (
+        [
+            tag(
+                "p",
+                f"This machine could not give every limit, and these were waived: {', '.join(told.waived)}.",
+                class_="note failed",
+            )
+        ]
+        if told.waived
+        else []
+    )
+    parts += [
+        tag("h2", "What to teach next"),
+        _teach(told),
+        tag("h2", "Problem by problem"),
+        _legend(),
+        tag("ul", *map(_problem_bar, told.problems), class_="bars"),
+    ]
     parts += [tag("h2", "Students"), _students(told, grading)] if told.rows else []
     parts += [tag("h2", "Points"), _points(told.totals, grading.maximum)] if told.totals else []
-    details = [_details(problem, _links(told.rows, problem.number)) for problem in told.problems if problem.mistakes or problem.unnamed]
+    details = [
+        _details(problem, _links(told.rows, problem.number))
+        for problem in told.problems
+        if problem.mistakes or problem.unnamed
+    ]
     parts += [tag("h2", "What went wrong at each problem"), *details] if details else []
     parts += [tag("h2", "Similar submissions"), _pairs(told.pairs, told.similar)] if told.pairs else []
     parts += [tag("h2", "To look at"), *(_listed(what, whom) for what, whom in told.look)] if told.look else []
@@ -231,7 +346,9 @@ def page(told: Report, grading: Grading) -> Markup:
 
 def _tiles(told: Report, grading: Grading) -> Markup:
     tiles = [(told.handed_in, f"of {count(told.students, 'student')} handed in"), (told.solved, "passed everything")]
-    tiles += [(shown(statistics.median(told.totals)), f"median of {shown(grading.maximum)} points")] if told.totals else []
+    tiles += (
+        [(shown(statistics.median(told.totals)), f"median of {shown(grading.maximum)} points")] if told.totals else []
+    )
     tiles += [(len(told.teach), "misconceptions" if len(told.teach) != 1 else "misconception")]
     return tag("ul", *(tag("li", tag("strong", number), tag("span", what)) for number, what in tiles), class_="tiles")
 
@@ -240,15 +357,25 @@ def _teach(told: Report) -> Markup:
     if not told.teach:
         return tag("p", "No known mistake was found.", class_="faint")
     links = _links(told.rows)
-    return tag("ol", *(_misconception(found, told.handed_in, links, f" · at {_and(found.problems)}") for found in told.teach), class_="bars")
+    return tag(
+        "ol",
+        *(_misconception(found, told.handed_in, links, f" · at {_and(found.problems)}") for found in told.teach),
+        class_="bars",
+    )
 
 
 def _misconception(found: Misconception, of: int, links: Mapping[str, Markup], at: str = "") -> Markup:
-    """A misconception with who has it. Its bar is their part of those who handed in, so that one student of many is never a full one."""
+    """A misconception with who has it. Its bar is their part of those who handed in, so that one student of many is
+    never a full one."""
     number = len(found.students)
     told = f"{number} of {count(of, 'student')}"
-    return tag("li", tag("div", tag("strong", spoken(found.name)), tag("span", f"{told}{at}", class_="points"), class_="head"),
-               _bar([("bar", number)], of, told), tag("p", prose(found.sentence)), _who([links[one] for one in links if one in found.students]))
+    return tag(
+        "li",
+        tag("div", tag("strong", spoken(found.name)), tag("span", f"{told}{at}", class_="points"), class_="head"),
+        _bar([("bar", number)], of, told),
+        tag("p", prose(found.sentence)),
+        _who([links[one] for one in links if one in found.students]),
+    )
 
 
 def _who(names: Sequence[Markup]) -> Markup:
@@ -262,19 +389,41 @@ def _who(names: Sequence[Markup]) -> Markup:
 def _links(rows: Sequence[Marks], problem: int | None = None) -> dict[str, Markup]:
     """Everybody's name, by key and in order, as a link to the page of feedback, and there to a problem."""
     at = f"#p{problem}" if problem else ""
-    return {row.student.student: tag("a", tag("bdi", _name(row)), href=f"feedback/{quote(row.student.student)}.html{at}") for row in rows}
+    return {
+        row.student.student: tag("a", tag("bdi", _name(row)), href=f"feedback/{quote(row.student.student)}.html{at}")
+        for row in rows
+    }
 
 
 def _students(told: Report, grading: Grading) -> Markup:
     """Everybody's points at each problem. Each leads to what the student reads about it."""
     links = _links(told.rows)
     numbers = [problem.number for problem in told.problems]
-    head = tag("tr", tag("th", "student", scope="col"), *(tag("th", number, scope="col", class_="number") for number in numbers),
-               tag("th", f"of {shown(grading.maximum)}", scope="col", class_="number"), tag("th", "", scope="col"))
-    body = [tag("tr", tag("th", links[row.student.student], scope="row"), *(_cell(row, row.by_problem[number]) for number in numbers),
-                tag("td", words.NO_CHECK if row.blank else shown(row.total), class_="number"), tag("td", "late" if any(mark.late for mark in row.by_problem.values()) else "", class_="faint small"))
-            for row in told.rows]
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *body), class_="list"), class_="wide", tabindex="0", role="region", aria_label="students")
+    head = tag(
+        "tr",
+        tag("th", "student", scope="col"),
+        *(tag("th", number, scope="col", class_="number") for number in numbers),
+        tag("th", f"of {shown(grading.maximum)}", scope="col", class_="number"),
+        tag("th", "", scope="col"),
+    )
+    body = [
+        tag(
+            "tr",
+            tag("th", links[row.student.student], scope="row"),
+            *(_cell(row, row.by_problem[number]) for number in numbers),
+            tag("td", words.NO_CHECK if row.blank else shown(row.total), class_="number"),
+            tag("td", "late" if any(mark.late for mark in row.by_problem.values()) else "", class_="faint small"),
+        )
+        for row in told.rows
+    ]
+    return tag(
+        "div",
+        tag("table", tag("thead", head), tag("tbody", *body), class_="list"),
+        class_="wide",
+        tabindex="0",
+        role="region",
+        aria_label="students",
+    )
 
 
 def _cell(row: Marks, mark: Mark) -> Markup:
@@ -297,12 +446,26 @@ def _problem_bar(problem: ProblemReport) -> Markup:
     passed, tries = problem.ends["passed"], f", {problem.attempts:.1f} attempts each" if problem.attempts > 1.05 else ""
     share = f" ({_percent(passed, problem.handed_in)})" if problem.handed_in > FEW else ""
     share = f"{passed} of {problem.handed_in} passed{share}{tries}" if problem.handed_in else "nobody handed it in"
-    return tag("li", tag("div", tag("strong", f"{problem.number} · {problem.title}"), tag("span", share, class_="points"), class_="head"),
-               _bar([(end, problem.ends[end]) for end, _ in ENDS], total, told), tag("p", told or "nothing yet", class_="faint small"))
+    return tag(
+        "li",
+        tag(
+            "div",
+            tag("strong", f"{problem.number} · {problem.title}"),
+            tag("span", share, class_="points"),
+            class_="head",
+        ),
+        _bar([(end, problem.ends[end]) for end, _ in ENDS], total, told),
+        tag("p", told or "nothing yet", class_="faint small"),
+    )
 
 
 def _legend() -> Markup:
-    return tag("ul", *(tag("li", tag("i", class_=f"fill-{end}"), means) for end, means in ENDS), class_="legend", aria_hidden="true")
+    return tag(
+        "ul",
+        *(tag("li", tag("i", class_=f"fill-{end}"), means) for end, means in ENDS),
+        class_="legend",
+        aria_hidden="true",
+    )
 
 
 def _bar(parts: Sequence[tuple[str, int]], whole: int, told: str) -> Markup:
@@ -311,9 +474,13 @@ def _bar(parts: Sequence[tuple[str, int]], whole: int, told: str) -> Markup:
     for look, number in parts:
         width = 100 * number / whole if whole else 0.0
         if number:
-            rects.append(tag("rect", x=f"{at:.2f}", width=f"{max(width - 0.25, 0.25):.2f}", height=1, class_=f"fill-{look}"))
+            rects.append(
+                tag("rect", x=f"{at:.2f}", width=f"{max(width - 0.25, 0.25):.2f}", height=1, class_=f"fill-{look}")
+            )
         at += width
-    return tag("svg", *rects, class_="bar", viewBox="0 0 100 1", preserveAspectRatio="none", role="img", aria_label=told)
+    return tag(
+        "svg", *rects, class_="bar", viewBox="0 0 100 1", preserveAspectRatio="none", role="img", aria_label=told
+    )
 
 
 def _points(totals: Sequence[float], maximum: float) -> Markup:
@@ -334,30 +501,75 @@ def _distribution(totals: Sequence[float], maximum: float) -> Markup:
     parts = [tag("line", x1=20, x2=20 + STEPS * wide, y1=height + 20, y2=height + 20)]
     for step, number in enumerate(counts):
         x, tall = 20 + step * wide, number / most * height
-        parts += [tag("rect", x=x + 2, y=f"{height + 20 - tall:.1f}", width=wide - 4, height=f"{tall:.1f}", class_="fill-bar"),
-                  tag("text", number, x=x + wide / 2, y=f"{height + 14 - tall:.1f}", text_anchor="middle") if number else ""]
-    parts += [tag("text", end, x=20 + step * wide, y=height + 38, text_anchor="middle") for step, end in enumerate(ends)]
-    told = "; ".join(f"{count(number, 'student')} from {ends[step]} to {ends[step + 1]}" for step, number in enumerate(counts) if number)
-    return join(tag("svg", *parts, class_="chart", viewBox=f"0 0 {width} {height + 46}", role="img", aria_label=f"points: {told}"),
-                tag("p", f"Students by points. The mean is {shown(statistics.fmean(totals))}, the median {shown(statistics.median(totals))}.", class_="faint small"))
+        parts += [
+            tag(
+                "rect", x=x + 2, y=f"{height + 20 - tall:.1f}", width=wide - 4, height=f"{tall:.1f}", class_="fill-bar"
+            ),
+            tag("text", number, x=x + wide / 2, y=f"{height + 14 - tall:.1f}", text_anchor="middle") if number else "",
+        ]
+    parts += [
+        tag("text", end, x=20 + step * wide, y=height + 38, text_anchor="middle") for step, end in enumerate(ends)
+    ]
+    told = "; ".join(
+        f"{count(number, 'student')} from {ends[step]} to {ends[step + 1]}"
+        for step, number in enumerate(counts)
+        if number
+    )
+    return join(
+        tag(
+            "svg",
+            *parts,
+            class_="chart",
+            viewBox=f"0 0 {width} {height + 46}",
+            role="img",
+            aria_label=f"points: {told}",
+        ),
+        tag(
+            "p",
+            f"Students by points. The mean is {shown(statistics.fmean(totals))}, the median "
+            f"{shown(statistics.median(totals))}.",
+            class_="faint small",
+        ),
+    )
 
 
 def _details(problem: ProblemReport, links: Mapping[str, Markup]) -> Markup:
     parts = [tag("h3", f"{problem.number} · {problem.title}", id=f"p{problem.number}")]
     if problem.mistakes:
-        parts.append(tag("ol", *(_misconception(found, problem.handed_in, links) for found in problem.mistakes), class_="bars"))
+        parts.append(
+            tag("ol", *(_misconception(found, problem.handed_in, links) for found in problem.mistakes), class_="bars")
+        )
     if problem.unnamed:
         rows = [tag("tr", tag("td", why), tag("td", number, class_="number")) for why, number in problem.unnamed]
-        head = tag("tr", tag("th", "without a known mistake, by the first failing check", scope="col"), tag("th", "students", scope="col", class_="number"))
+        head = tag(
+            "tr",
+            tag("th", "without a known mistake, by the first failing check", scope="col"),
+            tag("th", "students", scope="col", class_="number"),
+        )
         parts.append(tag("table", tag("thead", head), tag("tbody", *rows), class_="list"))
     return tag("section", *parts)
 
 
 def _pairs(pairs: Sequence[Pair], similar: str) -> Markup:
-    rows = [tag("tr", tag("td", tag("bdi", pair.one), " and ", tag("bdi", pair.other)), tag("td", pair.problem, class_="number"),
-                tag("td", f"{100 * pair.share:.0f} %", class_="number")) for pair in pairs]
-    head = tag("tr", tag("th", "students", scope="col"), tag("th", "problem", scope="col", class_="number"), tag("th", "alike", scope="col", class_="number"))
-    return join(tag("table", tag("thead", head), tag("tbody", *rows), class_="list"), tag("p", tag("a", "side by side", href=similar)))
+    rows = [
+        tag(
+            "tr",
+            tag("td", tag("bdi", pair.one), " and ", tag("bdi", pair.other)),
+            tag("td", pair.problem, class_="number"),
+            tag("td", f"{100 * pair.share:.0f} %", class_="number"),
+        )
+        for pair in pairs
+    ]
+    head = tag(
+        "tr",
+        tag("th", "students", scope="col"),
+        tag("th", "problem", scope="col", class_="number"),
+        tag("th", "alike", scope="col", class_="number"),
+    )
+    return join(
+        tag("table", tag("thead", head), tag("tbody", *rows), class_="list"),
+        tag("p", tag("a", "side by side", href=similar)),
+    )
 
 
 def _listed(what: str, whom: Collection[str]) -> Markup:
@@ -391,17 +603,30 @@ def _summary(console, told: Report, grading: Grading) -> None:
     from rich.text import Text
 
     middle = f", median {shown(statistics.median(told.totals))} of {shown(grading.maximum)}" if told.totals else ""
-    console.print(Text(f"{told.handed_in} of {count(told.students, 'student')} handed in; {told.solved} passed everything{middle}"))
+    console.print(
+        Text(
+            f"{told.handed_in} of {count(told.students, 'student')} handed in; {told.solved} passed everything{middle}"
+        )
+    )
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for problem in told.problems:
         passed, there = problem.ends["passed"], problem.handed_in
         filled = round(20 * passed / there) if there else 0
-        table.add_row(Text(str(problem.number), "bold"), Text(problem.title, overflow="ellipsis", no_wrap=True), Text("█" * filled, "green") + Text("░" * (20 - filled), "dim"),
-                      Text(f"{passed} of {there} passed", no_wrap=True))
+        table.add_row(
+            Text(str(problem.number), "bold"),
+            Text(problem.title, overflow="ellipsis", no_wrap=True),
+            Text("█" * filled, "green") + Text("░" * (20 - filled), "dim"),
+            Text(f"{passed} of {there} passed", no_wrap=True),
+        )
     if told.problems:
         console.print(table)
     for index, found in enumerate(told.teach[:TEACH]):
-        console.print(Text(f"{'teach next: ' if not index else ' ' * 12}{spoken(found.name)}, {count(len(found.students), 'student')} at {_and(found.problems)}"))
+        console.print(
+            Text(
+                f"{'teach next: ' if not index else ' ' * 12}{spoken(found.name)}, "
+                f"{count(len(found.students), 'student')} at {_and(found.problems)}"
+            )
+        )
     if told.waived:
         console.print(Text(f"waived: {', '.join(told.waived)}", "yellow"))
     for line in (*told.warnings, *told.versions):

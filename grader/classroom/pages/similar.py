@@ -1,15 +1,20 @@
-"""Pairs of answers that are suspiciously alike, found by copydetect's fingerprints (winnowing, as MOSS has it). The texts are cut into tokens and never run.
+"""Pairs of answers that are suspiciously alike, found by copydetect's fingerprints (winnowing, as MOSS has it). The
+texts are cut into tokens and never run.
 
 Right answers to one problem are alike by nature, and short ones more than long ones. So it is told of a pair only
-- what both have beyond the shipped stub and the lesson, with names of variables, strings, comments and blanks left out of account,
-- and beyond what many have: a passage that stands in more texts than `common` says is common knowledge. Texts that agree letter for letter count as one there,
-  so that a copy that went around is not taken for common knowledge;
-- where that is long enough to say something: LEAST tokens' letters, some six lines. A three-line answer is hardly ever told of.
+- what both have beyond the shipped stub and the lesson, with names of variables, strings, comments and blanks left out
+  of account,
+- and beyond what many have: a passage that stands in more texts than `common` says is common knowledge. Texts that
+  agree letter for letter count as one there, so that a copy that went around is not taken for common knowledge;
+- where that is long enough to say something: LEAST tokens' letters, some six lines. A three-line answer is hardly ever
+  told of.
 
-A share is how much of what a student has beyond course and common knowledge stands in the other's text too. It is a reason to look, not a finding.
+A share is how much of what a student has beyond course and common knowledge stands in the other's text too. It is a
+reason to look, not a finding.
 
-Of copydetect the fingerprint and the comparison of two are used, with every passage as a fingerprint: its winnowing selects by Python's hash of strings, which
-differs from run to run. Its own parameter for boilerplate also drops passages that a text has twice, so the stub is taken out here.
+Of copydetect the fingerprint and the comparison of two are used, with every passage as a fingerprint: its winnowing
+selects by Python's hash of strings, which differs from run to run. Its own parameter for boilerplate also drops
+passages that a text has twice, so the stub is taken out here.
 """
 
 from __future__ import annotations
@@ -27,10 +32,11 @@ from grader.course.problem import Problem
 from grader.course.select import need
 from grader.process.wire import plain
 
-PASSAGE = 25                                        # letters of tokens that are one passage
-LEAST = 120                                         # letters of tokens in passages that only few share
-SHARE = 0.6                                         # the answers of the bank in different styles stay below it, an answer with its names changed has 1
-LONGEST = 32 << 10                                  # bytes of a text; one that is longer is no answer to any problem
+PASSAGE = 25  # letters of tokens that are one passage
+LEAST = 120  # letters of tokens in passages that only few share
+# the answers of the bank in different styles stay below it, an answer with its names changed has 1
+SHARE = 0.6
+LONGEST = 32 << 10  # bytes of a text; one that is longer is no answer to any problem
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class Side:
 class Pair:
     """Two answers to one problem that are alike.
 
-    `length` is how many letters of tokens they share that few others have; `same` says that they agree letter for letter.
+    `length` is how many letters of tokens they share that few others have; `same` says that they agree letter for
+    letter.
     """
 
     problem: int
@@ -70,16 +77,18 @@ class Pair:
 
 @dataclass(frozen=True)
 class _Text:
-    """A text that one student handed in, or several did letter for letter, with its fingerprints that are not of the course."""
+    """A text that one student handed in, or several did letter for letter, with its fingerprints that are not of the
+    course."""
 
     students: list[str]
     text: str
     fingerprint: object
-    own: float                                      # letters of tokens that are not of the course
+    own: float  # letters of tokens that are not of the course
 
 
 def similar(submissions: Iterable[Submission], problems: list[Problem], least_share: float = SHARE) -> list[Pair]:
-    """The pairs of each problem, the most alike first. Of several who handed in the same text each is paired with the first, and that one alone with others.
+    """The pairs of each problem, the most alike first. Of several who handed in the same text each is paired with the
+    first, and that one alone with others.
 
     Raises:
         UsageError: copydetect is not installed.
@@ -94,7 +103,8 @@ def similar(submissions: Iterable[Submission], problems: list[Problem], least_sh
 
 
 def common(students: int) -> int:
-    """In how many texts of a class a passage may stand before it is common knowledge: a twentieth, three at least and ten at most."""
+    """In how many texts of a class a passage may stand before it is common knowledge: a twentieth, three at least and
+    ten at most."""
     return min(10, max(3, students // 20))
 
 
@@ -104,8 +114,17 @@ def _of_problem(problem: Problem, by_student: dict[str, str], least_share: float
     limit = common(len(by_student))
     for text in texts:
         _keep(text.fingerprint, {passage for passage in text.fingerprint.hashes if known[passage] <= limit})
-    pairs = [Pair(problem.number, tuple(Side(student, text.text, 1.0, _lines(text.text, None)) for student in (text.students[0], other)), int(text.own), same=True)
-             for text in texts if text.own >= LEAST for other in text.students[1:]]
+    pairs = [
+        Pair(
+            problem.number,
+            tuple(Side(student, text.text, 1.0, _lines(text.text, None)) for student in (text.students[0], other)),
+            int(text.own),
+            same=True,
+        )
+        for text in texts
+        if text.own >= LEAST
+        for other in text.students[1:]
+    ]
     pairs += filter(None, (_compared(problem.number, one, other, least_share) for one, other in _candidates(texts)))
     return sorted(pairs, key=lambda pair: (-pair.share, -pair.length, pair.one, pair.other))
 
@@ -122,19 +141,25 @@ def _texts(by_student: dict[str, str], course: set[int]) -> Iterator[_Text]:
 
 def _of_the_course(problem: Problem) -> list[str]:
     """What every student has from the course: the stub, the sample attempt, the cells of the lesson."""
-    found = [path.read_text(encoding="utf-8") for path in (problem.pristine, problem.folder / "attempt.py") if path.exists()]
+    found = [
+        path.read_text(encoding="utf-8") for path in (problem.pristine, problem.folder / "attempt.py") if path.exists()
+    ]
     lesson = problem.lesson.read_text(encoding="utf-8") if problem.lesson.exists() else ""
     return [_normal(text) for text in (*found, *re.findall(r"^```python\n(.*?)^```", lesson, re.MULTILINE | re.DOTALL))]
 
 
 def _normal(text: str) -> str:
-    """The text as copydetect's tokens count its letters: lines end in one way, and there are no blank ones around it."""
-    return re.sub(r"\r\n?", "\n", plain(text.replace("\r\n", "\n").replace("\r", "\n"))).removeprefix("\ufeff").strip("\n") + "\n"
+    """The text as copydetect's tokens count its letters: lines end in one way, and there are no blank ones around
+    it."""
+    return (
+        re.sub(r"\r\n?", "\n", plain(text.replace("\r\n", "\n").replace("\r", "\n"))).removeprefix("\ufeff").strip("\n")
+        + "\n"
+    )
 
 
 def _fingerprint(text: str):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")             # of libraries that it imports and are not needed here
+        warnings.simplefilter("ignore")  # of libraries that it imports and are not needed here
         from copydetect import CodeFingerprint
 
     return CodeFingerprint("stub.py", PASSAGE, 1, fp=io.StringIO(text), language="python")
@@ -168,7 +193,10 @@ def _compared(problem: int, one: _Text, other: _Text, least_share: float) -> Pai
     shares = [length / float(text.fingerprint.token_coverage) for length, text in zip(lengths, (one, other))]
     if min(lengths) < LEAST or max(shares) < least_share:
         return None
-    sides = (Side(text.students[0], text.text, share, _lines(text.text, where)) for text, share, where in zip((one, other), shares, slices))
+    sides = (
+        Side(text.students[0], text.text, share, _lines(text.text, where))
+        for text, share, where in zip((one, other), shares, slices)
+    )
     return Pair(problem, tuple(sides), min(lengths))
 
 
@@ -176,7 +204,13 @@ def _length(mine, theirs) -> int:
     """How many letters of a text's tokens stand in passages that the other has too."""
     from copydetect.utils import get_token_coverage
 
-    return int(get_token_coverage({passage: mine.hash_idx[passage] for passage in mine.hashes & theirs.hashes}, PASSAGE, len(mine.filtered_code)))
+    return int(
+        get_token_coverage(
+            {passage: mine.hash_idx[passage] for passage in mine.hashes & theirs.hashes},
+            PASSAGE,
+            len(mine.filtered_code),
+        )
+    )
 
 
 def _lines(text: str, slices) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
-"""A control group for one submission: how many processes it may have, how much memory and which share of the processors they take together, and how long they
-computed. Version 1 or 2, whichever the machine has."""
+"""A control group for one submission: how many processes it may have, how much memory and which share of the processors
+they take together, and how long they computed. Version 1 or 2, whichever the machine has."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HIERARCHY = Path("/sys/fs/cgroup")
-# What is bounded or told by which controller: its file in version 2 and in version 1. A share is had by being in a group: groups get equal ones.
-KNOBS = {"processes": ("pids", "pids.max", "pids.max"), "memory": ("memory", "memory.max", "memory.limit_in_bytes"), "share": ("cpu", "", ""), "time": ("cpuacct", "", "")}
-UNIFIED = ("pids", "memory", "cpu")             # version 2 tells the time without a controller
+# What is bounded or told by which controller: its file in version 2 and in version 1. A share is had by being in a
+# group: groups get equal ones.
+KNOBS = {
+    "processes": ("pids", "pids.max", "pids.max"),
+    "memory": ("memory", "memory.max", "memory.limit_in_bytes"),
+    "share": ("cpu", "", ""),
+    "time": ("cpuacct", "", ""),
+}
+UNIFIED = ("pids", "memory", "cpu")  # version 2 tells the time without a controller
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Cgroup:
 
 def _processes(folder: Path) -> list[int]:
     """Those that live: a dead one stays listed until its parent has asked for it."""
+
     def lives(process: str) -> bool:
         try:
             return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
@@ -123,7 +130,8 @@ def _bound(folder: Path, knob: str, amount: int) -> bool:
 
 
 def _unified(controller: str) -> Path | None:
-    """Our own group in the hierarchy of version 2, or the one above it, if groups in it have the controller: only where it holds no process, or is the root."""
+    """Our own group in the hierarchy of version 2, or the one above it, if groups in it have the controller: only where
+    it holds no process, or is the root."""
     if controller not in UNIFIED:
         return None
     mount = HIERARCHY if (HIERARCHY / "cgroup.controllers").exists() else HIERARCHY / "unified"

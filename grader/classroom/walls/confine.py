@@ -1,6 +1,8 @@
-"""What a process does to itself before it meets student code: it enters a room, and gives up what it could do. None of it can be taken back.
+"""What a process does to itself before it meets student code: it enters a room, and gives up what it could do. None of
+it can be taken back.
 
-Each step is the kernel's: namespaces that bubblewrap made, Landlock's rules on top of them or in their place, capabilities, limits of resources.
+Each step is the kernel's: namespaces that bubblewrap made, Landlock's rules on top of them or in their place,
+capabilities, limits of resources.
 """
 
 from __future__ import annotations
@@ -11,10 +13,17 @@ import os
 import resource
 from pathlib import Path
 
-NO_NEW_PRIVILEGES, DROP_FROM_BOUND = 38, 24     # prctl's PR_SET_NO_NEW_PRIVS and PR_CAPBSET_DROP
-CAPABILITIES = 0x20080522                       # version 3 of capset's header
+NO_NEW_PRIVILEGES, DROP_FROM_BOUND = 38, 24  # prctl's PR_SET_NO_NEW_PRIVS and PR_CAPBSET_DROP
+CAPABILITIES = 0x20080522  # version 3 of capset's header
 # Of /proc and /sys, where there are no namespaces: what Python and XLA ask of the machine.
-ABOUT_THE_MACHINE = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu", "/sys/fs/cgroup")
+ABOUT_THE_MACHINE = (
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/cpu",
+    "/sys/fs/cgroup",
+)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
@@ -32,14 +41,32 @@ def enter(spaces: list[int], entrances: list[int]) -> None:
             raise OSError(number, f"the room cannot be entered: {os.strerror(number)}")
 
 
-def settle(*, readable: list[str], by_name: list[str], scratch: str, landlock: bool, inside: bool, user: int | None, cpu: int, disk: int,
-           processes: int | None) -> None:
-    """Gives up everything but reading `readable`, opening what it knows the name of in `by_name`, and writing `scratch`. `inside` says that the process is in a room's namespaces; `user` is whom to become."""
+def settle(
+    *,
+    readable: list[str],
+    by_name: list[str],
+    scratch: str,
+    landlock: bool,
+    inside: bool,
+    user: int | None,
+    cpu: int,
+    disk: int,
+    processes: int | None,
+) -> None:
+    """Gives up everything but reading `readable`, opening what it knows the name of in `by_name`, and writing
+    `scratch`. `inside` says that the process is in a room's namespaces; `user` is whom to become."""
     os.setsid()
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
-    for kind, most in ((resource.RLIMIT_CPU, cpu), (resource.RLIMIT_FSIZE, disk), (resource.RLIMIT_NOFILE, 512), (resource.RLIMIT_CORE, 0),
-                       *([(resource.RLIMIT_NPROC, processes)] if processes else []), (resource.RLIMIT_MSGQUEUE, 0), (resource.RLIMIT_MEMLOCK, 64 << 10)):
+    for kind, most in (
+        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_FSIZE, disk),
+        (resource.RLIMIT_NOFILE, 512),
+        (resource.RLIMIT_CORE, 0),
+        *([(resource.RLIMIT_NPROC, processes)] if processes else []),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_MEMLOCK, 64 << 10),
+    ):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(kind, (most, most))
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,6 +1,8 @@
-"""A process that has imported JAX, and nothing else of anybody: it forks a worker into each room, so that no submission waits for an import.
+"""A process that has imported JAX, and nothing else of anybody: it forks a worker into each room, so that no submission
+waits for an import.
 
-It holds no key, no seed and no student's work, since what is forked inherits its memory. JAX's backend, which has threads, starts in the worker only.
+It holds no key, no seed and no student's work, since what is forked inherits its memory. JAX's backend, which has
+threads, starts in the worker only.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from grader.process.child import environment_for
 from grader.process.clock import Usage, usage_of
 
 LONGEST = 1 << 16
-ADOPT = 36                                      # prctl's PR_SET_CHILD_SUBREAPER
-# The C library keeps freed memory rather than giving it back: a worker lives for a second, and would only ask for it again.
+ADOPT = 36  # prctl's PR_SET_CHILD_SUBREAPER
+# The C library keeps freed memory rather than giving it back: a worker lives for a second, and would only ask for it
+# again.
 REUSED = dict(MALLOC_MMAP_THRESHOLD_=str(1 << 30), MALLOC_TRIM_THRESHOLD_=str(1 << 30), MALLOC_TOP_PAD_=str(16 << 20))
 
 
@@ -36,15 +39,21 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket, self._lock = ours, threading.Lock()
         with theirs:
-            self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", __name__, str(theirs.fileno()), *(["flax"] if flax else [])],
-                                            pass_fds=[theirs.fileno()], env=environment_for() | REUSED, cwd="/", stdin=subprocess.DEVNULL, start_new_session=True)
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", __name__, str(theirs.fileno()), *(["flax"] if flax else [])],
+                pass_fds=[theirs.fileno()],
+                env=environment_for() | REUSED,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def fork(self, room, order: dict) -> Forked:
         """A worker in the room, which does what `order` names.
 
         Raises CourseError where there is none: the server is gone, or the room cannot be entered.
         """
-        ends = [os.pipe() for _ in range(4)]        # standard input, output, error, and the news of how it fares
+        ends = [os.pipe() for _ in range(4)]  # standard input, output, error, and the news of how it fares
         (stdin_read, stdin), (stdout, stdout_write), (stderr, stderr_write), (news, news_write) = ends
         theirs = [stdin_read, stdout_write, stderr_write, news_write]
         entrances = room.cgroup.entrances()
@@ -62,7 +71,8 @@ class ForkServer:
         return Forked(room, stdin, stdout, stderr, news)
 
     def close(self) -> None:
-        """The server ends once everything has that it forked, so that it leaves nothing to the machine's first process, which may reap nothing."""
+        """The server ends once everything has that it forked, so that it leaves nothing to the machine's first process,
+        which may reap nothing."""
         self._socket.close()
         try:
             self.process.wait(PATIENCE)
@@ -135,15 +145,16 @@ def main() -> None:
     import grader.run.evaluate
     import grader.run.worker  # noqa: F401
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)       # the kernel reaps its children, and those of them that it adopts
+    # the kernel reaps its children, and those of them that it adopts
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(ADOPT, 1, 0, 0, 0)
     gc.collect()
-    gc.freeze()                                 # what is never looked at again stays shared with every child
+    gc.freeze()  # what is never looked at again stays shared with every child
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, LONGEST, 64)
         if not message:
             with contextlib.suppress(ChildProcessError):
-                os.wait()                       # until the last of them is gone
+                os.wait()  # until the last of them is gone
             os._exit(0)
         if os.fork() == 0:
             with contextlib.suppress(BaseException):
@@ -160,7 +171,7 @@ def _lead(control: socket.socket, order: dict, descriptors: list[int]) -> None:
     control.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     *streams, news = descriptors[:4]
-    spaces, entrances = descriptors[4:4 + order["spaces"]], descriptors[4 + order["spaces"]:]
+    spaces, entrances = descriptors[4 : 4 + order["spaces"]], descriptors[4 + order["spaces"] :]
     try:
         enter(spaces, entrances)
     except OSError as error:
@@ -172,7 +183,7 @@ def _lead(control: socket.socket, order: dict, descriptors: list[int]) -> None:
         _become_worker(order, streams, trouble)
     for descriptor in [*streams, *spaces, *entrances, trouble]:
         os.close(descriptor)
-    with os.fdopen(settled) as told:            # it ends before student code begins, so that nobody else can tell it
+    with os.fdopen(settled) as told:  # it ends before student code begins, so that nobody else can tell it
         os.write(news, json.dumps({"pid": worker, "trouble": told.read()}).encode() + b"\n")
     _wait(worker, news, order["confine"]["user"])
     _, status = os.waitpid(worker, 0)
@@ -181,7 +192,8 @@ def _lead(control: socket.socket, order: dict, descriptors: list[int]) -> None:
 
 
 def _wait(worker: int, news: int, user: int | None) -> None:
-    """Waits for the worker's end. Where nobody hears the news any more, the run was killed: then it is ended here, with all that its user runs."""
+    """Waits for the worker's end. Where nobody hears the news any more, the run was killed: then it is ended here, with
+    all that its user runs."""
     watch, ended = select.poll(), os.pidfd_open(worker)
     watch.register(ended, select.POLLIN)
     watch.register(news, 0)
@@ -189,7 +201,7 @@ def _wait(worker: int, news: int, user: int | None) -> None:
         os.kill(worker, signal.SIGKILL)
         if user is not None and os.fork() == 0:
             os.setresuid(user, user, user)
-            os.kill(-1, signal.SIGKILL)         # but for itself
+            os.kill(-1, signal.SIGKILL)  # but for itself
             os._exit(0)
 
 

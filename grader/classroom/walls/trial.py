@@ -1,4 +1,5 @@
-"""Tries, from inside of a room and before any student code, whether its limits hold. A limit that a machine only claims to have is none.
+"""Tries, from inside of a room and before any student code, whether its limits hold. A limit that a machine only claims
+to have is none.
 
 It runs in the worker's place. Each try is told as what could be done though it must not be possible, or as nothing.
 """
@@ -22,7 +23,9 @@ def main() -> None:
     """Reads what to try from standard input, and writes what could be done, by limit."""
     asked = json.loads(sys.stdin.readline())
     answers = os.fdopen(os.dup(1), "w")
-    tries: dict[str, Callable[[dict], str]] = dict(files=_files, network=_network, strangers=_strangers, processes=_processes, memory=_memory, disk=_disk)
+    tries: dict[str, Callable[[dict], str]] = dict(
+        files=_files, network=_network, strangers=_strangers, processes=_processes, memory=_memory, disk=_disk
+    )
     for limit, attempt in tries.items():
         try:
             told = attempt(asked)
@@ -37,14 +40,14 @@ def _files(asked: dict) -> str:
             with open(path, "rb"):
                 return f"it can read {path}"
         with contextlib.suppress(OSError):
-            os.chmod(path, os.stat(path).st_mode & 0o7777)      # Landlock knows no rule for this
+            os.chmod(path, os.stat(path).st_mode & 0o7777)  # Landlock knows no rule for this
             return f"it can change who may read {path}"
     with contextlib.suppress(OSError):
         if asked["unlisted"] and os.listdir(asked["unlisted"]) is not None:
             return f"it can list the programs in {asked['unlisted']}"
     for folder in [*ELSEWHERE, asked["course"]]:
         with contextlib.suppress(OSError):
-            (Path(folder) / asked["token"]).touch()         # whether it is seen outside, the parent finds out
+            (Path(folder) / asked["token"]).touch()  # whether it is seen outside, the parent finds out
     return ""
 
 
@@ -62,7 +65,10 @@ def _network(asked: dict) -> str:
 def _strangers(asked: dict) -> str:
     if os.path.exists(f"/proc/{asked['pid']}/cmdline") and os.access(f"/proc/{asked['pid']}/cmdline", os.R_OK):
         with contextlib.suppress(OSError):
-            if asked["token"] in Path(f"/proc/{asked['pid']}/environ").read_text(errors="replace") or Path(f"/proc/{asked['pid']}/cmdline").read_bytes():
+            if (
+                asked["token"] in Path(f"/proc/{asked['pid']}/environ").read_text(errors="replace")
+                or Path(f"/proc/{asked['pid']}/cmdline").read_bytes()
+            ):
                 if asked["outside"]:
                     return "it can see what other processes run"
     if asked["outside"]:

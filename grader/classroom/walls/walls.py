@@ -1,4 +1,5 @@
-"""Which limits this machine can put on a submission: found by trying them, named where they are missing, and waived only by name."""
+"""Which limits this machine can put on a submission: found by trying them, named where they are missing, and waived
+only by name."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ TRIED = Bounds(processes=24, memory=96 << 20, disk=4 << 20, cpu=60)
 
 @dataclass(frozen=True)
 class Survey:
-    """What keeps submissions in on this machine: the walls, and each limit that they do not give, with what was seen."""
+    """What keeps submissions in on this machine: the walls, and each limit that they do not give, with what was
+    seen."""
 
     walls: Walls
     missing: dict[str, str]
@@ -47,8 +49,14 @@ def survey(server: ForkServer, hidden: Collection[Path], cache: Path | None = No
     namespaces = _has_namespaces()
     needs_a_user = os.geteuid() == 0 and not namespaces
     shut = closed(cache) if needs_a_user else None
-    landlock = _has_landlock()                      # without it, a folder that can be read can be listed
-    best = Walls(namespaces=namespaces, landlock=landlock, own_user=needs_a_user and not shut, hidden=tuple(hidden), cache=cache if landlock else None)
+    landlock = _has_landlock()  # without it, a folder that can be read can be listed
+    best = Walls(
+        namespaces=namespaces,
+        landlock=landlock,
+        own_user=needs_a_user and not shut,
+        hidden=tuple(hidden),
+        cache=cache if landlock else None,
+    )
     if not best.namespaces and not best.landlock:
         return Survey(best, dict.fromkeys(LIMITS, "neither bubblewrap's namespaces nor Landlock can be had here"))
     missing = _tried(server, best)
@@ -70,15 +78,23 @@ def demand(survey: Survey, waived: Collection[str]) -> None:
     unmet = {name: told for name, told in survey.missing.items() if name not in waived}
     if unmet:
         lines = [f"  {name}: {LIMITS[name]}; but here {told}" for name, told in unmet.items()]
-        raise UsageError("\n".join(["this machine cannot give every limit that untrusted submissions need:", *lines,
-                                    f"To go on without, say so: {' '.join(f'--without {name}' for name in unmet)}. The other limits stay."]))
+        raise UsageError(
+            "\n".join(
+                [
+                    "this machine cannot give every limit that untrusted submissions need:",
+                    *lines,
+                    f"To go on without, say so: {' '.join(f'--without {name}' for name in unmet)}. The other limits "
+                    f"stay.",
+                ]
+            )
+        )
 
 
 def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
     token = f"attention-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
         canary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grader-")), token)
-        canary.parent.chmod(0o755)              # it is the walls that have to hide it
+        canary.parent.chmod(0o755)  # it is the walls that have to hide it
         canary.write_text(token)
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -91,9 +107,20 @@ def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
         stack.callback(room.close)
         forked: Forked = server.fork(room, order_for(room, "try"))
         hidden = [canary, *filter(None, (_some_file(folder, walls.cache) for folder in walls.hidden))]
-        asked = dict(token=token, hidden=[*map(str, hidden)], unlisted=str(walls.cache or ""), course=str(ROOT / "grader"), tcp=tcp.getsockname()[1], udp=udp.getsockname()[1], pid=os.getpid(),
-                     processes=TRIED.processes, memory=TRIED.together, disk=TRIED.disk, outside=not walls.namespaces)
-        with contextlib.suppress(BrokenPipeError):      # it has ended already, and says why
+        asked = dict(
+            token=token,
+            hidden=[*map(str, hidden)],
+            unlisted=str(walls.cache or ""),
+            course=str(ROOT / "grader"),
+            tcp=tcp.getsockname()[1],
+            udp=udp.getsockname()[1],
+            pid=os.getpid(),
+            processes=TRIED.processes,
+            memory=TRIED.together,
+            disk=TRIED.disk,
+            outside=not walls.namespaces,
+        )
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
             forked.stdin.write(json.dumps(asked).encode() + b"\n")
             forked.stdin.close()
         told = dict(json.loads(line) for line in forked.stdout)
@@ -101,7 +128,9 @@ def _tried(server: ForkServer, walls: Walls) -> dict[str, str]:
         forked.end()
         forked.clear()
         if {*told} != {*LIMITS}:
-            raise CourseError(f"the limits could not be tried: {said.splitlines()[-1] if said else 'the room is empty'}")
+            raise CourseError(
+                f"the limits could not be tried: {said.splitlines()[-1] if said else 'the room is empty'}"
+            )
         seen = [folder for folder in (*ELSEWHERE, str(ROOT / "grader")) if (Path(folder) / token).exists()]
         for folder in seen:
             (Path(folder) / token).unlink(missing_ok=True)
@@ -127,7 +156,15 @@ def _some_file(folder: Path, but: Path | None) -> Path | None:
 
 def closed(cache: Path | None) -> Path | None:
     """A folder, at or above what a worker has to read, that only its owner may enter: often root's home."""
-    return next((folder for path in seen(cache) for folder in (path, *path.parents) if not folder.stat().st_mode & stat.S_IXOTH), None)
+    return next(
+        (
+            folder
+            for path in seen(cache)
+            for folder in (path, *path.parents)
+            if not folder.stat().st_mode & stat.S_IXOTH
+        ),
+        None,
+    )
 
 
 @functools.cache

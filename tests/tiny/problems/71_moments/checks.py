@@ -24,9 +24,21 @@ def array(rng, *shape):
 
 
 def inputs(rng, width=2, count=3, nesterov=False):
-    return dict(state=Moments(np.int32(count), {"kernel": array(rng, 3, width), "bias": array(rng, width)}),
-                gradients={"kernel": array(rng, 3, width), "bias": array(rng, width)},
-                settings=Settings(np.float32(0.9), nesterov), names=["kernel", "bias"])
+    return dict(
+        state=Moments(np.int32(count), {"kernel": array(rng, 3, width), "bias": array(rng, width)}),
+        gradients={"kernel": array(rng, 3, width), "bias": array(rng, width)},
+        settings=Settings(np.float32(0.9), nesterov),
+        names=["kernel", "bias"],
+    )
 
 
-ENTRIES = [Function("momentum", inputs, {"a step": Case(idle=("state.count under grad", "gradients under grad")), "of Nesterov": Case(nesterov=True, width=3, idle=("state.count under grad",))})]
+ENTRIES = [
+    Function(
+        "momentum",
+        inputs,
+        {
+            "a step": Case(idle=("state.count under grad", "gradients under grad")),
+            "of Nesterov": Case(nesterov=True, width=3, idle=("state.count under grad",)),
+        },
+    )
+]

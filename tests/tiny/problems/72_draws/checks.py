@@ -18,9 +18,30 @@ def probabilities(inputs):
     return weights / weights.sum(-1, keepdims=True)
 
 
-VALUES = ("eager", "jit", "vmap")                # an index has no gradient
-ENTRIES = [Function("draw", inputs, {"one row": Case(under=VALUES, temperature=0.2), "a batch": Case(under=VALUES, batch=(3,), temperature=0.5),
-                                     "certain": Case(under=VALUES, batch=(2,), certain=True, drawn=False, idle=("temperature",))}, statistics=[
-    Frequencies("as often as the softmax says", "Each index is drawn as often as its probability says.", "one row", probabilities),
-    Frequencies("as often in a batch", "Each row of a batch is drawn by its own probabilities.", "a batch", probabilities),
-    Apart("rows are independent", "Each row of a batch is drawn on its own.", "a batch", probabilities)])]
+VALUES = ("eager", "jit", "vmap")  # an index has no gradient
+ENTRIES = [
+    Function(
+        "draw",
+        inputs,
+        {
+            "one row": Case(under=VALUES, temperature=0.2),
+            "a batch": Case(under=VALUES, batch=(3,), temperature=0.5),
+            "certain": Case(under=VALUES, batch=(2,), certain=True, drawn=False, idle=("temperature",)),
+        },
+        statistics=[
+            Frequencies(
+                "as often as the softmax says",
+                "Each index is drawn as often as its probability says.",
+                "one row",
+                probabilities,
+            ),
+            Frequencies(
+                "as often in a batch",
+                "Each row of a batch is drawn by its own probabilities.",
+                "a batch",
+                probabilities,
+            ),
+            Apart("rows are independent", "Each row of a batch is drawn on its own.", "a batch", probabilities),
+        ],
+    )
+]

@@ -20,7 +20,8 @@ def temperature_forgotten(ref, key, logits, temperature):
 
 @mistake
 def one_key_for_the_batch(ref, key, logits, temperature):
-    """Each row of the batch is drawn with the same key, so the rows fall together. Split the key, or draw all rows at once."""
+    """Each row of the batch is drawn with the same key, so the rows fall together. Split the key, or draw all rows at
+    once."""
     rows = logits.reshape(-1, logits.shape[-1])
     return jax.vmap(lambda row: ref(key, row, temperature))(rows).reshape(logits.shape[:-1])
 

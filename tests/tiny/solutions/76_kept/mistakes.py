@@ -7,7 +7,8 @@ from grader.course import mistake
 
 @mistake
 def weights_kept(ref, x, y):
-    """The weights of the forward pass are kept for the backward pass, all rows × columns of them: compute them again."""
+    """The weights of the forward pass are kept for the backward pass, all rows × columns of them: compute them
+    again."""
     return jax.nn.logsumexp(x[:, None] * y, axis=1)
 
 
