@@ -12,6 +12,8 @@ from rich.console import Console
 from grader.course.problem import Problem, discover, mistakes
 from grader.course.verdict import Status, Verdict
 from grader.judge.grade import grade
+from grader.key.answers import PATIENT
+from grader.process.child import Child, Process
 from grader.report import terminal
 
 pytestmark = pytest.mark.thorough
@@ -153,6 +155,25 @@ def test_what_a_verdict_says_of_it(number, text, said, tmp_path):
         finding.summary for entry in verdict.entries for finding in entry.findings if finding.status == Status.FAILED
     ]
     assert any(said in summary for summary in summaries), summaries
+
+
+def test_what_devices_exchange_is_told_where_it_can_be_proved(tmp_path):
+    """A collective too many is named with how often it runs. In a class, where programs are carried to a process of
+    their own, a program of several devices is none that can be, and no forgery."""
+    gathered = (
+        (TINY[77].solutions / "reference.py")
+        .read_text(encoding="utf-8")
+        .replace('psum(own.sum(0), "rows")', 'all_gather(own, "rows", tiled=True).sum(0)')
+    )
+    said = [f.summary for entry in graded(tmp_path, TINY[77], gathered).entries for f in entry.findings]
+    assert "Devices exchange sums, and no rows. Here `all_gather` runs once; none is needed." in said
+    verdict = grade(
+        TINY[77],
+        TINY[77].solutions / "reference.py",
+        prover=lambda: Process(Child("grader.program.prover", devices=8), PATIENT),
+    )
+    told = {finding.summary for entry in verdict.entries for finding in entry.findings if finding.unproved}
+    assert verdict.status == Status.UNCHECKED and told == {"could not be proved: `shard_map` cannot be sent as data"}
 
 
 def test_rounding_that_decides_an_integer_is_the_courses_fault(tmp_path):

@@ -10,7 +10,7 @@ import os
 import queue
 import tempfile
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,7 +56,8 @@ class Workers:
     """The workers that wait for the next piece of the course's own code, of whichever problem."""
 
     def __init__(self):
-        self.idle: queue.SimpleQueue = queue.SimpleQueue()
+        # by the number of devices that they have
+        self.idle: dict[int, queue.SimpleQueue] = defaultdict(queue.SimpleQueue)
 
     def grade(self, problem: Problem, path: Path, key: AnswerKey, only=None):
         with self._one(problem) as worker:
@@ -86,20 +87,21 @@ class Workers:
     def _one(self, problem: Problem):
         """A worker for a while: one that waits, or a new one."""
         try:
-            worker = self.idle.get_nowait()
+            worker = self.idle[problem.devices].get_nowait()
         except queue.Empty:
             worker = start_worker(problem)
         try:
             yield worker
         finally:
             if worker.process.poll() is None and (usage := worker.process.usage()) and usage.memory < FULL:
-                self.idle.put(worker)
+                self.idle[problem.devices].put(worker)
             else:
                 worker.kill()
 
     def close(self) -> None:
-        while not self.idle.empty():
-            self.idle.get_nowait().kill()
+        for idle in self.idle.values():
+            while not idle.empty():
+                idle.get_nowait().kill()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from grader.course.complaints import explain_lowering
@@ -348,6 +348,35 @@ class Lowers(Proof):
             return None
         sign, sentence, advice = explain_lowering(self.platform, fact["complaint"])
         return Broken(sign, f"{self.rule} {sentence}", advice, fact["line"])
+
+
+@dataclass(frozen=True)
+class Collectives(Proof):
+    """Devices exchange no more than `most` says: by each kind of collective, such as "psum" or "all_gather", how often
+    at most. A kind that it does not name may not be there."""
+
+    most: Mapping[str, int] = field(default_factory=dict)
+
+    def measure(self, sizes):
+        return dict(of="collectives")
+
+    def judge(self, facts):
+        (fact,) = facts
+        for name, count in sorted(fact["collectives"].items()):
+            if count > (enough := self.most.get(name, 0)):
+                told = "as often as values say" if count == math.inf else "once" if count == 1 else f"{count} times"
+                allowed = "none is needed" if not enough else f"{enough} {'is' if enough == 1 else 'are'} enough"
+                return Broken(
+                    name,
+                    f"{self.rule} Here `{name}` runs {told}; {allowed}.",
+                    "Reduce on each device first, and exchange the results: every device pays for what is exchanged.",
+                    fact["line"],
+                )
+        return None
+
+    def reported(self, facts):
+        counted = [f"{name} {count}" for name, count in sorted(facts[0]["collectives"].items())]
+        return ", ".join(counted) or "no collective"
 
 
 @dataclass(frozen=True)

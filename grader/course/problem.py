@@ -88,6 +88,12 @@ class Problem:
         return declared[1] if declared else ""
 
     @functools.cached_property
+    def devices(self) -> int:
+        """How many devices its programs run on, as `checks.py` declares it: `DEVICES = 8`. On a CPU they are virtual."""
+        declared = re.search(rb"^DEVICES = (\d+)", read(self.folder / "checks.py"), re.MULTILINE)
+        return int(declared[1]) if declared else 1
+
+    @functools.cached_property
     def hints(self) -> list[str]:
         """The sections of `hints.md`, from a nudge to nearly the answer."""
         try:

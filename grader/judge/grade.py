@@ -119,7 +119,8 @@ class Run:
 
 def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
     """A worker that imports what the problem needs and then waits for `ask`."""
-    return Process(Child("grader.run.worker", *(["flax"] if problem.needs_flax else [])), limits)
+    flax = ["flax"] if problem.needs_flax else []
+    return Process(Child("grader.run.worker", *flax, devices=problem.devices), limits)
 
 
 def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdict:

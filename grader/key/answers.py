@@ -103,7 +103,7 @@ class Answers:
     def _compose(self, wanted: Sequence[tuple[int, int, Sequence[int]]]) -> None:
         frames = [({"compose": wanted}, None)]
         if self._composer is None:
-            self._composer = Process(Child("grader.authors.reference"), PATIENT)
+            self._composer = Process(Child("grader.authors.reference", devices=self.problem.devices), PATIENT)
             frames = [*self._order(pairs=True), *frames]
         self._composer.send(frames, last=False)
         found, of = {}, None
@@ -147,7 +147,7 @@ class Answers:
             if not (self.problem.solutions / part).exists():
                 raise CourseError(f"solutions/{self.problem.name}/{part} is missing")
         self._new = True
-        self._process = Process(Child("grader.authors.reference"), PATIENT)
+        self._process = Process(Child("grader.authors.reference", devices=self.problem.devices), PATIENT)
         self._process.send(self._order(pairs=False))
         self._frames = self._checked(self._process.frames())
 

@@ -40,6 +40,7 @@ KEPT_ENVIRONMENT = (
     "VIRTUAL_ENV",
 )
 POSIX = os.name == "posix"
+DEVICES = "GRADER_DEVICES"  # the name in the environment that tells how many
 ONCE_MORE = 8.0  # seconds that a call has where another one was stopped already
 # set by Ctrl-C, since its exception gets lost when it comes while Python imports a module
 interrupted = threading.Event()
@@ -98,16 +99,21 @@ def environment_for(platforms: str = "cpu") -> dict[str, str]:
     )
 
 
+def of_devices(count: int) -> dict[str, str]:
+    """What tells a process on how many devices its programs run, where it is not one."""
+    return {DEVICES: str(count)} if count > 1 else {}
+
+
 class Child(subprocess.Popen):
     """One of the grader's modules in a process of its own, in a group and a scratch folder of its own."""
 
-    def __init__(self, module: str, *arguments: str, platforms: str = "cpu"):
+    def __init__(self, module: str, *arguments: str, platforms: str = "cpu", devices: int = 1):
         self.scratch = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
         own_group = dict(start_new_session=True) if POSIX else dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)
         super().__init__(
             [sys.executable, "-W", "ignore", "-m", module, *arguments],
             cwd=self.scratch.name,
-            env=environment_for(platforms),
+            env=environment_for(platforms) | of_devices(devices),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,6 +13,7 @@ MEASURES = {
     "precision": flow.precision,
     "kernel": work.kernel,
     "copies": flow.copies,
+    "collectives": work.collectives,
     "kept": read.kept,
 }
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import platform
 
+from grader.process.child import DEVICES
+
 
 def set_up_jax() -> None:
     """Before the backend starts. The programs are tiny: their compile time is all that a student waits for.
@@ -19,6 +21,8 @@ def set_up_jax() -> None:
     flags = []
     if jax.__version_info__ < (0, 11):  # newer XLA has only the emitters that this turns off
         flags.append("--xla_cpu_use_fusion_emitters=false")
+    if devices := os.environ.get(DEVICES):
+        flags.append(f"--xla_force_host_platform_device_count={int(devices)}")
     fast = platform.machine().lower() in ("x86_64", "amd64")
     if fast:
         flags.append("--xla_cpu_max_isa=AVX")

@@ -192,3 +192,33 @@ def _size(var) -> int:
 
 
 PRODUCT_TERMS = {"dot_general": _dot, "ragged_dot_general": _ragged_dot, "conv_general_dilated": _convolution}
+
+
+# What devices exchange, by the names that several versions of JAX have for it.
+COLLECTIVES = {
+    "psum": "psum",
+    "psum2": "psum",
+    "psum_invariant": "psum",
+    "pmax": "pmax",
+    "pmin": "pmin",
+    "all_gather": "all_gather",
+    "all_gather_invariant": "all_gather",
+    "all_gather_reduced": "all_gather",
+    "all_to_all": "all_to_all",
+    "ppermute": "ppermute",
+    "collective_permute": "ppermute",
+    "reduce_scatter": "reduce_scatter",
+    "psum_scatter": "reduce_scatter",
+    "unreduced_psum": "psum",
+}
+
+
+def collectives(part: Part, path: str) -> dict:
+    """How often each collective runs, loops counted as often as they run, and the first line that has one."""
+    found: dict[str, float] = {}
+    first = None
+    for visit in walk(part, path):
+        if name := COLLECTIVES.get(visit.step.name):
+            found[name] = found.get(name, 0) + (math.inf if visit.times is None else visit.times)
+            first = first or visit
+    return dict(collectives=found) | dict(line=place(first)["line"] if first else None)

@@ -49,6 +49,7 @@ def debug(problem: Problem, case: str | None, file: Path | None, console) -> int
             stub.path.resolve(),
             problem.number,
             problem.folder.resolve() / "driver.py" if problem.driver else None,
+            problem.devices,
         ).encode(),
     )
     several = f"{call.check.entry} · " if len(problem.names) > 1 else ""

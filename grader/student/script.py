@@ -15,7 +15,7 @@ from grader.course.cases import Given
 from grader.course.trees import WITH_FIELDS
 
 
-def snippet(call, path: Path, number: int, driver: Path | None = None) -> str:
+def snippet(call, path: Path, number: int, driver: Path | None = None, devices: int = 1) -> str:
     """A script that makes the case's inputs and calls the student's function, in plain JAX. `driver` is the problem's
     `driver.py`, where it has one."""
     name, kind = call.check.entry, call.check.kind
@@ -48,6 +48,8 @@ def snippet(call, path: Path, number: int, driver: Path | None = None) -> str:
     ]
     if call.module:
         lines.append("from flax import nnx")
+    if devices > 1:
+        lines += ["", f'jax.config.update("jax_num_cpu_devices", {devices})']
     for file, place in files.items():
         lines += [
             "",

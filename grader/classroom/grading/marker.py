@@ -57,7 +57,7 @@ class Marker:
     def _in_a_room(self, what: str, problem: Problem, limits: Limits) -> Process:
         room = Room(self.survey.walls)
         try:
-            return Process(self.server.fork(room, order_for(room, what, flax=problem.needs_flax)), limits)
+            return Process(self.server.fork(room, order_for(room, what, problem.needs_flax, problem.devices)), limits)
         except BaseException:
             room.close()
             raise

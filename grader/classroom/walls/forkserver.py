@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from grader.classroom.walls.room import PATIENCE
 from grader.course.problem import CourseError
-from grader.process.child import environment_for
+from grader.process.child import environment_for, of_devices
 from grader.process.clock import Usage, usage_of
 
 LONGEST = 1 << 16
@@ -219,6 +219,7 @@ def _become_worker(order: dict, streams: list[int], trouble: int) -> None:
         os._exit(71)
     os.close(3)
     sys.argv[1:] = []
+    os.environ.update(of_devices(order["devices"]))
     if order["do"] == "work":
         from grader.run.worker import serve
 

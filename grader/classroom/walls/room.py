@@ -157,12 +157,13 @@ class Room:
             self.user = None
 
 
-def order_for(room: Room, do: str, flax: bool = False) -> dict:
+def order_for(room: Room, do: str, flax: bool = False, devices: int = 1) -> dict:
     """What the fork server is asked to do in a room: "work" as a worker, "prove" as a prover, or "try" its limits."""
     walls, bounds = room.walls, room.bounds
     return dict(
         do=do,
         flax=flax,
+        devices=devices,
         confine=dict(
             readable=[str(path) for path in (*readable(), *map(Path, LIBRARIES))],
             by_name=[str(walls.cache)] if walls.cache else [],

@@ -1,0 +1,28 @@
+"""77 · A sum over rows that lie on eight devices: each sums its own, and only the sums are exchanged."""
+
+import numpy as np
+
+from grader.course import Case, Collectives, Function
+
+DEVICES = 8
+
+
+def inputs(rng, rows=8, width=3):
+    return dict(x=rng.standard_normal((rows, width)).astype(np.float32))
+
+
+ENTRIES = [
+    Function(
+        "total",
+        inputs,
+        {"a row for each": Case(), "several rows for each": Case(rows=24, width=2)},
+        proofs=[
+            Collectives(
+                "only sums are exchanged",
+                "Devices exchange sums, and no rows.",
+                ["several rows for each"],
+                most={"psum": 1},
+            )
+        ],
+    )
+]
