@@ -89,7 +89,7 @@ class Problem:
 
     @functools.cached_property
     def devices(self) -> int:
-        """How many devices its programs run on, as `checks.py` declares it: `DEVICES = 8`. On a CPU they are virtual."""
+        """How many devices its programs run on: `DEVICES = 8` in `checks.py`. On a CPU they are virtual."""
         declared = re.search(rb"^DEVICES = (\d+)", read(self.folder / "checks.py"), re.MULTILINE)
         return int(declared[1]) if declared else 1
 
