@@ -21,12 +21,12 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from grader.classroom.metadata import metadata
 from rich.console import Console
 
 from grader.authors.site import edition
 from grader.classroom import gradescope as building
 from grader.classroom.book.late import Policy, lateness
+from grader.classroom.book.metadata import metadata
 from grader.classroom.book.points import Grading
 from grader.classroom.walls.walls import closed
 from grader.course.problem import CourseError

@@ -136,11 +136,10 @@ def test_what_is_known_is_told_in_plain_words():
     assert words.diagnosis(both) == ("two things: forgot it, and lost it", ("So.", "Or so."))
     some = EntryVerdict("f", Status.FAILED, partly=Named("forgot_it", "So.", "one key", "large logits"))
     assert words.diagnosis(some) == (
-        "forgot it, and something else",
+        "perhaps: forgot it",
         (
-            "So.",
-            "This explains ‘one key’, the first case that fails. It does not explain ‘large logits’: there is more to "
-            "mend.",
+            "At ‘one key’, the first case that fails, yours gives what this mistake gives: So.",
+            "At ‘large logits’ it gives something else: it may be another mistake, or not the only one.",
         ),
     )
     assert words.diagnosis(EntryVerdict("f", Status.FAILED))[0] == ""

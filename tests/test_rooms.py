@@ -16,6 +16,7 @@ WITHIN_THE_CLASSROOM = ("arrivals", "book", "pages", "walls", "grading")
 # the near side of the wall: they meet neither JAX nor a student's program
 OF_DATA = ("course", "process", "key", "judge", "report")
 BEYOND_THE_WALL = ("grader.run", "grader.program", "jax", "jaxlib", "flax", "optax")
+ALL = sorted(path.relative_to(ROOT) for part in ("grader", "tests") for path in (ROOT / part).rglob("*.py"))
 MODULES = sorted(
     path.relative_to(ROOT) for path in (ROOT / "grader").rglob("*.py") if len(path.relative_to(ROOT).parts) > 2
 )
@@ -73,3 +74,13 @@ def test_a_problem_imports_one_page_of_the_grader():
             assert {
                 name.rpartition(".")[0] for name in imported(path.relative_to(ROOT)) if name.startswith("grader")
             } <= {"grader.course"}, path
+
+
+def test_every_module_that_is_imported_is_there():
+    """Also one that a container, a cluster or a rare command alone imports."""
+    there = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in ALL}
+    for path in ALL:
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in ("grader", "tests"):
+                missing = node.module not in there and node.module.split(".")[0] != "tests"
+                assert not missing, f"{path} imports from {node.module}, which is not there"

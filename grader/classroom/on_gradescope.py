@@ -29,13 +29,13 @@ from grader.classroom.arrivals.submission import Submission
 from grader.classroom.book.gradebook import NAME, Gradebook, Record, Wanted, digest_of
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import Mark, Marks, marks
+from grader.classroom.book.metadata import Metadata, metadata
 from grader.classroom.book.points import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.gradescope import ABOUT, LATE
 from grader.classroom.grading.exam import Exam, unpacked
 from grader.classroom.grading.hands import Hands, Job
 from grader.classroom.grading.marker import LIMITS
-from grader.classroom.metadata import Metadata, metadata
 from grader.classroom.pages.feedback import evidence, how, plain, said, told
 from grader.classroom.results import properties_of_all
 from grader.classroom.walls.walls import LIMITS as WALLS
@@ -259,7 +259,7 @@ def _html(paragraphs: list[str]) -> str:
     """Markdown as plain HTML: Gradescope takes styles and pictures away."""
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": False}).render("\n\n".join(filter(None, paragraphs)))
+    return MarkdownIt("commonmark", {"html": False}).enable("table").render("\n\n".join(filter(None, paragraphs)))
 
 
 if __name__ == "__main__":

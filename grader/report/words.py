@@ -4,6 +4,7 @@ each to decide."""
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,10 +74,9 @@ def diagnosis(entry: EntryVerdict) -> tuple[str, tuple[str, ...]]:
             entry.second.sentence,
         )
     if found := entry.partly:
-        return f"{spoken(found.name)}, and something else", (
-            found.sentence,
-            f"This explains ‘{found.first}’, the first case that fails. It does not explain ‘{found.unexplained}’: "
-            f"there is more to mend.",
+        return f"perhaps: {spoken(found.name)}", (
+            f"At ‘{found.first}’, the first case that fails, yours gives what this mistake gives: {found.sentence}",
+            f"At ‘{found.unexplained}’ it gives something else: it may be another mistake, or not the only one.",
         )
     return spoken(entry.mistake), (entry.sentence,)
 
@@ -130,7 +130,8 @@ def debugging(verdict: Verdict, entry: EntryVerdict) -> str:
     if entry.first is None or entry.first.check.kind in ("name", "end"):
         return ""
     which = f' "{entry.name} {_beginning(entry)}"' if len(verdict.entries) > 1 else ""
-    return f"{COMMAND} debug {verdict.number}{which}"
+    own = verdict.path in (f"problems/{verdict.name}/stub.py", "stub.py")  # in a class every file is called so
+    return f"{COMMAND} debug {verdict.number}{which}{'' if own else f' --file {shlex.quote(verdict.path)}'}"
 
 
 def _beginning(entry: EntryVerdict) -> str:

@@ -54,7 +54,10 @@ def _failed(error: BaseException) -> str:
         if isinstance(cause, NotFilledIn):
             return f"Not filled in yet. Missing: {cause}."
         cause = cause.__cause__ or cause.__context__
-    first = next(iter(str(error).strip().splitlines()), "")
+    lines = iter(str(error).strip().splitlines())
+    first = next(lines, "")
+    while first.endswith(":") and (more := next(lines, "").strip()):  # what a colon announces
+        first += f" {more}"
     return f"Not yet: it raises {type(error).__name__}{': ' if first else ''}{first}"
 
 

@@ -426,8 +426,9 @@ PARTS = [
         ),
     ),
     Part(
-        "The mask or the bound: under the causal mask only queries that see no key at all are wrong. Their row is "
-        "zeros: their sum is 0, and the loop may have no turn.",
+        "Only queries that see no key at all are wrong, which there are under the causal mask. Their row has to be "
+        "zeros, whether the loop has no turn for them or only turns that hide everything: look at what it starts with, "
+        "at what is added for a hidden key, and at the division.",
         needed=at(lambda inputs, head, query: causal(inputs) & (query < inputs["q"].shape[1] - inputs["k"].shape[1])),
     ),
     Part(

@@ -271,5 +271,5 @@ def hidden_after_the_exponential(ref, q, k, v):
 
 @mistake("causal_sdpa")
 def forgot_the_scale(ref, q, k, v):
-    """The mask is right, but the scores are not divided by sqrt(d_k). Everything else of problem 31 holds here too."""
+    """The scores are not divided by sqrt(d_k). Beside the mask everything of problem 31 holds here too."""
     return ref(q * q.shape[-1] ** 0.5, k, v)

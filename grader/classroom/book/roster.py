@@ -9,6 +9,7 @@ Moodle by the number in Identifier; neither takes a name from the file.
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import re
 import shlex
@@ -277,7 +278,8 @@ class Matched:
             told.append(
                 f"the roster has no column {shown(assignment)!r}, and Canvas will ask whether it is a new assignment"
                 + (
-                    f": name the column to fill with --assignment, such as --assignment {shlex.quote(there[-1])}; "
+                    f": name the column to fill with --assignment, such as --assignment "
+                    f"{shlex.quote(_closest(assignment, there))}; "
                     f"there are {', '.join(map(shown, there[-5:]))}"
                     if there
                     else ""
@@ -542,3 +544,8 @@ def _as_text(column: str, cell: str) -> str:
     """A name that a spreadsheet takes for text. Canvas's own way of writing one with `=` is left."""
     name = column in ("Student", "LastName", "FirstName", "Full name", "First name", "Last name", "Surname", "name")
     return harmless(cell) if name and not re.fullmatch(r'="[^"]*"', cell) else cell
+
+
+def _closest(name: str, there: Sequence[str]) -> str:
+    """The one of the names that is most like another."""
+    return max(there, key=lambda other: difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio())
