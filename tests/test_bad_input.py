@@ -1246,7 +1246,7 @@ def sdpa(q, k, v):
    stub.py:8 in sdpa   return right(scale(q), k, v)
    stub.py:5 in scale   return x / x.shape[2]
 
- next: python -m grader hint 31   or   python -m grader debug 31
+ next: python -m grader hint 31   or   python -m grader debug 31 --file stub.py
 """,
     ),
     "a branch on values": (
@@ -1276,7 +1276,7 @@ def sdpa(q, k, v):
  Choose between arrays with `jnp.where`, between computations with
  `jax.lax.cond`. Shapes are ordinary numbers and may be asked.
 
- next: python -m grader hint 31   or   python -m grader debug 31
+ next: python -m grader hint 31   or   python -m grader debug 31 --file stub.py
 """,
     ),
     "sys.exit at import": (

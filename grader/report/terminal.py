@@ -102,7 +102,7 @@ def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str, st
         if failing and steps:
             commands = [
                 f"{COMMAND} hint {verdict.number}",
-                *filter(None, (words.debugging(verdict, entry) for entry in failing)),
+                *filter(None, (words.debugging(verdict, entry, here=True) for entry in failing)),
             ]
             console.print(_next(("   or   " if len(verdict.entries) == 1 else "\nor    ").join(commands)))
     if verdict.status == Status.PASSED and upcoming:

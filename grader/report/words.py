@@ -125,13 +125,14 @@ def opening(verdict: Verdict) -> str:
     return f"open {verdict.path} and fill in the TODO, or read the lesson: {COMMAND} lesson {verdict.number}"
 
 
-def debugging(verdict: Verdict, entry: EntryVerdict) -> str:
-    """The command that runs the first failing case in a terminal, where there is a case to run."""
+def debugging(verdict: Verdict, entry: EntryVerdict, *, here: bool = False) -> str:
+    """The command that runs the first failing case in a terminal, where there is a case to run. Where the file lies
+    `here`, one that is not the stub's is named."""
     if entry.first is None or entry.first.check.kind in ("name", "end"):
         return ""
     which = f' "{entry.name} {_beginning(entry)}"' if len(verdict.entries) > 1 else ""
-    own = verdict.path in (f"problems/{verdict.name}/stub.py", "stub.py")  # in a class every file is called so
-    return f"{COMMAND} debug {verdict.number}{which}{'' if own else f' --file {shlex.quote(verdict.path)}'}"
+    other = here and verdict.path != f"problems/{verdict.name}/stub.py"
+    return f"{COMMAND} debug {verdict.number}{which}{f' --file {shlex.quote(verdict.path)}' if other else ''}"
 
 
 def _beginning(entry: EntryVerdict) -> str:
