@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from grader.course.cases import CLAIMS, TRANSFORMS
+from grader.course.cases import CLAIM_KINDS, TRANSFORMS
 from grader.course.problem import CourseError, Problem
 from grader.course.verdict import Status
 from grader.process import store
@@ -76,7 +76,7 @@ def _named(calls, text: str):
     if entry:
         words, calls = words[len(entry) :].strip(), [c for c in calls if c.check.entry == entry]
     kind = next((t for t in TRANSFORMS if words.endswith(f" {t}")), None)
-    shown = (*TRANSFORMS, *CLAIMS)
+    shown = (*TRANSFORMS, *CLAIM_KINDS)
     if kind:
         words = words[: -len(kind)].rstrip(" ·")
     fitting = [
