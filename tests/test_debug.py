@@ -198,8 +198,7 @@ def test_a_script_gives_what_the_call_gives(number, kind, case, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "number, case, paths",
-    [(71, "of Nesterov", {"state.mean.kernel", "gradients.bias", "settings.rate"}), (73, "a prompt", {"state.table"})],
+    "number, case, paths", [(71, "of Nesterov", {"state.mean.kernel", "gradients.bias", "settings.rate"})]
 )
 def test_a_script_of_a_gradient_names_each_part(number, case, paths, tmp_path):
     """The gradient for each floating array of an argument, by its path, and none for counts and tokens."""
