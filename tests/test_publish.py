@@ -96,8 +96,8 @@ def test_what_a_lesson_builds_on_is_what_it_names_before_what_comes_later(lesson
 
 @pytest.mark.parametrize("number", PROBLEMS)
 def test_a_notebook_has_the_lesson_the_stub_and_the_hints(number):
-    """Every cell of the lesson in order, the stub under its magic, a cell that grades the file, hints that unfold, and
-    no output that is shown twice."""
+    """Every cell of the lesson in order, the stub under its magic, a cell that grades the file, hints and answers that
+    unfold, and no output that is shown twice."""
     problem = PROBLEMS[number]
     notebook = notebooks.compose(problem, "https://example.org/course")
     nbformat.validate(notebook)
@@ -107,7 +107,8 @@ def test_a_notebook_has_the_lesson_the_stub_and_the_hints(number):
     assert "https://example.org/course" in texts[1] and texts[1].endswith("%load_ext grader")
     assert f"%%grade {number}\n{problem.stub.read_text(encoding='utf-8').strip()}" in texts
     assert any(text.startswith(f"%grade {number} ") for text in texts)
-    assert sum(text.count("<details>") for text in texts) == len(problem.hints)
+    answers = sum(bool(cell.exercise) for cell in cells_of(problem.lesson))
+    assert sum(text.count("<details>") for text in texts) == len(problem.hints) + answers
     assert len({cell.id for cell in notebook.cells}) == len(texts)
 
 
