@@ -304,7 +304,8 @@ def test_a_single_file_needs_no_other_and_no_network(browser, built):  # noqa: F
             and page.locator("img").count()
         )
         assert "$$" not in page.locator("body").inner_text()
-        assert page.locator("details:not(.drawn-by, nav details)").count() == len(problem.hints)
+        answers = sum(bool(cell.exercise) for cell in cells_of(problem.lesson))
+        assert page.locator("details:not(.drawn-by, nav details)").count() == len(problem.hints) + answers
         assert complaints == [], problem.name
     context.close()
 
