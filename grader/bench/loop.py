@@ -92,20 +92,7 @@ def _round(root: Path, copy: Path):
     yield "import jax", timed([sys.executable, "-c", "import jax"], 0)
     yield "grader, untouched stub", timed(grade, 1)
     stub.write_text(_solution(RIGHT))
-    pytest = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(copy),
-        "grader/bench/plain_pytest.py",
-    ]
-    yield "plain pytest, empty caches", timed(pytest, 0, SUBMISSION=str(stub))
+    yield "plain pytest, empty caches", timed(plain_pytest(copy), 0, SUBMISSION=str(stub))
     yield "grader, first run, empty caches", timed(grade, 0)
     stub.write_text(_solution(WRONG))
     yield "grader, first wrong answer", timed(grade, 1)
@@ -163,6 +150,23 @@ def _timed(copy: Path, command: list[str], expected: int, **more) -> float:
             f"{' '.join(command)} gave {done.returncode}, not {expected}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         )
     return time.perf_counter() - start
+
+
+def plain_pytest(course: Path) -> list[str]:
+    """The command that tests a submission the plain way."""
+    return [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(course),
+        "grader/bench/plain_pytest.py",
+    ]
 
 
 def _watched(copy: Path, stub: Path) -> float:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from grader.bench.loop import environment
+from grader.bench.loop import environment, plain_pytest
 from grader.course.problem import CourseError
 from grader.course.select import UsageError
 
@@ -94,7 +94,7 @@ def bench_class(root: Path, count: int, peers: Sequence[str], dask: bool, consol
                     "",
                 )
             )
-        for name, command in [("plain pytest", shlex.join(_pytest(course))), *((peer, peer) for peer in peers)]:
+        for name, command in [("plain pytest", shlex.join(plain_pytest(course))), *((peer, peer) for peer in peers)]:
             status.update(name)
             rows.append(
                 (name, 60 * len(files) / _timed(lambda command=command: _each(command, files, cores, course)), "")
@@ -150,22 +150,6 @@ def _timed(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
-
-
-def _pytest(course: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(course),
-        "grader/bench/plain_pytest.py",
-    ]
 
 
 def _each(command: str, files: Sequence[Path], at_a_time: int, course: Path) -> None:

@@ -18,6 +18,7 @@ from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
 from grader.report import words
 from grader.report.words import COMMAND
 
+WIDE = 72  # letters that commands may take beside each other
 COMMANDS = re.compile(rf'`[^`]*`|{COMMAND}(?: [a-z]+)?(?: \d+)?(?: "[^"]*")?')
 KEPT = "\ue000"  # a space within a command, at which no line ends
 STYLE = {
@@ -104,7 +105,9 @@ def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str, st
                 f"{COMMAND} hint {verdict.number}",
                 *filter(None, (words.debugging(verdict, entry, here=True) for entry in failing)),
             ]
-            console.print(_next(("   or   " if len(verdict.entries) == 1 else "\nor    ").join(commands)))
+            in_a_line = "   or   ".join(commands)
+            fits = len(verdict.entries) == 1 and len(in_a_line) <= WIDE
+            console.print(_next(in_a_line if fits else "\nor    ".join(commands)))  # a command can be copied whole
     if verdict.status == Status.PASSED and upcoming:
         console.print(_next(upcoming))
 
