@@ -178,7 +178,7 @@ def played(tmp_path, monkeypatch):
     class Fresh(Played):
         started = 0
 
-    monkeypatch.setattr(answers_module, "Child", lambda module: module)
+    monkeypatch.setattr(answers_module, "Child", lambda module, devices: module)
     monkeypatch.setattr(answers_module, "Process", Fresh)
     (problem,) = discover(tmp_path)
     return problem, Fresh

@@ -271,14 +271,14 @@ def stub_text(number: int) -> str:
 def test_a_students_file_receives_the_same_in_a_worker(number, tmp_path):
     """What crosses the wire is the call, whole."""
     from grader.judge.attempt import listen
-    from grader.judge.grade import ask, start_worker
+    from grader.judge.grade import Run, ask, start_worker
     from grader.process.stub import open_stub
 
     path = tmp_path / "stub.py"
     path.write_text(stub_text(number))
     stub, worker = open_stub(PROBLEMS[number], path), start_worker(PROBLEMS[number])
     calls = [call for call in EVERY[number] if call.transform in ("eager", "jit", "vmap", "grad", "again")]
-    ask(worker, PROBLEMS[number], stub, calls, cache=None)
+    ask(Run(PROBLEMS[number], stub, worker, calls, calls))
     attempt = listen(worker, stub.source, calls, last=True)
     for call in calls:
         check(call, attempt.outcomes[call.id])

@@ -23,10 +23,7 @@ def main() -> None:
     """Reads what to try from standard input, and writes what could be done, by limit."""
     asked = json.loads(sys.stdin.readline())
     answers = os.fdopen(os.dup(1), "w")
-    tries: dict[str, Callable[[dict], str]] = dict(
-        files=_files, network=_network, strangers=_strangers, processes=_processes, memory=_memory, disk=_disk
-    )
-    for limit, attempt in tries.items():
+    for limit, attempt in TRIES.items():
         try:
             told = attempt(asked)
         except OSError:
@@ -120,3 +117,8 @@ def _disk(asked: dict) -> str:
     finally:
         for path in paths:
             path.unlink(missing_ok=True)
+
+
+TRIES: dict[str, Callable[[dict], str]] = dict(
+    files=_files, network=_network, strangers=_strangers, processes=_processes, memory=_memory, disk=_disk
+)
