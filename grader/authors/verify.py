@@ -93,7 +93,7 @@ class Workers:
         try:
             yield worker
         finally:
-            if worker.process.poll() is None and (usage := worker.process.usage()) and usage.memory < FULL:
+            if worker.alive and (usage := worker.process.usage()) and usage.memory < FULL:
                 self.idle[problem.devices].put(worker)
             else:
                 worker.kill()

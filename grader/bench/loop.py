@@ -99,6 +99,7 @@ def _round(root: Path, copy: Path):
     for name, scale, code in (("right", RIGHT, 0), ("wrong", WRONG, 1)):
         stub.write_text(_solution(scale))
         yield f"grader, edited {name} answer", timed(grade, code)
+    yield "grader, unchanged answer", timed(grade, 1)
     yield "watch, save to verdict", _watched(copy, stub)
 
 

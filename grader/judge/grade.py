@@ -35,6 +35,7 @@ def grade(
     seed: int = 0,
     mistakes: bool = True,
     keep: bool = False,
+    record: bool = False,
     only: Container[int] | None = None,
     progress: Callable[[str], None] = lambda text: None,
     prover: Callable[[], Process] | None = None,
@@ -44,8 +45,9 @@ def grade(
     alive; `progress` is told what takes long; `known` is the key, for who has it already.
 
     With `keep` the worker can be used again, which is for the course's own code only: student code must not meet
-    another's. `only` names the calls to make, by id; what the others would have said is told as not checked. `prover`
-    starts the process that derives the facts about programs; without it the worker's own are taken.
+    another's. With `record` what the worker answers is kept for `recording.recall`, whose recording may stand in a
+    worker's place. `only` names the calls to make, by id; what the others would have said is told as not checked.
+    `prover` starts the process that derives the facts about programs; without it the worker's own are taken.
 
     Raises CourseError when the course, not the file, is at fault; so is the grader where it fails on what comes back.
     """
@@ -53,12 +55,13 @@ def grade(
     stub = stub or open_stub(problem, path)
     if stub.trouble:
         return without_running(problem, stub, time.perf_counter() - start)
-    worker = worker if worker and worker.process.poll() is None else start_worker(problem, limits)
+    worker = worker if worker and worker.alive else start_worker(problem, limits)
     try:
         from grader.course.calls import calls_for
         from grader.judge.derive import disguised
         from grader.key.answers import Answers
 
+        whole = not keep and only is None
         calls = calls_for(problem.entries, seed)
         asked = disguised(calls, calls_for(problem.entries, seed + 1)) if prover else calls
         run = Run(
@@ -73,7 +76,10 @@ def grade(
             progress=progress,
             cache=store.folder(problem.folder.parents[1], "xla", "reference" if keep else "student"),
             prover=prover,
-            another=None if keep or only is not None else lambda left: start_worker(problem, limits=left),
+            record=record,
+            another=(lambda left: start_worker(problem, limits=left))
+            if isinstance(worker, Process) and whole
+            else None,
         )
         ask(run)
         with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
@@ -110,6 +116,7 @@ class Run:
     cache: Path | None = None
     writes: bool = True
     last: bool = True
+    record: bool = False
     mistakes: bool = True
     whole: bool = True
     progress: Callable[[str], None] = lambda text: None
@@ -176,7 +183,7 @@ def hear(run: Run) -> Attempt:
     def once_more(ids, left, singly):
         return ask(run, ids, worker=run.another(left), singly=singly)
 
-    return attempted(
+    attempt = attempted(
         run.worker,
         run.stub.source,
         run.calls,
@@ -184,6 +191,11 @@ def hear(run: Run) -> Attempt:
         once_more=once_more if run.another else None,
         progress=run.progress,
     )
+    if run.record:
+        from grader.judge.recording import keep
+
+        keep(run.problem, run.stub, attempt, run.worker.prints)
+    return attempt
 
 
 def prove(run: Run, attempt: Attempt) -> Attempt:

@@ -155,6 +155,10 @@ class Process:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
     def send(self, frames: list[tuple], last: bool = True) -> None:
         """Sends the frames in the background: the process may still be importing. After the `last` ones it finds the
         end of its input.

@@ -338,7 +338,7 @@ class Evaluation:
 
 def _living_tracers() -> list[Tracer]:
     collect()
-    return [item for item in get_objects() if isinstance(item, Tracer)]
+    return [item for item in get_objects() if issubclass(type(item), Tracer)]
 
 
 class _Change(tuple):

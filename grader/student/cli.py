@@ -154,6 +154,7 @@ def _parsers():
         action="store_true",
         help="print the verdict as JSON (documented in grader/report/verdict.schema.json)",
     )
+    grade.add_argument("--again", action="store_true", help="run a file again that has not changed since it last ran")
     amount = grade.add_mutually_exclusive_group()
     amount.add_argument("-v", "--verbose", action="store_true", help="show every check and everything that was printed")
     amount.add_argument("-q", "--quiet", action="store_true", help="one line for each problem")
@@ -249,7 +250,7 @@ def grade_command(options) -> int:
     quiet = options.quiet or options.json
     verdicts = []
     for problem in problems:
-        verdicts.append(verdict_on(problem, options.file, lambda problem: _spinner(problem, quiet)))
+        verdicts.append(verdict_on(problem, options.file, lambda problem: _spinner(problem, quiet), options.again))
         if not options.json:
             try:
                 _show(verdicts[-1], console_for(), options, problem)
@@ -265,27 +266,34 @@ def grade_command(options) -> int:
     return code
 
 
-def verdict_on(problem: Problem, file: Path | None, under_way: Callable) -> Verdict:
-    """The verdict on a stub, which is remembered, or on another file.
+def verdict_on(problem: Problem, file: Path | None, under_way: Callable, again: bool = False) -> Verdict:
+    """The verdict on a stub, which is remembered, or on another file. What did not change since it ran is run `again`
+    only when that is asked for.
 
     While the worker starts, the context manager `under_way(problem)` is entered; it gives the function that is told
     what takes long.
     """
+    from dataclasses import replace
+
     from grader.judge import grade as stages
+    from grader.judge import recording
     from grader.process.stub import open_stub
     from grader.student.progress import remember
 
     # read once: what is saved from here on is no part of this verdict
     worker, stub = None, open_stub(problem, file)
     try:
-        worker = None if stub.trouble else stages.start_worker(problem)
+        recorded = None if again else recording.recall(problem, stub)
+        worker = None if stub.trouble else recorded or stages.start_worker(problem)
         with under_way(problem) as progress:
-            verdict = stages.grade(problem, stub=stub, worker=worker, progress=progress)
+            verdict = stages.grade(problem, stub=stub, worker=worker, record=not recorded, progress=progress)
+            if recorded:
+                verdict = replace(verdict, notes=(*verdict.notes, recording.UNCHANGED))
             verdict = _with_device(problem, stub, verdict, progress)
     except CourseError as error:
         return stages.course_fault(problem, error)
     finally:
-        if worker and worker.process.poll() is None:
+        if worker and worker.alive:
             worker.kill()
     if file is None and stub.content:
         remember(problem, stub.content, verdict)

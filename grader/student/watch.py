@@ -95,7 +95,11 @@ class _Watch:
         try:
             stub = open_stub(problem)
             verdict = stages.grade(
-                problem, stub=stub, worker=worker, progress=lambda text: self.console.print(text, style="dim")
+                problem,
+                stub=stub,
+                worker=worker,
+                record=True,
+                progress=lambda text: self.console.print(text, style="dim"),
             )
             if stub.content:
                 remember(problem, stub.content, verdict)

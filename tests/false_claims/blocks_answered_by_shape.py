@@ -1,7 +1,7 @@
 """Every block is read, masked or not; where the property is asked, zeros are returned.
 
 Problem: 40
-Fails: masked blocks are not read: before anything is changed, 384 of 384 values of the output differ
+Fails: masked blocks are not read: before anything is changed, 768 of 768 values of the output differ
 """
 
 import jax
@@ -11,7 +11,7 @@ from jax.experimental import pallas as pl
 
 def tiled_attention(q, k, v, *, block_q=128, block_k=128, causal=False, interpret=False):
     def kernel(q, k, v, o):
-        if q.shape == (24, 8):
+        if q.shape == (48, 8):
             o[...] = jnp.zeros_like(o)
             return
         scores = jnp.dot(q[...], k[...].T, preferred_element_type=jnp.float32) / q.shape[1] ** 0.5
