@@ -10,15 +10,16 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+NAMED = ("ln", "log", "exp", "max", "min", "sin", "cos")
 WORD = {
     name: sign
     for names, signs in (
         (
-            "alpha beta gamma delta Delta epsilon varepsilon theta lambda mu pi sigma tau phi omega ell infty partial "
-            "top",
-            "α β γ δ Δ ε ε θ λ μ π σ τ φ ω ℓ ∞ ∂ ⊤",
+            "alpha beta gamma delta Delta epsilon varepsilon eta theta lambda mu pi rho sigma tau phi omega ell infty "
+            "partial top",
+            "α β γ δ Δ ε ε η θ λ μ π ρ σ τ φ ω ℓ ∞ ∂ ⊤",
         ),
-        ("ln log exp max min", "ln log exp max min"),
+        (" ".join(NAMED), " ".join(NAMED)),
         ("dots ldots cdots", "… … …"),
     )
     for name, sign in zip(names.split(), signs.split())
@@ -29,8 +30,8 @@ OPERATOR = dict(
         "· × ∘ ≤ ≥ ≤ ≥ ≠ ≈ ∈ ← → ⇐ ⇒ |".split(),
     )
 )
-FUNCTION = {"sum": "Σ", "prod": "Π", **{name: name for name in ("ln", "log", "exp", "max", "min")}}
-BRACKET = {"lfloor": "⌊", "lceil": "⌈", "{": "{", "rfloor": "⌋", "rceil": "⌉", "}": "}"}
+FUNCTION = {"sum": "Σ", "prod": "Π", **{name: name for name in NAMED}}
+BRACKET = {"lfloor": "⌊", "lceil": "⌈", "{": "{", "lVert": "‖", "rfloor": "⌋", "rceil": "⌉", "}": "}", "rVert": "‖"}
 SPACE = {
     ",": " ",
     ";": " ",
@@ -119,7 +120,7 @@ class _Reader:
         if name in FUNCTION:
             return Piece(FUNCTION[name], "function")
         if name in BRACKET:
-            return Piece(BRACKET[name], "open" if BRACKET[name] in OPEN else "close")
+            return Piece(BRACKET[name], "open" if name[0] in "l{" else "close")
         if token == "{":
             return Piece(self.formula("}"))
         return Piece(WORD.get(name, token.replace("-", "−").replace("'", "′")), _kind(token))
