@@ -222,12 +222,13 @@ def compared_gradient(oracle, call: Call, name: str, came: np.ndarray, share: fl
 
 def form(oracle, call: Call, expected):
     """All but the numbers: an error, or shapes and dtypes, of what a module holds and of what is given. What the oracle
-    computes in float64 has the dtype of the contract."""
+    computes in float64 has the dtype of the inputs, or the one that the oracle names."""
     if expected is Refused:
         return "ValueError"
+    dtype = getattr(named(oracle, call), "dtype", dtype_of(call))
     held = sorted(named(oracle, call)(**call.init).variables) if call.check.kind in ("parameters", "state") else []
     return held, {
-        leaf: (array.shape, (dtype_of(call) if array.dtype == np.float64 else array.dtype).name)
+        leaf: (array.shape, (dtype if array.dtype == np.float64 else array.dtype).name)
         for leaf, array in expected.items()
     }
 
