@@ -117,15 +117,16 @@ def trained(*under, **sizes):
     return Case(driver="trained", under=under or ("eager", "jit"), **sizes)
 
 
-MANY = dict(batch=1, length=3, counts="all")
+SHOWN = ("mask: all True",)
+MANY = dict(batch=1, length=3, counts="all", idle=SHOWN)
 
 ENTRIES = [
     Function(
         "next_token_loss",
         loss_inputs,
         cases={
-            "two tokens": Case(length=2, counts="all"),
-            "several tokens, all count": Case(length=5, counts="all"),
+            "two tokens": Case(length=2, counts="all", idle=SHOWN),
+            "several tokens, all count": Case(length=5, counts="all", idle=SHOWN),
             "several tokens, some count": Case(length=6),
             "sequences of which one has a single target": Case(length=4, batch=(3,), counts="uneven"),
             "two batch dimensions": Case(length=5, batch=(2, 3), vocab_size=4),
@@ -134,9 +135,8 @@ ENTRIES = [
             "one token, which has none before it": Case(
                 length=1, batch=(2,), counts="all", idle=("logits", "tokens", "mask"), under=("eager", "grad")
             ),
-            "one word": Case(length=3, vocab_size=1, counts="all", idle=("logits", "tokens", "mask")),
             "bfloat16, many tokens": Case(
-                length=400, counts="all", ramp=40.0, dtype=ml_dtypes.bfloat16, under=("eager", "jit")
+                length=400, counts="all", ramp=40.0, dtype=ml_dtypes.bfloat16, under=("eager", "jit"), idle=SHOWN
             ),
         },
     ),
@@ -144,20 +144,21 @@ ENTRIES = [
         "make_optimizer",
         optimizer_inputs,
         cases={
-            "one update": updates(steps=1),
-            "several updates": updates(steps=6),
+            # Adam's first step has the sign of the gradient, and nothing else of it
+            "one update": updates(steps=1, idle=("gradients.temperature: redrawn", "total_steps")),
+            "several updates": updates(steps=6, idle=("again",)),
             "a warm-up": updates(steps=5, warmup_steps=3, total_steps=9),
             "to the end and beyond": updates(steps=6, warmup_steps=1, total_steps=4),
             "decay": updates(steps=3, weight_decay=0.5, still=True),
             "decay in a warm-up": updates(steps=4, warmup_steps=2, total_steps=5, weight_decay=0.5),
-            "gradients of which some are too long": updates(steps=6, norms=(0.5, 8.0, 1.0, 3.0), max_norm=1.0),
+            "gradients of which some are too long": updates(steps=6, norms=(0.1, 1.6, 0.2, 0.6), max_norm=0.2),
         },
     ),
     Function(
         "train_step",
         step_inputs,
         cases={
-            "one sequence": trained(micro=1, batch=1, length=3, counts="all"),
+            "one sequence": trained(micro=1, batch=1, length=3, counts="all", idle=SHOWN),
             "one micro-batch": trained(micro=1, batch=3, length=4),
             "two micro-batches": trained(micro=2, batch=2, length=4),
             "three updates": trained(micro=3, batch=2, length=4, steps=3, make="Averages"),

@@ -125,7 +125,7 @@ def nothing_replaced_afterwards(ref, logits, tokens, mask):
     not: `where` sends 0 back, and 0 times the infinite slope of a division by 0 is NaN. Make the *denominator* 1."""
     losses = losses_of(logits[..., :-1, :], tokens[..., 1:])
     count = mask[..., 1:].sum()
-    return jnp.where(count > 0, jnp.sum(losses, where=mask[..., 1:]) / count, 0.0)
+    return jnp.where(count > 0, (losses * mask[..., 1:]).sum() / count, 0.0)
 
 
 @mistake("next_token_loss")
