@@ -132,6 +132,9 @@ ENTRIES = [
             "two batch dimensions": Case(length=5, batch=(2, 3), vocab_size=4),
             "large logits": Case(length=5, batch=(2,), gain=200.0),
             "none counts": Case(length=4, batch=(2,), counts="none", idle=("logits", "tokens")),
+            "the slopes where none counts": Case(
+                driver="slopes", length=4, batch=(2,), counts="none", idle=("logits", "tokens"), under=("eager",)
+            ),
             "one token, which has none before it": Case(
                 length=1, batch=(2,), counts="all", idle=("logits", "tokens", "mask"), under=("eager", "grad")
             ),

@@ -26,6 +26,10 @@ def next_token_loss(logits, tokens, mask):
 next_token_loss.dtype = np.dtype(np.float32)  # whatever the logits are
 
 
+def slopes(logits, tokens, mask):
+    return slope_of_the_loss(logits, tokens, mask, max(len(targets_of(tokens, mask)), 1))
+
+
 def slope_of_the_loss(logits, tokens, mask, count):
     """The gradient of the sum of all losses over `count`, for the logits."""
     slope = np.zeros_like(logits)
@@ -54,7 +58,7 @@ def adam(gradients, b1, b2, eps):
         yield m / (1 - b1**s) / (np.sqrt(v / (1 - b2**s)) + eps), m, v
 
 
-def make_optimizer(params, gradients, peak_rate, warmup_steps, total_steps, weight_decay, max_norm):
+def updates(params, gradients, peak_rate, warmup_steps, total_steps, weight_decay, max_norm):
     norms = [
         math.sqrt(sum((array[s] ** 2).sum() for array in gradients.values())) for s in range(len(gradients["bias"]))
     ]
@@ -68,6 +72,8 @@ def make_optimizer(params, gradients, peak_rate, warmup_steps, total_steps, weig
             after[name].append(array)
     return {name: np.stack(arrays) for name, arrays in after.items()}
 
+
+make_optimizer = updates
 
 # The update
 
@@ -101,7 +107,7 @@ def averages(params, tokens, backward):
     return found
 
 
-def train_step(make, params, tokens, mask, transformation, rate, compiled):
+def trained(make, params, tokens, mask, transformation, rate, compiled):
     model = {"Bigrams": bigrams, "HalfBigrams": bigrams, "Averages": averages}[make.name]
     losses, history = [], {name: [] for name in params}
     start = params
@@ -119,13 +125,18 @@ def train_step(make, params, tokens, mask, transformation, rate, compiled):
         params = {
             name: array + change(transformation.name, array, history[name], rate) for name, array in params.items()
         }
-    if make.name == "HalfBigrams":  # of which the losses alone are compared
-        return {"losses": losses}
     return {
         "losses": losses,
         "model": params,
         "optimizer": {"opt_state": {0: state(transformation.name, history, start)}, "step": np.uint32(len(tokens))},
     }
+
+
+def measured(**arguments):
+    return {"losses": trained(**arguments)["losses"]}
+
+
+train_step = trained
 
 
 def half(logits):
