@@ -37,8 +37,8 @@ class Averages(nnx.Module):
 
 
 def slopes(names, logits, tokens, mask):
-    """The gradient of the loss, step by step where nobody compiles it: a compiler may turn 0 times NaN into 0."""
-    return jax.grad(names.next_token_loss)(logits, tokens, mask)
+    """The loss and its gradient, step by step where nobody compiles it: a compiler may turn 0 times NaN into 0."""
+    return jax.value_and_grad(names.next_token_loss)(logits, tokens, mask)
 
 
 def momentum(rate):

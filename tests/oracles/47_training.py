@@ -27,7 +27,8 @@ next_token_loss.dtype = np.dtype(np.float32)  # whatever the logits are
 
 
 def slopes(logits, tokens, mask):
-    return slope_of_the_loss(logits, tokens, mask, max(len(targets_of(tokens, mask)), 1))
+    loss = next_token_loss(logits, tokens, mask)
+    return loss, slope_of_the_loss(logits, tokens, mask, max(len(targets_of(tokens, mask)), 1))
 
 
 def slope_of_the_loss(logits, tokens, mask, count):
