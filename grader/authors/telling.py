@@ -9,7 +9,7 @@ claims about what is drawn have to tell right from wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -280,13 +280,17 @@ def _place(call: Call) -> str:
 
 
 def mutants_that_pass(
-    name: str, calls: list[Call], outcomes: dict[int, Outcome], key: AnswerKey
+    name: str, calls: list[Call], outcomes: dict[int, Outcome], key: AnswerKey, idle: Container[int] = ()
 ) -> Iterator[str | None]:
-    """For each call by which an automatic mutant is to be caught: a fault where what it gave would pass."""
+    """For each call by which an automatic mutant is to be caught: a fault where what it gave would pass; where it
+    is one of those that may be `idle`, where it would not."""
     for call in calls:
         answer, came = key.answers[call.id], outcomes.get(call.id)
         same = came is not None and compare(answer.outcome, came, answer.allowed) is None
-        yield f"{_place(call)}: who {name.replace('_', ' ')} passes" if same else None
+        if call.id in idle:
+            yield None if same else f"{_place(call)}: it says that again makes no difference, and it does"
+        else:
+            yield f"{_place(call)}: who {name.replace('_', ' ')} passes" if same else None
 
 
 def caught_by(name: str, calls: list[Call], key: AnswerKey) -> list[Call]:

@@ -417,14 +417,15 @@ def _draws_are_told(proof: Proof, entry, calls: list[Call]) -> list[str]:
 
 def _mutants_are_caught(proof: Proof, name: str, calls: list[Call]) -> list[str]:
     asked = telling.caught_by(name, calls, proof.key)
-    return _counted(
-        proof,
-        [
-            *telling.mutants_that_pass(
-                name, asked, _outcomes(proof, _mutant(proof.problem, name), asked) if asked else {}, proof.key
-            )
-        ],
-    )
+    came = _outcomes(proof, _mutant(proof.problem, name), asked) if asked else {}
+    cases = {(entry.name, case): told for entry in proof.problem.entries for case, told in entry.cases.items()}
+    # a name that takes no arrays may keep what it gave
+    idle = {
+        call.id
+        for call in asked
+        if call.check.kind == "again" and "again" in cases[call.check.entry, call.check.case].idle
+    }
+    return _counted(proof, [*telling.mutants_that_pass(name, asked, came, proof.key, idle)])
 
 
 def _mutant(problem: Problem, name: str) -> str:

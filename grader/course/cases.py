@@ -25,8 +25,8 @@ class Case:
     Keyword arguments are those of the entry's `inputs` function; `under` lists the transforms to try, none for a case
     that only a proof is about. `raises` names the exception that the contract asks for. `idle` names what makes no
     difference here, which `verify` tries: an argument or a parameter ("q"), that under one transform ("v under grad"),
-    or one change of it ("mask: flipped"). A case that only a class knows is `like` one that students
-    know: what is claimed of that one is claimed of it as well. `driver` names the function of the problem's `driver.py`
+    one change of it ("mask: flipped"), or that it is called "again". A case that only a class knows is `like` one that
+    students know: what is claimed of that one is claimed of it as well. `driver` names the function of `driver.py`
     that takes the arguments and calls what the student wrote. `drawn` says whether its values are drawn, so that any
     are right whose structure, shape and dtype are: of a case with a key they are, unless it says otherwise.
     """
