@@ -1,0 +1,514 @@
+"""43 · Wrong answers that people really give, each with its sentence."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from grader.course import mistake
+
+# --- relative_bucket
+
+
+def _bucketed(offset, place, n):
+    """The place of the distance within its half, and the half."""
+    return place + jnp.where(offset > 0, n, 0)
+
+
+def _way(distance, exact, max_distance):
+    return jnp.log(jnp.maximum(distance, exact) / exact) / math.log(max_distance / exact)
+
+
+def _far(distance, n, max_distance, whole=jnp.floor):
+    exact = n // 2
+    far = exact + whole(_way(distance, exact, max_distance) * (n - exact)).astype(jnp.int32)
+    return jnp.where(distance < exact, distance, jnp.minimum(far, n - 1))
+
+
+@mistake("relative_bucket")
+def sign_of_the_offset_turned(ref, offset, num_buckets, max_distance):
+    """Earlier keys get the second half of the buckets, and later keys the first. It looks right because the distances
+    are; with the query's position minus the key's, `offset > 0` is an earlier key. Here the offset is key minus query,
+    and what is above 0 comes second."""
+    return ref(-offset, num_buckets, max_distance)
+
+
+@mistake("relative_bucket")
+def halves_swapped(ref, offset, num_buckets, max_distance):
+    """The token itself and the earlier keys get the second half of the buckets. Either order would serve a model that
+    is trained from the start, but the contract and T5's weights have the offsets above 0 second: add half of the
+    buckets where `offset > 0`, nothing elsewhere."""
+    return _far(jnp.abs(offset), num_buckets // 2, max_distance) + jnp.where(offset <= 0, num_buckets // 2, 0)
+
+
+@mistake("relative_bucket")
+def the_token_itself_among_the_later(ref, offset, num_buckets, max_distance):
+    """Offset 0 falls into the first bucket of the second half. The comparison is `>= 0`, and that is the only place
+    where it shows: an offset of 0 belongs to the first half, and has bucket 0."""
+    return ref(offset, num_buckets, max_distance) + jnp.where(offset == 0, num_buckets // 2, 0)
+
+
+@mistake("relative_bucket")
+def one_direction_only(ref, offset, num_buckets, max_distance):
+    """Later keys all fall into bucket 0, and earlier ones share all of the buckets. T5's decoder does that, where a
+    causal mask hides later keys anyway; the function asked for here is that of its encoder, which gives each direction
+    half of the buckets."""
+    return _far(jnp.maximum(-offset, 0), num_buckets, max_distance)
+
+
+@mistake("relative_bucket")
+def direction_lost(ref, offset, num_buckets, max_distance):
+    """The bucket depends on the distance alone: a key three places earlier and one three places later share theirs.
+    Taking the absolute value is the first of two steps; the second gives the offsets above 0 buckets of their own."""
+    return _far(jnp.abs(offset), num_buckets // 2, max_distance)
+
+
+@mistake("relative_bucket")
+def clipped_in_place_of_the_logarithm(ref, offset, num_buckets, max_distance):
+    """Every distance has a bucket of its own until the half is full, and all that is farther shares the last one. That
+    is how Shaw et al. clip an offset. Here only the first `n / 2` distances are exact; the other buckets are ranges
+    that grow, up to `max_distance`."""
+    return _bucketed(offset, jnp.minimum(jnp.abs(offset), num_buckets // 2 - 1), num_buckets // 2)
+
+
+@mistake("relative_bucket")
+def no_last_bucket(ref, offset, num_buckets, max_distance):
+    """Distances beyond `max_distance` run past their half: far earlier keys end up among the buckets of the later ones,
+    and far later keys beyond the last bucket. JAX does not complain about an index that is too large, it takes the last
+    row. The place within a half is at most `n - 1`."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    far = exact + jnp.floor(_way(distance, exact, max_distance) * (n - exact)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, far), n)
+
+
+@mistake("relative_bucket")
+def rounded_to_the_nearest(ref, offset, num_buckets, max_distance):
+    """The place on the logarithmic scale is rounded to the nearest integer. Each range then begins half a bucket too
+    early. It is rounded down: `jnp.floor`, or a cast to an integer."""
+    return _bucketed(offset, _far(jnp.abs(offset), num_buckets // 2, max_distance, jnp.round), num_buckets // 2)
+
+
+@mistake("relative_bucket")
+def rounded_up(ref, offset, num_buckets, max_distance):
+    """The place on the logarithmic scale is rounded up, so that every range but the last begins a whole bucket too
+    early. A bucket begins where its number is reached: round down, with `jnp.floor` or a cast to an integer."""
+    return _bucketed(offset, _far(jnp.abs(offset), num_buckets // 2, max_distance, jnp.ceil), num_buckets // 2)
+
+
+@mistake("relative_bucket", over=("half",))
+def far_places_not_after_the_exact_ones(ref, offset, num_buckets, max_distance, *, over="what is left"):
+    """The places of far distances are not counted from behind the exact ones. The logarithm is 0 where the exact
+    distances end, so its share of the buckets comes on top of them: add `n / 2`."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    share = n if over == "half" else n - exact
+    far = jnp.floor(_way(distance, exact, max_distance) * share).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket")
+def far_places_not_halved(ref, offset, num_buckets, max_distance):
+    """The logarithm is stretched over more places than the half has left: over `n`, and not over `n - n/2`. Its ranges
+    are too short, and the last bucket is reached long before `max_distance`. Multiply by the number of places that are
+    left after the exact ones."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    far = exact + jnp.floor(_way(distance, exact, max_distance) * n).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket")
+def logarithm_of_the_distance_itself(ref, offset, num_buckets, max_distance):
+    """The logarithms are those of the distance and of `max_distance` as they are. Ranges would then begin at distance
+    1, while the exact ones end at `n / 2`, and several buckets stay empty. Divide both by `n / 2`, so that the way
+    begins with log 1 = 0."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    way = jnp.log(jnp.maximum(distance, 1)) / math.log(max_distance)
+    far = exact + jnp.floor(way * (n - exact)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket")
+def only_one_logarithm_relative(ref, offset, num_buckets, max_distance):
+    """The distance is divided by `n / 2` before its logarithm, and `max_distance` is not. The way from `n / 2` to
+    `max_distance` is then never walked to its end, and the last buckets are not reached until far behind it: divide
+    both."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    way = jnp.log(jnp.maximum(distance, exact) / exact) / math.log(max_distance)
+    far = exact + jnp.floor(way * (n - exact)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket")
+def one_added_before_the_logarithm(ref, offset, num_buckets, max_distance):
+    """The logarithm is that of one more than the distance, which keeps it finite at 0 and moves every range. What the
+    logarithm gives for near distances is not used: choose with `jnp.where`, or take `jnp.maximum(distance, 1)`, which
+    changes no distance that counts."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    way = jnp.log((distance + 1) / exact) / math.log(max_distance / exact)
+    far = exact + jnp.floor(way * (n - exact)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket")
+def divided_as_integers(ref, offset, num_buckets, max_distance):
+    """The distance is divided by `n / 2` with `//`, so that its logarithm knows whole multiples only, and ranges begin
+    too late. Divide with `/`: the quotient of integers is a floating number in JAX."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    return _bucketed(offset, jnp.where(distance < exact, distance, _far(distance // exact * exact, n, max_distance)), n)
+
+
+@mistake("relative_bucket", later=("all",))
+def buckets_not_halved(ref, offset, num_buckets, max_distance, *, later="half"):
+    """The place of a distance is computed for all of the buckets, though each direction has half of them: twice as many
+    distances are exact, and ranges of earlier keys run into the buckets of later ones. Halve the number first, and
+    compute with the half from there on."""
+    shift = num_buckets if later == "all" else num_buckets // 2
+    return _bucketed(offset, _far(jnp.abs(offset), num_buckets, max_distance), shift)
+
+
+@mistake("relative_bucket")
+def buckets_as_floating_numbers(ref, offset, num_buckets, max_distance):
+    """The buckets are floating numbers, since `jnp.floor` and `jnp.where` over an integer and a floating array give
+    such. They cannot index an array: cast what floor gives with `.astype(jnp.int32)` before it meets the distances."""
+    return ref(offset, num_buckets, max_distance).astype(jnp.float32)
+
+
+# --- RelativeBias
+
+
+@mistake("RelativeBias")
+def queries_at_the_start(Ref):
+    """The queries stand at the first positions, 0 to `t_q - 1`. With as many queries as keys that is right. In a
+    decoder with a cache the one query is the newest token, and all keys are earlier: the queries are the last `t_q` of
+    the `t_k` positions, and begin at `t_k - t_q`."""
+
+    class Wrong(Ref):
+        def query_positions(self, t_q, t_k):
+            return jnp.arange(t_q)
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def every_query_at_the_last_position(Ref):
+    """Every query stands at the last position, so that all rows are the same. That is right for a single query; of
+    several, query `i` stands at `t_k - t_q + i`."""
+
+    class Wrong(Ref):
+        def query_positions(self, t_q, t_k):
+            return jnp.full(t_q, t_k - 1)
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def query_minus_key(Ref):
+    """The offset is the query's position minus the key's, so that earlier and later keys change places. Distances are
+    right, and a symmetric table would hide it: the offset is key minus query, a row of key positions minus a column of
+    query positions."""
+
+    class Wrong(Ref):
+        def offsets(self, t_q, t_k):
+            return -super().offsets(t_q, t_k)
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def heads_last(Ref):
+    """The bias has the shape (t_q, t_k, num_heads), as the lookup leaves it. Scores have their heads in front: move the
+    last axis there."""
+
+    class Wrong(Ref):
+        def heads_first(self, bias):
+            return bias
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def reshaped_in_place_of_moved(Ref):
+    """The heads come to the front by a reshape. The shape is right and the numbers are scrambled, since a reshape only
+    cuts the same sequence of numbers otherwise: move the axis, with `jnp.moveaxis` or a transpose."""
+
+    class Wrong(Ref):
+        def heads_first(self, bias):
+            return bias.reshape(bias.shape[-1], *bias.shape[:-1])
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def later_keys_all_in_one_bucket(Ref):
+    """Later keys all fall into bucket 0, and earlier ones share all of the buckets, as in T5's decoder. A bias that
+    serves both directions is asked for, as in its encoder: use your `relative_bucket`, which halves them."""
+
+    class Wrong(Ref):
+        def buckets(self, t_q, t_k):
+            return _far(jnp.maximum(-self.offsets(t_q, t_k), 0), self.num_buckets, self.max_distance)
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def offsets_clipped_into_the_table(Ref):
+    """The offset itself, clipped and moved above 0, is the row of the table. That is how Shaw et al. look up their
+    vectors; here the rows are buckets: give the offsets to your `relative_bucket`."""
+
+    class Wrong(Ref):
+        def buckets(self, t_q, t_k):
+            half = self.num_buckets // 2
+            return jnp.clip(self.offsets(t_q, t_k), -half, half - 1) + half
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def offsets_as_rows(Ref):
+    """The offsets are used as rows of the table without being brought into buckets. Negative ones count from its end,
+    and those that are too large take the last row, all without an error: give them to your `relative_bucket` first."""
+
+    class Wrong(Ref):
+        def buckets(self, t_q, t_k):
+            return self.offsets(t_q, t_k)
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def queries_and_keys_changed_places(Ref):
+    """The bias has the shape (num_heads, t_k, t_q): rows are keys and columns are queries. For equal lengths the shapes
+    do not tell. Rows are queries, as in the scores: the query positions are the column."""
+
+    class Wrong(Ref):
+        def __call__(self, t_q, t_k):
+            return super().__call__(t_q, t_k).swapaxes(-1, -2)
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def table_lying_on_its_side(Ref):
+    """`embedding` has the shape (num_heads, num_buckets). Its values can be used like that, but the contract, and T5's
+    weights, have a row for each bucket: (num_buckets, num_heads)."""
+
+    class Wrong(Ref):
+        def __init__(self, num_heads, num_buckets, max_distance, *, rngs):
+            super().__init__(num_heads, num_buckets, max_distance, rngs=rngs)
+            self.embedding = nnx.Param(jnp.zeros((num_heads, num_buckets)))
+
+        def __call__(self, t_q, t_k):
+            return self.embedding[...][:, self.buckets(t_q, t_k)]
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def table_inside_an_embed(Ref):
+    """`embedding` is an `nnx.Embed`, which holds its table under a name of its own: the parameter's path is then
+    `embedding.embedding`. It also starts with random numbers. Here `embedding` itself is the parameter: an `nnx.Param`
+    around zeros."""
+
+    class Wrong(Ref):
+        def __init__(self, num_heads, num_buckets, max_distance, *, rngs):
+            super().__init__(num_heads, num_buckets, max_distance, rngs=rngs)
+            self.embedding = nnx.Embed(num_buckets, num_heads, rngs=rngs)
+
+        def __call__(self, t_q, t_k):
+            return self.heads_first(self.embedding(self.buckets(t_q, t_k)))
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def table_drawn_at_random(Ref):
+    """`embedding` starts with random numbers, as most parameters do. Then some distances are preferred before anything
+    was learned; the contract asks for zeros, with which attention starts as if there were no bias."""
+
+    class Wrong(Ref):
+        def __init__(self, num_heads, num_buckets, max_distance, *, rngs):
+            super().__init__(num_heads, num_buckets, max_distance, rngs=rngs)
+            self.embedding = nnx.Param(0.02 * jax.random.normal(rngs.params(), (num_buckets, num_heads)))
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def table_that_is_no_parameter(Ref):
+    """`embedding` is an `nnx.Variable` that is no `nnx.Param`, so that an optimiser which trains the parameters passes
+    it by, and the bias stays at zero for ever. Make it an `nnx.Param`."""
+
+    class Wrong(Ref):
+        def __init__(self, num_heads, num_buckets, max_distance, *, rngs):
+            super().__init__(num_heads, num_buckets, max_distance, rngs=rngs)
+            self.embedding = nnx.Variable(jnp.zeros((num_buckets, num_heads)))
+
+    return Wrong
+
+
+# --- relative_scores
+
+
+def _row_of_each_pair(length):
+    """`j - i + T - 1` for every query and key: (T, T)."""
+    return jnp.arange(length) - jnp.arange(length)[:, None] + length - 1
+
+
+@mistake("relative_scores")
+def offsets_in_the_opposite_order(ref, q, r):
+    """The vectors are taken in the opposite order: that of offset `i - j` in the place of `j - i`, so that earlier and
+    later keys change places. In Transformer-XL's formulas the index of r is the distance backwards. Here row 0 of `r`
+    is the farthest earlier key: row `j - i + T - 1`."""
+    return ref(q, r[::-1])
+
+
+@mistake("relative_scores", end=("rolled", "zeros"))
+def one_row_too_far(ref, q, r, *, end="clamped"):
+    """Each pair gets the vector of the next offset: row `j - i + T` in the place of `j - i + T - 1`. With `2T - 1` rows
+    offset 0 stands in row `T - 1`. A column of padding on the wrong side of the skew does this too: it belongs in
+    front, before offset -(T - 1)."""
+    last = dict(clamped=r[-1:], rolled=r[:1], zeros=jnp.zeros_like(r[:1]))[end]
+    return ref(q, jnp.concatenate([r[1:], last]))
+
+
+@mistake("relative_scores", end=("rolled", "zeros"))
+def one_row_too_near(ref, q, r, *, end="clamped"):
+    """Each pair gets the vector of the offset before its own: row `j - i + T - 2` in the place of `j - i + T - 1`. With
+    `2T - 1` rows offset 0 stands in row `T - 1`."""
+    first = dict(clamped=r[:1], rolled=r[-1:], zeros=jnp.zeros_like(r[:1]))[end]
+    return ref(q, jnp.concatenate([first, r[:-1]]))
+
+
+@mistake("relative_scores")
+def skewed_for_a_causal_mask(ref, q, r):
+    """Only the `T` rows of `r` up to offset 0 are skewed, as a causal decoder does it. Entries of later keys are then
+    what the reshape happens to leave there: products of other queries. Under a causal mask nobody sees them; here later
+    keys count, and all `2T - 1` rows go through the skew."""
+    length = q.shape[1]
+    scores = jnp.pad(jnp.einsum("nth,mnh->ntm", q, r[:length]), ((0, 0), (0, 0), (1, 0)))
+    return scores.reshape(len(q), length + 1, length)[:, 1:]
+
+
+@mistake("relative_scores")
+def last_row_dropped_in_the_skew(ref, q, r):
+    """The skew drops the last row after the reshape, and keeps the first. Its shapes are the same, and every row is
+    moved to the wrong place. The column of zeros is in front, so what has to go is in front as well: `[1:]`, not
+    `[:-1]`."""
+    heads, length, _ = q.shape
+    rows = jnp.pad(jnp.einsum("nth,mnh->ntm", q, r), ((0, 0), (0, 0), (1, 0))).reshape(heads, 2 * length, length)
+    return rows[:, :-1].reshape(heads, length, 2 * length - 1)[:, :, :length]
+
+
+@mistake("relative_scores", start=("offset 0",))
+def rows_not_moved(ref, q, r, *, start="the first row"):
+    """The products with the rows of `r` are cut to `T` columns without being moved: column `j` has the same offset in
+    every row. Each row of the result begins one column before the row above it, at `T - 1 - i`."""
+    begin = q.shape[1] - 1 if start == "offset 0" else 0
+    return jnp.einsum("nth,mnh->ntm", q, r)[:, :, begin : begin + q.shape[1]]
+
+
+@mistake("relative_scores")
+def scaled_out_of_habit(ref, q, r):
+    """The products are divided by sqrt(H). Whoever adds them to the scores scales the sum, once; here they are asked
+    for as they are."""
+    return ref(q / q.shape[-1] ** 0.5, r)
+
+
+@mistake("relative_scores")
+def one_table_for_all_heads(ref, q, r):
+    """Every head uses the vectors of the first one. Each head has its own, `r[m, n]`: keep the letter of the head on
+    both sides of the einsum, and in its result."""
+    return ref(q, jnp.broadcast_to(r[:, :1], r.shape))
+
+
+@mistake("relative_scores")
+def vectors_of_all_heads_added(ref, q, r):
+    """Each query meets the vectors of all heads, added up: an einsum whose letter for the head of `r` is not that of
+    `q` sums it away. Use the same letter for the head on both sides."""
+    return ref(q, jnp.broadcast_to(r.sum(1, keepdims=True), r.shape))
+
+
+@mistake("relative_scores")
+def scores_transposed(ref, q, r):
+    """Rows are keys and columns are queries: the result is `(N, j, i)`. The shapes do not tell. Rows are queries, as in
+    every matrix of scores."""
+    return ref(q, r).swapaxes(-1, -2)
+
+
+@mistake("relative_scores")
+def heads_behind_the_pairs(ref, q, r):
+    """The heads come last: the result is `(T, T, N)`. Scores have their heads in front, `(N, T, T)`."""
+    return jnp.moveaxis(ref(q, r), 0, -1)
+
+
+@mistake("relative_scores")
+def promoted_to_float32(ref, q, r):
+    """Half-precision inputs give a float32 result. To sum in float32 is welcome, but the result has the dtype of the
+    inputs: cast it back at the end."""
+    return ref(q, r).astype(jnp.promote_types(q.dtype, jnp.float32))
+
+
+@mistake("relative_scores", how=("multiplied", "product"))
+def a_vector_for_each_pair(ref, q, r, *, how="gathered"):
+    """The values are right, but a vector is laid out for each pair of query and key, H times as much as the result.
+    That is how Shaw et al. write it down, and the memory of a long sequence goes there. Multiply each query with all
+    `2T - 1` rows first, and then pick or move numbers, not vectors."""
+    picked = r[_row_of_each_pair(q.shape[1])]
+    if how == "product":
+        return jnp.matmul(jnp.moveaxis(picked, 2, 0), q[..., None])[..., 0]
+    if how == "multiplied":
+        return (q[:, :, None] * jnp.moveaxis(picked, 2, 0)).sum(-1)
+    return jnp.einsum("nih,ijnh->nij", q, picked)
+
+
+@mistake("relative_scores")
+def every_product_before_it_is_summed(ref, q, r):
+    """The values are right, but queries and vectors are multiplied by broadcasting and summed afterwards, so that an
+    array with an axis for the features exists: larger than the result by twice the width. A product of matrices sums as
+    it goes: einsum, or `@`."""
+    x = (q[:, :, None] * r.transpose(1, 0, 2)[:, None]).sum(-1)
+    return jnp.take_along_axis(x, _row_of_each_pair(q.shape[1])[None], axis=2)
+
+
+@mistake("relative_scores")
+def picked_with_a_product(ref, q, r):
+    """The values are right, but rows are moved by products with matrices of zeros and ones, which cost more than the
+    scores themselves: T times T times 2T multiplications for each head. Moving numbers is no arithmetic: pad and
+    reshape, `jnp.take_along_axis`, or a roll for each row."""
+    x, length = jnp.einsum("nth,mnh->ntm", q, r), q.shape[1]
+
+    def row(pair):
+        products, places = pair
+        return products @ jax.nn.one_hot(places, 2 * length - 1, dtype=q.dtype, axis=0)
+
+    return jax.lax.map(row, (x.swapaxes(0, 1), _row_of_each_pair(length))).swapaxes(0, 1)
+
+
+@mistake("relative_scores")
+def all_products_for_each_row(ref, q, r):
+    """The values are right, but the products of all queries are computed again for each row, of which one is kept: `T`
+    times the work. Compute them once before the loop, or let the loop multiply its own query only."""
+    length = q.shape[1]
+
+    def row(i):
+        x = jnp.einsum("nth,mnh->ntm", q, r)[:, i]
+        return jax.lax.dynamic_slice_in_dim(x, length - 1 - i, length, axis=1)
+
+    return jnp.moveaxis(jax.lax.map(row, jnp.arange(length)), 0, 1)
+
+
+@mistake("relative_scores")
+def heads_across_heads(ref, q, r):
+    """The values are right, but every head's queries are multiplied with every head's vectors, and the diagonal of that
+    is kept: N times the work. Make the head a batch axis of the product: the same letter in both inputs of the einsum
+    and in its result."""
+    x = jnp.einsum("nth,mlh->tmnl", q, r)
+    x = jnp.moveaxis(jnp.diagonal(x, axis1=2, axis2=3), -1, 0)
+    return jnp.take_along_axis(x, _row_of_each_pair(q.shape[1])[None], axis=2)
