@@ -477,31 +477,26 @@ def every_product_before_it_is_summed(ref, q, r):
     return jnp.take_along_axis(x, _row_of_each_pair(q.shape[1])[None], axis=2)
 
 
-@mistake("relative_scores")
-def picked_with_a_product(ref, q, r):
-    """The values are right, but rows are moved by products with matrices of zeros and ones, which cost more than the
-    scores themselves: T times T times 2T multiplications for each head. Moving numbers is no arithmetic: pad and
-    reshape, `jnp.take_along_axis`, or a roll for each row."""
-    x, length = jnp.einsum("nth,mnh->ntm", q, r), q.shape[1]
+@mistake("relative_scores", to=("move",))
+def each_row_multiplies_for_all(ref, q, r, *, to="keep one"):
+    """The values are right, but for each row there is a product of matrices about as large as the one that all rows
+    need together: the products of all queries, of which one is kept, or a product with zeros and ones, to move numbers.
+    Multiply every query with `r` once, and move what that gives without arithmetic: pad and reshape,
+    `jnp.take_along_axis`, or a roll for each row."""
+    length = q.shape[1]
 
-    def row(pair):
+    def kept(i):
+        return jnp.einsum("nth,mnh->ntm", q, r)[:, i]
+
+    def moved(pair):
         products, places = pair
         return products @ jax.nn.one_hot(places, 2 * length - 1, dtype=q.dtype, axis=0)
 
-    return jax.lax.map(row, (x.swapaxes(0, 1), _row_of_each_pair(length))).swapaxes(0, 1)
-
-
-@mistake("relative_scores")
-def all_products_for_each_row(ref, q, r):
-    """The values are right, but the products of all queries are computed again for each row, of which one is kept: `T`
-    times the work. Compute them once before the loop, or let the loop multiply its own query only."""
-    length = q.shape[1]
-
-    def row(i):
-        x = jnp.einsum("nth,mnh->ntm", q, r)[:, i]
-        return jax.lax.dynamic_slice_in_dim(x, length - 1 - i, length, axis=1)
-
-    return jnp.moveaxis(jax.lax.map(row, jnp.arange(length)), 0, 1)
+    if to == "move":
+        x = jnp.einsum("nth,mnh->ntm", q, r)
+        return jax.lax.map(moved, (x.swapaxes(0, 1), _row_of_each_pair(length))).swapaxes(0, 1)
+    x = jax.lax.map(kept, jnp.arange(length)).swapaxes(0, 1)
+    return jnp.take_along_axis(x, _row_of_each_pair(length)[None], axis=2)
 
 
 @mistake("relative_scores")

@@ -35,6 +35,6 @@ def relative_scores(q, r):
 
     def of_one_head(q, r):
         flat = jnp.pad(q @ r.T, ((0, 0), (0, 1))).ravel()
-        return flat[t - 1:-t].reshape(t, -1)[:, :t] if t > 1 else flat[:1].reshape(1, 1)
+        return flat[t - 1:-1].reshape(t, -1)[:, :t]
 
     return jax.vmap(of_one_head, in_axes=(0, 1))(q, r)
