@@ -84,6 +84,85 @@ def no_last_bucket(ref, offset, num_buckets, max_distance):
 
 
 @mistake("relative_bucket")
+def one_place_too_many_in_a_half(ref, offset, num_buckets, max_distance):
+    """The place within a half is limited to `n`, and there is no such place: a half has the places 0 to `n - 1`. Far
+    earlier keys share the first bucket of the later ones, and far later keys get a bucket behind the last: limit to `n
+    - 1`."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    far = exact + jnp.floor(_way(distance, exact, max_distance) * (n - exact)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n)), n)
+
+
+@mistake("relative_bucket")
+def limited_before_the_exact_ones_are_added(ref, offset, num_buckets, max_distance):
+    """The limit of `n - 1` is put on what the logarithm gives, and the exact places are added afterwards, so that far
+    distances get places up to `n/2 + n - 1`. It belongs around the whole: add first, then take the minimum."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    far = jnp.floor(_way(distance, exact, max_distance) * (n - exact)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, exact + jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket")
+def ranges_of_one_length(ref, offset, num_buckets, max_distance):
+    """The far ranges are all of one length: `max_distance` is shared out evenly. It is the logarithm of the distance
+    that is shared out evenly, so that each range is longer than the one before by the same factor."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    far = exact + jnp.floor((distance - exact) / (max_distance - exact) * (n - exact)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket", bases=("2 and e", "e and 10", "2 and 10"))
+def logarithms_of_two_bases(ref, offset, num_buckets, max_distance, *, bases="e and 2"):
+    """The two logarithms have different bases, so that the way is too short or too long by a constant factor. Any base
+    will do in a quotient of logarithms, as long as both have it."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2
+    above, below = ({"e": math.e, "2": 2, "10": 10}[base] for base in bases.split(" and "))
+    way = _way(distance, exact, max_distance) * math.log(below) / math.log(above)
+    far = exact + jnp.floor(way * (n - exact)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket", more=(-1,))
+def exact_places_miscounted(ref, offset, num_buckets, max_distance, *, more=1):
+    """The number of distances with a place of their own is off by one. The distances below `n / 2` have one, and 0 is
+    among them: `n / 2` places, and the first range begins at distance `n / 2`."""
+    n = num_buckets // 2
+    distance, exact = jnp.abs(offset), n // 2 + more
+    way = jnp.log(jnp.maximum(distance, 1) / exact) / math.log(max_distance / exact) if exact else jnp.inf
+    far = exact + jnp.floor(jnp.minimum(way * (n - exact), n)).astype(jnp.int32)
+    return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
+
+
+@mistake("relative_bucket")
+def later_distances_counted_from_0(ref, offset, num_buckets, max_distance):
+    """The distance of a later key is counted from 0: the next token gets the first place of the second half. It saves
+    the bucket that is never used, and it is not what T5 does: the distance is `|offset|` on both sides, 1 for the next
+    token."""
+    n = num_buckets // 2
+    return _bucketed(offset, _far(jnp.where(offset > 0, offset - 1, -offset), n, max_distance), n)
+
+
+@mistake("relative_bucket")
+def earlier_and_later_mirrored(ref, offset, num_buckets, max_distance):
+    """The buckets run in the order of the offsets, with offset 0 in the middle: the place is added to `n` for later
+    keys and taken from it for earlier ones. A table may be laid out so; here both halves count from near to far, the
+    earlier keys from 0 and the later ones from `n`."""
+    n = num_buckets // 2
+    return n + jnp.sign(offset) * _far(jnp.abs(offset), n, max_distance)
+
+
+@mistake("relative_bucket")
+def distance_without_its_absolute_value(ref, offset, num_buckets, max_distance):
+    """The place is computed from the offset with its sign, so that an earlier key counts as near, however far it is,
+    and gets a negative number. The place within a half depends on the distance: `jnp.abs(offset)`."""
+    return _bucketed(offset, _far(offset, num_buckets // 2, max_distance), num_buckets // 2)
+
+
+@mistake("relative_bucket")
 def rounded_to_the_nearest(ref, offset, num_buckets, max_distance):
     """The place on the logarithmic scale is rounded to the nearest integer. Each range then begins half a bucket too
     early. It is rounded down: `jnp.floor`, or a cast to an integer."""
@@ -208,6 +287,18 @@ def every_query_at_the_last_position(Ref):
     return Wrong
 
 
+@mistake("RelativeBias", by=(-1,))
+def query_positions_off_by_one(Ref, *, by=1):
+    """The queries stand one position beside their own, so that a token has not the offset 0 to itself. The last of
+    `t_k` positions is `t_k - 1`, and the first of the last `t_q` is `t_k - t_q`."""
+
+    class Wrong(Ref):
+        def query_positions(self, t_q, t_k):
+            return super().query_positions(t_q, t_k) + by
+
+    return Wrong
+
+
 @mistake("RelativeBias")
 def query_minus_key(Ref):
     """The offset is the query's position minus the key's, so that earlier and later keys change places. Distances are
@@ -253,6 +344,61 @@ def later_keys_all_in_one_bucket(Ref):
     class Wrong(Ref):
         def buckets(self, t_q, t_k):
             return _far(jnp.maximum(-self.offsets(t_q, t_k), 0), self.num_buckets, self.max_distance)
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def later_keys_hidden(Ref):
+    """Later keys get minus infinity, as under a causal mask. A bias says how near and on which side a key is; whether
+    it may be seen at all is for the mask to say, and half of the buckets are there for later keys."""
+
+    class Wrong(Ref):
+        def __call__(self, t_q, t_k):
+            return jnp.where(self.offsets(t_q, t_k) > 0, -jnp.inf, super().__call__(t_q, t_k))
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def max_distance_not_passed_on(Ref):
+    """The ranges end at 128, whatever `max_distance` is asked for. That is T5's number; keep the one that the
+    constructor gets, and hand it to `relative_bucket`."""
+
+    class Wrong(Ref):
+        def __init__(self, num_heads, num_buckets, max_distance, *, rngs):
+            super().__init__(num_heads, num_buckets, 128, rngs=rngs)
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def bias_scaled(Ref):
+    """The bias is divided by sqrt(num_heads). Nothing is scaled here: what stands in the table is what is added to a
+    score."""
+
+    class Wrong(Ref):
+        def __call__(self, t_q, t_k):
+            bias = super().__call__(t_q, t_k)
+            return bias / len(bias) ** 0.5
+
+    return Wrong
+
+
+@mistake("RelativeBias")
+def one_table_for_all_heads(Ref):
+    """`embedding` has one number for each bucket, which all heads share. Then no head can look near while another looks
+    far: the shape is (num_buckets, num_heads)."""
+
+    class Wrong(Ref):
+        def __init__(self, num_heads, num_buckets, max_distance, *, rngs):
+            super().__init__(num_heads, num_buckets, max_distance, rngs=rngs)
+            self.num_heads = num_heads
+            self.embedding = nnx.Param(jnp.zeros((num_buckets,)))
+
+        def __call__(self, t_q, t_k):
+            bias = self.embedding[...][self.buckets(t_q, t_k)]
+            return jnp.broadcast_to(bias, (self.num_heads, *bias.shape))
 
     return Wrong
 
@@ -415,6 +561,73 @@ def rows_not_moved(ref, q, r, *, start="the first row"):
 
 
 @mistake("relative_scores")
+def skewed_and_cut_at_the_wrong_end(ref, q, r):
+    """After the skew the last `T` columns are kept, and the scores stand in the first ones. What follows them belongs
+    to no pair of query and key: keep `[:, :, :T]`."""
+    heads, length, _ = q.shape
+    rows = jnp.pad(jnp.einsum("nth,mnh->ntm", q, r), ((0, 0), (0, 0), (1, 0))).reshape(heads, 2 * length, length)
+    return rows[:, 1:].reshape(heads, length, 2 * length - 1)[:, :, length - 1 :]
+
+
+@mistake("relative_scores")
+def not_reshaped_back(ref, q, r):
+    """After the first row is dropped, the first `T` rows are taken as they are. They are pieces of `T` numbers, two to
+    a query; the skew ends with a reshape to rows of `2T - 1`, of which the first `T` columns are the scores."""
+    heads, length, _ = q.shape
+    rows = jnp.pad(jnp.einsum("nth,mnh->ntm", q, r), ((0, 0), (0, 0), (1, 0))).reshape(heads, 2 * length, length)
+    return rows[:, 1 : length + 1]
+
+
+@mistake("relative_scores")
+def skewed_without_padding(ref, q, r):
+    """The products are cut anew into rows of `2T - 2`, without a column of padding. For two and more tokens that is
+    right; for one such a row has no place at all, and nothing is left. With a column of zeros rows of `2T` are cut into
+    rows of `2T - 1`, which exist for every `T`."""
+    heads, length, _ = q.shape
+    flat = jnp.einsum("nth,mnh->ntm", q, r).reshape(heads, -1)[:, length - 1 :][:, : length * (2 * length - 2)]
+    return flat.reshape(heads, length, 2 * length - 2)[:, :, :length]
+
+
+@mistake("relative_scores", begin=("the last columns",))
+def rows_moved_the_wrong_way(ref, q, r, *, begin="the first columns"):
+    """Each row is moved to the opposite side: the further down, the later its first column. Row `i` begins at column `T
+    - 1 - i`, so the first row is moved most and the last one not at all."""
+    x, length = jnp.einsum("nth,mnh->ntm", q, r), q.shape[1]
+    start = jnp.arange(length) + (length - 1 if begin == "the last columns" else 0)
+    places = (start[:, None] + jnp.arange(length)) % (2 * length - 1)
+    return jnp.take_along_axis(x, jnp.broadcast_to(places, (len(q), length, length)), axis=2)
+
+
+@mistake("relative_scores")
+def distance_in_place_of_the_offset(ref, q, r):
+    """Earlier keys get the vectors of later ones: the row of `r` is that of the distance `|j - i|`. The sign counts,
+    and `r` has rows for both directions: row `j - i + T - 1`."""
+    return ref(q, jnp.concatenate([r[q.shape[1] - 1 :][::-1], r[q.shape[1] :]]))
+
+
+@mistake("relative_scores")
+def rows_counted_from_offset_0(ref, q, r):
+    """The row of `r` is the offset itself, without the `T - 1` rows that stand before offset 0. Negative indices count
+    from the end, so there is no error: row `j - i + T - 1`."""
+    return ref(q, jnp.roll(r, q.shape[1] - 1, axis=0))
+
+
+@mistake("relative_scores")
+def query_of_the_key(ref, q, r):
+    """Each pair has the right vector and the query of the key's position: `q[j]` in the place of `q[i]`. A letter or an
+    index is that of the column where it should be that of the row."""
+    x, length = jnp.einsum("nth,mnh->ntm", q, r), q.shape[1]
+    return x[:, jnp.arange(length), _row_of_each_pair(length)]
+
+
+@mistake("relative_scores", by=("minus infinity",))
+def later_keys_hidden_in_the_scores(ref, q, r, *, by="zeros"):
+    """Entries of later keys are replaced, as under a causal mask. These scores serve both directions; what may not be
+    seen is hidden afterwards, by whoever adds them to the others."""
+    return jnp.where(jnp.tri(q.shape[1], dtype=bool), ref(q, r), 0.0 if by == "zeros" else -jnp.inf)
+
+
+@mistake("relative_scores")
 def scaled_out_of_habit(ref, q, r):
     """The products are divided by sqrt(H). Whoever adds them to the scores scales the sum, once; here they are asked
     for as they are."""
@@ -422,7 +635,7 @@ def scaled_out_of_habit(ref, q, r):
 
 
 @mistake("relative_scores")
-def one_table_for_all_heads(ref, q, r):
+def vectors_of_the_first_head_for_all(ref, q, r):
     """Every head uses the vectors of the first one. Each head has its own, `r[m, n]`: keep the letter of the head on
     both sides of the einsum, and in its result."""
     return ref(q, jnp.broadcast_to(r[:, :1], r.shape))
@@ -455,12 +668,17 @@ def promoted_to_float32(ref, q, r):
     return ref(q, r).astype(jnp.promote_types(q.dtype, jnp.float32))
 
 
-@mistake("relative_scores", how=("multiplied", "product"))
+@mistake("relative_scores", how=("multiplied", "product", "slices"))
 def a_vector_for_each_pair(ref, q, r, *, how="gathered"):
     """The values are right, but a vector is laid out for each pair of query and key, H times as much as the result.
     That is how Shaw et al. write it down, and the memory of a long sequence goes there. Multiply each query with all
     `2T - 1` rows first, and then pick or move numbers, not vectors."""
-    picked = r[_row_of_each_pair(q.shape[1])]
+    length = q.shape[1]
+    if how == "slices":
+        return jnp.einsum(
+            "nih,ijnh->nij", q, jnp.stack([r[length - 1 - i : 2 * length - 1 - i] for i in range(length)])
+        )
+    picked = r[_row_of_each_pair(length)]
     if how == "product":
         return jnp.matmul(jnp.moveaxis(picked, 2, 0), q[..., None])[..., 0]
     if how == "multiplied":
@@ -497,6 +715,16 @@ def each_row_multiplies_for_all(ref, q, r, *, to="keep one"):
         return jax.lax.map(moved, (x.swapaxes(0, 1), _row_of_each_pair(length))).swapaxes(0, 1)
     x = jax.lax.map(kept, jnp.arange(length)).swapaxes(0, 1)
     return jnp.take_along_axis(x, _row_of_each_pair(length)[None], axis=2)
+
+
+@mistake("relative_scores")
+def zeros_and_ones_for_each_pair(ref, q, r):
+    """The values are right, but rows are moved by a product with an array of zeros and ones, which has a row of `2T -
+    1` for each pair of query and key: more than the vectors that it saves, and more multiplications than the scores
+    themselves. Moving numbers is no arithmetic: pad and reshape, `jnp.take_along_axis`, or a roll for each row."""
+    length = q.shape[1]
+    ones = jax.nn.one_hot(_row_of_each_pair(length), 2 * length - 1, dtype=q.dtype)
+    return jnp.einsum("nim,ijm->nij", jnp.einsum("nth,mnh->ntm", q, r), ones)
 
 
 @mistake("relative_scores")
