@@ -320,6 +320,21 @@ def test_flops_are_counted_through_loops(function, expected):
     assert (found["flops"], found["exact"]) == (expected, True)
 
 
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (lambda q, k: jax.nn.softmax(q @ k.T) + 1, SCORES * D),
+        (lambda q, k: jax.lax.map(lambda a: (k * 2) @ a, q), SCORES * D),
+        (lambda q, k: (q[:, None] * k).sum(-1), 0),
+    ],
+    ids=["a product and more", "in a loop", "number by number"],
+)
+def test_multiplications_in_products_are_counted_alone(function, expected):
+    """Each once, as often as loops run; what else computes counts nothing."""
+    found = work.products(traced(function, Q, K), "", limit=10**9)
+    assert (found["products"], found["exact"]) == (expected, True)
+
+
 def test_a_loop_of_unknown_length_proves_nothing():
     """Where the number of turns depends on values, what it costs is known only if it costs too much already."""
 

@@ -141,6 +141,12 @@ def test_a_run_that_was_cut_short():
             "R. It takes 11 arithmetic operations; 10 are enough.",
         ),
         (
+            Flops("n", "R.", ["c"], of="products"),
+            dict(products=11, limit=10, exact=True, line=None),
+            "products",
+            "R. It takes 11 multiplications in products of matrices; 10 are enough.",
+        ),
+        (
             Copies("n", "R.", ["c"]),
             dict(by="gather", elements=8, limit=4, shape=[2, 4], inside=["jit"], line=None),
             "picked",

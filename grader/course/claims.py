@@ -210,25 +210,29 @@ COUNTED = {
 @dataclass(frozen=True)
 class Flops(Proof):
     """It takes at most `limit(**sizes)` arithmetic operations, as often as the loops around them run. Where that
-    depends on values nothing is proved."""
+    depends on values nothing is proved. With `of="products"` only the multiplications in products of matrices count."""
 
     limit: Callable[..., int] = None
+    of: str = "flops"
 
     def measure(self, sizes):
-        return dict(of="flops", limit=int(self.limit(**sizes)))
+        return dict(of=self.of, limit=int(self.limit(**sizes)))
 
     def judge(self, facts):
         (fact,) = facts
-        if fact["flops"] <= fact["limit"]:
+        if fact[self.of] <= fact["limit"]:
             return None
         return Broken(
-            "flops",
-            f"{self.rule} It takes {fact['flops']} arithmetic operations; {fact['limit']} are enough.",
+            self.of,
+            f"{self.rule} It takes {fact[self.of]} {OPERATIONS[self.of]}; {fact['limit']} are enough.",
             line=fact["line"],
         )
 
     def reported(self, facts):
-        return f"{facts[0]['flops']} arithmetic operations, of {facts[0]['limit']}"
+        return f"{facts[0][self.of]} {OPERATIONS[self.of]}, of {facts[0]['limit']}"
+
+
+OPERATIONS = {"flops": "arithmetic operations", "products": "multiplications in products of matrices"}
 
 
 @dataclass(frozen=True)

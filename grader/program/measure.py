@@ -10,6 +10,7 @@ MEASURES = {
     "largest": read.largest,
     "equations": read.equations,
     "flops": work.flops,
+    "products": work.products,
     "precision": flow.precision,
     "kernel": work.kernel,
     "copies": flow.copies,

@@ -112,9 +112,18 @@ SOLVERS = (
 
 def flops(part: Part, path: str, *, limit: int, length: int = 0) -> dict:
     """Arithmetic operations, loops counted as often as they run; `exact` is False where that depends on values."""
+    return _counted("flops", operations, part, path, limit) | dict(length=length)
+
+
+def products(part: Part, path: str, *, limit: int) -> dict:
+    """The same of the multiplications in products of matrices alone."""
+    return _counted("products", multiplications, part, path, limit)
+
+
+def _counted(what: str, of_step, part: Part, path: str, limit: int) -> dict:
     total, exact, most = 0, True, (-1, None)
     for visit in walk(part, path):
-        count = operations(visit.step.equation)
+        count = of_step(visit.step.equation)
         if count:
             exact = exact and visit.times is not None
             total, most = (
@@ -122,7 +131,7 @@ def flops(part: Part, path: str, *, limit: int, length: int = 0) -> dict:
                 max(most, ((visit.times or 1) * count, visit), key=lambda pair: pair[0]),
             )
     unproved = {} if exact or total > limit else {"unproved": "it has a loop that runs as often as numbers say"}
-    return dict(flops=total, exact=exact, limit=limit, length=length) | place(most[1]) | unproved
+    return {what: total} | dict(exact=exact, limit=limit) | place(most[1]) | unproved
 
 
 def kernel(part: Part, path: str, *, grid: int = 0) -> dict:
@@ -150,7 +159,7 @@ def operations(equation) -> int:
     if name in MOVES or name in HOLDS:
         return 0
     if name in PRODUCTS:
-        return 2 * PRODUCT_TERMS[name](equation)
+        return 2 * multiplications(equation)
     ins, outs = (
         [math.prod(getattr(var.aval, "shape", ())) for var in vars] for vars in (equation.invars, equation.outvars)
     )
@@ -165,6 +174,12 @@ def operations(equation) -> int:
     )
     length = equation.invars[0].aval.shape[-1] if name in SOLVERS else 1
     return max(0, *ins, *outs) * window * length
+
+
+def multiplications(equation) -> int:
+    """Of one step: those of a product of matrices, 0 of anything else."""
+    name = equation.primitive.name
+    return PRODUCT_TERMS[name](equation) if name in PRODUCTS else 0
 
 
 def _dot(equation) -> int:
