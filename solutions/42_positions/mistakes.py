@@ -1,23 +1,18 @@
 """42 · Wrong answers that people really give, each with its sentence."""
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 
 from grader.course import mistake
 
 
-def _theta(width, base, power=1.0):
-    """The right frequencies, or those with another exponent."""
-    return base ** (-power * np.arange(0, width, 2) / width)
+def _theta(width, base):
+    return base ** (-np.arange(0, width, 2) / width)
 
 
 # --- sinusoidal_encoding
-
-
-def _table(positions, theta, first=jnp.sin, second=jnp.cos):
-    """Rows of neighbouring pairs, at given positions and frequencies."""
-    angles = positions[:, None] * theta
-    return jnp.stack([first(angles), second(angles)], -1).reshape(len(positions), -1)
 
 
 @mistake("sinusoidal_encoding")
@@ -25,22 +20,23 @@ def sines_first_then_cosines(ref, length, d_model, base=10000.0):
     """All sines come first and all cosines after them: the two are concatenated. Some libraries do so, and a model that
     learns on top of it does not care; here, as in the paper, sine and cosine of one angle are neighbours, in columns 2i
     and 2i + 1. Stack them along a new last axis and reshape."""
-    angles = jnp.arange(length)[:, None] * _theta(d_model, base)
-    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=1)
+    table = ref(length, d_model, base)
+    return jnp.concatenate([table[:, 0::2], table[:, 1::2]], axis=1)
 
 
 @mistake("sinusoidal_encoding")
 def cosine_before_sine(ref, length, d_model, base=10000.0):
     """The cosines stand in the even columns and the sines in the odd ones. Column 2i is the sine, so the row of
     position 0 is 0, 1, 0, 1 and so on."""
-    return _table(jnp.arange(length), _theta(d_model, base), jnp.cos, jnp.sin)
+    table = ref(length, d_model, base)
+    return jnp.stack([table[:, 1::2], table[:, 0::2]], -1).reshape(table.shape)
 
 
 @mistake("sinusoidal_encoding")
 def sines_only(ref, length, d_model, base=10000.0):
     """Both columns of a pair are sines. With the cosine beside it a pair is a point on a circle, and a step of any
     length is a rotation of it; the sine alone is the same at two places of each turn."""
-    return _table(jnp.arange(length), _theta(d_model, base), jnp.sin, jnp.sin)
+    return jnp.repeat(ref(length, d_model, base)[:, 0::2], 2, axis=1)
 
 
 @mistake("sinusoidal_encoding", about="the exponent")
@@ -57,14 +53,14 @@ def table_with_half_of_the_exponent(ref, length, d_model, base=10000.0):
     """The exponent is i / d_model, half of what it should be, so that the slowest pair is a hundred times too fast for
     a base of 10000. With i counting pairs it is 2i / d_model: `arange(0, d_model, 2) / d_model`, or `arange(d_model //
     2) / (d_model // 2)`."""
-    return _table(jnp.arange(length), _theta(d_model, base, 0.5))
+    return ref(length, d_model, base**0.5)
 
 
 @mistake("sinusoidal_encoding", about="the exponent")
 def table_with_twice_the_exponent(ref, length, d_model, base=10000.0):
     """The exponent is 4i / d_model, twice what it should be: `arange(0, d_model, 2)` is 2i already, and it is
     multiplied by 2 once more, or divided by half of the width."""
-    return _table(jnp.arange(length), _theta(d_model, base, 2.0))
+    return ref(length, d_model, base**2.0)
 
 
 @mistake("sinusoidal_encoding", about="the exponent")
@@ -73,28 +69,28 @@ def table_that_ends_at_the_base(ref, length, d_model, base=10000.0):
     Tensor2Tensor does it so. In the paper, and here, the exponents are 2i / d_model, and the last is a step short of 1:
     a `linspace` needs `endpoint=False`."""
     pairs = d_model // 2
-    return _table(jnp.arange(length), base ** (-np.arange(pairs) / max(1, pairs - 1)))
+    return ref(length, d_model, base ** (pairs / max(1, pairs - 1)))
 
 
 @mistake("sinusoidal_encoding", about="the exponent")
 def multiplied_by_the_power(ref, length, d_model, base=10000.0):
     """The position is multiplied by base^(2i / d_model) where it should be divided by it. The pairs then get faster
     instead of slower, and neighbouring positions have nothing in common."""
-    return _table(jnp.arange(length), _theta(d_model, base, -1.0))
+    return ref(length, d_model, 1 / base)
 
 
 @mistake("sinusoidal_encoding", about="the exponent")
 def table_with_exponents_in_whole_numbers(ref, length, d_model, base=10000.0):
     """Every exponent is 0, so that every pair turns equally fast: `//` divides whole numbers and drops the fraction.
     The exponents are fractions from 0 to 1; write `/`."""
-    return _table(jnp.arange(length), _theta(d_model, base, 0.0))
+    return ref(length, d_model, 1.0)
 
 
 @mistake("sinusoidal_encoding")
 def table_with_exp_without_the_base(ref, length, d_model, base=10000.0):
     """The frequencies are exp(-2i / d_model), so that the base is e = 2.718. As an exponential, base^(-x) is exp(-x
     log(base)): the logarithm of the base is missing."""
-    return _table(jnp.arange(length), _theta(d_model, np.e))
+    return ref(length, d_model, math.e)
 
 
 @mistake("sinusoidal_encoding")
@@ -124,6 +120,20 @@ def axis_for_a_batch(ref, length, d_model, base=10000.0):
     return ref(length, d_model, base)[None]
 
 
+@mistake("sinusoidal_encoding")
+def angles_in_whole_turns(ref, length, d_model, base=10000.0):
+    """The angles are multiplied by 2π, as if frequencies counted turns. They are in radians: the first pair goes 1
+    radian a position, and once round in 6.28."""
+    angles = 2 * jnp.pi * jnp.arange(length)[:, None] * _theta(d_model, base)
+    return jnp.stack([jnp.sin(angles), jnp.cos(angles)], -1).reshape(length, d_model)
+
+
+@mistake("sinusoidal_encoding")
+def table_in_bfloat16(ref, length, d_model, base=10000.0):
+    """The table is bfloat16. Half precision is a matter of the model that adds it; the table is float32."""
+    return ref(length, d_model, base).astype(jnp.bfloat16)
+
+
 @mistake("sinusoidal_encoding", dtype=(jnp.float16,))
 def angles_in_half_precision(ref, length, d_model, base=10000.0, *, dtype=jnp.bfloat16):
     """The angles are computed in half precision, and only the table is float32. bfloat16 counts to 256 and float16 to
@@ -141,12 +151,13 @@ def _refuse(x):
         raise ValueError
 
 
-def _angles(positions, theta):
+def _angles(x, positions, base):
     """The right angles, with an axis for the heads."""
-    return (positions[..., None].astype(jnp.float32) * theta.astype(np.float32))[..., None, :]
+    return (positions[..., None].astype(jnp.float32) * _theta(x.shape[-1], base).astype(np.float32))[..., None, :]
 
 
-def _halves(x):
+def _split(x):
+    _refuse(x)
     return jnp.split(x.astype(jnp.float32), 2, axis=-1)
 
 
@@ -156,19 +167,18 @@ def _joined(first, second, x):
 
 def _turned(x, angles):
     """The right turn, by angles that may be wrong, one for each pair."""
-    first, second = _halves(x)
-    return _joined(
-        first * jnp.cos(angles) - second * jnp.sin(angles), second * jnp.cos(angles) + first * jnp.sin(angles), x
-    )
+    (first, second), cos, sin = _split(x), jnp.cos(angles), jnp.sin(angles)
+    return _joined(first * cos - second * sin, second * cos + first * sin, x)
 
 
-def _neighbours(x):
-    wide = x.astype(jnp.float32)
-    return wide[..., 0::2], wide[..., 1::2]
+def _to_halves(x):
+    """Features 0, 2, 4, … before 1, 3, 5, …: neighbours become partners in halves."""
+    return jnp.concatenate([x[..., 0::2], x[..., 1::2]], axis=-1)
 
 
-def _interleaved(even, odd, x):
-    return jnp.stack([even, odd], axis=-1).reshape(x.shape).astype(x.dtype)
+def _to_neighbours(x):
+    """The reverse: partners in halves become neighbours."""
+    return jnp.stack(jnp.split(x, 2, axis=-1), axis=-1).reshape(x.shape)
 
 
 @mistake("rotate")
@@ -176,12 +186,7 @@ def interleaved_pairs(ref, x, positions, base=10000.0):
     """The pairs are neighbours, features 2i and 2i + 1, as in the paper, in GPT-J and in LLaMA's own code. Here they
     are features i and i + H/2, as in GPT-NeoX and in Hugging Face's LLaMA. Both are good models, but the weights of one
     are wrong in the other: split the features into halves, not into even and odd ones."""
-    _refuse(x)
-    angles = _angles(positions, _theta(x.shape[-1], base))
-    even, odd = _neighbours(x)
-    return _interleaved(
-        even * jnp.cos(angles) - odd * jnp.sin(angles), odd * jnp.cos(angles) + even * jnp.sin(angles), x
-    )
+    return _to_neighbours(ref(_to_halves(x), positions, base))
 
 
 @mistake("rotate")
@@ -189,8 +194,7 @@ def turned_backwards(ref, x, positions, base=10000.0):
     """The pairs are turned the other way: by minus the angle. The two signs are exchanged, or halves are swapped as
     (x_j, -x_i), so that a score takes what comes before for what comes after. Lengths are right and a model trains as
     well, so nobody notices until weights come from elsewhere. The first member gets the minus: x_i cos - x_j sin."""
-    _refuse(x)
-    return _turned(x, -_angles(positions, _theta(x.shape[-1], base)))
+    return ref(x, -positions, base)
 
 
 @mistake("rotate")
@@ -218,16 +222,22 @@ def positions_of_one_sequence(ref, x, positions, base=10000.0):
 def no_axis_for_the_heads(ref, x, positions, base=10000.0):
     """The angles, (..., T, H/2), meet x, (..., T, N, H), without an axis for the heads. Shapes do not fit then; or,
     where T and N are equal, each head is turned by the position of another token. Add the axis: `[..., None, :]`."""
-    _refuse(x)
-    return _turned(x, _angles(positions, _theta(x.shape[-1], base))[..., 0, :])
+    return _turned(x, _angles(x, positions, base)[..., 0, :])
 
 
-@mistake("rotate")
-def one_axis_too_few_in_front(ref, x, positions, base=10000.0):
-    """The angles get their axes counted from the front, as in `positions[:, None]`, which is right for positions (T,)
-    only. With leading dimensions it puts the axis elsewhere: count from the end, `positions[..., None]`."""
+@mistake("rotate", of=("angles", "outer"))
+def axes_counted_from_the_front(ref, x, positions, base=10000.0, *, of="positions"):
+    """The angles are made as if positions were (T,): an axis is counted from the front, as in `[:, None]`, or
+    `jnp.outer` flattens what it gets. With leading dimensions the heads' axis then stands elsewhere. Count from the
+    end: `positions[..., None]` times the frequencies, and `[..., None, :]`."""
     _refuse(x)
-    return _turned(x, (positions[:, None].astype(jnp.float32) * _theta(x.shape[-1], base))[:, None, :])
+    theta = _theta(x.shape[-1], base).astype(np.float32)
+    angles = {
+        "positions": lambda: (positions[:, None].astype(jnp.float32) * theta)[:, None, :],
+        "angles": lambda: (positions[..., None].astype(jnp.float32) * theta)[:, None],
+        "outer": lambda: jnp.outer(positions.astype(jnp.float32), theta)[:, None],
+    }
+    return _turned(x, angles[of]())
 
 
 @mistake("rotate")
@@ -242,57 +252,67 @@ def half_of_the_exponent(ref, x, positions, base=10000.0):
     """The exponent is -i / H, half of what it should be, so that the slow pairs are too fast. With i counting pairs it
     is -2i / H: the frequencies go from 1 nearly down to 1 / base. `arange(H // 2) / H` does this; `arange(0, H, 2) / H`
     is right."""
-    _refuse(x)
-    return _turned(x, _angles(positions, _theta(x.shape[-1], base, 0.5)))
+    return ref(x, positions, base**0.5)
 
 
 @mistake("rotate", about="the exponent")
 def twice_the_exponent(ref, x, positions, base=10000.0):
     """The exponent is -4i / H, twice what it should be: 2i is divided by the number of pairs, or doubled once more. It
     is -2i / H, with the whole width of a head."""
-    _refuse(x)
-    return _turned(x, _angles(positions, _theta(x.shape[-1], base, 2.0)))
+    return ref(x, positions, base**2.0)
 
 
 @mistake("rotate", about="the exponent")
 def width_of_the_model(ref, x, positions, base=10000.0):
     """The exponent is -2i / d_model, with the width of all heads together. Each head is turned by itself, with the same
     frequencies: the width is that of one head, `x.shape[-1]`."""
-    _refuse(x)
-    return _turned(x, _angles(positions, _theta(x.shape[-1], base, 1 / x.shape[-2])))
+    return ref(x, positions, base ** (1 / x.shape[-2]))
 
 
 @mistake("rotate", about="the exponent")
 def last_pair_at_the_base(ref, x, positions, base=10000.0):
     """The exponents end at 1: they are i / (pairs - 1), and the slowest pair has a frequency of exactly 1 / base. They
     are 2i / H, and the last is a step short of 1: a `linspace` needs `endpoint=False`."""
-    _refuse(x)
     pairs = x.shape[-1] // 2
-    return _turned(x, _angles(positions, base ** (-np.arange(pairs) / max(1, pairs - 1))))
+    return ref(x, positions, base ** (pairs / max(1, pairs - 1)))
 
 
 @mistake("rotate", about="the exponent")
 def sign_of_the_exponent(ref, x, positions, base=10000.0):
     """The frequencies are base^(+2i / H): the sign of the exponent, or a division, is missing. The first pair turns by
     1 radian a position, and the others have to be slower, not faster."""
-    _refuse(x)
-    return _turned(x, _angles(positions, _theta(x.shape[-1], base, -1.0)))
+    return ref(x, positions, 1 / base)
 
 
 @mistake("rotate", about="the exponent")
 def exponents_in_whole_numbers(ref, x, positions, base=10000.0):
     """Every pair is turned by the same angle: all exponents are 0, since `//` divides whole numbers and drops the
     fraction, or there is none. Pair i turns by base^(-2i / H) a position."""
-    _refuse(x)
-    return _turned(x, _angles(positions, _theta(x.shape[-1], base, 0.0)))
+    return ref(x, positions, 1.0)
 
 
 @mistake("rotate")
 def exponential_without_the_base(ref, x, positions, base=10000.0):
     """The frequencies are exp(-2i / H), so that the base is e = 2.718. As an exponential, base^(-y) is exp(-y
     log(base)): the logarithm of the base is missing."""
+    return ref(x, positions, math.e)
+
+
+@mistake("rotate")
+def positions_in_whole_turns(ref, x, positions, base=10000.0):
+    """The angles are multiplied by 2π, as if frequencies counted turns. They are in radians: the first pair turns by 1
+    radian a position, and once round in 6.28."""
+    return _turned(x, 2 * jnp.pi * _angles(x, positions, base))
+
+
+@mistake("rotate")
+def turned_before_the_split(ref, x, positions, base=10000.0):
+    """All heads together are turned as one vector: pairs are N*H/2 features apart, in two different heads, and the
+    frequencies go over all of them. Split into heads first; each head has H/2 pairs of its own, and all heads have the
+    same frequencies."""
     _refuse(x)
-    return _turned(x, _angles(positions, _theta(x.shape[-1], np.e)))
+    whole = x.reshape(*x.shape[:-2], 1, -1)
+    return ref(whole, positions, base).reshape(x.shape)
 
 
 @mistake("rotate", low=("positions", "frequencies"))
@@ -309,12 +329,24 @@ def angles_in_low_precision(ref, x, positions, base=10000.0, *, low="both"):
     return _turned(x, (places * theta).astype(jnp.float32)[..., None, :])
 
 
-@mistake("rotate", rows=(1024, 2048, 8192))
-def table_that_ends(ref, x, positions, base=10000.0, *, rows=4096):
+@mistake("rotate", dtype=(jnp.float16,))
+def angles_in_half_precision(ref, x, positions, base=10000.0, *, dtype=jnp.bfloat16):
+    """The angles are computed in half precision, whatever comes in. bfloat16 leaves positions out above 256 and float16
+    above 2048, and the frequencies have as few digits, so that far tokens are turned anywhere. Positions, frequencies
+    and their product are float32."""
+    _refuse(x)
+    angles = positions[..., None].astype(dtype) * _theta(x.shape[-1], base).astype(dtype)
+    return _turned(x, angles.astype(jnp.float32)[..., None, :])
+
+
+@mistake("rotate", rows=("T", 512, 1024, 2048, 8192, 16384), take=(True,))
+def table_that_ends(ref, x, positions, base=10000.0, *, rows=4096, take=False):
     """Sines and cosines are looked up in a table that is shorter than the positions reach. JAX does not complain: an
-    index beyond the end takes the last row. Positions are data, and how large they are is not known while tracing;
-    compute the angles of those that came."""
-    return ref(x, positions.clip(0, rows - 1), base)
+    index beyond the end takes the last row, and `jnp.take` gives NaN. Positions are data, and how large they are is not
+    known while tracing; compute the angles of those that came."""
+    last = x.shape[-3] if rows == "T" else rows
+    turned = ref(x, positions.clip(0, last - 1), base)
+    return jnp.where((positions < last)[..., None, None], turned, jnp.nan) if take else turned
 
 
 @mistake("rotate")
@@ -330,10 +362,9 @@ def odd_width_left_to_jax(ref, x, positions, base=10000.0):
     empty half spreads over the other. Look at `x.shape[-1] % 2` first, and raise ValueError."""
     half = x.shape[-1] // 2
     first, second = x[..., :half].astype(jnp.float32), x[..., half:].astype(jnp.float32)
-    angles = _angles(positions, base ** (-np.arange(half) / max(1, half)))
-    return _joined(
-        first * jnp.cos(angles) - second * jnp.sin(angles), second * jnp.cos(angles) + first * jnp.sin(angles), x
-    )
+    angles = _angles(x[..., : 2 * half], positions, base)
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    return _joined(first * cos - second * sin, second * cos + first * sin, x)
 
 
 @mistake("rotate")
@@ -357,42 +388,44 @@ def last_feature_left_alone(ref, x, positions, base=10000.0):
 def sine_and_cosine_swapped(ref, x, positions, base=10000.0):
     """Sines stand where cosines should, and the reverse: every pair is turned a quarter off, and backwards. At angle 0
     nothing moves: the cosine, which is 1 there, multiplies the feature itself, and the sine its partner."""
-    _refuse(x)
-    return _turned(x, jnp.pi / 2 - _angles(positions, _theta(x.shape[-1], base)))
+    (first, second), angles = _split(x), _angles(x, positions, base)
+    cos, sin = jnp.sin(angles), jnp.cos(angles)
+    return _joined(first * cos - second * sin, second * cos + first * sin, x)
 
 
 @mistake("rotate")
 def both_with_a_plus(ref, x, positions, base=10000.0):
     """Both members of a pair get a plus: x_i cos + x_j sin and x_j cos + x_i sin. That is no rotation, and lengths
     change: when the halves are swapped, the one that comes to the front gets a minus."""
-    _refuse(x)
-    angles = _angles(positions, _theta(x.shape[-1], base))
-    first, second = _halves(x)
-    return _joined(
-        first * jnp.cos(angles) + second * jnp.sin(angles), second * jnp.cos(angles) + first * jnp.sin(angles), x
-    )
+    (first, second), angles = _split(x), _angles(x, positions, base)
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    return _joined(first * cos + second * sin, second * cos + first * sin, x)
 
 
 @mistake("rotate")
 def partner_is_missing(ref, x, positions, base=10000.0):
     """Each feature is multiplied by its cosine, and its partner has no part in it. Then a pair shrinks and does not
     turn: add the partner times the sine, with a minus for the first member."""
-    _refuse(x)
-    angles = _angles(positions, _theta(x.shape[-1], base))
-    first, second = _halves(x)
-    return _joined(first * jnp.cos(angles), second * jnp.cos(angles), x)
+    (first, second), cos = _split(x), jnp.cos(_angles(x, positions, base))
+    return _joined(first * cos, second * cos, x)
 
 
 @mistake("rotate")
 def turned_half_used_again(ref, x, positions, base=10000.0):
     """The second half is made of the first half as it is after the turn: the variable was overwritten before it was
     used. Both lines need the old numbers; assign the two at once, or give the results names of their own."""
-    _refuse(x)
-    angles = _angles(positions, _theta(x.shape[-1], base))
-    first, second = _halves(x)
-    first = first * jnp.cos(angles) - second * jnp.sin(angles)
-    second = second * jnp.cos(angles) + first * jnp.sin(angles)
-    return _joined(first, second, x)
+    (first, second), angles = _split(x), _angles(x, positions, base)
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    first = first * cos - second * sin
+    return _joined(first, second * cos + first * sin, x)
+
+
+@mistake("rotate")
+def halves_change_places(ref, x, positions, base=10000.0):
+    """The turned halves are joined in the wrong order: what belongs to the first half stands last. They go back where
+    they came from, at position 0 every token as it was."""
+    first, second = jnp.split(ref(x, positions, base), 2, axis=-1)
+    return jnp.concatenate([second, first], axis=-1)
 
 
 @mistake("rotate")
@@ -400,39 +433,32 @@ def angles_of_neighbours(ref, x, positions, base=10000.0):
     """The two members of a pair are turned by different angles: halves are swapped, but each frequency is repeated for
     two neighbours, as the interleaved layout needs it (`jnp.repeat`). In halves, feature i + H/2 has the angle of
     feature i: put the frequencies side by side twice, `jnp.concatenate([angles, angles], -1)`."""
-    _refuse(x)
-    angles = jnp.repeat(_angles(positions, _theta(x.shape[-1], base)), 2, axis=-1)
-    first, second = _halves(x)
-    wide = x.astype(jnp.float32)
-    return (wide * jnp.cos(angles) + jnp.concatenate([-second, first], -1) * jnp.sin(angles)).astype(x.dtype)
+    (first, second), angles = _split(x), jnp.repeat(_angles(x, positions, base), 2, axis=-1)
+    swapped = _joined(-second, first, first)
+    return (x.astype(jnp.float32) * jnp.cos(angles) + swapped * jnp.sin(angles)).astype(x.dtype)
 
 
 @mistake("rotate")
 def neighbours_with_angles_of_halves(ref, x, positions, base=10000.0):
     """Neighbours are turned as pairs, 2i with 2i + 1, by angles that are laid out for halves, so that the two of a pair
     get different ones. Two layouts are mixed; here features i and i + H/2 are a pair: swap halves, not neighbours."""
-    _refuse(x)
-    angles = jnp.tile(_angles(positions, _theta(x.shape[-1], base)), 2)
-    even, odd = _neighbours(x)
-    wide = x.astype(jnp.float32)
-    return (wide * jnp.cos(angles) + _interleaved(-odd, even, wide) * jnp.sin(angles)).astype(x.dtype)
+    (first, second), angles = _split(_to_halves(x)), jnp.tile(_angles(x, positions, base), 2)
+    swapped = _to_neighbours(_joined(-second, first, first))
+    return (x.astype(jnp.float32) * jnp.cos(angles) + swapped * jnp.sin(angles)).astype(x.dtype)
 
 
 @mistake("rotate")
 def halves_written_as_neighbours(ref, x, positions, base=10000.0):
     """The turned pairs are right, and written to the wrong places: the halves are stacked and reshaped, which puts
     partners side by side. They belong back where they came from: concatenate the two halves."""
-    _refuse(x)
-    first, second = _halves(ref(x.astype(jnp.float32), positions, base))
-    return _interleaved(first, second, x)
+    return _to_neighbours(ref(x, positions, base))
 
 
 @mistake("rotate")
 def neighbours_written_as_halves(ref, x, positions, base=10000.0):
     """Neighbours 2i and 2i + 1 are turned as pairs, and then written as two halves, so that features change places. The
     pairs are i and i + H/2: take halves apart and put halves together."""
-    _refuse(x)
-    return _turned(jnp.concatenate(_neighbours(x), -1), _angles(positions, _theta(x.shape[-1], base))).astype(x.dtype)
+    return ref(_to_halves(x), positions, base)
 
 
 @mistake("rotate")
@@ -440,7 +466,7 @@ def added_and_not_turned(ref, x, positions, base=10000.0):
     """Sines and cosines of the angles are added to the features. That is what the sinusoidal encoding does with
     embeddings; a rotation multiplies, and what it does to a pair depends on the pair."""
     _refuse(x)
-    angles = _angles(positions, _theta(x.shape[-1], base))
+    angles = _angles(x, positions, base)
     return (x.astype(jnp.float32) + jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)).astype(x.dtype)
 
 
@@ -449,8 +475,7 @@ def by_length_and_angle(ref, x, positions, base=10000.0):
     """Values are right, and the gradient is NaN where a pair is zero: the pair is taken apart into its length and its
     angle, and neither has a slope at 0. Multiply by cosine and sine; that is linear in x, and needs no angle of the
     pair."""
-    _refuse(x)
-    first, second = _halves(x)
+    first, second = _split(x)
     length, angle = jnp.sqrt(first**2 + second**2), jnp.arctan2(second, first)
-    angle = angle + _angles(positions, _theta(x.shape[-1], base))
+    angle = angle + _angles(x, positions, base)
     return _joined(length * jnp.cos(angle), length * jnp.sin(angle), x)
