@@ -34,9 +34,12 @@ def inputs(
 # --- What a rotation is, told by two calls
 
 
+# Not far away, where two programs with the same mistake may differ as much as an angle in float32.
+
+
 def move_all(rng, inputs):
     """The same tokens, all of them further on by the same number."""
-    for by in (1, 100, FAR // 2):
+    for by in (1, 100):
         yield f"all positions are larger by {by}", inputs | dict(positions=inputs["positions"] + np.int32(by))
 
 
@@ -55,8 +58,8 @@ def _scores(rows):
 
 
 def place_elsewhere(rng, inputs):
-    """Other positions for the same tokens, of which some are far away."""
-    for below in (10, FAR):
+    """Other positions for the same tokens."""
+    for below in (10, 300):
         yield (
             f"positions are other ones, below {below}",
             inputs | dict(positions=rng.integers(0, below, inputs["positions"].shape, np.int32)),

@@ -72,11 +72,15 @@ def table_that_ends_at_the_base(ref, length, d_model, base=10000.0):
     return ref(length, d_model, base ** (pairs / max(1, pairs - 1)))
 
 
-@mistake("sinusoidal_encoding", about="the exponent")
-def multiplied_by_the_power(ref, length, d_model, base=10000.0):
+@mistake("sinusoidal_encoding", about="the exponent", in_float32=(True,))
+def multiplied_by_the_power(ref, length, d_model, base=10000.0, *, in_float32=False):
     """The position is multiplied by base^(2i / d_model) where it should be divided by it. The pairs then get faster
     instead of slower, and neighbouring positions have nothing in common."""
-    return ref(length, d_model, 1 / base)
+    if not in_float32:
+        return ref(length, d_model, 1 / base)
+    # angles in the thousands, and further apart by their rounding than any others: as most would write it
+    angles = jnp.arange(length)[:, None] * base ** (jnp.arange(0, d_model, 2) / d_model)
+    return jnp.stack([jnp.sin(angles), jnp.cos(angles)], -1).reshape(length, d_model)
 
 
 @mistake("sinusoidal_encoding", about="the exponent")
@@ -135,7 +139,7 @@ def table_in_bfloat16(ref, length, d_model, base=10000.0):
 
 
 @mistake("sinusoidal_encoding", dtype=(jnp.float16,))
-def angles_in_half_precision(ref, length, d_model, base=10000.0, *, dtype=jnp.bfloat16):
+def table_of_angles_in_half_precision(ref, length, d_model, base=10000.0, *, dtype=jnp.bfloat16):
     """The angles are computed in half precision, and only the table is float32. bfloat16 counts to 256 and float16 to
     2048 before numbers are left out, so that far positions share a row. Make positions and frequencies float32, and
     cast the table, if at all."""
@@ -197,11 +201,11 @@ def turned_backwards(ref, x, positions, base=10000.0):
     return ref(x, -positions, base)
 
 
-@mistake("rotate")
-def positions_counted_anew(ref, x, positions, base=10000.0):
+@mistake("rotate", axis=(1,))
+def positions_counted_anew(ref, x, positions, base=10000.0, *, axis=-3):
     """The tokens are counted from 0, and the positions that are given are not looked at. In training the two are the
     same. A decoder with a cache gets one token a call, and where it stands only `positions` says."""
-    return ref(x, jnp.arange(x.shape[-3]), base)
+    return ref(x, jnp.arange(x.shape[axis]), base)
 
 
 @mistake("rotate")
@@ -277,11 +281,15 @@ def last_pair_at_the_base(ref, x, positions, base=10000.0):
     return ref(x, positions, base ** (pairs / max(1, pairs - 1)))
 
 
-@mistake("rotate", about="the exponent")
-def sign_of_the_exponent(ref, x, positions, base=10000.0):
+@mistake("rotate", about="the exponent", in_float32=(True,))
+def sign_of_the_exponent(ref, x, positions, base=10000.0, *, in_float32=False):
     """The frequencies are base^(+2i / H): the sign of the exponent, or a division, is missing. The first pair turns by
     1 radian a position, and the others have to be slower, not faster."""
-    return ref(x, positions, 1 / base)
+    if not in_float32:
+        return ref(x, positions, 1 / base)
+    _refuse(x)
+    theta = base ** (jnp.arange(0, x.shape[-1], 2) / x.shape[-1])
+    return _turned(x, (positions[..., None] * theta)[..., None, :])
 
 
 @mistake("rotate", about="the exponent")
@@ -329,14 +337,23 @@ def angles_in_low_precision(ref, x, positions, base=10000.0, *, low="both"):
     return _turned(x, (places * theta).astype(jnp.float32)[..., None, :])
 
 
-@mistake("rotate", dtype=(jnp.float16,))
-def angles_in_half_precision(ref, x, positions, base=10000.0, *, dtype=jnp.bfloat16):
-    """The angles are computed in half precision, whatever comes in. bfloat16 leaves positions out above 256 and float16
+@mistake("rotate", dtype=(jnp.float16,), theta=(jnp.float32,))
+def angles_in_half_precision(ref, x, positions, base=10000.0, *, dtype=jnp.bfloat16, theta=None):
+    """The angles, or the positions in them, are of half precision, whatever comes in. bfloat16 leaves positions out above 256 and float16
     above 2048, and the frequencies have as few digits, so that far tokens are turned anywhere. Positions, frequencies
     and their product are float32."""
     _refuse(x)
-    angles = positions[..., None].astype(dtype) * _theta(x.shape[-1], base).astype(dtype)
+    angles = positions[..., None].astype(dtype) * _theta(x.shape[-1], base).astype(theta or dtype)
     return _turned(x, angles.astype(jnp.float32)[..., None, :])
+
+
+@mistake("rotate")
+def frequencies_of_all_heads(ref, x, positions, base=10000.0):
+    """Each head has frequencies of its own: those of the whole width d_model are dealt out to the heads, so that the
+    last head hardly turns. All heads have the same H/2 frequencies, base^(-2i / H)."""
+    _refuse(x)
+    theta = _theta(x.shape[-1] * x.shape[-2], base).astype(np.float32).reshape(x.shape[-2], -1)
+    return _turned(x, positions[..., None, None].astype(jnp.float32) * theta)
 
 
 @mistake("rotate", rows=("T", 512, 1024, 2048, 8192, 16384), take=(True,))
