@@ -204,6 +204,16 @@ def test_the_scale_is_asked_in_float64():
     assert allowed([(0, 0.0, 0.0)], scale=scale, static=dict(n=3)) == EPS
 
 
+@pytest.mark.parametrize("dtype, eps", [("float32", 2.0**-23), ("bfloat16", 2.0**-8)])
+def test_a_scale_that_asks_is_told_the_rounding_of_the_dtype(dtype, eps):
+    """What is computed in float32, whatever comes in, is off by as much for every dtype."""
+
+    def scale(x, eps):
+        return 2.0**-6 / eps
+
+    assert allowed([(0, 0.0, 0.0)], scale=scale, dtype=dtype) == 2.0**-6
+
+
 def test_integers_are_exact():
     """An array of integers or booleans has no tolerance."""
     call = Call(0, Check("f", "eager", "c"))

@@ -2,7 +2,9 @@
 
 Each answer is computed in float64 and in the call's own dtype, at the inputs and at neighbours of them one rounding
 away. The allowed error is 16 times the largest distance between the two, since one float32 answer can be lucky, and at
-least `eps * error_scale(inputs)`, where the reference says how large its intermediate values are.
+least `eps * error_scale(inputs)`, where the reference says how large its intermediate values are. What it computes in
+float32 whatever comes in is a smaller part of a half-precision rounding: an `error_scale` with an argument `eps` is
+told the one that it is multiplied by.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import dis
 import functools
+import inspect
 import itertools
 import re
 import sys
@@ -212,10 +215,11 @@ def _answer(call: Call, runs: list, scale) -> Answer:
             continue
         error = max(_error(single.leaves[leaf], double.leaves[leaf]) for _, _, _, single, double in runs)
         eps = 2.0**-8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
+        told = {"eps": eps} if scale and "eps" in inspect.signature(scale).parameters else {}
         floor = (
             max(
                 (
-                    float(scale(**_scale_arguments(one)))
+                    float(scale(**_scale_arguments(one), **told))
                     for _, neighbour, c, _, _ in runs
                     if neighbour == 0
                     for one in _single(c)
