@@ -308,8 +308,8 @@ def causal_from_the_start(Ref):
 # --- the heads
 
 
-@mistake
-def heads_interleaved(Ref):
+@mistake(joined=("in chunks",))
+def heads_interleaved(Ref, *, joined="as they were split"):
     """The heads are interleaved: head n owns features n, n + N, n + 2N and so on. `reshape(..., T, H, N)` has the right
     size with the axes in the wrong order; heads are contiguous chunks, so the axis that comes first is the head:
     `reshape(..., T, N, H)`."""
@@ -319,6 +319,8 @@ def heads_interleaved(Ref):
             return jnp.moveaxis(x.reshape(*x.shape[:-1], self.head_dim, self.num_heads), -1, -3)
 
         def join(self, heads):
+            if joined == "in chunks":
+                return super().join(heads)
             return jnp.moveaxis(heads, -3, -1).reshape(*heads.shape[:-3], heads.shape[-2], -1)
 
     return Wrong
@@ -492,14 +494,23 @@ def mask_ignored(Ref):
     return Wrong
 
 
-@mistake
-def mask_inverted(Ref):
+@mistake(none=("ones", "ones, empty rows told by the mask", "ones, -1e9, empty rows told by the mask"))
+def mask_inverted(Ref, *, none="left"):
     """The mask is used the wrong way round: masked tokens are seen and the others hidden. In some libraries True marks
     padding; here it means "may attend", so in `jnp.where(mask, a, b)` the score is `a`."""
+    number = -1e9 if "-1e9" in none else -jnp.inf
 
     class Wrong(Ref):
         def __call__(self, x, context, context_mask=None):
+            if context_mask is None and none != "left":
+                context_mask = jnp.ones(context.shape[:-1], bool)
             return super().__call__(x, context, None if context_mask is None else ~context_mask)
+
+        def weights(self, scores, visible):
+            if "empty rows" not in none:
+                return super().weights(scores, visible)
+            weights = jax.nn.softmax(jnp.where(visible, scores, number), axis=-1)
+            return jnp.where((~visible).any(-1, keepdims=True), weights, 0.0)
 
     return Wrong
 
