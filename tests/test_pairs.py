@@ -16,6 +16,7 @@ from grader.judge.pairs import beginning_of, pair_in, seen_in
 from grader.key.answers import Answers
 from grader.key.key import Answer, KnownMistake
 from grader.report import words
+from grader.run.evaluate import Evaluation
 from tests.conftest import PROBLEMS
 
 CALLS = [
@@ -184,3 +185,33 @@ def test_two_mistakes_in_a_file_are_both_told(attempt):
     verdict = attempt("import jax\ndef sdpa(q, k, v):\n    return jax.nn.softmax(q @ k.T, axis=0) @ v\n")
     (found,) = verdict.entries
     assert (found.mistake, found.second.name) == ("forgot_the_scale", "softmax_over_queries")
+
+
+STYLES = [
+    ("by_hand", " / math.sqrt(k.shape[1])", "", "forgot_the_scale"),
+    ("by_hand", "math.sqrt(k.shape[1])", "k.shape[1]", "divided_by_the_width"),
+    ("by_hand", " - jnp.max(scores, axis=1, keepdims=True)", "", "overflowing_softmax"),
+    ("einsum", "softmax(scores)", "softmax(scores, axis=0)", "softmax_over_queries"),
+    ("einsum", "** -0.5", "** 0.5", "multiplied_by_the_scale"),
+    ("loops", "jnp.sqrt(q.shape[1])", "jnp.sqrt(len(k))", "scale_of_the_length"),
+    ("loops", "weights = weights / weights.sum()", "pass", "never_normalised"),
+]
+
+
+def test_a_mistake_in_another_style_is_named():
+    """Whoever writes einsums or loops makes the same mistakes, and none of them is named as another."""
+    problem = PROBLEMS[31]
+    calls = calls_for(problem.entries)
+    eager = [call for call in calls if call.check.kind == "eager" and not call.variant]
+    with Answers(problem, calls) as answers:
+        answers.expected()
+        bank, known = answers.mistakes(), answers.key.answers
+    for style, right, wrong, name in STYLES:
+        text = (problem.solutions / "right" / f"{style}.py").read_text(encoding="utf-8")
+        written, outcomes = {}, {}
+        exec(text.replace(right, wrong), written)
+        assert right in text
+        Evaluation(
+            written.get, lambda error: Failure(type(error).__name__, (), ""), lambda c, o: outcomes.update({c.id: o})
+        ).run(eager)
+        assert diagnose("sdpa", outcomes, known, bank, dict.fromkeys(outcomes, True)).name == name
