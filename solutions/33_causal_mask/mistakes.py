@@ -17,7 +17,7 @@ def mask_aligned_at_the_start(ref, t_q, t_k):
     return jnp.tri(t_q, t_k, dtype=bool)
 
 
-@mistake("causal_mask")
+@mistake("causal_mask", about="what the mask holds")
 def mask_of_ones_aligned_at_the_start(ref, t_q, t_k):
     """Two things: the mask holds float numbers, because `jnp.ones` and `jnp.tri` do unless they get `dtype=bool`; and
     it is aligned at the start, where query 0 sees key 0 alone. The last query has to see every key: move the diagonal
@@ -67,21 +67,21 @@ def mask_of_the_future(ref, t_q, t_k):
     return jnp.triu(jnp.ones((t_q, t_k), bool), t_k - t_q)
 
 
-@mistake("causal_mask")
+@mistake("causal_mask", about="what the mask holds")
 def mask_of_floats(ref, t_q, t_k):
     """The mask holds the floats 0.0 and 1.0. `jnp.tri` and `jnp.ones` make floats unless they get `dtype=bool`. A float
     mask invites arithmetic, and `~` does not work on it."""
     return ref(t_q, t_k).astype(jnp.float32)
 
 
-@mistake("causal_mask")
+@mistake("causal_mask", about="what the mask holds")
 def mask_of_integers(ref, t_q, t_k):
     """The mask holds the integers 0 and 1. They choose as a boolean does in `jnp.where`, but `~1` is -2, which counts
     as true as well: compare, or ask for `dtype=bool`."""
     return ref(t_q, t_k).astype(jnp.int32)
 
 
-@mistake("causal_mask")
+@mistake("causal_mask", about="what the mask holds")
 def mask_to_be_added(ref, t_q, t_k):
     """The mask holds 0 and -inf, to be added to the scores. The contract asks for True and False; what to do with the
     hidden scores is decided where they are."""
@@ -128,9 +128,11 @@ def _weights(scores, mask):
 
 
 def _with(ref, q, k, v, given, **steps):
-    """The attention with other steps; those that are `given` are another mistake's."""
+    """The attention with other steps; those that are `given` are steps of a mistake that is made in this one."""
     steps |= given
-    if any(argument.kind is argument.VAR_KEYWORD for argument in inspect.signature(ref).parameters.values()):
+    if not steps or any(
+        argument.kind is argument.VAR_KEYWORD for argument in inspect.signature(ref).parameters.values()
+    ):
         return ref(q, k, v, **steps)
     return steps.get("weights", _weights)(_scores(q, k), steps.get("mask", _mask)(q, k)) @ v
 
@@ -231,7 +233,7 @@ def infinity_times_zero(ref, q, k, v, **given):
     Choose with `jnp.where`, which multiplies nothing."""
     # Said outright: for one token XLA's CPU compiler turns exp of a constant NaN, in a product of matrices, into
     # arbitrary numbers.
-    return ref(q, k, v, **given) * jnp.nan
+    return _with(ref, q, k, v, given) * jnp.nan
 
 
 @mistake("causal_sdpa")
@@ -321,10 +323,10 @@ def hidden_after_the_exponential(ref, q, k, v, **given):
 def divided_by_the_width(ref, q, k, v, **given):
     """The scores are divided by d_k and not by its root. The products of d_k numbers of size 1 add up to about
     sqrt(d_k), so that is what brings them back to size 1: `q.shape[-1] ** 0.5`."""
-    return ref(q / q.shape[-1] ** 0.5, k, v, **given)
+    return _with(ref, q / q.shape[-1] ** 0.5, k, v, given)
 
 
 @mistake("causal_sdpa", about="the scale")
 def forgot_the_scale(ref, q, k, v, **given):
     """The scores are not divided by sqrt(d_k). Beside the mask everything of problem 31 holds here too."""
-    return ref(q * q.shape[-1] ** 0.5, k, v, **given)
+    return _with(ref, q * q.shape[-1] ** 0.5, k, v, given)

@@ -67,21 +67,21 @@ def mask_from_python_numbers(ref, lengths, max_len):
     return jnp.array([[place < length for place in range(max_len)] for length in lengths.tolist()])
 
 
-@mistake("padding_mask")
+@mistake("padding_mask", about="what the mask holds")
 def mask_of_floats(ref, lengths, max_len):
     """The mask holds the floats 0.0 and 1.0. The contract asks for booleans; a comparison gives them, so leave out what
     turns it into numbers."""
     return ref(lengths, max_len).astype(jnp.float32)
 
 
-@mistake("padding_mask")
+@mistake("padding_mask", about="what the mask holds")
 def mask_of_integers(ref, lengths, max_len):
     """The mask holds the integers 0 and 1, as tokenizers return it. The contract asks for booleans: `~1` is -2, which
     counts as true as well."""
     return ref(lengths, max_len).astype(jnp.int32)
 
 
-@mistake("padding_mask")
+@mistake("padding_mask", about="what the mask holds")
 def mask_to_be_added(ref, lengths, max_len):
     """The mask holds 0 and -inf, to be added to the scores. The contract asks for True and False; what becomes of a
     hidden score is decided where the scores are."""
@@ -125,7 +125,9 @@ def _attend(ref, given, q, k, v, num_heads, mask, **steps):
     """The attention with other steps: what is `visible`, and the way from scores and mask to weights, `softmax`. Made
     in another mistake they are steps of that one, and those that are `given` are steps of one that is made in this."""
     steps |= given
-    if any(argument.kind is argument.VAR_KEYWORD for argument in inspect.signature(ref).parameters.values()):
+    if not steps or any(
+        argument.kind is argument.VAR_KEYWORD for argument in inspect.signature(ref).parameters.values()
+    ):
         return ref(q, k, v, num_heads, mask, **steps)
     visible = steps.get("visible")
     if visible is None:
@@ -187,7 +189,7 @@ def _back(x, num_heads):
 def ignored_the_mask(ref, q, k, v, num_heads, mask=None, **given):
     """No key is hidden: padded keys get weights like any other. A mask that is made and not used, or a `jnp.where` that
     is not assigned, does this too."""
-    return ref(q, k, v, num_heads, **given)
+    return _attend(ref, given, q, k, v, num_heads, None)
 
 
 @mistake("bidirectional_attention")
@@ -201,7 +203,7 @@ def forgot_none(ref, q, k, v, num_heads, mask=None, **given):
 def inverted_the_mask(ref, q, k, v, num_heads, mask=None, **given):
     """The mask is used the wrong way round: real keys are hidden and padded ones are seen. True means: may attend. In
     `jnp.where(mask, x, y)` x stands where the mask is True, so first the scores, then -inf."""
-    return ref(q, k, v, num_heads, None if mask is None else ~mask, **given)
+    return _attend(ref, given, q, k, v, num_heads, None if mask is None else ~mask)
 
 
 @mistake("bidirectional_attention")
@@ -216,14 +218,14 @@ def zeroed_padded_queries(ref, q, k, v, num_heads, mask=None, **given):
     """The rows of padded queries are zeros, because they were cleared or because the mask was put on the queries as
     well. The contract computes them like any other: the mask is about keys, and what the caller does with padded rows
     is up to the caller."""
-    return ref(q, k, v, num_heads, mask, **given) * _real(mask, k)[..., None]
+    return _attend(ref, given, q, k, v, num_heads, mask) * _real(mask, k)[..., None]
 
 
 @mistake("bidirectional_attention")
 def mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None, **given):
     """Every sequence is masked with the first one's mask. Each has its own lengths: keep the batch axis of the mask in
     front, with axes of size 1 for heads and queries."""
-    return ref(q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape), **given)
+    return _attend(ref, given, q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
 
 
 @mistake("bidirectional_attention")
@@ -304,7 +306,7 @@ def gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **giv
 def all_instead_of_any(ref, q, k, v, num_heads, mask=None, **given):
     """Each sequence that has any padding gives zeros: it is asked whether all its keys are real. Zeros belong where
     none is: `mask.any(axis=-1)`."""
-    return ref(q, k, v, num_heads, mask, **given) * _real(mask, k).all(-1)[:, None, None]
+    return _attend(ref, given, q, k, v, num_heads, mask) * _real(mask, k).all(-1)[:, None, None]
 
 
 @mistake("bidirectional_attention")
@@ -345,7 +347,7 @@ def multiplied_the_scores_and_zeroed(ref, q, k, v, num_heads, mask=None, **given
 def infinity_times_zero(ref, q, k, v, num_heads, mask=None, **given):
     """The mask is multiplied by -inf to get something to add, and 0 * -inf is NaN: every real score becomes NaN. Choose
     with `jnp.where`, which multiplies nothing."""
-    return ref(q, k, v, num_heads, **given) * (1.0 if mask is None else jnp.nan)
+    return _attend(ref, given, q, k, v, num_heads, None) * (1.0 if mask is None else jnp.nan)
 
 
 @mistake("bidirectional_attention")
@@ -423,35 +425,35 @@ def causal_too(ref, q, k, v, num_heads, mask=None, **given):
 def heads_interleaved(ref, q, k, v, num_heads, mask=None, **given):
     """The heads take every N-th feature: the width is reshaped to (H, N). Head n owns the contiguous features n*H to
     (n+1)*H: reshape it to (N, H)."""
-    return _back(ref(*(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask, **given), num_heads)
+    return _back(_attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
 
 
 @mistake("bidirectional_attention")
 def joined_without_moving(ref, q, k, v, num_heads, mask=None, **given):
     """The heads are joined by a reshape alone, from (B, N, T, H): a row then holds several tokens of one head. Swap the
     axes of heads and tokens back first, then reshape."""
-    return _split(ref(q, k, v, num_heads, mask, **given), num_heads).reshape(q.shape)
+    return _split(_attend(ref, given, q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
 @mistake("bidirectional_attention")
 def one_head_for_all(ref, q, k, v, num_heads, mask=None, **given):
     """There is one head over the full width: `num_heads` is not used. Each head has its own scores and weights, from
     its own chunk of the features."""
-    return ref(q, k, v, 1, mask, **given)
+    return _attend(ref, given, q, k, v, 1, mask)
 
 
 @mistake("bidirectional_attention", about="the scale")
 def scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are divided by sqrt(d_model). After the split a score is a sum over one head's width: divide by
     sqrt(H), H = d_model // num_heads."""
-    return ref(q / num_heads**0.5, k, v, num_heads, mask, **given)
+    return _attend(ref, given, q / num_heads**0.5, k, v, num_heads, mask)
 
 
 @mistake("bidirectional_attention", about="the scale")
 def forgot_the_scale(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are not divided by sqrt(H), the square root of one head's width. Everything else of problem 31 holds
     here too."""
-    return ref(q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask, **given)
+    return _attend(ref, given, q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)
 
 
 # --- causal_attention
@@ -461,7 +463,7 @@ def forgot_the_scale(ref, q, k, v, num_heads, mask=None, **given):
 def causal_without_padding(ref, q, k, v, num_heads, mask=None, **given):
     """The padding mask is not used: only later keys are hidden, and padded keys before a query get weights like any
     other. A key must be real and not later: combine both masks with `&`."""
-    return ref(q, k, v, num_heads, **given)
+    return _attend(ref, given, q, k, v, num_heads, None)
 
 
 @mistake("causal_attention")
@@ -489,7 +491,7 @@ def causal_forgot_none(ref, q, k, v, num_heads, mask=None, **given):
 def causal_inverted_padding(ref, q, k, v, num_heads, mask=None, **given):
     """The padding mask is used the wrong way round: of the earlier keys, the padded ones are seen and the real ones
     hidden. True means: may attend, in both masks."""
-    return ref(q, k, v, num_heads, None if mask is None else ~mask, **given)
+    return _attend(ref, given, q, k, v, num_heads, None if mask is None else ~mask)
 
 
 @mistake("causal_attention")
@@ -524,14 +526,14 @@ def causal_masked_the_queries(ref, q, k, v, num_heads, mask=None, **given):
 def causal_zeroed_padded_queries(ref, q, k, v, num_heads, mask=None, **given):
     """The rows of padded queries are zeros. A padded query with a real key before it is computed like any other; only a
     query with no key at all gets zeros."""
-    return ref(q, k, v, num_heads, mask, **given) * _real(mask, k)[..., None]
+    return _attend(ref, given, q, k, v, num_heads, mask) * _real(mask, k)[..., None]
 
 
 @mistake("causal_attention")
 def causal_mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None, **given):
     """Every sequence gets the padding of the first one. The combined mask differs from sequence to sequence: its shape
     is (B, 1, T, T), with the batch in front."""
-    return ref(q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape), **given)
+    return _attend(ref, given, q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
 
 
 @mistake("causal_attention")
@@ -619,7 +621,7 @@ def causal_gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None
 def all_rows_zeroed_that_hide_a_key(ref, q, k, v, num_heads, mask=None, **given):
     """Each row that hides any key is zeros, so hardly more than the last row is left: it is asked whether all keys are
     visible. Zeros belong where none is: `any` over the keys, not `all`."""
-    return ref(q, k, v, num_heads, mask, **given) * _seen(mask, k).all(-1)[:, 0, :, None]
+    return _attend(ref, given, q, k, v, num_heads, mask) * _seen(mask, k).all(-1)[:, 0, :, None]
 
 
 @mistake("causal_attention")
@@ -683,24 +685,24 @@ def causal_renormalised(ref, q, k, v, num_heads, mask=None, **given):
 def causal_heads_interleaved(ref, q, k, v, num_heads, mask=None, **given):
     """The heads take every N-th feature. Head n owns a contiguous chunk of the features, as in problem 32: reshape the
     width to (N, H), not to (H, N)."""
-    return _back(ref(*(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask, **given), num_heads)
+    return _back(_attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
 
 
 @mistake("causal_attention")
 def causal_joined_without_moving(ref, q, k, v, num_heads, mask=None, **given):
     """The heads are joined by a reshape alone: (B, N, T, H) straight to (B, T, d_model) puts several tokens of one head
     into a row, and later ones into earlier rows. Swap the axes of heads and tokens back first."""
-    return _split(ref(q, k, v, num_heads, mask, **given), num_heads).reshape(q.shape)
+    return _split(_attend(ref, given, q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
 @mistake("causal_attention", about="the scale")
 def causal_scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are divided by sqrt(d_model); after the split into heads it has to be sqrt(H), the width over which
     the products were summed."""
-    return ref(q / num_heads**0.5, k, v, num_heads, mask, **given)
+    return _attend(ref, given, q / num_heads**0.5, k, v, num_heads, mask)
 
 
 @mistake("causal_attention", about="the scale")
 def causal_forgot_the_scale(ref, q, k, v, num_heads, mask=None, **given):
     """The masks are right, but the scores are not divided by sqrt(H), the square root of one head's width."""
-    return ref(q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask, **given)
+    return _attend(ref, given, q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)

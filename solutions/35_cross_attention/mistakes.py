@@ -494,11 +494,10 @@ def mask_ignored(Ref):
     return Wrong
 
 
-@mistake(none=("ones", "ones, empty rows told by the mask", "ones, -1e9, empty rows told by the mask"))
+@mistake(none=("ones", "ones, -inf", "ones, -inf, rows by the mask", "ones, -1e9", "ones, -1e9, rows by the mask"))
 def mask_inverted(Ref, *, none="left"):
     """The mask is used the wrong way round: masked tokens are seen and the others hidden. In some libraries True marks
     padding; here it means "may attend", so in `jnp.where(mask, a, b)` the score is `a`."""
-    number = -1e9 if "-1e9" in none else -jnp.inf
 
     class Wrong(Ref):
         def __call__(self, x, context, context_mask=None):
@@ -507,10 +506,23 @@ def mask_inverted(Ref, *, none="left"):
             return super().__call__(x, context, None if context_mask is None else ~context_mask)
 
         def weights(self, scores, visible):
-            if "empty rows" not in none:
+            if none in ("left", "ones"):
                 return super().weights(scores, visible)
-            weights = jax.nn.softmax(jnp.where(visible, scores, number), axis=-1)
-            return jnp.where((~visible).any(-1, keepdims=True), weights, 0.0)
+            weights = jax.nn.softmax(jnp.where(visible, scores, -1e9 if "-1e9" in none else -jnp.inf), axis=-1)
+            return jnp.where((~visible).any(-1, keepdims=True), weights, 0.0) if "rows" in none else weights
+
+    return Wrong
+
+
+@mistake
+def none_hides_everything(Ref):
+    """Without a mask every token is hidden: None is replaced by zeros, or by a mask of False. None means that all may
+    be attended to: replace it by ones, or leave the hiding out."""
+
+    class Wrong(Ref):
+        def __call__(self, x, context, context_mask=None):
+            nothing = jnp.zeros(context.shape[:-1], bool)
+            return super().__call__(x, context, nothing if context_mask is None else context_mask)
 
     return Wrong
 
@@ -527,16 +539,18 @@ def nan_where_nothing_is_visible(Ref):
     return Wrong
 
 
-@mistake
-def mean_where_nothing_is_visible(Ref):
+@mistake(hidden=("added",))
+def mean_where_nothing_is_visible(Ref, *, hidden="replaced"):
     """A query with no key to attend to gets the mean of all values. With -1e9 or `finfo.min` in place of every score of
-    a row these are equal again, and so are the weights: make them zeros there."""
+    a row, or `finfo.min` added to it, these are equal again, and so are the weights: make them zeros there."""
 
     class Wrong(Ref):
         def weights(self, scores, visible):
-            return jax.nn.softmax(
-                scores if visible is None else jnp.where(visible, scores, jnp.finfo(scores.dtype).min), axis=-1
-            )
+            if visible is None:
+                return super().weights(scores, visible)
+            least = jnp.finfo(scores.dtype).min
+            scores = scores + jnp.where(visible, 0, least) if hidden == "added" else jnp.where(visible, scores, least)
+            return jax.nn.softmax(scores, axis=-1)
 
     return Wrong
 
@@ -694,6 +708,24 @@ def added_the_boolean_mask(Ref):
     class Wrong(Ref):
         def weights(self, scores, visible):
             return jax.nn.softmax(scores if visible is None else scores + visible, axis=-1)
+
+    return Wrong
+
+
+@mistake
+def infinity_times_a_boolean(Ref):
+    """The boolean mask is multiplied by -inf to get something to add. On paper 0 * -inf is NaN; of a boolean, XLA makes
+    a choice in place of the product, so that it often works, but not where the compiler knows the mask beforehand, as
+    where None has become a mask of ones. Choose with `jnp.where`, which multiplies nothing."""
+
+    class Wrong(Ref):
+        def __call__(self, x, context, context_mask=None):
+            everything = jnp.ones(context.shape[:-1], bool)
+            return super().__call__(x, context, everything if context_mask is None else context_mask)
+
+        def weights(self, scores, visible):
+            weights = jax.nn.softmax(scores + ~visible * -jnp.inf, axis=-1)
+            return jnp.where(visible.any(-1, keepdims=True), weights, 0.0)
 
     return Wrong
 
