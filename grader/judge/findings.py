@@ -22,6 +22,11 @@ from grader.judge.variables import of_the_contract
 from grader.key.compare import Mismatch, compare
 from grader.key.key import Answer
 
+COMPILED = (
+    "The plain call gives numbers here. Look for a product or a difference with inf, as in `mask * -jnp.inf`, which a "
+    "compiler works out in its own way: `jnp.where` chooses, and computes nothing."
+)
+
 
 @dataclass
 class Judging:
@@ -109,6 +114,8 @@ class Judging:
         if first := self._first_to_mend(mismatch, outcome, kind):
             return Finding(call.check, Status.UNCHECKED, first, inputs=inputs), True
         summary, detail, advice = explain_mismatch(mismatch, call, self.returns)
+        if mismatch.way == "nan" and not advice and self._right_uncompiled(call):
+            advice = COMPILED
         difference = mismatch.difference if call.check.kind in TRANSFORMS else None
         return Finding(
             call.check,
@@ -120,6 +127,13 @@ class Judging:
             outcome.failure.lines if outcome.failure else (),
             advice,
         ), True
+
+    def _right_uncompiled(self, call: Call) -> bool:
+        """Whether the same case is right as a plain call, and this one is not that."""
+        plain = Check(call.check.entry, "eager", call.check.case)
+        return call.check.kind in ("jit", "vmap") and any(
+            finding.check == plain and finding.status == Status.PASSED for finding in self.findings
+        )
 
     def _first_to_mend(self, mismatch: Mismatch, outcome: Outcome, kind: Kind) -> str:
         """What has to be mended before this check says anything, if something has."""

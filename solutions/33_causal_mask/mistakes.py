@@ -1,5 +1,6 @@
 """33 · Wrong answers that people really give, each with its sentence."""
 
+import functools
 import inspect
 
 import jax
@@ -123,8 +124,14 @@ def _mask(q, k, diagonal=0):
     return jnp.tri(len(q), len(k), len(k) - len(q) + diagonal, dtype=bool)
 
 
-def _weights(scores, mask):
-    return jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), axis=-1)
+def _weights(scores, mask, hidden=-jnp.inf):
+    return jax.nn.softmax(jnp.where(mask, scores, hidden), axis=-1)
+
+
+def _hiding_by(hidden):
+    """The step that puts a number in place of the hidden scores: a row that sees nothing is NaN by -inf, and the mean
+    of everything by a finite one."""
+    return {} if hidden == -jnp.inf else {"weights": functools.partial(_weights, hidden=hidden)}
 
 
 def _with(ref, q, k, v, given, **steps):
@@ -152,18 +159,18 @@ def aligned_at_the_start(ref, q, k, v, **given):
     return _with(ref, q, k, v, given, mask=lambda q, k: jnp.tri(len(q), len(k), dtype=bool))
 
 
-@mistake("causal_sdpa")
-def offset_reversed(ref, q, k, v, **given):
+@mistake("causal_sdpa", hidden=(-1e9,))
+def offset_reversed(ref, q, k, v, *, hidden=-jnp.inf, **given):
     """The diagonal of the mask moves the wrong way: by T_q - T_k instead of T_k - T_q. The first queries then see no
-    key, and a softmax over nothing is NaN."""
-    return _with(ref, q, k, v, given, mask=lambda q, k: _mask(q, k, 2 * (len(q) - len(k))))
+    key: a softmax over -inf alone is NaN, and over numbers such as -1e9 alone the mean of everything."""
+    return _with(ref, q, k, v, given, mask=lambda q, k: _mask(q, k, 2 * (len(q) - len(k))), **_hiding_by(hidden))
 
 
-@mistake("causal_sdpa")
-def without_the_token_itself(ref, q, k, v, **given):
-    """A query does not see the key of its own token. The first of the tokens then sees nothing, and its row is NaN.
-    Hide only what comes later: `<=`, not `<`."""
-    return _with(ref, q, k, v, given, mask=lambda q, k: _mask(q, k, -1))
+@mistake("causal_sdpa", hidden=(-1e9,))
+def without_the_token_itself(ref, q, k, v, *, hidden=-jnp.inf, **given):
+    """A query does not see the key of its own token. The first of the tokens then sees nothing: its row is NaN, or
+    the mean of everything where hidden scores are a number such as -1e9. Hide only what comes later: `<=`, not `<`."""
+    return _with(ref, q, k, v, given, mask=lambda q, k: _mask(q, k, -1), **_hiding_by(hidden))
 
 
 @mistake("causal_sdpa")
@@ -173,12 +180,13 @@ def one_key_too_many(ref, q, k, v, **given):
     return _with(ref, q, k, v, given, mask=lambda q, k: _mask(q, k, 1))
 
 
-@mistake("causal_sdpa")
-def hid_what_it_may_see(ref, q, k, v, **given):
+@mistake("causal_sdpa", hidden=(-1e9,))
+def hid_what_it_may_see(ref, q, k, v, *, hidden=-jnp.inf, **given):
     """The mask is used the wrong way round: the keys that a query may see are hidden and the later ones are seen, so
-    the last query sees none and its row is NaN. In `jnp.where(mask, x, y)` x stands where the mask is True: first the
+    the last query sees none, and its row is NaN, or the mean of everything where hidden scores are a number such as
+    -1e9. In `jnp.where(mask, x, y)` x stands where the mask is True: first the
     scores, then -inf."""
-    return _with(ref, q, k, v, given, mask=lambda q, k: ~_mask(q, k))
+    return _with(ref, q, k, v, given, mask=lambda q, k: ~_mask(q, k), **_hiding_by(hidden))
 
 
 @mistake("causal_sdpa")
@@ -234,14 +242,6 @@ def infinity_times_zero(ref, q, k, v, **given):
     # Said outright: for one token XLA's CPU compiler turns exp of a constant NaN, in a product of matrices, into
     # arbitrary numbers.
     return _with(ref, q, k, v, given) * jnp.nan
-
-
-@mistake("causal_sdpa")
-def infinity_times_a_boolean(ref, q, k, v, **given):
-    """The boolean mask is multiplied by -inf to get something to add. On paper 0 * -inf is NaN; of a boolean, XLA makes
-    a choice in place of the product, so that it often works, but not where the compiler knows the mask beforehand, as
-    for one token. Choose with `jnp.where`, which multiplies nothing."""
-    return _with(ref, q, k, v, given, weights=lambda scores, mask: jax.nn.softmax(scores + ~mask * -jnp.inf, axis=-1))
 
 
 @mistake("causal_sdpa")

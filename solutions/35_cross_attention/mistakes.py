@@ -713,24 +713,6 @@ def added_the_boolean_mask(Ref):
 
 
 @mistake
-def infinity_times_a_boolean(Ref):
-    """The boolean mask is multiplied by -inf to get something to add. On paper 0 * -inf is NaN; of a boolean, XLA makes
-    a choice in place of the product, so that it often works, but not where the compiler knows the mask beforehand, as
-    where None has become a mask of ones. Choose with `jnp.where`, which multiplies nothing."""
-
-    class Wrong(Ref):
-        def __call__(self, x, context, context_mask=None):
-            everything = jnp.ones(context.shape[:-1], bool)
-            return super().__call__(x, context, everything if context_mask is None else context_mask)
-
-        def weights(self, scores, visible):
-            weights = jax.nn.softmax(scores + ~visible * -jnp.inf, axis=-1)
-            return jnp.where(visible.any(-1, keepdims=True), weights, 0.0)
-
-    return Wrong
-
-
-@mistake
 def added_a_large_number(Ref):
     """A large negative number such as -1e9 is added to the masked scores. It is right for ordinary tokens, but a masked
     score that is larger still comes through. Put the number in place of the score, so that nothing is left of it."""

@@ -141,7 +141,7 @@ def unused_slots_told_by_their_zeros(Ref):
     return Wrong
 
 
-@mistake(empty=("zeros",))
+@mistake(empty=("zeros", "the mean"))
 def without_the_token_itself(Ref, *, empty="NaN"):
     """A token does not see itself: the comparison is `<` where it has to be `<=`. What a token must not see is later
     tokens and unused slots; the very first token would see nothing at all."""
@@ -151,8 +151,9 @@ def without_the_token_itself(Ref, *, empty="NaN"):
             return super().visible(queries, slots, start - 1)
 
         def weights(self, scores, visible):
-            weights = super().weights(scores, visible)
-            return weights if empty == "zeros" else jnp.where(visible.any(-1, keepdims=True), weights, jnp.nan)
+            weights, some = super().weights(scores, visible), visible.any(-1, keepdims=True)
+            nothing = {"NaN": jnp.nan, "zeros": 0.0, "the mean": 1 / scores.shape[-1]}[empty]
+            return jnp.where(some, weights, nothing)
 
     return Wrong
 
@@ -169,14 +170,14 @@ def one_slot_too_many(Ref):
     return Wrong
 
 
-@mistake
-def hid_what_it_may_see(Ref):
+@mistake(hidden=(-1e9,))
+def hid_what_it_may_see(Ref, *, hidden=-jnp.inf):
     """The mask is used the wrong way round: the slots that a query may see are hidden, and later and unused ones are
     seen. In `jnp.where(mask, a, b)` the score is `a`, which stands where the mask is True, and -inf is `b`."""
 
     class Wrong(Ref):
         def weights(self, scores, visible):
-            return jax.nn.softmax(jnp.where(visible, -jnp.inf, scores), axis=-1)
+            return jax.nn.softmax(jnp.where(visible, hidden, scores), axis=-1)
 
     return Wrong
 

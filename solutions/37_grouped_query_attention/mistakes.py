@@ -72,9 +72,7 @@ def summed_over_key_value_heads(Ref):
 
     class Wrong(Ref):
         def attend(self, q, k, v):
-            q = q.reshape(*q.shape[:-3], self.num_heads, self.head_dim)
-            weights = self.weights(jnp.einsum("...tnh,...skh->...nts", q, k) / self.head_dim**0.5)
-            return jnp.einsum("...nts,...skh->...tnh", weights, v)[..., None, :]
+            return super().attend(q, *(jnp.broadcast_to(x.sum(-2, keepdims=True), x.shape) for x in (k, v)))
 
     return Wrong
 
@@ -91,17 +89,21 @@ def joined_in_turn(Ref):
     return Wrong
 
 
-@mistake
-def folded_one_way_and_unfolded_the_other(Ref):
-    """The queries of a group are folded into one long time axis as (G, T), head after head, and taken apart again as
-    (T, G). Both have G * T rows, so the reshape runs, and tokens and heads are mixed: undo the fold by the same axes in
-    the same order."""
+@mistake(first=("the token",))
+def folded_one_way_and_unfolded_the_other(Ref, *, first="the head"):
+    """The queries of a group are folded into one long time axis in one order, (G, T) or (T, G), and taken apart again
+    in the other. Both have G * T rows, so the reshape runs, and tokens and heads are mixed: undo the fold by the same
+    axes in the same order."""
 
     class Wrong(Ref):
         def attend(self, q, k, v):
-            heads = jnp.moveaxis(super().attend(q, k, v), -4, -2)  # (..., K, G, T, H)
-            *front, group, length, head_dim = heads.shape
-            return jnp.moveaxis(heads.reshape(*front, length, group, head_dim), -3, -4)
+            heads = super().attend(q, k, v)  # (..., T, K, G, H)
+            *front, length, groups, group, head_dim = heads.shape
+            if first == "the head":
+                folded = jnp.moveaxis(heads, -4, -2)  # (..., K, G, T, H)
+                return jnp.moveaxis(folded.reshape(*front, groups, length, group, head_dim), -3, -4)
+            folded = jnp.moveaxis(heads, -4, -3)  # (..., K, T, G, H)
+            return jnp.moveaxis(folded.reshape(*front, groups, group, length, head_dim), -2, -4)
 
     return Wrong
 

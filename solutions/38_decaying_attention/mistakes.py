@@ -266,27 +266,29 @@ def sees_the_future(Ref):
     return Wrong
 
 
-@mistake("DecayingAttention")
-def hid_what_it_may_see(Ref):
+@mistake("DecayingAttention", hidden=(-1e9,))
+def hid_what_it_may_see(Ref, *, hidden=-jnp.inf):
     """With `causal=True` the mask is used the wrong way round: the tokens that may be seen are hidden and the later
-    ones are seen, so the last token sees none and its row is NaN. In `jnp.where(mask, a, b)` the score is `a`, which
-    stands where the mask is True, and -inf is `b`."""
+    ones are seen, so the last token sees none: its row is NaN, or the mean of everything where hidden scores are a
+    number such as -1e9. In `jnp.where(mask, a, b)` the score is `a`, which stands where the mask is True, and -inf is
+    `b`."""
 
     class Wrong(Ref):
         def masked(self, scores):
-            return jnp.where(jnp.tri(scores.shape[-1], dtype=bool), -jnp.inf, scores)
+            return jnp.where(jnp.tri(scores.shape[-1], dtype=bool), hidden, scores)
 
     return Wrong
 
 
-@mistake("DecayingAttention")
-def without_the_token_itself(Ref):
+@mistake("DecayingAttention", hidden=(-1e9,))
+def without_the_token_itself(Ref, *, hidden=-jnp.inf):
     """With `causal=True` a token does not see itself: the diagonal of the mask is one too low, or the comparison is
-    `<`. The first token then sees nothing, and its row is NaN. Hide only what comes later."""
+    `<`. The first token then sees nothing: its row is NaN, or the mean of everything where hidden scores are a number
+    such as -1e9. Hide only what comes later."""
 
     class Wrong(Ref):
         def masked(self, scores):
-            return jnp.where(jnp.tri(scores.shape[-1], k=-1, dtype=bool), scores, -jnp.inf)
+            return jnp.where(jnp.tri(scores.shape[-1], k=-1, dtype=bool), scores, hidden)
 
     return Wrong
 
