@@ -379,6 +379,25 @@ def test_shapes_and_dtypes_come_before_a_property():
         ) and peak < 1 << 20
 
 
+def test_a_nan_that_only_a_compiled_call_gives_is_told_as_such():
+    """Advice about the compiler is given where the same case is right as a plain call, and nowhere else."""
+    calls = [call for call in CALLS if call.check.entry == "double" and call.transform in ("eager", "jit")]
+    for plain, advised in ((1.0, True), (np.nan, False)):
+        outcomes = {
+            call.id: Outcome(
+                "array", {"": ANSWERS[call.id].outcome.leaves[""] * (plain if kind == "eager" else np.nan)}
+            )
+            for call in calls
+            for kind in [call.transform]
+            if call.id in ANSWERS
+        }
+        findings, _ = findings_of(
+            ENTRIES[0], PROBLEM, calls, Attempt(outcomes, FOUND, None, Ended("finished")), ANSWERS
+        )
+        told = next(finding.advice for finding in findings if finding.check == Check("double", "jit", "short"))
+        assert ("The plain call gives numbers here." in told) == advised
+
+
 def test_a_detail_is_no_longer_than_a_page():
     """Variables without end, each with a name and a shape that fill a page, are a table of few lines."""
     variables = [[f"{number}" * 400, "Param", [1 << 39] * 64, "float32"] for number in range(1000)]

@@ -12,7 +12,7 @@ from grader.authors.reference import _asks
 from grader.course.calls import Call, calls_for
 from grader.course.verdict import Check, EntryVerdict, Failure, Named, Outcome, Status
 from grader.judge.diagnose import diagnose
-from grader.judge.pairs import beginning_of, pair_in, seen_in
+from grader.judge.pairs import beginning_of, begun_by, in_all, pairs_in, seen_in
 from grader.key.answers import Answers
 from grader.key.key import Answer, KnownMistake
 from grader.report import words
@@ -43,8 +43,8 @@ def mistake(name, about="", **changes) -> KnownMistake:
 
 def pair(attempt, *mistakes, composed=()) -> set[str] | None:
     """The names of the pair; `composed` is what pairs give together, by places."""
-    found = pair_in(seen_in(CALLS, attempt, ANSWERS), mistakes, lambda wanted: dict(composed))
-    return {known.name for known in found} if found else None
+    found = pairs_in(seen_in(CALLS, attempt, ANSWERS), mistakes, lambda wanted: dict(composed))
+    return {known.name for known in found[0]} if len(found) == 1 else None
 
 
 TWICE, THRICE = mistake("twice", one=2, two=2), mistake("thrice", two=3, three=3)
@@ -131,6 +131,18 @@ def test_a_beginning_is_no_guess():
     )
 
 
+def test_what_several_pairs_have_in_common_is_told_as_a_beginning():
+    """Where two pairs explain everything, and share a mistake, that one is told; where they share none, nothing is."""
+    other = mistake("other", two=3, three=3)
+    attempt = outcomes(one=2, two=6, three=3)
+    seen = seen_in(CALLS, attempt, ANSWERS)
+    pairs = pairs_in(seen, [TWICE, THRICE, other], lambda wanted: {(0, 1): attempt, (0, 2): attempt})
+    assert [{known.name for known in pair} for pair in pairs] == [{"twice", "thrice"}, {"twice", "other"}]
+    assert in_all(pairs) == TWICE
+    assert begun_by(TWICE, seen, CALLS, dict.fromkeys(range(3), True)) == Named("twice", "twice.", "one", "two")
+    assert in_all([(TWICE, other), (THRICE, other), (TWICE, THRICE)]) is None and in_all([]) is None
+
+
 def test_what_is_known_is_told_in_plain_words():
     """A pair by both sentences; a beginning with the case that it explains and one that it does not."""
     both = EntryVerdict("f", Status.FAILED, mistake="forgot_it", sentence="So.", second=Named("lost_it", "Or so."))
@@ -174,8 +186,8 @@ def test_pairs_of_the_bank_are_named_as_what_they_are():
             attempt = dict(key.pairs[one, other])
             if diagnose("sdpa", attempt, key.answers, bank, dict.fromkeys(ids, True)):
                 named += 1
-            elif found := pair_in(seen_in(calls, attempt, key.answers), bank, answers.composed):
-                assert {known.name for known in found} == {bank[one].name, bank[other].name}
+            elif len(found := pairs_in(seen_in(calls, attempt, key.answers), bank, answers.composed)) == 1:
+                assert {known.name for known in found[0]} == {bank[one].name, bank[other].name}
                 named += 1
     assert len(sample) >= 10 and named >= 0.9 * len(sample)
 
