@@ -1230,9 +1230,9 @@ def sdpa(q, k, v):
  the same array as q, k and v          ✗      ✗      ✗      ✗
  widths of one                         ✗      ✗      ✗      ✗
  dozens of keys                        ✗      ✗      ✗      ✗
- ? traced once   ? no leaked tracers   ? same answer again
- ? could not be checked: the call itself fails; what a single call gives has to
- be right first
+ ?¹ traced once   ?¹ no leaked tracers   ?² same answer again
+ ? could not be checked: ¹ the call itself fails; ² what a single call gives has
+ to be right first
 
  your code printed (eager · one key):
    keys: 1

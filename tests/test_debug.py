@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from grader.course.calls import Call, calls_for
+from grader.course.cases import TRANSFORMS
 from grader.course.problem import discover
 from grader.course.verdict import Outcome
+from grader.report.words import called
 from grader.student.debug import _named
 from grader.student.script import snippet
-from tests.conftest import ROOT
+from tests.conftest import PROBLEMS, ROOT
 
 
 def test_debug_runs_the_first_failing_case_and_keeps_the_script(course):
@@ -101,28 +103,80 @@ def test_a_case_that_does_not_exist_is_answered_with_those_that_do(course):
 )
 def test_a_case_is_named_by_its_beginning(text, entry, case, kind):
     """The first letters of a case name it; the name of a function and the transform can be said as well."""
-    from tests.conftest import PROBLEMS
-
     check = _named(calls_for(PROBLEMS[33].entries), text).check
     assert (check.entry, check.case, check.kind) == (entry, case, kind)
 
 
-@pytest.mark.parametrize("kind", ["eager", "jit", "vmap", "grad", "leaks", "again"])
+def test_every_check_is_found_by_the_name_that_a_verdict_gives_it():
+    """The command that a verdict prints runs the very check that failed, whatever it is: a case under a transform, a
+    property, a claim, or what is asked of the whole."""
+    for problem in (*PROBLEMS.values(), *TINY.values()):
+        calls = calls_for(problem.entries)
+        for call in calls:
+            name = called(call.check)
+            assert _named(calls, f"{call.check.entry} {name}").check == call.check
+            if len(problem.names) == 1:
+                assert _named(calls, name).check == call.check
+            dotted = f"{call.check.entry} · {call.check.case} · {call.check.kind}"
+            assert call.check.kind not in TRANSFORMS or _named(calls, dotted).check == call.check
+
+
+@pytest.mark.parametrize("kind", ["eager", "jit", "vmap", "grad", "leaks", "again", "traces", "parameters"])
 @pytest.mark.parametrize("number", [31, 32])
 def test_every_transform_has_a_script(number, kind, tmp_path):
     """The script of every transform compiles, and names nothing of the grader."""
-    from tests.conftest import PROBLEMS
-
-    call = next(c for c in calls_for(PROBLEMS[number].entries) if c.check.kind == kind)
+    call = next((c for c in calls_for(PROBLEMS[number].entries) if c.check.kind == kind), None)
+    if call is None:
+        return  # a function has no parameters
     text = snippet(call, tmp_path / "stub.py", number)
     compile(text, "snippet", "exec")
     assert "grader" not in text
 
 
+def test_a_transform_that_fails_is_what_runs(course):
+    """The command that a verdict on several names prints carries the transform."""
+    (course / "mine.py").write_text(
+        "import jax.numpy as jnp\ndef causal_mask(t_q, t_k):\n    return jnp.tri(t_q, t_k, t_k - t_q, dtype=bool)\n"
+        "def causal_sdpa(q, k, v):\n    return v if (v > 0).any() else v\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", "debug", "33", "causal_sdpa one token jit", "--file", "mine.py"],
+        cwd=course,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("causal_sdpa · one token · jit ") and "TracerBoolConversionError" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["eager", "jit"])
+def test_a_property_is_shown_by_its_changes(kind, course):
+    """The script of a property makes each change, and says which rows are others then."""
+    calls = calls_for(PROBLEMS[33].entries)
+    unchanged, *changes = [c for c in calls if (c.check.case, c.check.kind) == ("nothing later is seen", kind)]
+    script = course / "script.py"
+    script.write_text(
+        snippet(unchanged, course / "solutions/33_causal_mask/reference.py", 33, changes=changes), encoding="utf-8"
+    )
+    printed = subprocess.run([sys.executable, str(script)], capture_output=True, text=True).stdout.splitlines()
+    told = [line for line in printed if ": other rows " in line]
+    assert [line.split(": other rows ")[0] for line in told] == [change.variant for change in changes]
+    assert told[0].endswith(" [[4]]")  # the last of five queries sees the last key
+
+
+def test_a_body_says_when_it_is_traced(course):
+    """The script of "traced once" prints a line for each trace."""
+    (course / "mine.py").write_text("def sdpa(q, k, v):\n    return q @ k.T @ v\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", "debug", "31", "traced once", "--file", "mine.py"],
+        cwd=course,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines().count("traced") == 1, done.stderr
+
+
 def test_a_modules_script_loads_the_cases_parameters(tmp_path, course):
     """For a module the script constructs it, loads the case's parameters, and gives what the reference gives."""
-    from tests.conftest import PROBLEMS
-
     call = next(c for c in calls_for(PROBLEMS[32].entries) if c.check.kind == "grad")
     script = tmp_path / "script.py"
     script.write_text(snippet(call, course / "solutions/32_multi_head_attention/reference.py", 32))

@@ -21,6 +21,8 @@ from grader.course.verdict import LONGEST, Check, EntryVerdict, Finding, Outcome
 from grader.judge.attempt import Attempt, listen
 from grader.judge.findings import findings_of
 from grader.judge.trouble import not_callable, trouble_with
+from grader.judge.variables import of_the_contract
+from grader.key.compare import compare
 from grader.key.key import Answer
 from grader.process import wire
 from grader.process.child import Ended, Limits, stuck_line
@@ -377,6 +379,25 @@ def test_shapes_and_dtypes_come_before_a_property():
         ) and peak < 1 << 20
 
 
+def test_a_nan_that_only_a_compiled_call_gives_is_told_as_such():
+    """Advice about the compiler is given where the same case is right as a plain call, and nowhere else."""
+    calls = [call for call in CALLS if call.check.entry == "double" and call.transform in ("eager", "jit")]
+    for plain, advised in ((1.0, True), (np.nan, False)):
+        outcomes = {
+            call.id: Outcome(
+                "array", {"": ANSWERS[call.id].outcome.leaves[""] * (plain if kind == "eager" else np.nan)}
+            )
+            for call in calls
+            for kind in [call.transform]
+            if call.id in ANSWERS
+        }
+        findings, _ = findings_of(
+            ENTRIES[0], PROBLEM, calls, Attempt(outcomes, FOUND, None, Ended("finished")), ANSWERS
+        )
+        told = next(finding.advice for finding in findings if finding.check == Check("double", "jit", "short"))
+        assert ("The plain call gives numbers here." in told) == advised
+
+
 def test_a_detail_is_no_longer_than_a_page():
     """Variables without end, each with a name and a shape that fill a page, are a table of few lines."""
     variables = [[f"{number}" * 400, "Param", [1 << 39] * 64, "float32"] for number in range(1000)]
@@ -390,6 +411,48 @@ def test_a_detail_is_no_longer_than_a_page():
         4 * LONGEST + 2,
         LONGEST // 4 + 2,
     )
+
+
+OUTPUT = np.ones((2, 3), np.float32)
+PLAIN = Outcome("array", {"": OUTPUT})
+WITH_STATE = Outcome(
+    ["dict", [["output", ["list", ["array"]]], ["variables", ["dict", [["pos", "array"]]]]]],
+    {"output[0]": OUTPUT, "variables.pos": np.int32(4)},
+)
+RNGS = [["rngs.default.count", "array"], ["rngs.default.key", "key"]]
+KEPT = {"variables.rngs.default.count": np.uint32(0), "variables.rngs.default.key": np.zeros(2, np.uint32)}
+
+
+@pytest.mark.parametrize(
+    "right, came",
+    [
+        (
+            PLAIN,
+            Outcome(["dict", [["output", "array"], ["variables", ["dict", RNGS]]]], {"output": OUTPUT} | KEPT),
+        ),
+        (
+            WITH_STATE,
+            Outcome(
+                ["dict", [["output", ["list", ["array"]]], ["variables", ["dict", [["pos", "array"], *RNGS]]]]],
+                WITH_STATE.leaves | KEPT,
+            ),
+        ),
+        (PLAIN, PLAIN),
+        (WITH_STATE, WITH_STATE),
+    ],
+)
+def test_values_are_judged_beside_variables_that_should_not_be_there(right, came):
+    """A module that keeps more than it should is told so by its parameters; its output is right or wrong all the
+    same."""
+    left = of_the_contract(right, came)
+    assert compare(right, left, {}) is None and left.leaves.keys() == right.leaves.keys()
+    wrong = Outcome(came.structure, {path: array + (array is OUTPUT) for path, array in came.leaves.items()})
+    assert compare(right, of_the_contract(right, wrong), {}).way == "values"
+
+
+def test_what_lacks_a_variable_is_not_mended():
+    """Only what is there too many is left out."""
+    assert compare(WITH_STATE, of_the_contract(WITH_STATE, PLAIN), {}).way == "structure"
 
 
 SAYS = "the grader is at fault and this answer is right"

@@ -12,10 +12,11 @@ from grader.authors.reference import _asks
 from grader.course.calls import Call, calls_for
 from grader.course.verdict import Check, EntryVerdict, Failure, Named, Outcome, Status
 from grader.judge.diagnose import diagnose
-from grader.judge.pairs import beginning_of, pair_in, seen_in
+from grader.judge.pairs import beginning_of, begun_by, in_all, pairs_in, seen_in
 from grader.key.answers import Answers
 from grader.key.key import Answer, KnownMistake
 from grader.report import words
+from grader.run.evaluate import Evaluation
 from tests.conftest import PROBLEMS
 
 CALLS = [
@@ -42,8 +43,8 @@ def mistake(name, about="", **changes) -> KnownMistake:
 
 def pair(attempt, *mistakes, composed=()) -> set[str] | None:
     """The names of the pair; `composed` is what pairs give together, by places."""
-    found = pair_in(seen_in(CALLS, attempt, ANSWERS), mistakes, lambda wanted: dict(composed))
-    return {known.name for known in found} if found else None
+    found = pairs_in(seen_in(CALLS, attempt, ANSWERS), mistakes, lambda wanted: dict(composed))
+    return {known.name for known in found[0]} if len(found) == 1 else None
 
 
 TWICE, THRICE = mistake("twice", one=2, two=2), mistake("thrice", two=3, three=3)
@@ -130,6 +131,18 @@ def test_a_beginning_is_no_guess():
     )
 
 
+def test_what_several_pairs_have_in_common_is_told_as_a_beginning():
+    """Where two pairs explain everything, and share a mistake, that one is told; where they share none, nothing is."""
+    other = mistake("other", two=3, three=3)
+    attempt = outcomes(one=2, two=6, three=3)
+    seen = seen_in(CALLS, attempt, ANSWERS)
+    pairs = pairs_in(seen, [TWICE, THRICE, other], lambda wanted: {(0, 1): attempt, (0, 2): attempt})
+    assert [{known.name for known in pair} for pair in pairs] == [{"twice", "thrice"}, {"twice", "other"}]
+    assert in_all(pairs) == TWICE
+    assert begun_by(TWICE, seen, CALLS, dict.fromkeys(range(3), True)) == Named("twice", "twice.", "one", "two")
+    assert in_all([(TWICE, other), (THRICE, other), (TWICE, THRICE)]) is None and in_all([]) is None
+
+
 def test_what_is_known_is_told_in_plain_words():
     """A pair by both sentences; a beginning with the case that it explains and one that it does not."""
     both = EntryVerdict("f", Status.FAILED, mistake="forgot_it", sentence="So.", second=Named("lost_it", "Or so."))
@@ -173,8 +186,8 @@ def test_pairs_of_the_bank_are_named_as_what_they_are():
             attempt = dict(key.pairs[one, other])
             if diagnose("sdpa", attempt, key.answers, bank, dict.fromkeys(ids, True)):
                 named += 1
-            elif found := pair_in(seen_in(calls, attempt, key.answers), bank, answers.composed):
-                assert {known.name for known in found} == {bank[one].name, bank[other].name}
+            elif len(found := pairs_in(seen_in(calls, attempt, key.answers), bank, answers.composed)) == 1:
+                assert {known.name for known in found[0]} == {bank[one].name, bank[other].name}
                 named += 1
     assert len(sample) >= 10 and named >= 0.9 * len(sample)
 
@@ -184,3 +197,33 @@ def test_two_mistakes_in_a_file_are_both_told(attempt):
     verdict = attempt("import jax\ndef sdpa(q, k, v):\n    return jax.nn.softmax(q @ k.T, axis=0) @ v\n")
     (found,) = verdict.entries
     assert (found.mistake, found.second.name) == ("forgot_the_scale", "softmax_over_queries")
+
+
+STYLES = [
+    ("by_hand", " / math.sqrt(k.shape[1])", "", "forgot_the_scale"),
+    ("by_hand", "math.sqrt(k.shape[1])", "k.shape[1]", "divided_by_the_width"),
+    ("by_hand", " - jnp.max(scores, axis=1, keepdims=True)", "", "overflowing_softmax"),
+    ("einsum", "softmax(scores)", "softmax(scores, axis=0)", "softmax_over_queries"),
+    ("einsum", "** -0.5", "** 0.5", "multiplied_by_the_scale"),
+    ("loops", "jnp.sqrt(q.shape[1])", "jnp.sqrt(len(k))", "scale_of_the_length"),
+    ("loops", "weights = weights / weights.sum()", "pass", "never_normalised"),
+]
+
+
+def test_a_mistake_in_another_style_is_named():
+    """Whoever writes einsums or loops makes the same mistakes, and none of them is named as another."""
+    problem = PROBLEMS[31]
+    calls = calls_for(problem.entries)
+    eager = [call for call in calls if call.check.kind == "eager" and not call.variant]
+    with Answers(problem, calls) as answers:
+        answers.expected()
+        bank, known = answers.mistakes(), answers.key.answers
+    for style, right, wrong, name in STYLES:
+        text = (problem.solutions / "right" / f"{style}.py").read_text(encoding="utf-8")
+        written, outcomes = {}, {}
+        exec(text.replace(right, wrong), written)
+        assert right in text
+        Evaluation(
+            written.get, lambda error: Failure(type(error).__name__, (), ""), lambda c, o: outcomes.update({c.id: o})
+        ).run(eager)
+        assert diagnose("sdpa", outcomes, known, bank, dict.fromkeys(outcomes, True)).name == name

@@ -173,6 +173,11 @@ PROGRAMS = {
     ),
     "transpose": ("x[None].transpose(-2, -1)", "swaps two axes as PyTorch does", "JAX's `transpose` takes"),
     "transpose of a matrix": ("x @ y.transpose(-2, -1)", "swaps two axes as PyTorch does", "JAX's `transpose` takes"),
+    "all axes turned": (
+        "jnp.ones((2, 3, 8)) @ jnp.ones((2, 5, 8)).T",
+        "multiplies by an array's `.T`, which turns all of its axes round",
+        "The last two axes change places",
+    ),
     "dim": ("jax.nn.softmax(x, dim=-1)", "passes `dim`, which is PyTorch's word", "In JAX it is `axis`."),
     "keepdim": ("x.sum(-1, keepdim=True)", "passes `keepdim`, which is PyTorch's word", "In JAX it is `keepdims`."),
     "masked_fill": (

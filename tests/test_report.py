@@ -382,7 +382,7 @@ def test_a_second_name_that_fails_is_named_as_the_first_is():
 
  next: python -m grader hint 7
  or    python -m grader debug 7 "f small"
- or    python -m grader debug 7 "g large, and"
+ or    python -m grader debug 7 "g large, and far jit"
 """
     )
 
@@ -392,7 +392,7 @@ def test_a_second_name_that_fails_is_named_as_the_first_is():
     [
         (("", ""), "– does not apply   ? could not be checked"),
         (("a has to be right first", ""), "– does not apply   ? could not be checked: a has to be right first"),
-        (("one", "other"), "– does not apply   ? could not be checked: one; other"),
+        (("one", "other"), "– does not apply   ? could not be checked: ¹ one; ² other"),
     ],
 )
 def test_the_legend_says_why_something_was_not_checked(reasons, legend):
@@ -406,6 +406,8 @@ def test_the_legend_says_why_something_was_not_checked(reasons, legend):
         ),
     )
     assert words.legend([entry, RIGHT_ONE, CUT_SHORT]) == legend and words.legend([RIGHT_ONE, CUT_SHORT]) == ""
+    signs = [words.mark(found, words.reasons([entry])) for found in entry.findings]
+    assert signs == (["✗", "?¹", "?²"] if all(reasons) and len({*reasons}) > 1 else ["✗", "?", "?"])
 
 
 def test_a_pass():

@@ -18,8 +18,14 @@ from grader.judge.explain import explain_ended, explain_mismatch
 from grader.judge.kinds import Kind, kind_of
 from grader.judge.raised import explain_failure
 from grader.judge.trouble import status_of
+from grader.judge.variables import of_the_contract
 from grader.key.compare import Mismatch, compare
 from grader.key.key import Answer
+
+COMPILED = (
+    "The plain call gives numbers here. Look for a product or a difference with inf, as in `mask * -jnp.inf`, which a "
+    "compiler works out in its own way: `jnp.where` chooses, and computes nothing."
+)
 
 
 @dataclass
@@ -36,6 +42,12 @@ class Judging:
     @property
     def failed_before(self) -> bool:
         return any(finding.status == Status.FAILED for finding in self.findings)
+
+    @property
+    def variables_told(self) -> bool:
+        """Whether it has been told that the module holds others than those of the contract."""
+        first = next(iter(self.findings), None)
+        return first is not None and first.check.kind == "parameters" and first.status == Status.FAILED
 
     @property
     def returns(self) -> str:
@@ -83,6 +95,9 @@ class Judging:
             return Finding(call.check, Status.UNCHECKED, _unproved(outcome), inputs=inputs), False
         answer = self.answers[call.id]
         mismatch = compare(answer.outcome, outcome, answer.allowed)
+        if mismatch and mismatch.way == "structure" and self.variables_told:
+            outcome = of_the_contract(answer.outcome, outcome)
+            mismatch = compare(answer.outcome, outcome, answer.allowed)
         if mismatch and self.failed_before:
             mismatch = compare(kind.asks(answer.outcome), kind.asks(outcome), answer.allowed)
         if mismatch is None and call.check.kind == "again" and call.keys and not _same_draw(outcome):
@@ -99,6 +114,8 @@ class Judging:
         if first := self._first_to_mend(mismatch, outcome, kind):
             return Finding(call.check, Status.UNCHECKED, first, inputs=inputs), True
         summary, detail, advice = explain_mismatch(mismatch, call, self.returns)
+        if mismatch.way == "nan" and not advice and self._right_uncompiled(call):
+            advice = COMPILED
         difference = mismatch.difference if call.check.kind in TRANSFORMS else None
         return Finding(
             call.check,
@@ -111,10 +128,17 @@ class Judging:
             advice,
         ), True
 
+    def _right_uncompiled(self, call: Call) -> bool:
+        """Whether the same case is right as a plain call, and this one is not that."""
+        plain = Check(call.check.entry, "eager", call.check.case)
+        return call.check.kind in ("jit", "vmap") and any(
+            finding.check == plain and finding.status == Status.PASSED for finding in self.findings
+        )
+
     def _first_to_mend(self, mismatch: Mismatch, outcome: Outcome, kind: Kind) -> str:
         """What has to be mended before this check says anything, if something has."""
         lacks = mismatch.way == "failure" and not mismatch.expected and mismatch.came.type == "ParameterMismatch"
-        if lacks and self.findings and self.findings[0].status == Status.FAILED:
+        if lacks and self.variables_told:
             return "the parameters have to be mended first"
         return kind.needs if self.failed_before and kind.needs and kind.needs_it(outcome) else ""
 

@@ -284,7 +284,7 @@ def _named(
     """The verdict with the mistake that explains it, or the two, or the one that explains how it begins."""
     from grader.course.claims import settled
     from grader.judge.diagnose import diagnose
-    from grader.judge.pairs import beginning_of, pair_in, seen_in
+    from grader.judge.pairs import beginning_of, begun_by, in_all, pairs_in, seen_in
 
     if answers.key.mistakes is None:
         run.progress("reading the bank of mistakes (once)")
@@ -298,10 +298,13 @@ def _named(
     seen = seen_in(calls, outcomes, answers.key.answers)
     if not seen:
         return verdict
-    if found := pair_in(seen, bank, answers.composed):
-        one, other = found
+    pairs = pairs_in(seen, bank, answers.composed)
+    if len(pairs) == 1:
+        one, other = pairs[0]
         return replace(verdict, mistake=one.name, sentence=one.sentence, second=Named(other.name, other.sentence))
-    return replace(verdict, partly=beginning_of(seen, calls, bank, broken))
+    shared = in_all(pairs)
+    partly = shared and begun_by(shared, seen, calls, broken)
+    return replace(verdict, partly=partly or beginning_of(seen, calls, bank, broken))
 
 
 def unjudged(problem: Problem, path: Path, error: Exception) -> Verdict:

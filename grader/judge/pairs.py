@@ -59,10 +59,10 @@ def seen_in(calls: Sequence[Call], outcomes: Mapping[int, Outcome], answers: Map
     )
 
 
-def pair_in(seen: Seen, mistakes: Sequence[KnownMistake], compose: Compose) -> tuple[KnownMistake, KnownMistake] | None:
-    """The two mistakes that together give what is seen, if there are such two and no others. `mistakes` are all of the
-    bank; `compose` is told of pairs by their places in it, the second made in what the first gave, and tells what came
-    of it where it can. Two that never change the same call show each alone."""
+def pairs_in(seen: Seen, mistakes: Sequence[KnownMistake], compose: Compose) -> list[tuple[KnownMistake, KnownMistake]]:
+    """Every two mistakes that together give what is seen. `mistakes` are all of the bank; `compose` is told of pairs by
+    their places in it, the second made in what the first gave, and tells what came of it where it can. Two that never
+    change the same call show each alone."""
     ids = [call.id for call in seen.ladder]
     likely = _likely(seen, mistakes)
     tried = _composed(compose, {pair: [probe] for pair, probe in likely.items() if probe is not None})
@@ -77,8 +77,16 @@ def pair_in(seen: Seen, mistakes: Sequence[KnownMistake], compose: Compose) -> t
         for pair in left
         if any(seen.explained_by(came, ids) for came in whole[pair]) or likely[pair] is None and not whole[pair]
     ]
-    named = {frozenset(mistakes[place].name for place in pair): pair for pair in found}
-    return tuple(mistakes[place] for place in next(iter(named.values()))) if len(named) == 1 else None
+    named = {frozenset(mistakes[place].name for place in pair): pair for pair in reversed(found)}
+    return [tuple(mistakes[place] for place in pair) for pair in reversed(named.values())]
+
+
+def in_all(pairs: Sequence[tuple[KnownMistake, KnownMistake]]) -> KnownMistake | None:
+    """The one mistake that every pair has in common: of several pairs none can be told, but that one."""
+    shared = {known.name for known in pairs[0]} if pairs else set()
+    for pair in pairs:
+        shared &= {known.name for known in pair}
+    return next((known for known in pairs[0] if shared == {known.name}), None) if shared else None
 
 
 def _composed(
@@ -145,13 +153,16 @@ def beginning_of(
         if not closer:
             break
         fitting = closer
-    if (
-        not fitting
-        or len({known.name for known in fitting}) > 1
-        or not seen.explained_by(fitting[0].outcomes, [cases[0].id])
-    ):
+    if not fitting or len({known.name for known in fitting}) > 1:
         return None
-    known = fitting[0]
+    return begun_by(fitting[0], seen, calls, broken)
+
+
+def begun_by(known: KnownMistake, seen: Seen, calls: Sequence[Call], broken: Mapping[int, bool]) -> Named | None:
+    """A mistake that explains the first failing case, and the first that it does not explain."""
+    first = next((call for call in seen.ladder if call.id in seen.wrong), None)
+    if first is None or first.check.kind != "eager" or not seen.explained_by(known.outcomes, [first.id]):
+        return None
     rest = next(
         (
             call
@@ -164,7 +175,7 @@ def beginning_of(
         Named(
             known.name,
             known.sentence,
-            cases[0].check.case,
+            first.check.case,
             rest.check.case + f" · {rest.check.kind}" * (rest.check.kind != "eager"),
         )
         if rest

@@ -203,6 +203,13 @@ MEANINGS = (
     ),
     Meaning("TypeError", TURNS, SWAP, line=r"\.transpose\(-2, *-1\)"),  # which changes nothing of a matrix
     Meaning(
+        "",
+        "multiplies by an array's `.T`, which turns all of its axes round, those of a batch too",
+        "The last two axes change places by `x.swapaxes(-1, -2)` or `x.mT`.",
+        says=r"(matmul|dot_general).*\[\d+(,\d+){2,}\].*\[\d+(,\d+){2,}\]",
+        line=r"\.T\b",
+    ),
+    Meaning(
         "TypeError",
         "passes `dim`, which is PyTorch's word",
         "In JAX it is `axis`.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from grader.course.verdict import cut
+from grader.course.trees import parts_of, within
+from grader.course.verdict import Outcome, cut
 
 LONGEST_NAME = 80  # letters of a name or a shape in a list
 MOST_ROWS = 60
@@ -44,3 +45,35 @@ def advice_on_variables(expected, came) -> str:
             "(`math.sqrt(...)`), or compute it in `__call__`."
         )
     return "What counts is the name, kind, shape and dtype; initial values are free unless the contract gives them."
+
+
+def of_the_contract(expected: Outcome, came: Outcome) -> Outcome:
+    """What came, without the variables that the contract does not name: values can be right beside them."""
+    if came.failure or expected.failure:
+        return came
+    structure, kept = _pruned(expected.structure, came.structure, "")
+    arrays = [path for path, kind in parts_of(structure) if kind in ("array", "key")]
+    return Outcome(structure, {path: came.leaves[place] for path, place in zip(arrays, kept)})
+
+
+def _pruned(expected, came, path: str) -> tuple[object, list[str]]:
+    """The structure that is left, and where its arrays stand in what came."""
+    if _has_variables(came) and not _has_variables(expected):
+        return _pruned(expected, dict(came[1])["output"], within(path, "output"))
+    if isinstance(expected, str) or isinstance(came, str) or not expected[0] == came[0] == "dict":
+        return came, [place for place, kind in parts_of(came, path) if kind in ("array", "key")]
+    named, parts, kept = dict(expected[1]), [], []
+    for name, part in came[1]:
+        if name in named or path.rpartition(".")[2] != "variables":
+            part, places = _pruned(named.get(name, part), part, within(path, name))
+            parts.append([name, part])
+            kept += places
+    return ["dict", parts], kept
+
+
+def _has_variables(structure) -> bool:
+    return (
+        not isinstance(structure, str)
+        and structure[0] == "dict"
+        and {name for name, _ in structure[1]} == {"output", "variables"}
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grader.course.cases import TRANSFORMS
@@ -124,7 +124,7 @@ def _entry(entry: EntryVerdict, verdict: Verdict) -> Markup:
 
 def _table(entry: EntryVerdict) -> Markup:
     """One row a case and one column a transform, then the checks of the whole."""
-    layout = words.layout(entry)
+    layout, why = words.layout(entry), words.reasons([entry])
     head = tag(
         "tr",
         tag("th", tag("code", entry.name), scope="col"),
@@ -134,20 +134,20 @@ def _table(entry: EntryVerdict) -> Markup:
         tag(
             "tr",
             tag("th", case, scope="row"),
-            *(tag("td", _check(layout.table.get((case, transform)))) for transform in TRANSFORMS),
+            *(tag("td", _check(layout.table.get((case, transform)), why)) for transform in TRANSFORMS),
         )
         for case in layout.cases
     ]
     proofs = [
         tag(
             "li",
-            _mark(f.status),
+            _check(f, why),
             f" {f.check.case}",
             tag("span", f" {f.summary}", class_="gv-dim") if f.status == Status.PASSED and f.summary else "",
         )
         for f in layout.proofs
     ]
-    whole = [tag("li", _mark(f.status), f" {words.structure(f)}") for f in layout.whole]
+    whole = [tag("li", _check(f, why), f" {words.structure(f)}") for f in layout.whole]
     return join(
         tag("table", tag("thead", head), tag("tbody", *body), class_="gv-checks") if body else "",
         tag("ul", *proofs, class_="gv-list") if proofs else "",
@@ -155,13 +155,17 @@ def _table(entry: EntryVerdict) -> Markup:
     )
 
 
-def _check(finding: Finding | None) -> Markup:
-    return _mark(finding.status) if finding else tag("span", words.NO_CHECK, role="img", aria_label="does not apply")
+def _check(finding: Finding | None, why: Mapping[str, str]) -> Markup:
+    if finding is None:
+        return tag("span", words.NO_CHECK, role="img", aria_label="does not apply")
+    return _mark(finding.status, words.mark(finding, why))
 
 
-def _mark(status: Status) -> Markup:
+def _mark(status: Status, sign: str = "") -> Markup:
     """A sign that is read aloud as what it means."""
-    return tag("span", words.MARK[status], class_=f"gv-mark {_class(status)}", role="img", aria_label=status.value)
+    return tag(
+        "span", sign or words.MARK[status], class_=f"gv-mark {_class(status)}", role="img", aria_label=status.value
+    )
 
 
 def _failure(finding: Finding, verdict: Verdict) -> Markup:

@@ -62,8 +62,9 @@ def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str, st
     else:
         console.print(_heading(verdict, console))
         if not verdict.trouble and verdict.status != Status.NOT_WRITTEN:
+            why = words.reasons(verdict.entries)
             for entry in verdict.entries:
-                console.print(_overall(entry, verbose))
+                console.print(_overall(entry, verbose, why))
             legend = words.legend(verdict.entries)
             if legend:
                 console.print(Padding(Text(legend, style="dim"), (0, 0, 0, 1)))
@@ -142,12 +143,13 @@ def _trouble(verdict: Verdict):
     return Padding(Group(*parts, Text(finding.advice)) if finding.advice else Group(*parts), (1, 0, 0, 1))
 
 
-def _overall(entry: EntryVerdict, verbose: bool):
-    """How a name stands: in a line where that says everything, else in a table of its checks."""
+def _overall(entry: EntryVerdict, verbose: bool, why: Mapping[str, str]):
+    """How a name stands: in a line where that says everything, else in a table of its checks; `why` are the reasons for
+    which some could not be made."""
     told = words.in_a_line(entry)
     if told and not (verbose and entry.status == Status.PASSED):
         return Padding(_line(_marked(entry.status), (entry.name, "bold"), (f" {told}", "")), (1, 0, 0, 1))
-    return Padding(_table(entry), (1, 0, 0, 1)) if words.has_table(entry) else Group()
+    return Padding(_table(entry, why), (1, 0, 0, 1)) if words.has_table(entry) else Group()
 
 
 def _reason(entry: EntryVerdict, verdict: Verdict):
@@ -170,7 +172,7 @@ def _reason(entry: EntryVerdict, verdict: Verdict):
     return Group(*parts)
 
 
-def _table(entry: EntryVerdict):
+def _table(entry: EntryVerdict, why: Mapping[str, str]):
     """One row a case and one column a transform, then the checks of the whole."""
     layout = words.layout(entry)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -178,10 +180,10 @@ def _table(entry: EntryVerdict):
     for transform in TRANSFORMS:
         table.add_column(transform, justify="center", min_width=5)
     for case in layout.cases:
-        table.add_row(Text(case), *(_mark(layout.table.get((case, transform))) for transform in TRANSFORMS))
+        table.add_row(Text(case), *(_mark(layout.table.get((case, transform)), why) for transform in TRANSFORMS))
     proofs = [
         _line(
-            _marked(f.status),
+            (f"{words.mark(f, why)} ", STYLE[f.status]),
             (f.check.case, ""),
             (f"   {f.summary}" if f.status == Status.PASSED and f.summary else "", "dim"),
         )
@@ -191,15 +193,15 @@ def _table(entry: EntryVerdict):
         return table
     line = Text()
     for finding in layout.whole:
-        line.append_text(_mark(finding)).append(f" {words.structure(finding)}   ")
+        line.append_text(_mark(finding, why)).append(f" {words.structure(finding)}   ")
     return Group(*([table] if layout.cases else []), *proofs, *([line] if layout.whole else []))
 
 
-def _mark(finding: Finding | None) -> Text:
+def _mark(finding: Finding | None, why: Mapping[str, str]) -> Text:
     return (
         Text(words.NO_CHECK, style="dim")
         if finding is None
-        else Text(words.MARK[finding.status], style=STYLE[finding.status])
+        else Text(words.mark(finding, why), style=STYLE[finding.status])
     )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.course.cases import CLAIM_KINDS, TRANSFORMS
-from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
+from grader.course.verdict import Check, EntryVerdict, Finding, Status, Verdict
 from grader.judge.kinds import kind_of
 
 COMMAND = "python -m grader"
 MARK = {Status.PASSED: "✓", Status.FAILED: "✗", Status.NOT_WRITTEN: "○", Status.UNCHECKED: "?", Status.COURSE: "!"}
+NOTES = "¹²³⁴⁵⁶⁷⁸⁹"
 NO_CHECK = "–"  # a transform that does not apply to a case
 PROPERTY_AXES = "(rows: changes, columns: output rows)"
 PRINTED_LINES = 12
@@ -83,21 +84,41 @@ def diagnosis(entry: EntryVerdict) -> tuple[str, tuple[str, ...]]:
 
 def legend(entries: Sequence[EntryVerdict]) -> str:
     """What `–` and `?` mean in the tables of the names that fail, where they are there."""
-    shown = [layout(entry) for entry in entries if entry.first and not in_a_line(entry) and has_table(entry)]
+    tables = _tables(entries)
     gaps = any(
-        (case, transform) not in table.table for table in shown for case in table.cases for transform in TRANSFORMS
+        (case, transform) not in table.table for table in tables for case in table.cases for transform in TRANSFORMS
     )
-    unchecked = [
+    why = reasons(entries)
+    told = "; ".join(f"{sign} {text}".strip() for text, sign in why.items())
+    return "   ".join(
+        [f"{NO_CHECK} does not apply"] * gaps
+        + [f"{MARK[Status.UNCHECKED]} could not be checked" + (f": {told}" if told else "")] * bool(_unchecked(tables))
+    )
+
+
+def reasons(entries: Sequence[EntryVerdict]) -> dict[str, str]:
+    """Why checks of the names that fail could not be made; where there are several reasons, each with the sign that
+    stands beside its `?`."""
+    told = [*dict.fromkeys(finding.summary for finding in _unchecked(_tables(entries)) if finding.summary)]
+    return {text: NOTES[place % len(NOTES)] if len(told) > 1 else "" for place, text in enumerate(told)}
+
+
+def mark(finding: Finding, why: Mapping[str, str]) -> str:
+    """The sign of a check in a table, of one that could not be made with the sign of its reason."""
+    return MARK[finding.status] + (why.get(finding.summary, "") if finding.status == Status.UNCHECKED else "")
+
+
+def _tables(entries: Sequence[EntryVerdict]) -> list[Layout]:
+    return [layout(entry) for entry in entries if entry.first and not in_a_line(entry) and has_table(entry)]
+
+
+def _unchecked(tables: Sequence[Layout]) -> list[Finding]:
+    return [
         finding
-        for table in shown
+        for table in tables
         for finding in (*table.table.values(), *table.proofs, *table.whole)
         if finding.status == Status.UNCHECKED
     ]
-    why = "; ".join(dict.fromkeys(finding.summary for finding in unchecked if finding.summary))
-    return "   ".join(
-        [f"{NO_CHECK} does not apply"] * gaps
-        + [f"{MARK[Status.UNCHECKED]} could not be checked" + (f": {why}" if why else "")] * bool(unchecked)
-    )
 
 
 def structure(finding: Finding) -> str:
@@ -130,18 +151,17 @@ def debugging(verdict: Verdict, entry: EntryVerdict, *, here: bool = False) -> s
     `here`, one that is not the stub's is named."""
     if entry.first is None or entry.first.check.kind in ("name", "end"):
         return ""
-    which = f' "{entry.name} {_beginning(entry)}"' if len(verdict.entries) > 1 else ""
+    which = f' "{entry.name} {called(entry.first.check)}"' if len(verdict.entries) > 1 else ""
     other = here and verdict.path != f"problems/{verdict.name}/stub.py"
     return f"{COMMAND} debug {verdict.number}{which}{f' --file {shlex.quote(verdict.path)}' if other else ''}"
 
 
-def _beginning(entry: EntryVerdict) -> str:
-    """As many words of the failing case's name as tell it from the others."""
-    case = entry.first.check.case
-    others = {finding.check.case for finding in entry.findings} - {case}
-    words = case.split()
-    beginnings = (" ".join(words[:count]).rstrip(",;:") for count in range(1, len(words)))
-    return next((text for text in beginnings if not any(other.startswith(text) for other in others)), case)
+def called(check: Check) -> str:
+    """What `debug` finds a check of a name by: its case, with its transform unless it is a plain call; or what it is
+    about. No two checks of a name are called the same."""
+    if check.kind in TRANSFORMS:
+        return check.case if check.kind == "eager" else f"{check.case} {check.kind}"
+    return check.case if check.kind in CLAIM_KINDS else kind_of(check.kind).title
 
 
 def source(finding: Finding, path: str) -> list[tuple[str, str]]:

@@ -190,7 +190,11 @@ def _parsers():
         "and verdict, and keeps a script that does the same in any Python.",
     )
     debug.add_argument("problem")
-    debug.add_argument("case", nargs="?", help="a case's name, or the first letters of it")
+    debug.add_argument(
+        "case",
+        nargs="?",
+        help="a case's name as the verdict has it, or its first letters; 'one key grad' names the transform too",
+    )
     debug.add_argument("--file", type=Path, metavar="PATH", help="run this file in the stub's place")
 
     hint = command("hint", hint_command, "one more hint each time")

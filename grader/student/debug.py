@@ -16,6 +16,7 @@ from grader.course.problem import CourseError, Problem
 from grader.course.verdict import Status
 from grader.process import store
 from grader.process.stub import open_stub
+from grader.report.words import called
 
 
 def debug(problem: Problem, case: str | None, file: Path | None, console) -> int:
@@ -36,12 +37,10 @@ def debug(problem: Problem, case: str | None, file: Path | None, console) -> int
             return 2
         console.print(f"nothing fails in {problem.number}; name a case to run it all the same: {cases}", markup=False)
         return 0
-    folder = store.folder(problem.folder.parents[1], "debug")
+    kind, folder = call.check.kind, store.folder(problem.folder.parents[1], "debug")
     if folder is None:
         raise CourseError("there is nowhere to write the script that would run the case")
-    script = (
-        folder / f"{problem.number}_{''.join(c if c.isalnum() else '_' for c in call.check.case)}_{call.check.kind}.py"
-    )
+    script = folder / f"{problem.number}_{''.join(c if c.isalnum() else '_' for c in call.check.case)}_{kind}.py"
     store.write(
         script,
         snippet(
@@ -50,10 +49,11 @@ def debug(problem: Problem, case: str | None, file: Path | None, console) -> int
             problem.number,
             problem.folder.resolve() / "driver.py" if problem.driver else None,
             problem.devices,
+            [other for other in calls if other.check == call.check and other.variant and kind in TRANSFORMS],
         ).encode(),
     )
     several = f"{call.check.entry} · " if len(problem.names) > 1 else ""
-    console.print(f"{several}{call.check.case} · {call.check.kind}   {call.described()}", style="bold", markup=False)
+    console.print(f"{several}{call.check.case} · {kind}   {call.described()}", style="bold", markup=False)
     # whole, to be copied
     console.print(
         f"the same in any Python:\npython {shlex.quote(_near(script))}\n", style="dim", markup=False, soft_wrap=True
@@ -69,22 +69,29 @@ def debug(problem: Problem, case: str | None, file: Path | None, console) -> int
 
 
 def _named(calls, text: str):
-    """The call of the case whose name begins so, at its first transform. "one key grad" names the transform too, and in
-    a problem with several names "causal_sdpa one token" says which one is meant."""
-    words = text.strip("“”\"' ").lower()
-    entry = next((c.check.entry for c in calls if f"{words} ".startswith(f"{c.check.entry.lower()} ")), None)
+    """The call that a text names as a verdict does: "one key", "one key grad", "traced once", in a problem with several
+    names "causal_sdpa one key". The first letters of a case will do, and then its first transform is meant."""
+    said = _plain(text.strip("“”\"' "))
+    if exact := next(
+        (c for c in calls if said in (name := _plain(called(c.check)), f"{_plain(c.check.entry)} {name}")), None
+    ):
+        return exact
+    entry = next((c.check.entry for c in calls if f"{said} ".startswith(f"{_plain(c.check.entry)} ")), None)
     if entry:
-        words, calls = words[len(entry) :].strip(), [c for c in calls if c.check.entry == entry]
-    kind = next((t for t in TRANSFORMS if words.endswith(f" {t}")), None)
-    shown = (*TRANSFORMS, *CLAIM_KINDS)
-    if kind:
-        words = words[: -len(kind)].rstrip(" ·")
+        said, calls = said[len(entry) :].strip(), [c for c in calls if c.check.entry == entry]
+    kind = next((t for t in TRANSFORMS if said.endswith(f" {t}")), None)
+    said = said.removesuffix(f" {kind}")
     fitting = [
         c
         for c in calls
-        if c.check.kind in shown and c.check.case.lower().startswith(words) and (kind is None or c.check.kind == kind)
+        if c.check.kind in ((kind,) if kind else (*TRANSFORMS, *CLAIM_KINDS)) and _plain(c.check.case).startswith(said)
     ]
-    return next((c for c in fitting if c.check.case.lower() == words), fitting[0] if fitting else None)
+    return next((c for c in fitting if _plain(c.check.case) == said), fitting[0] if fitting else None)
+
+
+def _plain(text: str) -> str:
+    """A name as a person types it: small letters, and no dots between its parts."""
+    return " ".join(text.lower().replace(" · ", " ").split())
 
 
 def _first_failing(problem: Problem, file: Path | None, calls):

@@ -20,11 +20,12 @@ from grader.course.problem import CourseError, Problem
 from grader.process import store
 from grader.report import formula, narrow
 from grader.report.markdown import with_formulas
-from grader.report.terminal import trimmed, without_padding
+from grader.report.terminal import KEPT, trimmed, without_padding
 from grader.report.words import COMMAND
 from grader.student.exercise import answers_last
 
 INDENT = 2  # of code and formulas
+WHOLE = 40  # letters of code within a sentence that stay on one line
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 DRAWS = re.compile(r'\balt="([^"]*)"')  # what a cell of a lesson that draws a figure says of it
 
@@ -138,4 +139,7 @@ def _set(tokens: list[Token], figures: str):
         elif at in displayed:
             yield Token("aside", "", 0, content="\n".join(formula.in_lines(token.content.strip().strip("$"))))
         elif not {at - 1, at + 1} & displayed:  # the paragraph around a formula is none
+            for part in token.children or ():
+                if part.type == "code_inline" and len(part.content) <= WHOLE:
+                    part.content = part.content.replace(" ", KEPT)
             yield token

@@ -7,17 +7,21 @@ import dataclasses
 import keyword
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from grader.course.calls import RNGS, is_float, received
 from grader.course.cases import Given
 from grader.course.trees import WITH_FIELDS
 
+TOLD = "    print('traced')"  # which a body says once a trace
 
-def snippet(call, path: Path, number: int, driver: Path | None = None, devices: int = 1) -> str:
+
+def snippet(call, path: Path, number: int, driver: Path | None = None, devices: int = 1, changes: Sequence = ()) -> str:
     """A script that makes the case's inputs and calls the student's function, in plain JAX. `driver` is the problem's
-    `driver.py`, where it has one."""
+    `driver.py`, where it has one; `changes` are the changed calls of a property."""
     name, kind = call.check.entry, call.check.kind
     variables = _variables(call)
     names = ", ".join(variables.values())
@@ -62,6 +66,12 @@ def snippet(call, path: Path, number: int, driver: Path | None = None, devices: 
     if call.module:
         lines.append(f"module = stub.{name}({init}{', ' if init else ''}rngs=nnx.Rngs(0))")
         lines += [f"module.{call.mode}()"] if call.mode else []
+        if kind == "parameters":
+            lines += [
+                "for path, variable in nnx.to_flat_state(nnx.state(module)):",
+                "    print('.'.join(map(str, path)), type(variable).__name__, variable.shape, variable.dtype)",
+            ]
+            return "\n".join(lines) + "\n"
         for path_, array in call.params.items():
             lines.append(f"module{_attribute(path_)}[...] = {_values(array)}")
         if call.steps:
@@ -77,6 +87,9 @@ def snippet(call, path: Path, number: int, driver: Path | None = None, devices: 
                 f"    return nnx.merge(graphdef, nnx.from_flat_state(drawn), copy=True)({passed})",
                 "",
             ]
+        elif kind == "traces":
+            lines += ["", "@nnx.jit", f"def step(module, {names}):", TOLD, f"    return module({passed})"]
+            lines += ["", f"def call({names}):", f"    return step(module, {names})", ""]
         else:
             lines += [
                 "graphdef, variables = nnx.split(module)",
@@ -89,7 +102,8 @@ def snippet(call, path: Path, number: int, driver: Path | None = None, devices: 
         called = (
             f"driver.{call.driver}(stub{', ' if passed else ''}{passed})" if call.driver else f"stub.{name}({passed})"
         )
-        lines += ["", f"def call({names}):", f"    return {called}", ""]
+        lines += ["", *(["@jax.jit"] if kind == "traces" else []), f"def call({names}):"]
+        lines += [*([TOLD] if kind == "traces" else []), f"    return {called}", ""]
     under = call.measure.get("under", "") if kind == "proof" else kind
     smooth = [i for i, array in enumerate(call.arrays.values()) if is_float(array)]
     if under == "grad":
@@ -124,7 +138,7 @@ def snippet(call, path: Path, number: int, driver: Path | None = None, devices: 
         run = {
             "jit": f"jax.jit(call)({names})",
             "vmap": f"jax.vmap(call)({names})",
-            "traces": f"jax.vmap(call)({names})",
+            "traces": f"[call(*[a[draw] for a in ({names},)]) for draw in (0, 1)]",
             "again": f"[call(*[a[draw] for a in ({names},)]) for draw in (0, 1, 0)]",
             "draws": f"jax.jit(jax.vmap(call, in_axes=({mapped},)))({names})",
         }.get(kind, f"call({names})")
@@ -135,8 +149,26 @@ def snippet(call, path: Path, number: int, driver: Path | None = None, devices: 
         lines += [
             "print('output', type(output).__name__, getattr(output, 'shape', ''), getattr(output, 'dtype', ''))",
             "print(output)",
+            *_changed(call, changes, variables, "jax.jit(call)" if kind == "jit" else "call"),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _changed(call, changes: Sequence, variables: dict[str, str], function: str) -> Iterator[str]:
+    """The lines that make each change of a property, and say which rows of the output are others then."""
+    if not changes:
+        return
+    yield from ("", "def rows(changed):", "    differ = np.asarray(output != changed) & ~np.isnan(output + changed)")
+    yield "    return np.argwhere(differ.any(-1)).tolist()"
+    for change in changes:
+        others = {path: f"changed_{variables[path]}" for path in variables if not _equal(call, change, path)}
+        names = ", ".join({**variables, **others}.values())
+        yield from ("", *(f"{variable} = {_values(change.arrays[path])}" for path, variable in others.items()))
+        yield f"print({change.variant + ': other rows'!r}, rows({function}({names})))"
+
+
+def _equal(call, change, path: str) -> bool:
+    return np.array_equal(call.arrays[path], change.arrays[path], equal_nan=True)
 
 
 class _Code(str):
@@ -236,8 +268,9 @@ def _sequence(call, arguments: str) -> list[str]:
         "graphdef, variables = nnx.split(module)",
         "",
         f"def step(module, {names}):",
+        *([TOLD] if call.check.kind == "traces" else []),
         f"    return module({arguments})",
-        *step,
+        *(["step = nnx.jit(step)"] if call.check.kind == "traces" else step),
         "",
         f"def call({names}):",
         "    module, outputs, start = nnx.merge(graphdef, variables, copy=True), [], 0",

@@ -110,7 +110,7 @@ def gradient_stopped_at_the_weights(ref, q, k, v):
 def reshaped_for_a_transpose(ref, q, k, v):
     """The keys are reshaped where they have to be transposed. `k.reshape(d_k, T_k)` has the shape of `k.T` and keeps
     the order of the numbers, so a column of it is no key: write `k.T`."""
-    return jax.nn.softmax(q @ k.reshape(k.shape[::-1]) / q.shape[-1] ** 0.5, axis=-1) @ v
+    return ref(q, k.reshape(k.shape[::-1]).T, v)
 
 
 @mistake

@@ -7,8 +7,8 @@ from flax import nnx
 from grader.course import mistake
 
 
-@mistake
-def heads_interleaved(Ref):
+@mistake(joined=("in chunks",))
+def heads_interleaved(Ref, *, joined="as they were split"):
     """The heads are interleaved: head n owns features n, n + N, n + 2N and so on. `reshape(..., T, H, N)` has the right
     size with the axes in the wrong order; heads are contiguous chunks, so the axis that comes first is the head:
     `reshape(..., T, N, H)`."""
@@ -18,6 +18,8 @@ def heads_interleaved(Ref):
             return jnp.moveaxis(x.reshape(*x.shape[:-1], self.head_dim, self.num_heads), -1, -3)
 
         def join(self, heads):
+            if joined == "in chunks":
+                return super().join(heads)
             return jnp.moveaxis(heads, -3, -1).reshape(*heads.shape[:-3], heads.shape[-2], -1)
 
     return Wrong

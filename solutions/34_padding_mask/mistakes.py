@@ -1,5 +1,7 @@
 """34 · Wrong answers that people really give, each with its sentence."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 
@@ -65,21 +67,21 @@ def mask_from_python_numbers(ref, lengths, max_len):
     return jnp.array([[place < length for place in range(max_len)] for length in lengths.tolist()])
 
 
-@mistake("padding_mask")
+@mistake("padding_mask", about="what the mask holds")
 def mask_of_floats(ref, lengths, max_len):
     """The mask holds the floats 0.0 and 1.0. The contract asks for booleans; a comparison gives them, so leave out what
     turns it into numbers."""
     return ref(lengths, max_len).astype(jnp.float32)
 
 
-@mistake("padding_mask")
+@mistake("padding_mask", about="what the mask holds")
 def mask_of_integers(ref, lengths, max_len):
     """The mask holds the integers 0 and 1, as tokenizers return it. The contract asks for booleans: `~1` is -2, which
     counts as true as well."""
     return ref(lengths, max_len).astype(jnp.int32)
 
 
-@mistake("padding_mask")
+@mistake("padding_mask", about="what the mask holds")
 def mask_to_be_added(ref, lengths, max_len):
     """The mask holds 0 and -inf, to be added to the scores. The contract asks for True and False; what becomes of a
     hidden score is decided where the scores are."""
@@ -110,15 +112,29 @@ def _past(q, diagonal=0):
     return jnp.tri(q.shape[1], q.shape[1], diagonal, dtype=bool)
 
 
+def _seen(mask, k):
+    """Both masks: real keys that are not later."""
+    return _past(k) & _keys(mask, k)
+
+
 def _softmax(scores, visible):
     return jax.nn.softmax(scores, axis=-1, where=jnp.broadcast_to(visible, scores.shape))
 
 
-def _attend(q, k, v, num_heads, visible, softmax=_softmax):
-    """The right attention, or one with another way from scores and mask to weights."""
+def _attend(ref, given, q, k, v, num_heads, mask, **steps):
+    """The attention with other steps: what is `visible`, and the way from scores and mask to weights, `softmax`. Made
+    in another mistake they are steps of that one, and those that are `given` are steps of one that is made in this."""
+    steps |= given
+    if not steps or any(
+        argument.kind is argument.VAR_KEYWORD for argument in inspect.signature(ref).parameters.values()
+    ):
+        return ref(q, k, v, num_heads, mask, **steps)
+    visible = steps.get("visible")
+    if visible is None:
+        visible = _seen(mask, k) if ref.__name__ == "causal_attention" else _keys(mask, k)
     q, k, v = _split(q, num_heads), _split(k, num_heads), _split(v, num_heads)
     scores = q @ k.swapaxes(-1, -2) / q.shape[-1] ** 0.5
-    return _join(softmax(scores, jnp.broadcast_to(visible, scores.shape)) @ v)
+    return _join(steps.get("softmax", _softmax)(scores, jnp.broadcast_to(visible, scores.shape)) @ v)
 
 
 def _zero_dead_rows(visible, q, num_heads, output):
@@ -170,50 +186,50 @@ def _back(x, num_heads):
 
 
 @mistake("bidirectional_attention")
-def ignored_the_mask(ref, q, k, v, num_heads, mask=None):
+def ignored_the_mask(ref, q, k, v, num_heads, mask=None, **given):
     """No key is hidden: padded keys get weights like any other. A mask that is made and not used, or a `jnp.where` that
     is not assigned, does this too."""
-    return ref(q, k, v, num_heads)
+    return _attend(ref, given, q, k, v, num_heads, None)
 
 
 @mistake("bidirectional_attention")
-def forgot_none(ref, q, k, v, num_heads, mask=None):
+def forgot_none(ref, q, k, v, num_heads, mask=None, **given):
     """`mask=None` is used as if it were an array. None is the default and means that nothing is hidden: ask
     `mask is None`, which Python answers at trace time, and leave the hiding out."""
-    return _attend(q, k, v, num_heads, mask[:, None, None, :])
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=mask[:, None, None, :])
 
 
 @mistake("bidirectional_attention")
-def inverted_the_mask(ref, q, k, v, num_heads, mask=None):
+def inverted_the_mask(ref, q, k, v, num_heads, mask=None, **given):
     """The mask is used the wrong way round: real keys are hidden and padded ones are seen. True means: may attend. In
     `jnp.where(mask, x, y)` x stands where the mask is True, so first the scores, then -inf."""
-    return ref(q, k, v, num_heads, None if mask is None else ~mask)
+    return _attend(ref, given, q, k, v, num_heads, None if mask is None else ~mask)
 
 
 @mistake("bidirectional_attention")
-def masked_the_queries(ref, q, k, v, num_heads, mask=None):
+def masked_the_queries(ref, q, k, v, num_heads, mask=None, **given):
     """The mask lies on the axis of the queries: rows of padded queries see nothing, and real queries see the padding.
     In scores of shape (B, N, T, T) the keys are the last axis: `mask[:, None, None, :]`."""
-    return _attend(q, k, v, num_heads, _real(mask, k)[:, None, :, None])
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_real(mask, k)[:, None, :, None])
 
 
 @mistake("bidirectional_attention")
-def zeroed_padded_queries(ref, q, k, v, num_heads, mask=None):
+def zeroed_padded_queries(ref, q, k, v, num_heads, mask=None, **given):
     """The rows of padded queries are zeros, because they were cleared or because the mask was put on the queries as
     well. The contract computes them like any other: the mask is about keys, and what the caller does with padded rows
     is up to the caller."""
-    return ref(q, k, v, num_heads, mask) * _real(mask, k)[..., None]
+    return _attend(ref, given, q, k, v, num_heads, mask) * _real(mask, k)[..., None]
 
 
 @mistake("bidirectional_attention")
-def mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None):
+def mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None, **given):
     """Every sequence is masked with the first one's mask. Each has its own lengths: keep the batch axis of the mask in
     front, with axes of size 1 for heads and queries."""
-    return ref(q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
+    return _attend(ref, given, q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
 
 
 @mistake("bidirectional_attention")
-def mask_on_the_axis_of_heads(ref, q, k, v, num_heads, mask=None):
+def mask_on_the_axis_of_heads(ref, q, k, v, num_heads, mask=None, **given):
     """The mask meets the heads: `mask[:, None, :]` has shape (B, 1, T), and broadcasting lines up its batch with the N
     of the scores (B, N, T, T). That is an error, or, with as many heads as sequences, sequence n's mask on head n of
     all. Two new axes are needed: `mask[:, None, None, :]`."""
@@ -221,140 +237,144 @@ def mask_on_the_axis_of_heads(ref, q, k, v, num_heads, mask=None):
     scores = q @ k.swapaxes(-1, -2) / q.shape[-1] ** 0.5
     visible = True if mask is None else mask[:, None, :]
     scores = jnp.where(visible, scores, -jnp.inf)
-    return _join(_softmax(scores, jnp.broadcast_to(visible, scores.shape)) @ v)
+    return _join(given.get("softmax", _softmax)(scores, jnp.broadcast_to(visible, scores.shape)) @ v)
 
 
 @mistake("bidirectional_attention")
-def nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
+def nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """A sequence of length 0 gives NaN: all its scores are -inf, and -inf minus the maximum -inf is NaN. A query with
     no key has to give
     zeros: hide with `softmax`'s own `where=`, or take off 0 where there is no maximum, and divide by 1 where the sum is
     0."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), _with(-jnp.inf))
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(-jnp.inf))
 
 
 @mistake("bidirectional_attention")
-def added_minus_infinity(ref, q, k, v, num_heads, mask=None):
+def added_minus_infinity(ref, q, k, v, num_heads, mask=None, **given):
     """Two things, from adding -inf to the scores of padded keys. A sequence of length 0 gives NaN, a softmax over -inf
     alone. And where the score of a padded key has overflowed, inf - inf is NaN: replace the score instead, and give
     zeros where there is no key."""
     return _attend(
+        ref,
+        given,
         q,
         k,
         v,
         num_heads,
-        _keys(mask, k),
-        lambda scores, visible: jax.nn.softmax(scores + jnp.where(visible, 0.0, -jnp.inf), axis=-1),
+        mask,
+        softmax=lambda scores, visible: jax.nn.softmax(scores + jnp.where(visible, 0.0, -jnp.inf), axis=-1),
     )
 
 
 @mistake("bidirectional_attention")
-def mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
+def mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """A sequence of length 0 gives the mean of its padding: all its scores are the same large negative number, and
     equal scores are equal weights. A query with no key has to give zeros: choose them with `jnp.where` and
     `mask.any(axis=-1)`."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), _most_negative)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_most_negative)
 
 
 @mistake("bidirectional_attention", number=(-10.0, -1000.0), zeroed=(False,))
-def hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
+def hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True, **given):
     """A number such as -100 stands in the place of each padded score. Scores of real keys may be lower than that, and
     then the padding wins. Only -inf is below every score."""
-    output = _attend(q, k, v, num_heads, _keys(mask, k), _with(number))
+    output = _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(number))
     return _zero_dead_rows(_keys(mask, k), q, num_heads, output) if zeroed else output
 
 
 @mistake("bidirectional_attention", number=(-10.0, -1000.0), zeroed=(False,))
-def added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
+def added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True, **given):
     """A number such as -100 is added to the scores of padded keys. A padded key that scores some hundreds higher than
     the real ones comes
     through: it is only less likely. Put -inf in place of the score."""
-    output = _attend(q, k, v, num_heads, _keys(mask, k), _added(number))
+    output = _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(number))
     return _zero_dead_rows(_keys(mask, k), q, num_heads, output) if zeroed else output
 
 
 @mistake("bidirectional_attention")
-def gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
+def gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """The output is right and the gradient is NaN: the softmax over nothing but -inf is computed, and `jnp.where`
     replaces its NaN afterwards. `jnp.where` drops the value, but backwards its zero is multiplied by that NaN. Make the
     scores safe before the softmax, so that no NaN is ever computed."""
     visible = _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _with(-jnp.inf)))
+    return _zero_dead_rows(
+        visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(-jnp.inf))
+    )
 
 
 @mistake("bidirectional_attention")
-def all_instead_of_any(ref, q, k, v, num_heads, mask=None):
+def all_instead_of_any(ref, q, k, v, num_heads, mask=None, **given):
     """Each sequence that has any padding gives zeros: it is asked whether all its keys are real. Zeros belong where
     none is: `mask.any(axis=-1)`."""
-    return ref(q, k, v, num_heads, mask) * _real(mask, k).all(-1)[:, None, None]
+    return _attend(ref, given, q, k, v, num_heads, mask) * _real(mask, k).all(-1)[:, None, None]
 
 
 @mistake("bidirectional_attention")
-def added_a_large_number(ref, q, k, v, num_heads, mask=None):
+def added_a_large_number(ref, q, k, v, num_heads, mask=None, **given):
     """Two things, from adding -1e9 to the scores of padded keys. A sequence of length 0 gives the mean of its padding.
     And a padded key whose score is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the
     score, and zeros where there is no key."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), _added(-1e9))
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9))
 
 
 @mistake("bidirectional_attention")
-def added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None):
+def added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None, **given):
     """-1e9 is added to the scores of padded keys. It is right for ordinary numbers, but what is added to leaves its
     trace: a padded key whose score is larger comes through, and one whose score is inf stays inf. Replace the score:
     `jnp.where(mask, scores, ...)`."""
     visible = _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _added(-1e9)))
+    return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9)))
 
 
 @mistake("bidirectional_attention")
-def multiplied_the_scores(ref, q, k, v, num_heads, mask=None):
+def multiplied_the_scores(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are multiplied by the mask before a large number is taken off, `scores * mask - 1e9 * (1 - mask)`.
     Where the score of a padded key has overflowed, inf * 0 is NaN, and the row is lost; and a sequence of length 0
     gives the mean of its padding. Choose with `jnp.where`, which multiplies nothing."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), _multiplied)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_multiplied)
 
 
 @mistake("bidirectional_attention")
-def multiplied_the_scores_and_zeroed(ref, q, k, v, num_heads, mask=None):
+def multiplied_the_scores_and_zeroed(ref, q, k, v, num_heads, mask=None, **given):
     """Padded scores are multiplied by 0 before something is put in their place. For a finite score that removes it, but
     a padded key may be so large that its score overflows, and inf * 0 is NaN. Choose with `jnp.where`, which multiplies
     nothing."""
     visible = _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _multiplied))
+    return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_multiplied))
 
 
 @mistake("bidirectional_attention")
-def infinity_times_zero(ref, q, k, v, num_heads, mask=None):
+def infinity_times_zero(ref, q, k, v, num_heads, mask=None, **given):
     """The mask is multiplied by -inf to get something to add, and 0 * -inf is NaN: every real score becomes NaN. Choose
     with `jnp.where`, which multiplies nothing."""
-    return ref(q, k, v, num_heads) * (1.0 if mask is None else jnp.nan)
+    return _attend(ref, given, q, k, v, num_heads, None) * (1.0 if mask is None else jnp.nan)
 
 
 @mistake("bidirectional_attention")
-def zeros_for_scores(ref, q, k, v, num_heads, mask=None):
+def zeros_for_scores(ref, q, k, v, num_heads, mask=None, **given):
     """The scores of padded keys are 0, because they were set so or because the keys were. A score of 0 is no absence:
     exp(0) = 1, a weight like any other. A hidden score has to be -inf."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), _with(0.0))
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(0.0))
 
 
 @mistake("bidirectional_attention")
-def weights_times_mask(ref, q, k, v, num_heads, mask=None):
+def weights_times_mask(ref, q, k, v, num_heads, mask=None, **given):
     """Padded keys take part in the softmax, and only what they would add is wiped: their values are set to zero, or
     their weights after the softmax. They have had their share by then, and what is left of a row sums to less than 1.
     Hide the scores, before the softmax."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), _weights_times_mask)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_weights_times_mask)
 
 
 @mistake("bidirectional_attention")
-def renormalised(ref, q, k, v, num_heads, mask=None):
+def renormalised(ref, q, k, v, num_heads, mask=None, **given):
     """Padded keys take part in the softmax, and the masked weights are divided by their sum. On paper it cancels; but a
     padded key that scores far higher makes all the others underflow to 0, and 0 / 0 is NaN, as it is where there is no
     key at all. Hide the scores, before the softmax."""
-    return _attend(q, k, v, num_heads, _keys(mask, k), _renormalised)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_renormalised)
 
 
 @mistake("bidirectional_attention")
-def renormalised_and_zeroed(ref, q, k, v, num_heads, mask=None):
+def renormalised_and_zeroed(ref, q, k, v, num_heads, mask=None, **given):
     """Padded keys take part in the softmax, and the masked weights are divided by their sum where that is not 0. On
     paper it cancels; but a padded key that scores far higher makes every real weight underflow to 0. The maximum and
     the sum must not see padding at all: hide the scores, before the softmax."""
@@ -364,11 +384,11 @@ def renormalised_and_zeroed(ref, q, k, v, num_heads, mask=None):
         total = weights.sum(-1, keepdims=True)
         return weights / jnp.where(total == 0, 1.0, total)
 
-    return _attend(q, k, v, num_heads, _keys(mask, k), softmax)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=softmax)
 
 
 @mistake("bidirectional_attention")
-def hidden_after_the_exponential(ref, q, k, v, num_heads, mask=None):
+def hidden_after_the_exponential(ref, q, k, v, num_heads, mask=None, **given):
     """The values are right and the gradient is NaN: padded keys are hidden after exp, where a large score has become
     inf already. `jnp.where` drops it, but its gradient is 0 * inf. Hide the scores before exp."""
 
@@ -378,11 +398,11 @@ def hidden_after_the_exponential(ref, q, k, v, num_heads, mask=None):
         total = powers.sum(-1, keepdims=True)
         return powers / jnp.where(total == 0, 1.0, total)
 
-    return _attend(q, k, v, num_heads, _keys(mask, k), softmax)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=softmax)
 
 
 @mistake("bidirectional_attention")
-def overflowing_softmax(ref, q, k, v, num_heads, mask=None):
+def overflowing_softmax(ref, q, k, v, num_heads, mask=None, **given):
     """exp overflows: logits in the hundreds give inf / inf = NaN. Take off the maximum of each row first, over the keys
     that it sees."""
 
@@ -391,217 +411,229 @@ def overflowing_softmax(ref, q, k, v, num_heads, mask=None):
         total = powers.sum(-1, keepdims=True)
         return powers / jnp.where(total == 0, 1.0, total)
 
-    return _attend(q, k, v, num_heads, _keys(mask, k), softmax)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=softmax)
 
 
 @mistake("bidirectional_attention")
-def causal_too(ref, q, k, v, num_heads, mask=None):
+def causal_too(ref, q, k, v, num_heads, mask=None, **given):
     """Each token sees only the tokens up to itself. Here every token sees the whole sequence; the causal mask belongs
     into `causal_attention` alone."""
-    return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k))
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_seen(mask, k))
 
 
 @mistake("bidirectional_attention")
-def heads_interleaved(ref, q, k, v, num_heads, mask=None):
+def heads_interleaved(ref, q, k, v, num_heads, mask=None, **given):
     """The heads take every N-th feature: the width is reshaped to (H, N). Head n owns the contiguous features n*H to
     (n+1)*H: reshape it to (N, H)."""
-    return _back(ref(*(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
+    return _back(_attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
 
 
 @mistake("bidirectional_attention")
-def joined_without_moving(ref, q, k, v, num_heads, mask=None):
+def joined_without_moving(ref, q, k, v, num_heads, mask=None, **given):
     """The heads are joined by a reshape alone, from (B, N, T, H): a row then holds several tokens of one head. Swap the
     axes of heads and tokens back first, then reshape."""
-    return _split(ref(q, k, v, num_heads, mask), num_heads).reshape(q.shape)
+    return _split(_attend(ref, given, q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
 @mistake("bidirectional_attention")
-def one_head_for_all(ref, q, k, v, num_heads, mask=None):
+def one_head_for_all(ref, q, k, v, num_heads, mask=None, **given):
     """There is one head over the full width: `num_heads` is not used. Each head has its own scores and weights, from
     its own chunk of the features."""
-    return ref(q, k, v, 1, mask)
+    return _attend(ref, given, q, k, v, 1, mask)
 
 
 @mistake("bidirectional_attention", about="the scale")
-def scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None):
+def scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are divided by sqrt(d_model). After the split a score is a sum over one head's width: divide by
     sqrt(H), H = d_model // num_heads."""
-    return ref(q / num_heads**0.5, k, v, num_heads, mask)
+    return _attend(ref, given, q / num_heads**0.5, k, v, num_heads, mask)
 
 
 @mistake("bidirectional_attention", about="the scale")
-def forgot_the_scale(ref, q, k, v, num_heads, mask=None):
+def forgot_the_scale(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are not divided by sqrt(H), the square root of one head's width. Everything else of problem 31 holds
     here too."""
-    return ref(q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)
+    return _attend(ref, given, q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)
 
 
 # --- causal_attention
 
 
 @mistake("causal_attention")
-def causal_without_padding(ref, q, k, v, num_heads, mask=None):
+def causal_without_padding(ref, q, k, v, num_heads, mask=None, **given):
     """The padding mask is not used: only later keys are hidden, and padded keys before a query get weights like any
     other. A key must be real and not later: combine both masks with `&`."""
-    return ref(q, k, v, num_heads)
+    return _attend(ref, given, q, k, v, num_heads, None)
 
 
 @mistake("causal_attention")
-def padding_without_causal(ref, q, k, v, num_heads, mask=None):
+def padding_without_causal(ref, q, k, v, num_heads, mask=None, **given):
     """Nothing later is hidden: each token sees every real key, those after it included. A key must be real and not
     later: combine both masks with `&`."""
-    return _attend(q, k, v, num_heads, _keys(mask, k))
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_keys(mask, k))
 
 
 @mistake("causal_attention")
-def one_of_both_masks_is_enough(ref, q, k, v, num_heads, mask=None):
+def one_of_both_masks_is_enough(ref, q, k, v, num_heads, mask=None, **given):
     """A key is seen when either mask allows it: the two are combined with `|`. For masks that say where one may attend,
     both have to agree: `&`. (`|` is right for masks that say what is hidden.)"""
-    return _attend(q, k, v, num_heads, _past(q) | _keys(mask, k))
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) | _keys(mask, k))
 
 
 @mistake("causal_attention")
-def causal_forgot_none(ref, q, k, v, num_heads, mask=None):
+def causal_forgot_none(ref, q, k, v, num_heads, mask=None, **given):
     """`mask=None` is used as if it were an array. Without padding the causal mask is all there is: ask `mask is None`
     before the two are combined."""
-    return _attend(q, k, v, num_heads, _past(q) & mask[:, None, None, :])
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) & mask[:, None, None, :])
 
 
 @mistake("causal_attention")
-def causal_inverted_padding(ref, q, k, v, num_heads, mask=None):
+def causal_inverted_padding(ref, q, k, v, num_heads, mask=None, **given):
     """The padding mask is used the wrong way round: of the earlier keys, the padded ones are seen and the real ones
     hidden. True means: may attend, in both masks."""
-    return ref(q, k, v, num_heads, None if mask is None else ~mask)
+    return _attend(ref, given, q, k, v, num_heads, None if mask is None else ~mask)
 
 
 @mistake("causal_attention")
-def without_the_token_itself(ref, q, k, v, num_heads, mask=None):
+def without_the_token_itself(ref, q, k, v, num_heads, mask=None, **given):
     """A query does not see the key of its own token: the diagonal of the causal mask is one too low. Hide only what
     comes later: `<=`, not `<`."""
-    return _attend(q, k, v, num_heads, _past(q, -1) & _keys(mask, k))
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q, -1) & _keys(mask, k))
 
 
 @mistake("causal_attention")
-def one_key_too_many(ref, q, k, v, num_heads, mask=None):
+def one_key_too_many(ref, q, k, v, num_heads, mask=None, **given):
     """Each query sees its next token as well: the diagonal of the causal mask is one too high. The last key that query
     i may see is key i."""
-    return _attend(q, k, v, num_heads, _past(q, 1) & _keys(mask, k))
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q, 1) & _keys(mask, k))
 
 
 @mistake("causal_attention")
-def sees_the_future(ref, q, k, v, num_heads, mask=None):
+def sees_the_future(ref, q, k, v, num_heads, mask=None, **given):
     """Each query sees itself and what comes later: the causal mask is the upper triangle. Rows are queries and columns
     are keys, so the past stands in the lower triangle."""
-    return _attend(q, k, v, num_heads, _past(q).T & _keys(mask, k))
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q).T & _keys(mask, k))
 
 
 @mistake("causal_attention")
-def causal_masked_the_queries(ref, q, k, v, num_heads, mask=None):
+def causal_masked_the_queries(ref, q, k, v, num_heads, mask=None, **given):
     """The padding mask lies on the axis of the queries: padded queries see nothing, and real queries see padded keys
     before them. The keys are the last axis of the scores: `mask[:, None, None, :]`."""
-    return _attend(q, k, v, num_heads, _past(q) & _real(mask, k)[:, None, :, None])
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) & _real(mask, k)[:, None, :, None])
 
 
 @mistake("causal_attention")
-def causal_zeroed_padded_queries(ref, q, k, v, num_heads, mask=None):
+def causal_zeroed_padded_queries(ref, q, k, v, num_heads, mask=None, **given):
     """The rows of padded queries are zeros. A padded query with a real key before it is computed like any other; only a
     query with no key at all gets zeros."""
-    return ref(q, k, v, num_heads, mask) * _real(mask, k)[..., None]
+    return _attend(ref, given, q, k, v, num_heads, mask) * _real(mask, k)[..., None]
 
 
 @mistake("causal_attention")
-def causal_mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None):
+def causal_mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None, **given):
     """Every sequence gets the padding of the first one. The combined mask differs from sequence to sequence: its shape
     is (B, 1, T, T), with the batch in front."""
-    return ref(q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
+    return _attend(ref, given, q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
 
 
 @mistake("causal_attention")
-def causal_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
+def causal_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """The first rows under padding on the left are NaN, and so is a sequence of length 0: a query before the first real
     token sees nothing, and a softmax over -inf alone is NaN. It has to give zeros: take off 0 where there is no maximum
     and divide by 1 where the sum is 0, or use `softmax`'s own `where=`."""
-    return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _with(-jnp.inf))
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(-jnp.inf))
 
 
 @mistake("causal_attention")
-def causal_mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
+def causal_mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """A query before the first real token gets the mean of all values, later ones and padding included: its scores are
     all the same large negative number, and equal scores are equal weights. It has to get zeros: choose them with
     `jnp.where` and `any` over the keys of the combined mask."""
-    return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _most_negative)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_most_negative)
 
 
 @mistake("causal_attention", number=(-10.0, -1000.0), zeroed=(False,))
-def causal_hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
+def causal_hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True, **given):
     """A number such as -100 stands in the place of each hidden score, padded or later. Scores that count may be lower
     than that, and then what is hidden wins. Only -inf is below every score."""
-    visible = _past(q) & _keys(mask, k)
-    output = _attend(q, k, v, num_heads, visible, _with(number))
+    visible = _seen(mask, k)
+    output = _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(number))
     return _zero_dead_rows(visible, q, num_heads, output) if zeroed else output
 
 
 @mistake("causal_attention", number=(-10.0, -1000.0), zeroed=(False,))
-def causal_added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True):
+def causal_added_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True, **given):
     """A number such as -100 is added to the hidden scores, padded or later. A hidden key that scores some hundreds
     higher than the visible ones comes through: it is only less likely. Put -inf in place of the score."""
-    visible = _past(q) & _keys(mask, k)
-    output = _attend(q, k, v, num_heads, visible, _added(number))
+    visible = _seen(mask, k)
+    output = _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(number))
     return _zero_dead_rows(visible, q, num_heads, output) if zeroed else output
 
 
 @mistake("causal_attention")
-def causal_only_with_a_mask(ref, q, k, v, num_heads, mask=None):
+def causal_only_with_a_mask(ref, q, k, v, num_heads, mask=None, **given):
     """Without a mask it is not causal: the causal mask is made where the padding mask is, and skipped with it. `None`
     means that every token is real; later tokens are hidden all the same."""
     visible = _keys(mask, k) if mask is None else _past(q) & _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible))
+    return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, visible=visible))
 
 
 @mistake("causal_attention")
-def only_empty_sequences_zeroed(ref, q, k, v, num_heads, mask=None):
+def only_empty_sequences_zeroed(ref, q, k, v, num_heads, mask=None, **given):
     """A sequence of length 0 gives zeros, but a query before the first real token still gets the mean of all values.
     Whether a query has a key is a question to the combined mask, row by row: `any` over its last axis, not over that of
     the padding mask."""
     padding = _keys(mask, k)
-    return _zero_dead_rows(padding, q, num_heads, _attend(q, k, v, num_heads, _past(q) & padding, _most_negative))
+    return _zero_dead_rows(
+        padding,
+        q,
+        num_heads,
+        _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) & padding, softmax=_most_negative),
+    )
 
 
 @mistake("causal_attention")
-def only_empty_sequences_zeroed_and_nan(ref, q, k, v, num_heads, mask=None):
+def only_empty_sequences_zeroed_and_nan(ref, q, k, v, num_heads, mask=None, **given):
     """A query before the first real token gives NaN: its scores are all -inf. Zeros are chosen only where the sequence
     has no real token at all. Ask the combined mask, row by row, and before the softmax: a NaN that is replaced
     afterwards comes back in the gradient."""
     padding = _keys(mask, k)
-    return _zero_dead_rows(padding, q, num_heads, _attend(q, k, v, num_heads, _past(q) & padding, _with(-jnp.inf)))
+    return _zero_dead_rows(
+        padding,
+        q,
+        num_heads,
+        _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) & padding, softmax=_with(-jnp.inf)),
+    )
 
 
 @mistake("causal_attention")
-def causal_gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None):
+def causal_gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """The output is right and the gradient is NaN: rows before the first real token are NaN after the softmax, and
     `jnp.where` replaces them then. Backwards, its zero is multiplied by that NaN. Make the scores of such rows safe
     before the softmax."""
-    visible = _past(q) & _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _with(-jnp.inf)))
+    visible = _seen(mask, k)
+    return _zero_dead_rows(
+        visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(-jnp.inf))
+    )
 
 
 @mistake("causal_attention")
-def all_rows_zeroed_that_hide_a_key(ref, q, k, v, num_heads, mask=None):
+def all_rows_zeroed_that_hide_a_key(ref, q, k, v, num_heads, mask=None, **given):
     """Each row that hides any key is zeros, so hardly more than the last row is left: it is asked whether all keys are
     visible. Zeros belong where none is: `any` over the keys, not `all`."""
-    return ref(q, k, v, num_heads, mask) * (_past(q) & _keys(mask, k)).all(-1)[:, 0, :, None]
+    return _attend(ref, given, q, k, v, num_heads, mask) * _seen(mask, k).all(-1)[:, 0, :, None]
 
 
 @mistake("causal_attention")
-def padded_queries_see_themselves(ref, q, k, v, num_heads, mask=None):
+def padded_queries_see_themselves(ref, q, k, v, num_heads, mask=None, **given):
     """Each query sees its own key, a padded one too: the diagonal was opened so that no row is empty. That avoids the
     NaN, but what stands at a padded key reaches the rows. Leave it hidden, and give zeros to a row that sees
     nothing."""
-    return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k) | jnp.eye(q.shape[1], dtype=bool))
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_seen(mask, k) | jnp.eye(q.shape[1], dtype=bool))
 
 
 @mistake("causal_attention")
-def added_both_masks(ref, q, k, v, num_heads, mask=None):
+def added_both_masks(ref, q, k, v, num_heads, mask=None, **given):
     """The two masks are made of the most negative float and both are added to the scores. A key that both hide gets
     -inf, one that a single mask hides keeps a finite score, and a query without a key averages the latter; a padded
     score of inf stays. Combine the booleans with `&`, and replace the scores once."""
@@ -610,27 +642,27 @@ def added_both_masks(ref, q, k, v, num_heads, mask=None):
         least = jnp.finfo(scores.dtype).min
         return jax.nn.softmax(scores + jnp.where(_past(q), 0.0, least) + jnp.where(_keys(mask, k), 0.0, least), axis=-1)
 
-    return _attend(q, k, v, num_heads, True, softmax)
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=True, softmax=softmax)
 
 
 @mistake("causal_attention")
-def causal_added_a_large_number(ref, q, k, v, num_heads, mask=None):
+def causal_added_a_large_number(ref, q, k, v, num_heads, mask=None, **given):
     """Two things, from adding -1e9 to the hidden scores. A query before the first real token gets the mean of all
     values. And a hidden score that is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the
     score, and zeros where there is no key."""
-    return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _added(-1e9))
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9))
 
 
 @mistake("causal_attention")
-def causal_added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None):
+def causal_added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None, **given):
     """-1e9 is added to the hidden scores, and rows without a key are zeros. It is right for ordinary numbers, but a
     padded or later key whose score is larger comes through. Replace the score, so that nothing is left of it."""
-    visible = _past(q) & _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(q, k, v, num_heads, visible, _added(-1e9)))
+    visible = _seen(mask, k)
+    return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9)))
 
 
 @mistake("causal_attention")
-def padding_after_the_softmax(ref, q, k, v, num_heads, mask=None):
+def padding_after_the_softmax(ref, q, k, v, num_heads, mask=None, **given):
     """Later keys are hidden before the softmax, padded ones only after it: their weights, or their values, are set to
     zero when they have had their share already. The rest of the row then sums to less than 1. Hide both before the
     softmax."""
@@ -638,39 +670,39 @@ def padding_after_the_softmax(ref, q, k, v, num_heads, mask=None):
     def softmax(scores, visible):
         return jnp.where(visible, _softmax(scores, _past(q)), 0.0)
 
-    return _attend(q, k, v, num_heads, _keys(mask, k), softmax)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=softmax)
 
 
 @mistake("causal_attention")
-def causal_renormalised(ref, q, k, v, num_heads, mask=None):
+def causal_renormalised(ref, q, k, v, num_heads, mask=None, **given):
     """Hidden keys take part in the softmax, and the masked weights are divided by their sum. A hidden key that scores
     far higher makes all visible ones underflow to 0, and 0 / 0 is NaN, as it is before the first real token. Hide the
     scores, before the softmax."""
-    return _attend(q, k, v, num_heads, _past(q) & _keys(mask, k), _renormalised)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_renormalised)
 
 
 @mistake("causal_attention")
-def causal_heads_interleaved(ref, q, k, v, num_heads, mask=None):
+def causal_heads_interleaved(ref, q, k, v, num_heads, mask=None, **given):
     """The heads take every N-th feature. Head n owns a contiguous chunk of the features, as in problem 32: reshape the
     width to (N, H), not to (H, N)."""
-    return _back(ref(*(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
+    return _back(_attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
 
 
 @mistake("causal_attention")
-def causal_joined_without_moving(ref, q, k, v, num_heads, mask=None):
+def causal_joined_without_moving(ref, q, k, v, num_heads, mask=None, **given):
     """The heads are joined by a reshape alone: (B, N, T, H) straight to (B, T, d_model) puts several tokens of one head
     into a row, and later ones into earlier rows. Swap the axes of heads and tokens back first."""
-    return _split(ref(q, k, v, num_heads, mask), num_heads).reshape(q.shape)
+    return _split(_attend(ref, given, q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
 @mistake("causal_attention", about="the scale")
-def causal_scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None):
+def causal_scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are divided by sqrt(d_model); after the split into heads it has to be sqrt(H), the width over which
     the products were summed."""
-    return ref(q / num_heads**0.5, k, v, num_heads, mask)
+    return _attend(ref, given, q / num_heads**0.5, k, v, num_heads, mask)
 
 
 @mistake("causal_attention", about="the scale")
-def causal_forgot_the_scale(ref, q, k, v, num_heads, mask=None):
+def causal_forgot_the_scale(ref, q, k, v, num_heads, mask=None, **given):
     """The masks are right, but the scores are not divided by sqrt(H), the square root of one head's width."""
-    return ref(q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)
+    return _attend(ref, given, q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)

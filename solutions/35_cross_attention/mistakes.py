@@ -308,8 +308,8 @@ def causal_from_the_start(Ref):
 # --- the heads
 
 
-@mistake
-def heads_interleaved(Ref):
+@mistake(joined=("in chunks",))
+def heads_interleaved(Ref, *, joined="as they were split"):
     """The heads are interleaved: head n owns features n, n + N, n + 2N and so on. `reshape(..., T, H, N)` has the right
     size with the axes in the wrong order; heads are contiguous chunks, so the axis that comes first is the head:
     `reshape(..., T, N, H)`."""
@@ -319,6 +319,8 @@ def heads_interleaved(Ref):
             return jnp.moveaxis(x.reshape(*x.shape[:-1], self.head_dim, self.num_heads), -1, -3)
 
         def join(self, heads):
+            if joined == "in chunks":
+                return super().join(heads)
             return jnp.moveaxis(heads, -3, -1).reshape(*heads.shape[:-3], heads.shape[-2], -1)
 
     return Wrong
@@ -492,14 +494,35 @@ def mask_ignored(Ref):
     return Wrong
 
 
-@mistake
-def mask_inverted(Ref):
+@mistake(none=("ones", "ones, -inf", "ones, -inf, rows by the mask", "ones, -1e9", "ones, -1e9, rows by the mask"))
+def mask_inverted(Ref, *, none="left"):
     """The mask is used the wrong way round: masked tokens are seen and the others hidden. In some libraries True marks
     padding; here it means "may attend", so in `jnp.where(mask, a, b)` the score is `a`."""
 
     class Wrong(Ref):
         def __call__(self, x, context, context_mask=None):
+            if context_mask is None and none != "left":
+                context_mask = jnp.ones(context.shape[:-1], bool)
             return super().__call__(x, context, None if context_mask is None else ~context_mask)
+
+        def weights(self, scores, visible):
+            if none in ("left", "ones"):
+                return super().weights(scores, visible)
+            weights = jax.nn.softmax(jnp.where(visible, scores, -1e9 if "-1e9" in none else -jnp.inf), axis=-1)
+            return jnp.where((~visible).any(-1, keepdims=True), weights, 0.0) if "rows" in none else weights
+
+    return Wrong
+
+
+@mistake
+def none_hides_everything(Ref):
+    """Without a mask every token is hidden: None is replaced by zeros, or by a mask of False. None means that all may
+    be attended to: replace it by ones, or leave the hiding out."""
+
+    class Wrong(Ref):
+        def __call__(self, x, context, context_mask=None):
+            nothing = jnp.zeros(context.shape[:-1], bool)
+            return super().__call__(x, context, nothing if context_mask is None else context_mask)
 
     return Wrong
 
@@ -516,16 +539,18 @@ def nan_where_nothing_is_visible(Ref):
     return Wrong
 
 
-@mistake
-def mean_where_nothing_is_visible(Ref):
+@mistake(hidden=("added",))
+def mean_where_nothing_is_visible(Ref, *, hidden="replaced"):
     """A query with no key to attend to gets the mean of all values. With -1e9 or `finfo.min` in place of every score of
-    a row these are equal again, and so are the weights: make them zeros there."""
+    a row, or `finfo.min` added to it, these are equal again, and so are the weights: make them zeros there."""
 
     class Wrong(Ref):
         def weights(self, scores, visible):
-            return jax.nn.softmax(
-                scores if visible is None else jnp.where(visible, scores, jnp.finfo(scores.dtype).min), axis=-1
-            )
+            if visible is None:
+                return super().weights(scores, visible)
+            least = jnp.finfo(scores.dtype).min
+            scores = scores + jnp.where(visible, 0, least) if hidden == "added" else jnp.where(visible, scores, least)
+            return jax.nn.softmax(scores, axis=-1)
 
     return Wrong
 

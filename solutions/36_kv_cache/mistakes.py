@@ -78,8 +78,9 @@ def mask_from_the_advanced_position(Ref):
 
 @mistake
 def every_slot_seen(Ref):
-    """There is no mask: every slot of the cache is attended to, written or not. A key of zeros has the score 0, and
-    exp(0) = 1 takes its share of every row. A query sees the slots up to its own: slot j when `j <= pos + i`."""
+    """Every slot of the cache is attended to, written or not: there is no mask, or one that sets scores to 0. The key
+    of an empty slot has the score 0 as it is, and exp(0) = 1 takes its share of every row. A query sees the slots up to
+    its own: slot j when `j <= pos + i`, and the others score -inf."""
 
     class Wrong(Ref):
         def visible(self, queries, slots, start):
@@ -134,21 +135,339 @@ def unused_slots_told_by_their_zeros(Ref):
 
     class Wrong(Ref):
         def attend(self, q, k, v, start):
-            scores = jnp.einsum("tnh,snh->nts", q, k) / self.head_dim**0.5
             seen = self.visible(len(q), len(k), start) & (k != 0).any((1, 2))
-            return jnp.einsum("nts,snh->tnh", jax.nn.softmax(scores, axis=-1, where=seen), v)
+            return jnp.einsum("nts,snh->tnh", self.weights(self.scores(q, k), seen), v)
+
+    return Wrong
+
+
+@mistake(empty=("zeros", "the mean"))
+def without_the_token_itself(Ref, *, empty="NaN"):
+    """A token does not see itself: the comparison is `<` where it has to be `<=`. What a token must not see is later
+    tokens and unused slots; the very first token would see nothing at all."""
+
+    class Wrong(Ref):
+        def visible(self, queries, slots, start):
+            return super().visible(queries, slots, start - 1)
+
+        def weights(self, scores, visible):
+            weights, some = super().weights(scores, visible), visible.any(-1, keepdims=True)
+            nothing = {"NaN": jnp.nan, "zeros": 0.0, "the mean": 1 / scores.shape[-1]}[empty]
+            return jnp.where(some, weights, nothing)
 
     return Wrong
 
 
 @mistake
+def one_slot_too_many(Ref):
+    """Each query sees one slot too far: the next token of its call, or a slot that nobody has written yet. The last
+    slot that query i of a call sees is its own, `pos + i`, with no 1 added."""
+
+    class Wrong(Ref):
+        def visible(self, queries, slots, start):
+            return super().visible(queries, slots, start + 1)
+
+    return Wrong
+
+
+@mistake(hidden=(-1e9,))
+def hid_what_it_may_see(Ref, *, hidden=-jnp.inf):
+    """The mask is used the wrong way round: the slots that a query may see are hidden, and later and unused ones are
+    seen. In `jnp.where(mask, a, b)` the score is `a`, which stands where the mask is True, and -inf is `b`."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            return jax.nn.softmax(jnp.where(visible, hidden, scores), axis=-1)
+
+    return Wrong
+
+
+# --- how it is hidden
+
+
+@mistake
+def zeros_for_scores(Ref):
+    """The hidden scores are set to 0, or multiplied by the mask. A score of 0 is no absence: exp(0) = 1, a weight like
+    any other, and each slot that may not be seen takes its share. Hidden scores have to be -inf."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            return jax.nn.softmax(jnp.where(visible, scores, 0.0), axis=-1)
+
+    return Wrong
+
+
+@mistake(number=(-10.0,))
+def not_negative_enough(Ref, *, number=-100.0):
+    """The hidden scores become a number that is not negative enough, such as -100. Beside visible scores of -900 a
+    hidden slot then takes all the weight. Use -inf, or at least a number that no score reaches."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            return jax.nn.softmax(jnp.where(visible, scores, number), axis=-1)
+
+    return Wrong
+
+
+@mistake(number=(-10.0,))
+def added_a_small_number(Ref, *, number=-100.0):
+    """A number such as -100 is added to the hidden scores. A hidden slot that scores some hundreds higher than the
+    visible ones comes through: it is only less likely. Put -inf in place of the score."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            return jax.nn.softmax(scores + jnp.where(visible, 0.0, number), axis=-1)
+
+    return Wrong
+
+
+@mistake
+def added_the_boolean_mask(Ref):
+    """The boolean mask itself is added to the scores: True counts as 1, and every slot keeps a weight. What is added
+    has to be 0 for visible slots and -inf for hidden ones; `jnp.where(mask, scores, -jnp.inf)` says it directly."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            return jax.nn.softmax(scores + visible, axis=-1)
+
+    return Wrong
+
+
+@mistake
+def mask_after_the_softmax(Ref):
+    """The mask is applied to the weights, after the softmax. The hidden slots have had their share by then, and what is
+    left of a row sums to less than 1. Hide the scores, before the softmax."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            return jnp.where(visible, jax.nn.softmax(scores, axis=-1), 0.0)
+
+    return Wrong
+
+
+@mistake
+def softmax_over_hidden_slots_too(Ref):
+    """The hidden slots take part in the softmax, and are taken out of it afterwards, by dividing the masked weights by
+    their sum. On paper it cancels; but where a hidden slot scores far higher, all that is visible underflows to 0, and
+    0 / 0 is NaN. Hide the scores first."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            weights = jnp.where(visible, jax.nn.softmax(scores, axis=-1), 0.0)
+            return weights / weights.sum(-1, keepdims=True)
+
+    return Wrong
+
+
+# --- what problem 32 asks for as well
+
+
+@mistake(about="the scale")
+def forgot_the_scale(Ref):
+    """The scores are not divided by sqrt(head_dim). The caches take all the attention and the scale of problem 32 gets
+    lost: divide by the square root of the head's width before the softmax."""
+
+    class Wrong(Ref):
+        def scores(self, q, k):
+            return super().scores(q, k) * self.head_dim**0.5
+
+    return Wrong
+
+
+@mistake(about="the scale")
+def scale_of_the_model(Ref):
+    """The scores are divided by sqrt(d_model). `x.shape[-1]` is at hand and is the right width with one head only; a
+    score of one head adds up head_dim = d_model // num_heads products: divide by sqrt(head_dim)."""
+
+    class Wrong(Ref):
+        def scores(self, q, k):
+            return super().scores(q, k) / self.num_heads**0.5
+
+    return Wrong
+
+
+@mistake(about="the scale")
 def scaled_twice(Ref):
     """The scores are scaled twice. `jax.nn.dot_product_attention` divides them by sqrt(head_dim) itself unless it is
     told otherwise, and the queries were already divided: leave it to one of the two."""
 
     class Wrong(Ref):
+        def scores(self, q, k):
+            return super().scores(q, k) / self.head_dim**0.5
+
+    return Wrong
+
+
+@mistake(empty=("zeros",))
+def softmax_over_queries(Ref, *, empty="NaN"):
+    """The softmax runs over the queries of the call. With a single token that makes every weight 1; each query shares
+    out one unit of attention among the slots that it sees, so the softmax runs over the slots, the last axis of
+    (N, T, max_len): `axis=-1`."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-2)
+            return jnp.nan_to_num(weights) if empty == "zeros" else weights
+
+    return Wrong
+
+
+@mistake(empty=("zeros",))
+def softmax_over_heads(Ref, *, empty="NaN"):
+    """The softmax runs over the heads, so that the heads compete for each slot. In scores (N, T, max_len) they are the
+    first axis, `axis=0`; it belongs along the slots, `axis=-1`."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=0)
+            return jnp.nan_to_num(weights) if empty == "zeros" else weights
+
+    return Wrong
+
+
+@mistake
+def overflowing_softmax(Ref):
+    """exp overflows: logits in the hundreds give inf / inf = NaN. Take the largest visible score of each row off first,
+    or let `jax.nn.softmax` do it."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            powers = jnp.where(visible, jnp.exp(scores), 0.0)
+            return powers / powers.sum(-1, keepdims=True)
+
+    return Wrong
+
+
+@mistake(joined=("in chunks",))
+def heads_interleaved(Ref, *, joined="as they were split"):
+    """The heads are interleaved: head n owns features n, n + N, n + 2N and so on. `reshape(T, H, N)` has the right size
+    with the axes in the wrong order, and the caches then hold heads of other features; heads are contiguous chunks, so
+    the axis that comes first is the head: `reshape(T, N, H)`."""
+
+    class Wrong(Ref):
+        def split(self, x):
+            return x.reshape(len(x), self.head_dim, self.num_heads).swapaxes(-1, -2)
+
+        def join(self, heads):
+            return super().join(heads) if joined == "in chunks" else heads.swapaxes(-1, -2).reshape(len(heads), -1)
+
+    return Wrong
+
+
+@mistake
+def split_by_reshape_alone(Ref):
+    """The features are reshaped straight to (N, T, H). The shape is right, but a reshape keeps the order of the
+    numbers, so each "head" holds whole tokens instead of a chunk of every token. With a single token it makes no
+    difference: reshape to (T, N, H), and swap axes only after that."""
+
+    class Wrong(Ref):
+        def split(self, x):
+            return x.reshape(self.num_heads, len(x), self.head_dim).swapaxes(0, 1)
+
+    return Wrong
+
+
+@mistake
+def all_heads_as_one(Ref):
+    """The features are never compared head by head: each query meets all of a key, and one set of weights serves every
+    head. In an einsum a head's letter that is not in the result is summed over; each head needs scores of its own,
+    (N, T, max_len)."""
+
+    class Wrong(Ref):
+        def scores(self, q, k):
+            return super().scores(q, k).sum(0, keepdims=True) / self.num_heads**0.5
+
+    return Wrong
+
+
+@mistake
+def joined_by_reshape_alone(Ref):
+    """The heads are joined in the wrong order. `reshape(T, d_model)` of an array (N, T, H) lays whole heads one after
+    the other. With a single token it makes no difference: swap the axes of heads and tokens back first, so that the
+    chunks of one token stand side by side."""
+
+    class Wrong(Ref):
+        def join(self, heads):
+            return heads.swapaxes(0, 1).reshape(heads.shape[0], -1)
+
+    return Wrong
+
+
+@mistake
+def joined_with_the_width_first(Ref):
+    """The heads are joined with their axes in another order, (T, H, N): the numbers of one head do not stand side by
+    side then, and `o_proj` meets features of other heads. Right before the reshape to (T, d_model) they have to be
+    (T, N, H)."""
+
+    class Wrong(Ref):
+        def join(self, heads):
+            return super().join(heads.swapaxes(-1, -2).reshape(heads.shape))
+
+    return Wrong
+
+
+@mistake
+def keys_as_values(Ref):
+    """The values come from `k_proj`. A line copied for the keys and not changed for the values does this, and `v_proj`
+    then has no effect: v = v_proj(x)."""
+
+    class Wrong(Ref):
+        def write(self, k, v, start):
+            super().write(k, k, start)
+
+    return Wrong
+
+
+@mistake
+def average_of_the_keys(Ref):
+    """The weights average the keys: `k_cache` is read twice, and `v_cache` is written and never read. The weights
+    choose by the keys; what they average is the values."""
+
+    class Wrong(Ref):
         def attend(self, q, k, v, start):
-            return super().attend(q / self.head_dim**0.5, k, v, start)
+            return super().attend(q, k, k, start)
+
+    return Wrong
+
+
+@mistake
+def no_output_projection(Ref):
+    """The joined heads are returned without `o_proj`. They have the shape of the input, so the work looks done; the
+    heads are only mixed by the last projection: return o_proj(joined)."""
+
+    class Wrong(Ref):
+        def __call__(self, x):
+            q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))
+            start = self.position()
+            keys, values = self.remember(k, v, start)
+            self.advance(len(x))
+            return self.join(self.attend(q, keys, values, start))
+
+    return Wrong
+
+
+@mistake
+def bias_left_on(Ref):
+    """The projections have biases. `nnx.Linear` adds one unless it is told not to: pass `use_bias=False`."""
+
+    class Wrong(Ref):
+        def __init__(self, d_model, num_heads, max_len, *, rngs):
+            super().__init__(d_model, num_heads, max_len, rngs=rngs)
+            for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+                setattr(self, name, nnx.Linear(d_model, d_model, rngs=rngs))
+
+    return Wrong
+
+
+@mistake
+def keeps_the_rngs(Ref):
+    """The module keeps `rngs`. `self.rngs = rngs` makes keys and counters part of its variables, to be saved and passed
+    along for nothing: use `rngs` in `__init__` and let it go."""
+
+    class Wrong(Ref):
+        def __init__(self, d_model, num_heads, max_len, *, rngs):
+            super().__init__(d_model, num_heads, max_len, rngs=rngs)
+            self.rngs = rngs
 
     return Wrong
 
@@ -312,6 +631,24 @@ def cache_that_grows(Ref):
 
 
 @mistake
+def caches_of_another_dtype(Ref):
+    """The caches are kept in another dtype than the inputs, such as `bfloat16`. That halves them in a model whose
+    weights are as narrow, but here inputs are float32, and what is read back has lost digits: the dtype of a variable
+    is part of the contract, `jnp.zeros(...)` as it is."""
+
+    class Wrong(Ref):
+        def make_caches(self, max_len):
+            super().make_caches(max_len)
+            for name in ("k_cache", "v_cache"):
+                setattr(self, name, nnx.Cache(getattr(self, name)[...].astype(jnp.bfloat16)))
+
+        def write(self, k, v, start):
+            super().write(k.astype(jnp.bfloat16), v.astype(jnp.bfloat16), start)
+
+    return Wrong
+
+
+@mistake
 def caches_of_another_kind(Ref):
     """The caches are plain `nnx.Variable`s. A program finds state by its kind, as in `nnx.state(module, nnx.Cache)`, to
     clear it or to give each sequence its own: make all three `nnx.Cache`."""
@@ -349,8 +686,7 @@ def attends_from_every_slot(Ref):
         def attend(self, q, k, v, start):
             slots = len(k)
             queries = jax.lax.dynamic_update_slice_in_dim(jnp.zeros_like(k), q, start, axis=0)
-            scores = jnp.einsum("tnh,snh->nts", queries, k) / self.head_dim**0.5
-            weights = jax.nn.softmax(scores, axis=-1, where=jnp.tri(slots, dtype=bool))
+            weights = self.weights(self.scores(queries, k), jnp.tri(slots, dtype=bool))
             return jax.lax.dynamic_slice_in_dim(jnp.einsum("nts,snh->tnh", weights, v), start, len(q), axis=0)
 
     return Wrong

@@ -48,9 +48,8 @@ class CachedSelfAttention(nnx.Module):
         keys, values = self.remember(k, v, start)
         # `len(x)` is a Python number, since shapes are static. The position itself stays an array.
         self.advance(len(x))
-        # The heads come back as `(T, N, H)`, and as both last axes are in their right order, one reshape joins them to
-        # `(T, d_model)`.
-        return self.o_proj(self.attend(q, keys, values, start).reshape(x.shape))
+        # Attend to the buffers, join the heads of each token, project out: `(T, d_model)` again.
+        return self.o_proj(self.join(self.attend(q, keys, values, start)))
 
     def split(self, x):
         """(T, d_model) -> (T, N, H)"""
@@ -84,16 +83,28 @@ class CachedSelfAttention(nnx.Module):
 
     def attend(self, q, k, v, start):
         """q (T, N, H), k and v (max_len, N, H) -> (T, N, H)"""
+        # Which slots a query may see is asked for these tokens against all slots: the mask is `(T, max_len)` and
+        # spreads over the heads.
+        weights = self.weights(self.scores(q, k), self.visible(len(q), len(k), start))
+        # The average over slots, with the tokens in front again: `(T, N, H)`, ready to be joined.
+        return jnp.einsum("nts,snh->tnh", weights, v)
+
+    def scores(self, q, k):
         # $s_{ij} = (X W_Q)_i \cdot \tilde K_j / \sqrt H$ for every query against every slot, used or not:
         # `(N, T, max_len)`. The work for unused slots is the price of a fixed shape. The head is a batch axis here, and
         # the einsum leaves it in front.
-        scores = jnp.einsum("tnh,snh->nts", q, k) / self.head_dim**0.5
+        return jnp.einsum("tnh,snh->nts", q, k) / self.head_dim**0.5
+
+    def weights(self, scores, visible):
         # With `where` the hidden slots are left out of maximum and sum, and get a weight of exactly 0. A zero key has
         # the score 0, which is no small one when the real scores are far below it; so hiding has to happen before the
-        # softmax. The mask is `(T, max_len)` and spreads over the heads.
-        weights = jax.nn.softmax(scores, axis=-1, where=self.visible(len(q), len(k), start))
-        # The average over slots, with the tokens in front again: `(T, N, H)`, ready to be joined.
-        return jnp.einsum("nts,snh->tnh", weights, v)
+        # softmax.
+        return jax.nn.softmax(scores, axis=-1, where=visible)
+
+    def join(self, heads):
+        """(T, N, H) -> (T, d_model)"""
+        # Both last axes are in their right order, so one reshape joins them.
+        return heads.reshape(len(heads), self.num_heads * self.head_dim)
 
     def visible(self, queries, slots, start):
         """Query i of this call is token `start + i`, and sees every slot up to its own."""

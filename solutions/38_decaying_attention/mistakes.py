@@ -70,8 +70,7 @@ def _refuse(q, k, v):
 def scaled_out_of_habit(ref, q, k, v):
     """The scores are divided by sqrt(d_k), as everywhere else in the track. This function is the plain one:
     `q kᵀ + |i - j|`, and no scale. `jax.nn.dot_product_attention` has the scale as well, unless it gets `scale=1.0`."""
-    _refuse(q, k, v)
-    return _attend(_scores(q / q.shape[-1] ** 0.5, k), v)
+    return ref(q / q.shape[-1] ** 0.5, k, v)
 
 
 @mistake("biased_attention")
@@ -80,6 +79,32 @@ def bias_subtracted(ref, q, k, v):
     plus: the scores grow with the distance."""
     _refuse(q, k, v)
     return _attend(_scores(q, k) - 2 * _distance(q, k), v)
+
+
+@mistake("biased_attention")
+def bias_left_out(ref, q, k, v):
+    """The distance is not in the scores: this is the plain product of queries and keys. A bias that is computed and not
+    added does this: the scores are `q kᵀ + |i - j|`."""
+    _refuse(q, k, v)
+    return _attend(_scores(q, k) - _distance(q, k), v)
+
+
+@mistake("biased_attention")
+def bias_aligned_at_the_end(ref, q, k, v):
+    """The positions are aligned at the end, as for the causal mask of problem 33: query i stands at i + (T_k - T_q).
+    Here queries and keys are both counted from 0, whatever the lengths are."""
+    _refuse(q, k, v)
+    offset = k.shape[-2] - q.shape[-2]
+    moved = jnp.abs(jnp.arange(q.shape[-2])[:, None] + offset - jnp.arange(k.shape[-2]))
+    return _attend(_scores(q, k) - _distance(q, k) + moved, v)
+
+
+@mistake("biased_attention")
+def softmax_along_the_queries(ref, q, k, v):
+    """The softmax runs over the queries, `axis=-2` or `axis=0`. Rows of the scores are queries and columns are keys;
+    each query shares out one unit of attention among the keys: `axis=-1`."""
+    _refuse(q, k, v)
+    return _attend(_scores(q, k), v, axis=-2)
 
 
 @mistake("biased_attention")
@@ -152,7 +177,7 @@ def decay_added(Ref):
     return Wrong
 
 
-@mistake("DecayingAttention")
+@mistake("DecayingAttention", about="the scale")
 def forgot_the_scale(Ref):
     """The scores are not divided by sqrt(H). `biased_attention` has no scale, and code taken over from it has none
     either; here the product of queries and keys is scaled as in the rest of the track."""
@@ -164,14 +189,55 @@ def forgot_the_scale(Ref):
     return Wrong
 
 
-@mistake("DecayingAttention")
+@mistake("DecayingAttention", about="the scale")
 def decay_scaled_too(Ref):
     """The decay is divided by sqrt(H) as well: the bias is inside the brackets. Only the product of queries and keys
     grows with the width, so only the product is scaled: `q kᵀ / sqrt(H) - alpha * |i - j|`."""
 
     class Wrong(Ref):
         def scores(self, q, k):
-            return (q @ k.swapaxes(-1, -2) + self.bias(q.shape[-2])) / q.shape[-1] ** 0.5
+            return super().scores(q, k) + self.bias(q.shape[-2]) * (q.shape[-1] ** -0.5 - 1)
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def softmax_over_queries(Ref):
+    """The softmax runs over the queries, `axis=-2`. The last two axes of the scores are queries and keys; each query
+    shares out one unit of attention among the keys: `axis=-1`."""
+
+    class Wrong(Ref):
+        def weights(self, scores):
+            return jax.nn.softmax(scores, axis=-2)
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def attention_across_heads(Ref):
+    """Each token attends over its own heads instead of over the tokens. With queries and keys as (..., T, N, H), the
+    product `q @ k.swapaxes(-1, -2)` is (..., T, N, N): the last two axes meet. Bring the heads in front of the tokens
+    first, (..., N, T, H)."""
+
+    class Wrong(Ref):
+        def __call__(self, q, k, v, causal=False):
+            scores = q @ k.swapaxes(-1, -2) / q.shape[-1] ** 0.5 + self.bias(q.shape[-3])
+            if causal:
+                scores = jnp.where(jnp.tri(q.shape[-3], dtype=bool), scores, -jnp.inf)
+            return self.weights(scores) @ v
+
+    return Wrong
+
+
+@mistake("DecayingAttention", axes=("[:, None]",))
+def decay_on_another_axis(Ref, *, axes=""):
+    """The decays do not lie along the heads. Scores are (..., N, T, T), and `log_alpha` is (N,): multiplied as it is it
+    lies along the keys, with one axis added along the queries. Both are an error, or, where T equals N or is 1, a wrong
+    answer: add two axes, `[:, None, None]`."""
+
+    class Wrong(Ref):
+        def bias(self, length):
+            return -(self.alpha()[:, None] if axes else self.alpha()) * self.distance(length)
 
     return Wrong
 
@@ -184,6 +250,149 @@ def causal_ignored(Ref):
     class Wrong(Ref):
         def __call__(self, q, k, v, causal=False):
             return super().__call__(q, k, v)
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def sees_the_future(Ref):
+    """With `causal=True` each token sees itself and what comes later: the mask is the upper triangle, `triu`. Rows are
+    queries and columns are keys, so the past stands in the lower triangle, `tril`."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            return jnp.where(jnp.triu(jnp.ones(scores.shape[-2:], bool)), scores, -jnp.inf)
+
+    return Wrong
+
+
+@mistake("DecayingAttention", hidden=(-1e9,))
+def hid_what_it_may_see(Ref, *, hidden=-jnp.inf):
+    """With `causal=True` the mask is used the wrong way round: the tokens that may be seen are hidden and the later
+    ones are seen, so the last token sees none: its row is NaN, or the mean of everything where hidden scores are a
+    number such as -1e9. In `jnp.where(mask, a, b)` the score is `a`, which stands where the mask is True, and -inf is
+    `b`."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            return jnp.where(jnp.tri(scores.shape[-1], dtype=bool), hidden, scores)
+
+    return Wrong
+
+
+@mistake("DecayingAttention", hidden=(-1e9,))
+def without_the_token_itself(Ref, *, hidden=-jnp.inf):
+    """With `causal=True` a token does not see itself: the diagonal of the mask is one too low, or the comparison is
+    `<`. The first token then sees nothing: its row is NaN, or the mean of everything where hidden scores are a number
+    such as -1e9. Hide only what comes later."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            return jnp.where(jnp.tri(scores.shape[-1], k=-1, dtype=bool), scores, hidden)
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def bias_zeroed_where_hidden(Ref):
+    """With `causal=True` the bias of later tokens is set to 0, and their scores are left: `jnp.tril(bias)` does this,
+    or `jnp.where(mask, bias, 0)`. A bias of 0 hides nothing; it makes a later token weigh more than an earlier one. The
+    score has to become -inf."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            length = scores.shape[-1]
+            return jnp.where(jnp.tri(length, dtype=bool), scores, scores - self.bias(length))
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def zeros_for_scores(Ref):
+    """With `causal=True` the hidden scores are set to 0, or multiplied by the mask. A score of 0 is no absence:
+    exp(0) = 1, a weight like any other. Hidden scores have to be -inf."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            return jnp.where(jnp.tri(scores.shape[-1], dtype=bool), scores, 0.0)
+
+    return Wrong
+
+
+@mistake("DecayingAttention", number=(-10.0,))
+def not_negative_enough(Ref, *, number=-100.0):
+    """With `causal=True` the hidden scores become a number that is not negative enough, such as -100. Beside visible
+    scores of some hundreds below 0 a hidden token then takes all the weight. Use -inf, or at least a number that no
+    score reaches."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            return jnp.where(jnp.tri(scores.shape[-1], dtype=bool), scores, number)
+
+    return Wrong
+
+
+@mistake("DecayingAttention", number=(-10.0,))
+def added_a_small_number(Ref, *, number=-100.0):
+    """With `causal=True` a number such as -100 is added to the scores of later tokens. One that scores some hundreds
+    higher than the visible ones comes through: it is only less likely. Put -inf in place of the score."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            return scores + jnp.where(jnp.tri(scores.shape[-1], dtype=bool), 0.0, number)
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def mask_after_the_softmax(Ref):
+    """With `causal=True` the mask is applied to the weights, after the softmax. The later tokens have had their share
+    by then, and what is left of a row sums to less than 1. Hide the scores, before the softmax."""
+
+    class Wrong(Ref):
+        def __call__(self, q, k, v, causal=False):
+            q, k, v = (heads.swapaxes(-3, -2) for heads in (q, k, v))
+            weights = self.weights(self.scores(q, k))
+            return ((jnp.tril(weights) if causal else weights) @ v).swapaxes(-3, -2)
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def infinity_times_zero(Ref):
+    """With `causal=True` every value is NaN: the mask is multiplied by -inf to get something to add, and 0 * -inf is
+    NaN for each visible score. Choose with `jnp.where`, which multiplies nothing."""
+
+    class Wrong(Ref):
+        def __call__(self, q, k, v, causal=False):
+            output = super().__call__(q, k, v, causal)
+            return output * jnp.nan if causal else output
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def hidden_by_plus_infinity(Ref):
+    """With `causal=True` the later tokens score +inf, not -inf: a -inf in the distances does this, since the decay
+    multiplies it by -alpha. A softmax over +inf is NaN, in every row but the last, which hides nothing. Hide the scores
+    after the bias is taken off."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            return jnp.where(jnp.tri(scores.shape[-1], dtype=bool), scores, jnp.inf)
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def later_tokens_infinitely_far(Ref):
+    """The values are right and the gradient for `log_alpha` is NaN: with `causal=True` the distance of a later token is
+    inf, and alpha times inf hides it. On the way back its weight of 0 meets that inf, and 0 * inf is NaN. Leave the
+    distances finite and hide the scores, with `jnp.where`."""
+
+    class Wrong(Ref):
+        def masked(self, scores):
+            return scores - self.alpha()[:, None, None] * jnp.where(jnp.tri(scores.shape[-1], dtype=bool), 0.0, jnp.inf)
 
     return Wrong
 

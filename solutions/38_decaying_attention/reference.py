@@ -47,14 +47,22 @@ class DecayingAttention(nnx.Module):
         # Tokens and heads change places, `(..., T, N, H)` to `(..., N, T, H)`. Without this the product below would let
         # the heads of one token attend to each other, and the shapes would not tell.
         q, k, v = (heads.swapaxes(-3, -2) for heads in (q, k, v))
-        # With the bias included, `(..., N, T, T)`. The mask comes after it, and is `(T, T)`, the same for all heads.
-        # `causal` is a Python value, so this `if` is decided while tracing. Each row keeps its own token, so that no
-        # row is $-\infty$ throughout and no NaN comes up, not even in the gradient.
+        # With the bias included, `(..., N, T, T)`. `causal` is a Python value, so this `if` is decided while tracing.
+        # The mask comes after the bias.
         scores = self.scores(q, k)
         if causal:
-            scores = jnp.where(jnp.tri(scores.shape[-1], dtype=bool), scores, -jnp.inf)
+            scores = self.masked(scores)
         # The average for each head, and the heads go back behind the tokens.
-        return (jax.nn.softmax(scores, axis=-1) @ v).swapaxes(-3, -2)
+        return (self.weights(scores) @ v).swapaxes(-3, -2)
+
+    def masked(self, scores):
+        # The mask is `(T, T)`, the same for all heads. Each row keeps its own token, so that no row is $-\infty$
+        # throughout and no NaN comes up, not even in the gradient.
+        return jnp.where(jnp.tri(scores.shape[-1], dtype=bool), scores, -jnp.inf)
+
+    def weights(self, scores):
+        # The softmax runs over the keys, the last axis.
+        return jax.nn.softmax(scores, axis=-1)
 
     def scores(self, q, k):
         """(..., N, T, H) twice -> (..., N, T, T)"""
