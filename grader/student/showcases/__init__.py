@@ -1,1 +1,0 @@
-"""What a student's own answers can do together, one script for each part of the track."""
