@@ -121,7 +121,7 @@ def test_points_for_who_handed_in_nothing(book, tmp_path):
             people, [row.student for row in found if row.student.student not in ("kurt", "lovelaceada_41")]
         )
         assert [line for line in grades_csv(found, GRADING, matched).splitlines() if "Grace" in line][0].endswith(
-            ",0.5,50,33: points by hand; 33: nothing handed in"
+            ',0.5,50,"33: points by hand, and nothing handed in"'
         )
         assert [
             line.rpartition(",")[2]

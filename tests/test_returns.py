@@ -114,7 +114,7 @@ def test_moodles_column_of_feedback(book):
     assert comments["Ada_Lovelace_9"] == (
         "<p>Attention track: 13 of 100 points.</p><ul><li>31 · Scaled dot-product attention: 0.26 of 1; failed; "
         "forgot the scale</li>"
-        "<li>33 · Causal masking: 0 of 1, nothing was handed in</li></ul>"
+        "<li>33 · Causal masking: – of 1, nothing was handed in</li></ul>"
     )
     people = [Submission("Ada_Lovelace_9", ids={"moodle_id": "9"}), Submission("Charles_10", ids={"moodle_id": "10"})]
     sheet = WORKSHEET

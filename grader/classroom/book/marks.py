@@ -56,17 +56,27 @@ class Mark:
     told: tuple[str, ...] = ()  # how its answer was found, where that is no matter of course
 
     @property
-    def blank(self) -> bool:
-        """Whether it has no points yet, not even 0: what arrived could not be read, or has no verdict by no student's
-        fault."""
-        undecided = (
+    def missing(self) -> bool:
+        """Whether nothing was handed in for it, and nobody gave points by hand."""
+        return not (self.grade or self.override or self.unread or self.ungraded)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether its points are not known yet, so that there is no total: what arrived could not be read, or has no
+        verdict by no student's fault."""
+        open_yet = (
             self.unread
             or self.ungraded
             and not self.grade
             or bool(self.unjudged)
             or bool(self.grade and self.grade.status == Status.COURSE)
         )
-        return undecided and not self.override
+        return open_yet and not self.override
+
+    @property
+    def blank(self) -> bool:
+        """Whether no file and no page shows points for it, not even 0. What is missing adds nothing to a total."""
+        return self.undecided or self.missing
 
     @property
     def points(self) -> float:
@@ -87,10 +97,14 @@ class Mark:
         told = []
         if self.override:
             older = self.grade and self.override.attempt not in (None, self.grade.attempt)
-            told.append("points by hand" + (", for an earlier attempt" if older else ""))
+            nothing = not (self.grade or self.unread or self.ungraded)
+            told.append(
+                "points by hand"
+                + (", for an earlier attempt" if older else ", and nothing handed in" if nothing else "")
+            )
         if self.ungraded:
             told.append("the last version is not graded yet" if self.grade else "not graded yet")
-        elif self.grade is None and not self.unread:
+        elif self.missing:
             told.append("nothing handed in")
         if self.late:
             told.append(self.late.flag)
@@ -116,8 +130,8 @@ class Marks:
 
     @property
     def blank(self) -> bool:
-        """Whether there is no total yet: some of what counts is blank, or nothing was ever graded."""
-        return not self.graded or any(mark.blank for mark in self.by_problem.values() if mark.weight)
+        """Whether there is no total: some of what counts is undecided, or nothing was ever graded."""
+        return not self.graded or any(mark.undecided for mark in self.by_problem.values() if mark.weight)
 
     @property
     def graded(self) -> bool:

@@ -73,7 +73,7 @@ class Report:
 
     students: int
     handed_in: int
-    totals: tuple[float, ...]  # of those who handed in what has points
+    totals: tuple[float, ...]  # of those who have one
     solved: int  # who passed every problem that counts
     problems: tuple[ProblemReport, ...]
     teach: tuple[Misconception, ...]  # over all problems, the most common first
@@ -114,7 +114,7 @@ def report(
     return Report(
         len(marks) + len(roster.missing if roster else ()),
         len(there),
-        tuple(row.total for row in graded if not row.blank),
+        tuple(row.total for row in marks if not row.blank),
         sum(_solved(row) for row in graded),
         problems,
         _over_all(problems),
@@ -257,8 +257,9 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         ],
         "late": [line for row in marks for line in _late(row)],
         "points by hand": [
-            f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.by_checks)}. "
-            f"{sentence(mark.override.reason)}"
+            f"{row.student.student}, {mark.problem}: {shown(mark.points)}"
+            + (f" instead of {shown(mark.by_checks)}" if mark.grade and not mark.unread else "")
+            + f". {sentence(mark.override.reason)}"
             for row in marks
             for mark in row.by_problem.values()
             if mark.override
@@ -427,13 +428,17 @@ def _students(told: Report, grading: Grading) -> Markup:
 
 
 def _cell(row: Marks, mark: Mark) -> Markup:
-    """One student's points for one problem, with the sign of its verdict. What has no points yet is blank, and no 0."""
+    """One student's points for one problem, with the sign of its verdict if there is one. What has no points is blank,
+    and no 0."""
     if mark.grade is None and not mark.override:
         return tag("td", words.NO_CHECK, class_="number faint")
     link = f"feedback/{quote(row.student.student)}.html#p{mark.problem}"
     if mark.blank and mark.unread:
         return tag("td", tag("a", words.NO_CHECK, href=link, aria_label="could not be read"), class_="number")
-    status = mark.grade.status if mark.grade else Status.UNCHECKED
+    if mark.grade is None or mark.unread:
+        told = shown(mark.points)
+        return tag("td", tag("a", told, href=link, aria_label=f"{told} by hand"), class_="number")
+    status = mark.grade.status
     look = {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
     sign = tag("b", words.MARK[status], role="img", aria_label=status.value)
     points = words.NO_CHECK if mark.blank else shown(mark.points)
