@@ -481,7 +481,7 @@ def test_what_cannot_be_read_is_not_taken_for_nothing(folder, name, content):
     assert (
         found["ada"].pieces[31].trouble.startswith(f"{name} ")
         and found["ada"].pieces[33].content == A33
-        and {*found["ada"].pieces} == {31, 33}
+        and all(piece.trouble for number, piece in found["ada"].pieces.items() if number != 33)
     )
     alone = read(folder({f"ada/{name}": content}, "alone"))["ada"]
     assert (alone.trouble or alone.pieces[31].trouble).startswith(f"{name} ")

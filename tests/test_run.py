@@ -22,7 +22,7 @@ from grader.classroom.book.points import Credit, credit
 from grader.classroom.grading import exam
 from grader.classroom.grading.hands import Hands, Job
 from grader.classroom.pages import machine as as_json
-from grader.classroom.pages.feedback import AT_FAULT, LATER
+from grader.classroom.pages.feedback import AT_FAULT, LATER, UNASKED, UNASKED_LATER
 from grader.course.problem import CourseError
 from grader.course.verdict import Verdict
 from grader.report import machine
@@ -95,7 +95,11 @@ class Class:
         console = Console(file=io.StringIO(), width=200)
         code = run.run_class(
             Path(),
-            run.Orders(self.submissions, self.results, [PROBLEMS[31], PROBLEMS[33]], [*PROBLEMS.values()], **more),
+            run.Orders(
+                self.submissions,
+                self.results,
+                **dict(problems=[PROBLEMS[31], PROBLEMS[33]], everything=[*PROBLEMS.values()]) | more,
+            ),
             console,
         )
         self.printed = console.file.getvalue()
@@ -185,6 +189,38 @@ def test_a_file_that_changes_while_the_class_is_graded(klass):
         "31: not graded yet; 33: nothing handed in",
     )
     assert klass.grade() == 0 and klass.grades()["bela"]["flags"] == "33: nothing handed in"
+
+
+def test_a_smaller_selection_makes_nothing_of_what_is_known(klass):
+    """A run that is asked for some of the problems keeps what is known of the others, and says of new work for them
+    that it waits, to the student without a fault of anybody's; what could not be read is told either way."""
+    klass.hand_in("ada", 31)
+    klass.hand_in("ada", 33)
+    klass.grade()
+    klass.hand_in("bela", 31)
+    klass.hand_in("bela", 33)
+    klass.hand_in("ada", 33, "wrong")
+    for student in ("ada", "chidi"):
+        klass.hand_in(student, 31).with_name("more.zip").write_bytes(b"PK")
+    assert klass.grade(problems=[PROBLEMS[31]]) == 0
+    assert (
+        "not graded yet, since this run was asked for other problems: 2 answers; --problems 33 grades the rest\n"
+        in klass.printed
+    )
+    assert {student: (row["33"], row["total"], row["flags"]) for student, row in klass.grades().items()} == {
+        "ada": ("1", "100", "33: the last version is not graded yet"),
+        "bela": ("", "", "33: not graded yet"),
+        "chidi": ("", "", "33: could not be read"),
+    }
+    assert f"> {UNASKED_LATER}\n" in klass.page("ada") and f"– of 1 point\n\n{UNASKED}\n" in klass.page("bela")
+    report = (klass.results / "report.html").read_text()
+    assert "not among the problems that this run was asked to grade (2)" in report
+    assert klass.grade() == 0 and klass.grades()["bela"]["total"] == "100" and "not graded yet" not in klass.printed
+    (klass.submissions / "ada/33.py").unlink()
+    klass.grade(problems=[PROBLEMS[31]])
+    assert float(klass.grades()["ada"]["33"]) < 1, (
+        "what cannot be read takes the place of no verdict that is not asked for"
+    )
 
 
 def test_what_has_no_verdict_as_json(klass, capsys):

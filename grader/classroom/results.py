@@ -41,9 +41,10 @@ def write_results(
     scaled: bool = False,
     similar: bool = False,
     ungraded: Collection[tuple[str, int]] = (),
+    unasked: Collection[tuple[str, int]] = (),
 ) -> tuple[list[Marks], overview.Report]:
     """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page
-    tells; `ungraded` as in `marks`.
+    tells; `ungraded` and `unasked` as in `marks`.
 
     Raises:
         OSError: one cannot be written; the others are whole, and so is the gradebook.
@@ -63,7 +64,7 @@ def write_results(
             if grade.student in here and (row := rows.get(grade.student)) and row.came
         }
     )
-    found = marks(book, grading, properties_of_all(problems), ungraded, rows)
+    found = marks(book, grading, properties_of_all(problems), ungraded, rows, unasked)
     found = [replace(row, gone=row.student.student not in here and row.ever) for row in found]
     unmet = [*_unmet(grading, found, rows), *groups.unmet(found, grading.groups)]
     found = groups.shared(found, grading.groups, rows)

@@ -64,6 +64,8 @@ class Tally:
     unread: int = 0
     unjudged: int = 0  # verdicts that say that the grader failed on a file
     proposed: int = 0  # verdicts that wait until they are accepted or discarded
+    # what the run was not asked to grade and has no verdict: it waits for a run that is
+    unasked: list[Wanted] = field(default_factory=list)
     # what got no verdict, and why: graded by the next run
     faults: list[tuple[Wanted, str]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)  # limits that were waived, with what was seen
@@ -98,11 +100,14 @@ def run_class(root: Path, orders: Orders, console) -> int:
             console.print(f"{count(book.discard(), 'proposed verdict')} forgotten")
         if orders.accept:
             console.print(f"{count(book.accept(), 'proposed verdict')} accepted")
-        missing = _note(handed_in, book, orders.submissions, orders.problems, tally)
+        weighed = [problem for problem in orders.everything if problem.number in grading.weights]
+        asked = {problem.number for problem in orders.problems}
+        found = _note(handed_in, book, orders.submissions, weighed, tally, asked)
+        tally.unasked = [one for one in found if one.problem not in asked]
+        missing = [one for one in found if one.problem in asked]
         ungraded = _grade(root, orders, book, missing, handed_in, tally, console)
         if orders.regrade:
             _propose(root, orders, book, grading, tally, console)
-        weighed = [problem for problem in orders.everything if problem.number in grading.weights]
         found, report = write_results(
             orders.out,
             weighed,
@@ -115,6 +120,7 @@ def run_class(root: Path, orders: Orders, console) -> int:
             scaled=orders.scaled,
             similar=orders.similar,
             ungraded=ungraded,
+            unasked={(one.student, one.problem) for one in tally.unasked},
         )
         tally.proposed = len(book.proposals())
         outdated = [] if orders.regrade else book.outdated(*_checks(orders.problems))
@@ -154,6 +160,13 @@ def _tell(
         console.print(
             f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again"
         )
+    if tally.unasked:
+        numbers = ",".join(map(str, sorted({one.problem for one in tally.unasked})))
+        console.print(
+            f"not graded yet, since this run was asked for other problems: {count(len(tally.unasked), 'answer')}; "
+            f"--problems {numbers} grades the rest",
+            soft_wrap=True,
+        )
     if tally.proposed and not orders.regrade:
         console.print(f"waiting for --accept or --discard: {count(tally.proposed, 'proposed verdict')}")
     if tally.unjudged:
@@ -184,12 +197,21 @@ def _make(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Problem], tally: Tally) -> list[Wanted]:
-    """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here:
-    nothing of it is run."""
+def _note(
+    handed_in: Arrivals,
+    book: Gradebook,
+    folder: Path,
+    problems: list[Problem],
+    tally: Tally,
+    asked: Collection[int] | None = None,
+) -> list[Wanted]:
+    """Notes what arrived for the problems, and gives what of it has no verdict yet. What could not be read gets its
+    verdict here, since nothing of it is run; but where a problem is not among those `asked` for, it takes the place of
+    no verdict that there is."""
     book.set(ENTRIES, json.dumps(handed_in.keep(json.loads(book.setting(ENTRIES, "{}"))), sort_keys=True))
     numbers = {problem.number: problem for problem in problems}
     people, wanted, came = [], [], book.came()
+    kept = {(one.student, one.problem) for one in book.grades() if asked is not None and one.problem not in asked}
     with Commits() as commits:
         for submission in handed_in:
             people.append(replace(submission, pieces={}))
@@ -199,7 +221,7 @@ def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Pro
                 one = Wanted(submission.student, piece.problem, digest_of(piece))
                 if one not in came and (told := _came(submission, piece, folder, commits)):
                     came[one] = told
-                if not piece.trouble:
+                if not piece.trouble or (one.student, one.problem) in kept:
                     wanted.append(one)
                 elif book.handed_in([one]):
                     book.record(

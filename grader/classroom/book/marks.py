@@ -51,6 +51,7 @@ class Mark:
     unread: bool = False  # what arrived could not be read
     unjudged: str = ""  # how the grader failed on it
     ungraded: bool = False  # what arrived last has no verdict yet
+    unasked: bool = False  # that is so because the run was asked for other problems
     came: Came | None = None  # when what was graded came, where something says so
     late: Lateness | None = None
     told: tuple[str, ...] = ()  # how its answer was found, where that is no matter of course
@@ -188,10 +189,11 @@ def marks(
     properties: Properties,
     ungraded: Collection[tuple[str, int]] = (),
     on_roster: Mapping[str, Row] = {},
+    unasked: Collection[tuple[str, int]] = (),
 ) -> list[Marks]:
     """The marks of everyone in the gradebook, for each problem that the grading names. `ungraded` are the (student,
-    problem) whose work has no verdict yet; `on_roster` has the rows of those whom a roster knows, who are called as it
-    calls them."""
+    problem) whose work has no verdict by no student's fault, `unasked` those whose work the run was not asked to grade;
+    `on_roster` has the rows of those whom a roster knows, who are called as it calls them."""
     grades = {(grade.student, grade.problem): grade for grade in book.grades()}
     overrides = _standing(book)
     came = book.came()
@@ -207,7 +209,13 @@ def marks(
         for problem, which in of.items():
             mark = _mark(grades.get(which), overrides.get(which), problem, grading, properties)
             unread = mark.unread or student.unread and mark.grade is None
-            mark = replace(mark, unread=unread, ungraded=which in ungraded, told=student.told.get(problem, ()))
+            mark = replace(
+                mark,
+                unread=unread,
+                ungraded=which in ungraded or which in unasked,
+                unasked=which in unasked,
+                told=student.told.get(problem, ()),
+            )
             mine[problem] = _dated(mark, came, grading, called)
         student = replace(student, name=row.called) if row and row.name else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))

@@ -37,6 +37,8 @@ HOW = (
 )
 ALL_OR_NOTHING = "A problem that passed has all of its points, any other none."
 AT_FAULT = "It could not be graded, which is not your mistake. Whoever runs the course has been told."
+UNASKED = "It was handed in, and is not graded yet."
+UNASKED_LATER = "This is about an earlier version of yours. The last one is not graded yet."
 LATER = (
     "This is about an earlier version of yours. The last one could not be graded yet, which is not your mistake. "
     "Whoever runs the course has been told."
@@ -177,7 +179,9 @@ def _late(mark: Mark) -> str:
 def _nothing(mark: Mark) -> str:
     """What is said where there is no verdict."""
     return (
-        AT_FAULT
+        UNASKED
+        if mark.unasked
+        else AT_FAULT
         if mark.ungraded
         else words.sentence(
             "what was handed in could not be read" + (", and has no points yet" if mark.blank else "")
@@ -190,7 +194,7 @@ def _nothing(mark: Mark) -> str:
 def _noted(mark: Mark, verdict: Verdict) -> str:
     """What is said before a verdict that is not the last word."""
     if mark.ungraded:
-        return LATER
+        return UNASKED_LATER if mark.unasked else LATER
     return (
         OPEN
         if mark.credit.open and not mark.override and verdict.status != Status.COURSE and not verdict.unjudged

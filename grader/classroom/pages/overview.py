@@ -235,7 +235,13 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
             f"{row.student.student}, {mark.problem}"
             for row in marks
             for mark in row.by_problem.values()
-            if mark.ungraded
+            if mark.ungraded and not mark.unasked
+        ],
+        "handed in, and not among the problems that this run was asked to grade": [
+            f"{row.student.student}, {mark.problem}"
+            for row in marks
+            for mark in row.by_problem.values()
+            if mark.unasked
         ],
         "one file could not be read": [
             f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread
