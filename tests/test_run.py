@@ -21,6 +21,7 @@ from grader.classroom.book.gradebook import NAME, Circumstances, Gradebook, Reco
 from grader.classroom.book.points import Credit, credit
 from grader.classroom.grading import exam
 from grader.classroom.grading.hands import Hands, Job
+from grader.classroom.grading.marker import Marker
 from grader.classroom.pages import machine as as_json
 from grader.classroom.pages.feedback import AT_FAULT, LATER, UNASKED, UNASKED_LATER
 from grader.course.problem import CourseError
@@ -66,7 +67,7 @@ class Judging(Hands):
         self.exams = {number: SimpleNamespace(problem=PROBLEMS[number], digest=key) for number in (31, 33)}
         self.pool, self.server = ThreadPoolExecutor(1), SimpleNamespace(close=lambda: None)
 
-    def mark(self, exam, content: bytes) -> Verdict:
+    def mark(self, exam, content: bytes, place: str = "") -> Verdict:
         shown = (made_up.wrong if b"wrong" in content else made_up.passed)(exam.problem.number)
         if self.broken and b"raises" in content:
             raise ValueError("Exceeds the limit (4300 digits) for integer string conversion")
@@ -333,6 +334,19 @@ def test_a_fault_of_the_machine_keeps_no_inputs_for_everybody(klass):
     assert klass.grade() == 2 and rounds() == "0"
     klass.hand_in("bela", 31)
     assert klass.grade() == 2 and rounds() == "1"
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"# \xe9\n", "work.zip/ada_31.py is not text in UTF-8, and its first lines name no other encoding"),
+        (PROBLEMS[31].pristine.read_bytes(), "Open work.zip/ada_31.py and fill in the TODO;"),
+    ],
+)
+def test_a_file_that_is_not_run_is_told_by_its_own_name(content, told):
+    """What can be said without running a file names it as it was handed in, not as it is called where it is graded."""
+    trouble = Marker(None, None).mark(SimpleNamespace(problem=PROBLEMS[31]), content, "work.zip/ada_31.py").trouble
+    assert f"{trouble.summary} {trouble.advice}".count(told) == 1
 
 
 # What the clock stopped.
