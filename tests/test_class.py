@@ -284,7 +284,7 @@ def test_only_what_changed_is_graded_anew(again, report):
     old, new = (told["right_reference"]["problems"][0] for told in (before, after))
     assert later["graded"] == 1 and changed == ["right_reference"]
     assert (new["status"], new["attempts"], new["names"][0]["mistake"]) == ("failed", 2, "no_softmax")
-    assert new["under"]["seed"] != old["under"]["seed"] and new["under"]["key"] != old["under"]["key"]
+    assert new["under"]["round"] != old["under"]["round"] and new["under"]["key"] != old["under"]["key"]
     assert "--regrade" not in (again / "results/report.html").read_text(), "other inputs are no other checks"
     page = (again / "results/feedback/right_reference.html").read_text()
     assert "version 2 of yours" in page
@@ -292,7 +292,7 @@ def test_only_what_changed_is_graded_anew(again, report):
     last = json.loads(grade(again, *same)[0])
     assert last["graded"] == 0
     back = next(student for student in last["students"] if student["student"] == "right_reference")["problems"][0]
-    assert (back["status"], back["attempts"], back["under"]["seed"]) == ("passed", 2, old["under"]["seed"])
+    assert (back["status"], back["attempts"], back["under"]["round"]) == ("passed", 2, old["under"]["round"])
 
 
 def test_points_by_hand_stay(again, capsys):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -28,7 +29,7 @@ from grader.course.problem import CourseError
 from grader.course.verdict import Verdict
 from grader.report import machine
 from tests import made_up
-from tests.conftest import PROBLEMS
+from tests.conftest import PROBLEMS, ROOT
 
 
 class MadeUpHands:
@@ -240,6 +241,59 @@ def test_what_has_no_verdict_as_json(klass, capsys):
     )
     mark = told["students"][1]["problems"][0]
     assert (mark["status"], mark["flags"]) == (None, ["not graded yet"])
+
+
+# What is written for others.
+
+
+def test_no_seed_is_written_but_in_the_gradebook(klass, monkeypatch, capsys):
+    """Neither the secret nor a seed that follows from it stands in the JSON, in a page, a report, an import, a zip or
+    what is printed: whoever has one knows the inputs of every run to come."""
+    made = []
+
+    def hands(root, orders, seed, *_) -> MadeUpHands:
+        found = MadeUpHands(klass.meanwhile, klass.key)
+        found.under = replace(found.under, seed=seed)
+        made.append(found)
+        return found
+
+    monkeypatch.setattr(run, "_hands", hands)
+    klass.submissions.mkdir()
+    for text in ("right", "wrong"):
+        for path in ("ada_41_600_31.py", "Bela_7_assignsubmission_file_33.py"):
+            (klass.submissions / path).write_text(f"# {text}\n")
+        assert klass.grade(json=True) == 0
+        printed = json.loads(capsys.readouterr().out)
+    klass.grade()
+    with Gradebook(klass.results / NAME, write=False) as book:
+        seeds = {book.secret, book.seed, *(grade.under.seed for grade in book.grades())}
+    assert len(made) == 2 and len(seeds) == 3
+    written = {
+        path.name: path.read_bytes()
+        for path in klass.results.rglob("*")
+        if not path.name.startswith(NAME) and path.is_file()
+    }
+    assert {"canvas_feedback.zip", "moodle_feedback.zip", "report.html", "canvas.csv", "grading.toml"} <= {*written}
+    for name in ("canvas_feedback.zip", "moodle_feedback.zip"):
+        with zipfile.ZipFile(klass.results / name) as packed:
+            written |= {f"{name}/{inside}": packed.read(inside) for inside in packed.namelist()}
+    written |= {"the JSON": json.dumps(printed).encode(), "the terminal": klass.printed.encode()}
+    for name, content in written.items():
+        assert not [seed for seed in seeds for text in (str(seed), f"{seed:x}") if text.encode() in content], name
+    assert {
+        mark["under"]["round"] for student in printed["students"] for mark in student["problems"] if mark["under"]
+    } == {1}
+
+
+def test_the_version_tells_the_grader(monkeypatch):
+    """What a verdict depends on is in the version that it is kept with: a change in any room that decides makes
+    another, so that --regrade sees it; how a page looks is no part of it."""
+    rooms = {path.parent.name for path in exam.deciding()}
+    assert rooms == {"course", "process", "program", "run", "key", "judge"}
+    assert ROOT / "grader/judge/grade.py" in exam.deciding()
+    before = exam.course_version()
+    monkeypatch.setattr(exam, "deciding", lambda known=exam.deciding: known()[1:])
+    assert exam.course_version() != before
 
 
 # What the grader fails on.
