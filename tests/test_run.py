@@ -20,12 +20,13 @@ from rich.console import Console
 from grader.classroom import run
 from grader.classroom.book.gradebook import NAME, Circumstances, Gradebook, Record
 from grader.classroom.book.points import Credit, credit
-from grader.classroom.grading import exam
+from grader.classroom.grading import exam, hands
 from grader.classroom.grading.hands import Hands, Job
 from grader.classroom.grading.marker import Marker
 from grader.classroom.pages import machine as as_json
 from grader.classroom.pages.feedback import AT_FAULT, LATER, UNASKED, UNASKED_LATER
 from grader.course.problem import CourseError
+from grader.course.select import UsageError
 from grader.course.verdict import Verdict
 from grader.report import machine
 from tests import made_up
@@ -93,8 +94,8 @@ class Class:
         path.write_text(f"# {text}\ndef {made_up.ENTRIES[problem]}(): ...\n")
         return path
 
-    def grade(self, **more) -> int:
-        console = Console(file=io.StringIO(), width=200)
+    def grade(self, terminal: bool = False, **more) -> int:
+        console = Console(file=io.StringIO(), width=200, force_terminal=terminal)
         code = run.run_class(
             Path(),
             run.Orders(
@@ -121,6 +122,38 @@ class Class:
 @pytest.fixture
 def klass(tmp_path, monkeypatch) -> Class:
     return Class(tmp_path, monkeypatch)
+
+
+# What it says meanwhile.
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_each_long_stage_is_a_line_where_there_is_no_terminal(klass, monkeypatch, terminal):
+    """On a pipe whoever waits reads what is done now, once for each stage and not for each step; in a terminal a bar
+    says it, and leaves no line."""
+
+    def telling(root, orders, seed, wanted, progress) -> MadeUpHands:
+        for text in ("computing the answer key of 31", "compiling it (1 of 2)", "compiling it (2 of 2)"):
+            progress(text)
+        return MadeUpHands(klass.meanwhile, klass.key)
+
+    monkeypatch.setattr(run, "_hands", telling)
+    klass.hand_in("ada", 31, "slow")
+    klass.hand_in("bela", 31)
+    klass.grade(terminal=terminal)
+    stages = "computing the answer key of 31\ncompiling it\ngrading\ngrading alone what was stopped by the clock\n"
+    assert (stages in klass.printed) != terminal
+
+
+def test_what_the_machine_cannot_give_is_told_before_the_keys(klass, monkeypatch):
+    """The limits are tried before an answer key is computed, which takes minutes."""
+    monkeypatch.undo()
+    monkeypatch.setattr(run, "_exams", lambda *_: pytest.fail("a key was asked for"))
+    monkeypatch.setattr(hands, "demand", lambda found, waived: (_ for _ in ()).throw(UsageError("a limit is missing")))
+    monkeypatch.setattr(hands, "survey", lambda *_: None)
+    klass.hand_in("ada", 31)
+    with pytest.raises(UsageError, match="a limit is missing"):
+        klass.grade()
 
 
 # What arrived and gets no verdict.
@@ -251,13 +284,13 @@ def test_no_seed_is_written_but_in_the_gradebook(klass, monkeypatch, capsys):
     what is printed: whoever has one knows the inputs of every run to come."""
     made = []
 
-    def hands(root, orders, seed, *_) -> MadeUpHands:
+    def seeded(root, orders, seed, *_) -> MadeUpHands:
         found = MadeUpHands(klass.meanwhile, klass.key)
         found.under = replace(found.under, seed=seed)
         made.append(found)
         return found
 
-    monkeypatch.setattr(run, "_hands", hands)
+    monkeypatch.setattr(run, "_hands", seeded)
     klass.submissions.mkdir()
     for text in ("right", "wrong"):
         for path in ("ada_41_600_31.py", "Bela_7_assignsubmission_file_33.py"):

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.classroom.arrivals.arrivals import Arrivals, arrivals, two_numbers
 from grader.classroom.arrivals.commits import Commits
@@ -26,6 +27,9 @@ from grader.key.answers import key_digest
 from grader.process import child
 from grader.report import machine
 from grader.report.words import count
+
+if TYPE_CHECKING:
+    from grader.classroom.grading.exam import Exam
 
 # the setting that holds which entries of the folder each key has stood for
 ENTRIES = "entries"
@@ -342,14 +346,22 @@ def _work(
         transient=True,
     ) as progress:
         task = progress.add_task("getting ready", total=wanted.total())
-        hands = _hands(root, orders, seed, wanted, lambda text: progress.update(task, description=text))
+        begun = set()
+
+        def at(text: str) -> None:
+            """Says what is done now. Where no bar can move, each stage is one line when it begins."""
+            progress.update(task, description=text)
+            stage = text.partition(" (")[0]
+            if not console.is_terminal and stage not in begun:
+                begun.add(stage)
+                console.print(stage, markup=False, soft_wrap=True)
+
+        hands = _hands(root, orders, seed, wanted, at)
         tally.missing = hands.missing
         try:
-            progress.update(task, description="grading")
+            at(f"grading ({count(wanted.total(), 'answer')})")
             for job, came in each_done(
-                hands,
-                jobs,
-                lambda count: progress.update(task, description="grading alone what was stopped by the clock"),
+                hands, jobs, lambda number: at(f"grading alone what was stopped by the clock ({number})")
             ):
                 if isinstance(came, CourseError):
                     tally.faults.append((job.wanted, str(came)))
@@ -364,25 +376,40 @@ def _work(
 
 
 def _hands(root: Path, orders: Orders, seed: int, wanted: Counter[int], progress: Callable[[str], None]):
-    """Those who grade, with the exams that they need."""
-    from grader.classroom.grading.compiled import compile_ahead
-    from grader.classroom.grading.exam import exam_for
+    """Those who grade, with the exams that they need. What this machine cannot give is told first: the exams take
+    minutes."""
     from grader.classroom.grading.hands import Hands
 
-    exams = {}
-    for problem in orders.problems:
-        if problem.number in wanted:
-            exams[problem.number] = exam_for(problem, seed, progress)
-            compile_ahead(root, exams[problem.number], wanted[problem.number], progress)
     if orders.dask:
         from grader.classroom.grading.cluster import Cluster
 
-        return Cluster(orders.dask, exams, seed, waived=orders.waived)
-    return Hands(
+        return Cluster(orders.dask, dict(_exams(root, orders, seed, wanted, progress)), seed, waived=orders.waived)
+    progress("trying each limit of the sandbox")
+    hands = Hands(
         root,
-        exams,
+        {},
         seed,
         waived=orders.waived,
         hidden=[orders.out.resolve(), orders.submissions.resolve()],
         cores=orders.cores,
     )
+    try:
+        hands.exams |= _exams(root, orders, seed, wanted, progress)
+    except BaseException:
+        hands.close()
+        raise
+    return hands
+
+
+def _exams(
+    root: Path, orders: Orders, seed: int, wanted: Counter[int], progress: Callable[[str], None]
+) -> Iterator[tuple[int, Exam]]:
+    """The exam of each problem that somebody's work is for, and the programs that most answers need."""
+    from grader.classroom.grading.compiled import compile_ahead
+    from grader.classroom.grading.exam import exam_for
+
+    for problem in orders.problems:
+        if problem.number in wanted:
+            exam = exam_for(problem, seed, progress)
+            compile_ahead(root, exam, wanted[problem.number], progress)
+            yield problem.number, exam
