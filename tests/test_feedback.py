@@ -21,7 +21,7 @@ from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.exports import export
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
-from grader.classroom.book.points import Grading
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.discreet import CUT, MOST_LETTERS, discreet, moved, shortened
 from grader.classroom.pages.feedback import code, fenced, pages, plain, spans, told, write_feedback

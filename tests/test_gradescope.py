@@ -27,7 +27,7 @@ from grader.authors.site import edition
 from grader.classroom import gradescope as building
 from grader.classroom.book.late import Policy, lateness
 from grader.classroom.book.metadata import metadata
-from grader.classroom.book.points import Grading
+from grader.classroom.book.rules import Grading
 from grader.classroom.walls.walls import closed
 from grader.course.problem import CourseError
 from grader.course.select import UsageError

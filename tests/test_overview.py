@@ -18,8 +18,8 @@ from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
 from grader.classroom.book.misconceptions import AGAIN, CALLED_TOO
-from grader.classroom.book.points import Grading
 from grader.classroom.book.roster import parsed
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.feedback import pages
 from grader.classroom.pages.machine import class_report

@@ -9,8 +9,9 @@ import pytest
 
 from grader.classroom.book.gradebook import Circumstances, Grade
 from grader.classroom.book.marks import Mark
-from grader.classroom.book.points import MOST, Grading, credit
+from grader.classroom.book.points import MOST, credit
 from grader.classroom.book.reckoning import CAPPED, HEAD, MISSING, UNCOUNTED, reckoning, total
+from grader.classroom.book.rules import Grading
 from grader.course.verdict import EntryVerdict
 from tests import made_up
 from tests.made_up import CASES, FAILED, NOT_WRITTEN, PASSED

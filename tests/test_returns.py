@@ -18,8 +18,8 @@ from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
 from grader.classroom.book.late import CANVAS as BY_CANVAS
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import marks
-from grader.classroom.book.points import Grading, read_grading
 from grader.classroom.book.roster import parsed
+from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.feedback import write_feedback
 from grader.classroom.pages.returns import CANVAS, MOODLE, comment, write_returns

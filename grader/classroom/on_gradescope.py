@@ -30,7 +30,7 @@ from grader.classroom.book.gradebook import NAME, Gradebook, Record, Wanted, dig
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import Mark, Marks, marks
 from grader.classroom.book.metadata import Metadata, metadata
-from grader.classroom.book.points import Grading
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.gradescope import ABOUT, LATE
 from grader.classroom.grading.exam import Exam, unpacked

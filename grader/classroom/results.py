@@ -14,8 +14,9 @@ from grader.classroom.book.exports import export, write
 from grader.classroom.book.gradebook import Gradebook, Wanted
 from grader.classroom.book.marks import Change, Marks, marks, names_of
 from grader.classroom.book.people import keep, meant, settle
-from grader.classroom.book.points import Grading, properties_of, shown
+from grader.classroom.book.points import properties_of, shown
 from grader.classroom.book.roster import Roster, Row
+from grader.classroom.book.rules import Grading
 from grader.classroom.pages import overview
 from grader.classroom.pages.feedback import write_feedback
 from grader.classroom.pages.returns import comment, write_returns
@@ -153,7 +154,7 @@ def override(
     import getpass
 
     from grader.classroom.book.gradebook import NAME
-    from grader.classroom.book.points import read_grading
+    from grader.classroom.book.rules import read_grading
 
     if not (out / NAME).exists():
         raise UsageError(f"there is no gradebook in {out}: `{COMMAND} class SUBMISSIONS --out {out}` makes one")

@@ -78,8 +78,8 @@ class Tally:
 def run_class(root: Path, orders: Orders, console) -> int:
     """Returns 0 when everything that arrived has a verdict, 2 when something kept some of it from getting one, by no
     student's fault."""
-    from grader.classroom.book.points import read_grading
     from grader.classroom.book.roster import Roster
+    from grader.classroom.book.rules import read_grading
     from grader.classroom.results import ASSIGNMENT, write_results
     from grader.classroom.walls.walls import known
 

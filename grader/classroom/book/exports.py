@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grader.classroom.book.marks import Marks
-from grader.classroom.book.points import Grading, shown
+from grader.classroom.book.points import shown
 from grader.classroom.book.roster import COMMENTS, Matched
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.spreadsheet import harmless
 from grader.process import store
 

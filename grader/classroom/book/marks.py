@@ -10,8 +10,9 @@ from typing import NamedTuple
 from grader.classroom.arrivals.submission import Student, Submission
 from grader.classroom.book.gradebook import Grade, Gradebook, Override, Wanted
 from grader.classroom.book.late import Came, Lateness, lateness
-from grader.classroom.book.points import Credit, Grading, credit, shown
+from grader.classroom.book.points import Credit, credit, shown
 from grader.classroom.book.roster import Row
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import is_unread
 from grader.course.verdict import Named, Status
 from grader.report import words

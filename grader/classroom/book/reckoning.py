@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.classroom.book.marks import Mark
-from grader.classroom.book.points import MOST, Grading, Part, shown
+from grader.classroom.book.points import MOST, Part, shown
+from grader.classroom.book.rules import Grading
 from grader.report import words
 
 HEAD = ("part", "checks passed", "that count", "worth", "earned")

@@ -16,7 +16,8 @@ from pathlib import Path
 from grader.classroom.book import reckoning
 from grader.classroom.book.exports import write
 from grader.classroom.book.marks import Mark, Marks
-from grader.classroom.book.points import CLAIMS, VALUES, WHOLE, Grading, credit, shown
+from grader.classroom.book.points import CLAIMS, VALUES, WHOLE, credit, shown
+from grader.classroom.book.rules import Grading
 from grader.classroom.pages.discreet import discreet, moved, shortened
 from grader.classroom.pages.sheet import sheet
 from grader.course.verdict import Check, EntryVerdict, Finding, Status, Verdict

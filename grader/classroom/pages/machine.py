@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from grader.classroom.book.gradebook import ROUNDS
 from grader.classroom.book.marks import Mark, Marks
-from grader.classroom.book.points import Grading
+from grader.classroom.book.rules import Grading
 from grader.classroom.pages.overview import Report
 
 SCHEMA_VERSION = 1

@@ -14,8 +14,9 @@ from grader.classroom.arrivals.submission import LATE
 from grader.classroom.book.exports import write
 from grader.classroom.book.marks import Mark, Marks
 from grader.classroom.book.misconceptions import misconception
-from grader.classroom.book.points import Grading, shown
+from grader.classroom.book.points import shown
 from grader.classroom.book.roster import Matched
+from grader.classroom.book.rules import Grading
 from grader.classroom.pages.sheet import sheet
 from grader.classroom.pages.similar import Pair
 from grader.course.verdict import Status

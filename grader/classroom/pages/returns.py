@@ -16,8 +16,9 @@ from pathlib import Path
 
 from grader.classroom.arrivals.submission import Submission
 from grader.classroom.book.marks import Mark, Marks
-from grader.classroom.book.points import Grading, shown
+from grader.classroom.book.points import shown
 from grader.classroom.book.roster import OURS, Row
+from grader.classroom.book.rules import Grading
 from grader.process import store
 from grader.report import words
 from grader.report.markup import tag
