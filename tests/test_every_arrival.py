@@ -11,8 +11,8 @@ import pytest
 
 from grader.classroom.arrivals.arrivals import arrivals
 from grader.classroom.book.gradebook import NAME, Gradebook, Record, Wanted, digest_of
-from grader.classroom.book.points import Grading
 from grader.classroom.book.roster import Roster
+from grader.classroom.book.rules import Grading
 from grader.classroom.results import write_results
 from grader.classroom.run import Tally, _note
 from grader.report import machine

@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from grader.classroom.arrivals.submission import EMPTY_HANDED, Piece, Submission
 from grader.classroom.book.exports import export, files, grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
-from grader.classroom.book.marks import marks
-from grader.classroom.book.points import Grading
+from grader.classroom.book.marks import Marks, marks
 from grader.classroom.book.roster import parsed
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.spreadsheet import harmless
 from grader.classroom.book.unread import unread
+from grader.classroom.pages import overview
 from grader.classroom.pages.feedback import pages
 from grader.classroom.pages.machine import class_report
 from grader.classroom.pages.overview import report
+from grader.classroom.pages.returns import comment
 from grader.classroom.run import Tally
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
@@ -129,6 +131,69 @@ def test_what_could_not_be_read_is_blank_everywhere(book, tmp_path):
     assert [row[3:] for row in rows(grades_csv(marks(book, GRADING, {}), GRADING)) if row[0] == "grace"] == [
         ["1", "1.5", "62.5", "33: points by hand; 33: could not be read"]
     ]
+    page = dict(pages(marks(book, GRADING, {})[3], GRADING, {}))[".md"].replace("\\", "")
+    assert "> 1.5 points by hand: Read by hand." in page and "no points yet" not in page
+
+
+def everywhere(row: Marks) -> dict[str, object]:
+    """How the points of one student are told in each place."""
+    shown, problems = report([row], {}), class_report([row], GRADING, report([row], {}), Tally())["students"][0]
+    html, text = (dict(pages(row, GRADING, {}))[suffix] for suffix in (".html", ".md"))
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", overview.page(shown, GRADING).partition("<h2>Students</h2>")[2])[:3]
+    return {
+        "grades.csv": rows(grades_csv([row], GRADING))[1][-4:-1],
+        "json": [*(mark["points"] for mark in problems["problems"]), problems["total"]],
+        "flags": rows(grades_csv([row], GRADING))[1][-1],
+        "report": [re.sub("<.*?>", "", cell) for cell in cells],
+        "page": re.findall(r"\| ([^|]*) \| ([^|]*) of \d \|\n", text),
+        "html": re.findall(r'class="points">([^<]*) of \d</td>', html),
+        "sum": next(iter(re.findall(r"The sum: (.*)", text)), ""),
+        "comment": re.findall(r": ([^<]*)</li>", comment(row, GRADING, {})),
+    }
+
+
+def test_what_was_not_handed_in_is_blank_everywhere(book):
+    """An empty folder, a problem of which nothing came, and points by hand alone are told alike in every file and on
+    every page: blank, with the reason, and a flag."""
+    book.arrived([Submission("empty", "Empty", trouble=EMPTY_HANDED), Submission("half", "Half")])
+    book.arrived([Submission("hand", "Hand", trouble=EMPTY_HANDED), Submission("roster", "Roster")])
+    book.record(made_up.record("half", made_up.passed(31), b"half"))
+    for student in ("hand", "roster"):
+        book.override(student, 33, 1.5, "On paper.", "Dr. K")
+    told = {row.student.student: everywhere(row) for row in marks(book, GRADING, {})}
+    nothing = "– nothing was handed in"
+    assert told["empty"] == {
+        "grades.csv": ["", "", ""],
+        "json": [None, None, None],
+        "flags": "nothing handed in",
+        "report": ["–", "–", "–"],
+        "page": [(nothing, "–"), (nothing, "–")],
+        "html": ["–", "–"],
+        "sum": "– + –: nothing was handed in, so there is no total.",
+        "comment": ["– of 1, nothing was handed in", "– of 3, nothing was handed in"],
+    }
+    assert told["half"] == {
+        "grades.csv": ["1", "", "25"],
+        "json": [1, None, 25],
+        "flags": "33: nothing handed in",
+        "report": ["✓ 1", "–", "25"],
+        "page": [("✓ passed", "1"), (nothing, "–")],
+        "html": ["1", "–"],
+        "sum": "1 + – = 1 of 4 points, and 1 × 100 / 4 = 25. – adds nothing: it was not handed in.",
+        "comment": ["1 of 1; passed", "– of 3, nothing was handed in"],
+    }
+    by_hand = {
+        "grades.csv": ["", "1.5", "37.5"],
+        "json": [None, 1.5, 37.5],
+        "flags": "nothing handed in; 33: points by hand, and nothing handed in",
+        "report": ["–", "1.5", "37.5"],
+        "page": [(nothing, "–"), ("– points by hand", "1.5")],
+        "html": ["–", "1.5"],
+        "sum": "– + 1.5 = 1.5 of 4 points, and 1.5 × 100 / 4 = 37.5. – adds nothing: it was not handed in.",
+        "comment": ["– of 1, nothing was handed in", "1.5 of 3; points by hand: On paper."],
+    }
+    assert told["hand"] == by_hand
+    assert told["roster"] == by_hand | {"flags": "31: nothing handed in; 33: points by hand, and nothing handed in"}
 
 
 def test_how_an_answer_was_found_is_told_everywhere(book):
@@ -161,7 +226,7 @@ def test_flags(book):
     book.override("grace", 33, 2, "On paper.", "Dr. K")
     assert (
         rows(grades_csv(marks(book, GRADING, {}), GRADING))[-1][-1]
-        == "31: course at fault; 33: points by hand; 33: nothing handed in"
+        == "31: course at fault; 33: points by hand, and nothing handed in"
     )
 
 

@@ -21,7 +21,7 @@ from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.exports import export
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
-from grader.classroom.book.points import Grading
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.discreet import CUT, MOST_LETTERS, discreet, moved, shortened
 from grader.classroom.pages.feedback import code, fenced, pages, plain, spans, told, write_feedback
@@ -428,10 +428,10 @@ def test_a_page_word_for_word():
 | problem | | points |
 |---|---|---|
 | 31 · Scaled dot-product attention | ✗ failed | 0.17 of 1 |
-| 33 · Causal masking | – nothing was handed in | 0 of 1 |
-| 39 · Blockwise attention | – nothing was handed in | 0 of 2 |
+| 33 · Causal masking | – nothing was handed in | – of 1 |
+| 39 · Blockwise attention | – nothing was handed in | – of 2 |
 
-The sum: 0.17 + 0 + 0 = 0.17 of 4 points, and 0.17 × 100 / 4 = 4.25.
+The sum: 0.17 + – + – = 0.17 of 4 points, and 0.17 × 100 / 4 = 4.25. – adds nothing: it was not handed in.
 
 ## 31 · Scaled dot-product attention: 0.17 of 1 point
 
@@ -484,11 +484,11 @@ def f(): ...
 
 <sub>graded 2025-03-01: ada/problems/31\\_sdpa/stub.py, SHA-256 {digest}…; course c1, jax 0.12.0</sub>
 
-## 33 · Causal masking: 0 of 1 point
+## 33 · Causal masking: – of 1 point
 
 For this problem nothing was handed in.
 
-## 39 · Blockwise attention: 0 of 2 points
+## 39 · Blockwise attention: – of 2 points
 
 For this problem nothing was handed in.
 
@@ -497,7 +497,7 @@ For this problem nothing was handed in.
 A problem that passed has all of its points. Otherwise each name that it asks for counts alike, 6 of 10 parts for values, 3 for claims about the program, \
 1 for what is asked of the whole; the last two, and properties, count only where every plain call (eager) is right.
 
-✓ passed, ✗ failed, ? could not be checked, ○ not written, – does not apply
+✓ passed, ✗ failed, ? could not be checked, ○ not written, – does not apply, or has no points
 """  # noqa: E501
     )
     shown = " ".join("".join(Tags(html).texts).split())

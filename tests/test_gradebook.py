@@ -19,7 +19,7 @@ from rich.console import Console
 from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.gradebook import NAME, Gradebook, Wanted, digest_of
 from grader.classroom.book.marks import changes, marks
-from grader.classroom.book.points import Grading
+from grader.classroom.book.rules import Grading
 from grader.classroom.results import override
 from grader.course.select import UsageError
 from grader.course.verdict import Status

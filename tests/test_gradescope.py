@@ -27,7 +27,7 @@ from grader.authors.site import edition
 from grader.classroom import gradescope as building
 from grader.classroom.book.late import Policy, lateness
 from grader.classroom.book.metadata import metadata
-from grader.classroom.book.points import Grading
+from grader.classroom.book.rules import Grading
 from grader.classroom.walls.walls import closed
 from grader.course.problem import CourseError
 from grader.course.select import UsageError
@@ -286,6 +286,7 @@ def test_the_container_gets_the_versions_that_the_key_was_computed_with(archive)
 def test_a_build_says_what_it_made(archive):
     said = (archive.parent / "said").read_text()
     assert said == (
+        "computing the answer keys\n"
         f"{archive} is an autograder for 2 problems: upload it at Configure Autograder, as a zip file. It holds the "
         f"answers: give it to no student\n"
         f"next: {archive.with_suffix('.toml')} has the weights and what late work costs; change them and build again. "

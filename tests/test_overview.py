@@ -18,8 +18,8 @@ from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
 from grader.classroom.book.misconceptions import AGAIN, CALLED_TOO
-from grader.classroom.book.points import Grading
 from grader.classroom.book.roster import parsed
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.feedback import pages
 from grader.classroom.pages.machine import class_report
@@ -150,7 +150,7 @@ def test_what_has_to_be_looked_at(book):
         "one file could not be read": ("ada, 31: 31.py is empty.",),
         "not everything could be checked": ("ada, 33: 0 of 1 so far", "ada, 39: 0.7 of 1 so far"),
         "a fact was taken on trust": ("ada, 39: traces",),
-        "points by hand": ("bela, 31: 0.5 instead of 0. By mail.",),
+        "points by hand": ("bela, 31: 0.5. By mail.",),
         "a note on what arrived": ("ada: late",),
     }
 

@@ -14,8 +14,8 @@ from grader.classroom.book.exports import grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
 from grader.classroom.book.people import keep, meant, settle
-from grader.classroom.book.points import Grading
 from grader.classroom.book.roster import parsed
+from grader.classroom.book.rules import Grading
 from grader.classroom.results import override
 from grader.course.select import UsageError
 from tests import made_up
@@ -121,7 +121,7 @@ def test_points_for_who_handed_in_nothing(book, tmp_path):
             people, [row.student for row in found if row.student.student not in ("kurt", "lovelaceada_41")]
         )
         assert [line for line in grades_csv(found, GRADING, matched).splitlines() if "Grace" in line][0].endswith(
-            ",0.5,50,33: points by hand; 33: nothing handed in"
+            ',0.5,50,"33: points by hand, and nothing handed in"'
         )
         assert [
             line.rpartition(",")[2]

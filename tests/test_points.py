@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.classroom.arrivals.submission import Piece
-from grader.classroom.book.points import MOST, Credit, Grading, credit, properties_of, read_grading, shown
+from grader.classroom.book.points import MOST, Credit, credit, properties_of, shown
+from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.book.unread import unread
 from grader.course.cases import TRANSFORMS
 from grader.course.select import UsageError

@@ -7,9 +7,11 @@ import random
 
 import pytest
 
+from grader.classroom.book.gradebook import Circumstances, Grade
 from grader.classroom.book.marks import Mark
-from grader.classroom.book.points import MOST, Grading, credit
-from grader.classroom.book.reckoning import CAPPED, HEAD, UNCOUNTED, reckoning, total
+from grader.classroom.book.points import MOST, credit
+from grader.classroom.book.reckoning import CAPPED, HEAD, MISSING, UNCOUNTED, reckoning, total
+from grader.classroom.book.rules import Grading
 from grader.course.verdict import EntryVerdict
 from tests import made_up
 from tests.made_up import CASES, FAILED, NOT_WRITTEN, PASSED
@@ -18,7 +20,8 @@ CHECKS = [(f.check.kind, f.check.case) for f in made_up.findings("sdpa")]
 
 
 def of(verdict, weight: float = 1.0) -> Mark:
-    return Mark(31, weight, credit=credit(verdict, made_up.PROPERTIES[31]))
+    grade = Grade("ada", 31, "", "", 1, 1, verdict.status, (), Circumstances(), b"")
+    return Mark(31, weight, grade, credit(verdict, made_up.PROPERTIES[31]))
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -84,8 +87,9 @@ def test_the_total():
     """The points of the problems, their sum, and how it is scaled; nothing where the one problem's points are the
     total, and no 0 for what is blank."""
     marks = {31: of(made_up.passed(), 1.0), 33: Mark(33, 3.0)}
-    assert total(marks, Grading({31: 1.0, 33: 3.0})) == "1 + 0 = 1 of 4 points, and 1 × 100 / 4 = 25."
-    assert total(marks, Grading({31: 1.0, 33: 3.0}, maximum=4)) == "1 + 0 = 1 of 4 points."
+    assert total({33: marks[33]}, Grading({33: 3.0})) == "–: nothing was handed in, so there is no total."
+    assert total(marks, Grading({31: 1.0, 33: 3.0})) == f"1 + – = 1 of 4 points, and 1 × 100 / 4 = 25.{MISSING}"
+    assert total(marks, Grading({31: 1.0, 33: 3.0}, maximum=4)) == f"1 + – = 1 of 4 points.{MISSING}"
     unread = {31: marks[31], 33: Mark(33, 3.0, unread=True)}
     assert total(unread, Grading({31: 1.0, 33: 3.0})) == "1 + –: there is no total until each of them has points."
     assert total({31: marks[31]}, Grading({31: 1.0}, maximum=1)) == "" == total({}, Grading({31: 0.0}))

@@ -233,7 +233,7 @@ def test_a_second_release_adds_problems_and_touches_no_students_work(small):
     done = grader(course, "release", out, "--problems", "31,33")
     assert done.returncode == 0, done.stderr
     assert {name: (out / name).read_text() for name in work} == work
-    assert sorted(line.removeprefix("left as the student has it: ") for line in done.stdout.splitlines()[1:]) == sorted(
+    assert sorted(line.removeprefix("left as the student has it: ") for line in done.stdout.splitlines()[2:]) == sorted(
         name for name in work if name != "notes.txt"
     )
     assert (out / "problems/31_sdpa/hints.md").read_bytes() == lesson.read_bytes() and (

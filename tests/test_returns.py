@@ -18,8 +18,8 @@ from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
 from grader.classroom.book.late import CANVAS as BY_CANVAS
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import marks
-from grader.classroom.book.points import Grading, read_grading
 from grader.classroom.book.roster import parsed
+from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.feedback import write_feedback
 from grader.classroom.pages.returns import CANVAS, MOODLE, comment, write_returns
@@ -114,7 +114,7 @@ def test_moodles_column_of_feedback(book):
     assert comments["Ada_Lovelace_9"] == (
         "<p>Attention track: 13 of 100 points.</p><ul><li>31 · Scaled dot-product attention: 0.26 of 1; failed; "
         "forgot the scale</li>"
-        "<li>33 · Causal masking: 0 of 1, nothing was handed in</li></ul>"
+        "<li>33 · Causal masking: – of 1, nothing was handed in</li></ul>"
     )
     people = [Submission("Ada_Lovelace_9", ids={"moodle_id": "9"}), Submission("Charles_10", ids={"moodle_id": "10"})]
     sheet = WORKSHEET

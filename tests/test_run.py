@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -19,15 +20,17 @@ from rich.console import Console
 from grader.classroom import run
 from grader.classroom.book.gradebook import NAME, Circumstances, Gradebook, Record
 from grader.classroom.book.points import Credit, credit
-from grader.classroom.grading import exam
+from grader.classroom.grading import exam, hands
 from grader.classroom.grading.hands import Hands, Job
+from grader.classroom.grading.marker import Marker
 from grader.classroom.pages import machine as as_json
-from grader.classroom.pages.feedback import AT_FAULT, LATER
+from grader.classroom.pages.feedback import AT_FAULT, LATER, UNASKED, UNASKED_LATER
 from grader.course.problem import CourseError
+from grader.course.select import UsageError
 from grader.course.verdict import Verdict
 from grader.report import machine
 from tests import made_up
-from tests.conftest import PROBLEMS
+from tests.conftest import PROBLEMS, ROOT
 
 
 class MadeUpHands:
@@ -66,7 +69,7 @@ class Judging(Hands):
         self.exams = {number: SimpleNamespace(problem=PROBLEMS[number], digest=key) for number in (31, 33)}
         self.pool, self.server = ThreadPoolExecutor(1), SimpleNamespace(close=lambda: None)
 
-    def mark(self, exam, content: bytes) -> Verdict:
+    def mark(self, exam, content: bytes, place: str = "") -> Verdict:
         shown = (made_up.wrong if b"wrong" in content else made_up.passed)(exam.problem.number)
         if self.broken and b"raises" in content:
             raise ValueError("Exceeds the limit (4300 digits) for integer string conversion")
@@ -91,11 +94,15 @@ class Class:
         path.write_text(f"# {text}\ndef {made_up.ENTRIES[problem]}(): ...\n")
         return path
 
-    def grade(self, **more) -> int:
-        console = Console(file=io.StringIO(), width=200)
+    def grade(self, terminal: bool = False, **more) -> int:
+        console = Console(file=io.StringIO(), width=200, force_terminal=terminal)
         code = run.run_class(
             Path(),
-            run.Orders(self.submissions, self.results, [PROBLEMS[31], PROBLEMS[33]], [*PROBLEMS.values()], **more),
+            run.Orders(
+                self.submissions,
+                self.results,
+                **dict(problems=[PROBLEMS[31], PROBLEMS[33]], everything=[*PROBLEMS.values()]) | more,
+            ),
             console,
         )
         self.printed = console.file.getvalue()
@@ -115,6 +122,38 @@ class Class:
 @pytest.fixture
 def klass(tmp_path, monkeypatch) -> Class:
     return Class(tmp_path, monkeypatch)
+
+
+# What it says meanwhile.
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_each_long_stage_is_a_line_where_there_is_no_terminal(klass, monkeypatch, terminal):
+    """On a pipe whoever waits reads what is done now, once for each stage and not for each step; in a terminal a bar
+    says it, and leaves no line."""
+
+    def telling(root, orders, seed, wanted, progress) -> MadeUpHands:
+        for text in ("computing the answer key of 31", "compiling it (1 of 2)", "compiling it (2 of 2)"):
+            progress(text)
+        return MadeUpHands(klass.meanwhile, klass.key)
+
+    monkeypatch.setattr(run, "_hands", telling)
+    klass.hand_in("ada", 31, "slow")
+    klass.hand_in("bela", 31)
+    klass.grade(terminal=terminal)
+    stages = "computing the answer key of 31\ncompiling it\ngrading\ngrading alone what was stopped by the clock\n"
+    assert (stages in klass.printed) != terminal
+
+
+def test_what_the_machine_cannot_give_is_told_before_the_keys(klass, monkeypatch):
+    """The limits are tried before an answer key is computed, which takes minutes."""
+    monkeypatch.undo()
+    monkeypatch.setattr(run, "_exams", lambda *_: pytest.fail("a key was asked for"))
+    monkeypatch.setattr(hands, "demand", lambda found, waived: (_ for _ in ()).throw(UsageError("a limit is missing")))
+    monkeypatch.setattr(hands, "survey", lambda *_: None)
+    klass.hand_in("ada", 31)
+    with pytest.raises(UsageError, match="a limit is missing"):
+        klass.grade()
 
 
 # What arrived and gets no verdict.
@@ -187,6 +226,38 @@ def test_a_file_that_changes_while_the_class_is_graded(klass):
     assert klass.grade() == 0 and klass.grades()["bela"]["flags"] == "33: nothing handed in"
 
 
+def test_a_smaller_selection_makes_nothing_of_what_is_known(klass):
+    """A run that is asked for some of the problems keeps what is known of the others, and says of new work for them
+    that it waits, to the student without a fault of anybody's; what could not be read is told either way."""
+    klass.hand_in("ada", 31)
+    klass.hand_in("ada", 33)
+    klass.grade()
+    klass.hand_in("bela", 31)
+    klass.hand_in("bela", 33)
+    klass.hand_in("ada", 33, "wrong")
+    for student in ("ada", "chidi"):
+        klass.hand_in(student, 31).with_name("more.zip").write_bytes(b"PK")
+    assert klass.grade(problems=[PROBLEMS[31]]) == 0
+    assert (
+        "not graded yet, since this run was asked for other problems: 2 answers; --problems 33 grades the rest\n"
+        in klass.printed
+    )
+    assert {student: (row["33"], row["total"], row["flags"]) for student, row in klass.grades().items()} == {
+        "ada": ("1", "100", "33: the last version is not graded yet"),
+        "bela": ("", "", "33: not graded yet"),
+        "chidi": ("", "", "33: could not be read"),
+    }
+    assert f"> {UNASKED_LATER}\n" in klass.page("ada") and f"– of 1 point\n\n{UNASKED}\n" in klass.page("bela")
+    report = (klass.results / "report.html").read_text()
+    assert "not among the problems that this run was asked to grade (2)" in report
+    assert klass.grade() == 0 and klass.grades()["bela"]["total"] == "100" and "not graded yet" not in klass.printed
+    (klass.submissions / "ada/33.py").unlink()
+    klass.grade(problems=[PROBLEMS[31]])
+    assert float(klass.grades()["ada"]["33"]) < 1, (
+        "what cannot be read takes the place of no verdict that is not asked for"
+    )
+
+
 def test_what_has_no_verdict_as_json(klass, capsys):
     """`--json` flags it, names it among the faults, and fits its schema."""
     klass.hand_in("ada", 31)
@@ -203,6 +274,59 @@ def test_what_has_no_verdict_as_json(klass, capsys):
     )
     mark = told["students"][1]["problems"][0]
     assert (mark["status"], mark["flags"]) == (None, ["not graded yet"])
+
+
+# What is written for others.
+
+
+def test_no_seed_is_written_but_in_the_gradebook(klass, monkeypatch, capsys):
+    """Neither the secret nor a seed that follows from it stands in the JSON, in a page, a report, an import, a zip or
+    what is printed: whoever has one knows the inputs of every run to come."""
+    made = []
+
+    def seeded(root, orders, seed, *_) -> MadeUpHands:
+        found = MadeUpHands(klass.meanwhile, klass.key)
+        found.under = replace(found.under, seed=seed)
+        made.append(found)
+        return found
+
+    monkeypatch.setattr(run, "_hands", seeded)
+    klass.submissions.mkdir()
+    for text in ("right", "wrong"):
+        for path in ("ada_41_600_31.py", "Bela_7_assignsubmission_file_33.py"):
+            (klass.submissions / path).write_text(f"# {text}\n")
+        assert klass.grade(json=True) == 0
+        printed = json.loads(capsys.readouterr().out)
+    klass.grade()
+    with Gradebook(klass.results / NAME, write=False) as book:
+        seeds = {book.secret, book.seed, *(grade.under.seed for grade in book.grades())}
+    assert len(made) == 2 and len(seeds) == 3
+    written = {
+        path.name: path.read_bytes()
+        for path in klass.results.rglob("*")
+        if not path.name.startswith(NAME) and path.is_file()
+    }
+    assert {"canvas_feedback.zip", "moodle_feedback.zip", "report.html", "canvas.csv", "grading.toml"} <= {*written}
+    for name in ("canvas_feedback.zip", "moodle_feedback.zip"):
+        with zipfile.ZipFile(klass.results / name) as packed:
+            written |= {f"{name}/{inside}": packed.read(inside) for inside in packed.namelist()}
+    written |= {"the JSON": json.dumps(printed).encode(), "the terminal": klass.printed.encode()}
+    for name, content in written.items():
+        assert not [seed for seed in seeds for text in (str(seed), f"{seed:x}") if text.encode() in content], name
+    assert {
+        mark["under"]["round"] for student in printed["students"] for mark in student["problems"] if mark["under"]
+    } == {1}
+
+
+def test_the_version_tells_the_grader(monkeypatch):
+    """What a verdict depends on is in the version that it is kept with: a change in any room that decides makes
+    another, so that --regrade sees it; how a page looks is no part of it."""
+    rooms = {path.parent.name for path in exam.deciding()}
+    assert rooms == {"course", "process", "program", "run", "key", "judge"}
+    assert ROOT / "grader/judge/grade.py" in exam.deciding()
+    before = exam.course_version()
+    monkeypatch.setattr(exam, "deciding", lambda known=exam.deciding: known()[1:])
+    assert exam.course_version() != before
 
 
 # What the grader fails on.
@@ -297,6 +421,19 @@ def test_a_fault_of_the_machine_keeps_no_inputs_for_everybody(klass):
     assert klass.grade() == 2 and rounds() == "0"
     klass.hand_in("bela", 31)
     assert klass.grade() == 2 and rounds() == "1"
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"# \xe9\n", "work.zip/ada_31.py is not text in UTF-8, and its first lines name no other encoding"),
+        (PROBLEMS[31].pristine.read_bytes(), "Open work.zip/ada_31.py and fill in the TODO;"),
+    ],
+)
+def test_a_file_that_is_not_run_is_told_by_its_own_name(content, told):
+    """What can be said without running a file names it as it was handed in, not as it is called where it is graded."""
+    trouble = Marker(None, None).mark(SimpleNamespace(problem=PROBLEMS[31]), content, "work.zip/ada_31.py").trouble
+    assert f"{trouble.summary} {trouble.advice}".count(told) == 1
 
 
 # What the clock stopped.

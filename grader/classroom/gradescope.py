@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from grader.classroom.book.points import Grading, read_grading
+from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.grading.exam import course_version, exam_for, packed
 from grader.course.problem import CourseError, Problem, discover
 from grader.course.select import UsageError

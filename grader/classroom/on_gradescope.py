@@ -30,7 +30,7 @@ from grader.classroom.book.gradebook import NAME, Gradebook, Record, Wanted, dig
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import Mark, Marks, marks
 from grader.classroom.book.metadata import Metadata, metadata
-from grader.classroom.book.points import Grading
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.gradescope import ABOUT, LATE
 from grader.classroom.grading.exam import Exam, unpacked
@@ -126,7 +126,7 @@ def graded(autograder: Path) -> tuple[dict, list[str]]:
     for mark in row.by_problem.values():
         if mark.unjudged:
             raise CourseError(f"the grader failed on the answer to {mark.problem}: {mark.unjudged}")
-    if all(mark.blank for mark in row.by_problem.values()):
+    if all(mark.undecided for mark in row.by_problem.values()):
         raise NothingRead(
             BLANK.format(
                 why=words.sentence(row.student.trouble or next(mark.trouble for mark in row.by_problem.values()))
@@ -148,7 +148,7 @@ def graded(autograder: Path) -> tuple[dict, list[str]]:
 
 def _unread(row: Marks) -> list[str]:
     """The problems that count and have no points yet."""
-    return [str(mark.problem) for mark in row.by_problem.values() if mark.blank and mark.weight]
+    return [str(mark.problem) for mark in row.by_problem.values() if mark.undecided and mark.weight]
 
 
 def _came(submission: Submission, told: Metadata) -> dict[Wanted, Came]:
@@ -227,12 +227,12 @@ def results_of(
 
 
 def _test(mark: Mark, title: str, folders: list[str]) -> dict:
-    """One problem, as a test of Gradescope's; one that is blank has neither a score nor a status."""
+    """One problem, as a test of Gradescope's; one that is undecided has neither a score nor a status."""
     verdict = told(mark, folders) if mark.grade else None
     passed = bool(verdict and verdict.status == Status.PASSED)
     scored = (
         {}
-        if mark.blank
+        if mark.undecided
         else dict(score=round(mark.points, 2), max_score=round(mark.weight, 2), status="passed" if passed else "failed")
     )
     under = {name: value for name, value in asdict(mark.grade.under).items() if name != "seed"} if mark.grade else {}

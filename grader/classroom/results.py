@@ -14,8 +14,9 @@ from grader.classroom.book.exports import export, write
 from grader.classroom.book.gradebook import Gradebook, Wanted
 from grader.classroom.book.marks import Change, Marks, marks, names_of
 from grader.classroom.book.people import keep, meant, settle
-from grader.classroom.book.points import Grading, properties_of, shown
+from grader.classroom.book.points import properties_of, shown
 from grader.classroom.book.roster import Roster, Row
+from grader.classroom.book.rules import Grading
 from grader.classroom.pages import overview
 from grader.classroom.pages.feedback import write_feedback
 from grader.classroom.pages.returns import comment, write_returns
@@ -41,9 +42,10 @@ def write_results(
     scaled: bool = False,
     similar: bool = False,
     ungraded: Collection[tuple[str, int]] = (),
+    unasked: Collection[tuple[str, int]] = (),
 ) -> tuple[list[Marks], overview.Report]:
     """Writes all files into `out`, and gives what they say. `place` is where the submissions lie, of which no page
-    tells; `ungraded` as in `marks`.
+    tells; `ungraded` and `unasked` as in `marks`.
 
     Raises:
         OSError: one cannot be written; the others are whole, and so is the gradebook.
@@ -63,7 +65,7 @@ def write_results(
             if grade.student in here and (row := rows.get(grade.student)) and row.came
         }
     )
-    found = marks(book, grading, properties_of_all(problems), ungraded, rows)
+    found = marks(book, grading, properties_of_all(problems), ungraded, rows, unasked)
     found = [replace(row, gone=row.student.student not in here and row.ever) for row in found]
     unmet = [*_unmet(grading, found, rows), *groups.unmet(found, grading.groups)]
     found = groups.shared(found, grading.groups, rows)
@@ -152,7 +154,7 @@ def override(
     import getpass
 
     from grader.classroom.book.gradebook import NAME
-    from grader.classroom.book.points import read_grading
+    from grader.classroom.book.rules import read_grading
 
     if not (out / NAME).exists():
         raise UsageError(f"there is no gradebook in {out}: `{COMMAND} class SUBMISSIONS --out {out}` makes one")

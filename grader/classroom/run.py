@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.classroom.arrivals.arrivals import Arrivals, arrivals, two_numbers
 from grader.classroom.arrivals.commits import Commits
@@ -26,6 +27,9 @@ from grader.key.answers import key_digest
 from grader.process import child
 from grader.report import machine
 from grader.report.words import count
+
+if TYPE_CHECKING:
+    from grader.classroom.grading.exam import Exam
 
 # the setting that holds which entries of the folder each key has stood for
 ENTRIES = "entries"
@@ -64,6 +68,8 @@ class Tally:
     unread: int = 0
     unjudged: int = 0  # verdicts that say that the grader failed on a file
     proposed: int = 0  # verdicts that wait until they are accepted or discarded
+    # what the run was not asked to grade and has no verdict: it waits for a run that is
+    unasked: list[Wanted] = field(default_factory=list)
     # what got no verdict, and why: graded by the next run
     faults: list[tuple[Wanted, str]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)  # limits that were waived, with what was seen
@@ -72,8 +78,8 @@ class Tally:
 def run_class(root: Path, orders: Orders, console) -> int:
     """Returns 0 when everything that arrived has a verdict, 2 when something kept some of it from getting one, by no
     student's fault."""
-    from grader.classroom.book.points import read_grading
     from grader.classroom.book.roster import Roster
+    from grader.classroom.book.rules import read_grading
     from grader.classroom.results import ASSIGNMENT, write_results
     from grader.classroom.walls.walls import known
 
@@ -98,11 +104,14 @@ def run_class(root: Path, orders: Orders, console) -> int:
             console.print(f"{count(book.discard(), 'proposed verdict')} forgotten")
         if orders.accept:
             console.print(f"{count(book.accept(), 'proposed verdict')} accepted")
-        missing = _note(handed_in, book, orders.submissions, orders.problems, tally)
+        weighed = [problem for problem in orders.everything if problem.number in grading.weights]
+        asked = {problem.number for problem in orders.problems}
+        found = _note(handed_in, book, orders.submissions, weighed, tally, asked)
+        tally.unasked = [one for one in found if one.problem not in asked]
+        missing = [one for one in found if one.problem in asked]
         ungraded = _grade(root, orders, book, missing, handed_in, tally, console)
         if orders.regrade:
             _propose(root, orders, book, grading, tally, console)
-        weighed = [problem for problem in orders.everything if problem.number in grading.weights]
         found, report = write_results(
             orders.out,
             weighed,
@@ -115,6 +124,7 @@ def run_class(root: Path, orders: Orders, console) -> int:
             scaled=orders.scaled,
             similar=orders.similar,
             ungraded=ungraded,
+            unasked={(one.student, one.problem) for one in tally.unasked},
         )
         tally.proposed = len(book.proposals())
         outdated = [] if orders.regrade else book.outdated(*_checks(orders.problems))
@@ -154,6 +164,13 @@ def _tell(
         console.print(
             f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again"
         )
+    if tally.unasked:
+        numbers = ",".join(map(str, sorted({one.problem for one in tally.unasked})))
+        console.print(
+            f"not graded yet, since this run was asked for other problems: {count(len(tally.unasked), 'answer')}; "
+            f"--problems {numbers} grades the rest",
+            soft_wrap=True,
+        )
     if tally.proposed and not orders.regrade:
         console.print(f"waiting for --accept or --discard: {count(tally.proposed, 'proposed verdict')}")
     if tally.unjudged:
@@ -184,12 +201,21 @@ def _make(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Problem], tally: Tally) -> list[Wanted]:
-    """Notes what arrived, and gives what of it has no verdict yet. What could not be read gets its verdict here:
-    nothing of it is run."""
+def _note(
+    handed_in: Arrivals,
+    book: Gradebook,
+    folder: Path,
+    problems: list[Problem],
+    tally: Tally,
+    asked: Collection[int] | None = None,
+) -> list[Wanted]:
+    """Notes what arrived for the problems, and gives what of it has no verdict yet. What could not be read gets its
+    verdict here, since nothing of it is run; but where a problem is not among those `asked` for, it takes the place of
+    no verdict that there is."""
     book.set(ENTRIES, json.dumps(handed_in.keep(json.loads(book.setting(ENTRIES, "{}"))), sort_keys=True))
     numbers = {problem.number: problem for problem in problems}
     people, wanted, came = [], [], book.came()
+    kept = {(one.student, one.problem) for one in book.grades() if asked is not None and one.problem not in asked}
     with Commits() as commits:
         for submission in handed_in:
             people.append(replace(submission, pieces={}))
@@ -199,7 +225,7 @@ def _note(handed_in: Arrivals, book: Gradebook, folder: Path, problems: list[Pro
                 one = Wanted(submission.student, piece.problem, digest_of(piece))
                 if one not in came and (told := _came(submission, piece, folder, commits)):
                     came[one] = told
-                if not piece.trouble:
+                if not piece.trouble or (one.student, one.problem) in kept:
                     wanted.append(one)
                 elif book.handed_in([one]):
                     book.record(
@@ -320,14 +346,22 @@ def _work(
         transient=True,
     ) as progress:
         task = progress.add_task("getting ready", total=wanted.total())
-        hands = _hands(root, orders, seed, wanted, lambda text: progress.update(task, description=text))
+        begun = set()
+
+        def at(text: str) -> None:
+            """Says what is done now. Where no bar can move, each stage is one line when it begins."""
+            progress.update(task, description=text)
+            stage = text.partition(" (")[0]
+            if not console.is_terminal and stage not in begun:
+                begun.add(stage)
+                console.print(stage, markup=False, soft_wrap=True)
+
+        hands = _hands(root, orders, seed, wanted, at)
         tally.missing = hands.missing
         try:
-            progress.update(task, description="grading")
+            at(f"grading ({count(wanted.total(), 'answer')})")
             for job, came in each_done(
-                hands,
-                jobs,
-                lambda count: progress.update(task, description="grading alone what was stopped by the clock"),
+                hands, jobs, lambda number: at(f"grading alone what was stopped by the clock ({number})")
             ):
                 if isinstance(came, CourseError):
                     tally.faults.append((job.wanted, str(came)))
@@ -342,25 +376,40 @@ def _work(
 
 
 def _hands(root: Path, orders: Orders, seed: int, wanted: Counter[int], progress: Callable[[str], None]):
-    """Those who grade, with the exams that they need."""
-    from grader.classroom.grading.compiled import compile_ahead
-    from grader.classroom.grading.exam import exam_for
+    """Those who grade, with the exams that they need. What this machine cannot give is told first: the exams take
+    minutes."""
     from grader.classroom.grading.hands import Hands
 
-    exams = {}
-    for problem in orders.problems:
-        if problem.number in wanted:
-            exams[problem.number] = exam_for(problem, seed, progress)
-            compile_ahead(root, exams[problem.number], wanted[problem.number], progress)
     if orders.dask:
         from grader.classroom.grading.cluster import Cluster
 
-        return Cluster(orders.dask, exams, seed, waived=orders.waived)
-    return Hands(
+        return Cluster(orders.dask, dict(_exams(root, orders, seed, wanted, progress)), seed, waived=orders.waived)
+    progress("trying each limit of the sandbox")
+    hands = Hands(
         root,
-        exams,
+        {},
         seed,
         waived=orders.waived,
         hidden=[orders.out.resolve(), orders.submissions.resolve()],
         cores=orders.cores,
     )
+    try:
+        hands.exams |= _exams(root, orders, seed, wanted, progress)
+    except BaseException:
+        hands.close()
+        raise
+    return hands
+
+
+def _exams(
+    root: Path, orders: Orders, seed: int, wanted: Counter[int], progress: Callable[[str], None]
+) -> Iterator[tuple[int, Exam]]:
+    """The exam of each problem that somebody's work is for, and the programs that most answers need."""
+    from grader.classroom.grading.compiled import compile_ahead
+    from grader.classroom.grading.exam import exam_for
+
+    for problem in orders.problems:
+        if problem.number in wanted:
+            exam = exam_for(problem, seed, progress)
+            compile_ahead(root, exam, wanted[problem.number], progress)
+            yield problem.number, exam

@@ -27,6 +27,7 @@ from grader.classroom.arrivals.files import (
     read_all,
     refused,
 )
+from grader.classroom.arrivals.kind import NEEDED, kind
 
 READ = (".zip", ".tar.gz", ".tgz", ".tar")
 NOT_READ = (".rar", ".7z", ".gz", ".bz2", ".xz", ".zst", ".lzma", ".z", ".tbz", ".txz", ".zipx", ".cab", ".iso", ".dmg")
@@ -43,6 +44,7 @@ LOCKED = "is locked with a password: hand in a zip without one"
 PACKED = "is packed in a way that is not read here: hand in a plain .zip"
 LEAVES = "leads out of its archive: pack your files under their own names, without `..` and without a drive"
 BURSTS = "unpacks to far more than it should: hand in only your stubs"
+OTHER = "is {}, whatever it is called: hand in a plain .zip of your files"
 NAMELESS = "has a name that no file can have: pack your files under their own names"
 
 
@@ -63,15 +65,17 @@ def in_archive(stream: BinaryIO, name: str, whole: bool = False) -> list[File]:
     """
     if not name.lower().endswith(READ):
         raise Refused(PACKED)
+    start = b""
     try:
-        start = stream.read(2)
+        start = stream.read(NEEDED)
         stream.seek(0)
-        tar = start == b"\x1f\x8b" or name.lower().endswith(".tar") and start != b"PK"
+        tar = start.startswith(b"\x1f\x8b") or name.lower().endswith(".tar") and not start.startswith(b"PK")
         found = _tar(stream, start, whole) if tar else _zip(stream, whole)
     except Refused:
         raise
     except Exception as error:  # whatever the bytes of a stranger make a library raise
-        raise Refused(BROKEN) from error
+        told = kind(start)
+        raise Refused(OTHER.format(told) if told and not start.startswith((b"PK", b"\x1f\x8b")) else BROKEN) from error
     if not whole and len(found) > MANY:
         raise Refused(CROWDED)
     return found
@@ -127,7 +131,7 @@ def _seconds(date: tuple) -> float:
 
 def _tar(stream: BinaryIO, start: bytes, whole: bool) -> list[File]:
     """A tar has no table of contents, so what may be needed is read at once."""
-    unpacked = gzip.GzipFile(fileobj=stream) if start == b"\x1f\x8b" else stream
+    unpacked = gzip.GzipFile(fileobj=stream) if start.startswith(b"\x1f\x8b") else stream
     found, kept, seen = [], 0, 0
     with tarfile.open(fileobj=_Careful(unpacked, UNPACKED, BURSTS, forward=True), mode="r:") as archive:
         while (member := archive.next()) is not None:

@@ -625,9 +625,7 @@ def _read(handed: _Handed, bare: Submission, work: Work) -> Submission:
     troubles = [*dict.fromkeys([*(f"{file.place} {file.trouble}" for file in work.files if file.trouble), *lost])]
     if pieces:
         unread = {
-            problem.number: Piece(problem.number, "", trouble=lost[0])
-            for problem in work.course.asked or work.course.problems
-            if lost
+            problem.number: Piece(problem.number, "", trouble=lost[0]) for problem in work.course.problems if lost
         }
         return replace(
             bare,

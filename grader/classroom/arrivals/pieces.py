@@ -33,6 +33,7 @@ from grader.classroom.arrivals.files import (
     refused,
     too_large,
 )
+from grader.classroom.arrivals.kind import kind
 from grader.classroom.arrivals.naming import Topics, older
 from grader.classroom.arrivals.submission import Piece
 from grader.course.problem import Problem, read
@@ -50,6 +51,9 @@ LONG = (
 )
 NO_NOTEBOOK = "is no notebook that can be read: save it again from Jupyter, or hand in stub.py"
 SEVERAL = "is one archive too many: hand in one zip of your files"
+NOT_PYTHON = "is {}, and no Python: hand in the file with your code"
+NOT_JUPYTER = "is {}, and no notebook: save it again from Jupyter, or hand in stub.py"
+RENAMED = "{} is a notebook by another name, and was read as one: call it .ipynb"
 CHOSEN = "{} counts, not {}"
 INSTALLED = {"jax", "jaxlib", "flax", "numpy", "optax", "einops", "scipy"}
 BESIDE = "{} is not read: put what {} needs of it into that one file"
@@ -312,14 +316,17 @@ class Work:
         answer = text.encode()
         if len(answer) > STUB:
             raise too_large(STUB)
-        if not answer.strip() and file.suffix == ".py":
+        renamed = file.suffix == ".py" and content.lstrip().startswith(b"{")
+        if not answer.strip() and file.suffix == ".py" and not renamed:
             return content, said
         if not answer.strip():
             raise Nothing(
                 f"has no answer to {problem.number}: write it in the cell that begins with `%%grade "
                 f"{problem.number}`, or hand in stub.py"
             )
-        said += [EXPORTED.format(file.place)] * (file.suffix == ".py") + [f"in {file.place}, {where}"] * bool(where)
+        said += [(RENAMED if renamed else EXPORTED).format(file.place)] * (file.suffix == ".py") + [
+            f"in {file.place}, {where}"
+        ] * bool(where)
         return answer, said
 
     def _beside(self, file: File, content: bytes) -> list[str]:
@@ -343,6 +350,8 @@ class Work:
     def _content(self, file: File) -> bytes:
         """What a file holds; text of Windows' editors in UTF-16 as UTF-8, which Python and a notebook have."""
         content = self._bytes(file, STUB if file.suffix == ".py" else NOTEBOOK)
+        if found := kind(content):
+            raise Refused((NOT_PYTHON if file.suffix == ".py" else NOT_JUPYTER).format(found))
         if file.suffix != ".py" or not _is_wide(content):
             return content
         self._wide.add(file.place)
@@ -351,9 +360,9 @@ class Work:
     @_once
     def _cells(self, file: File) -> cells.Notebook | None:
         content = self._content(file)
-        if file.suffix == ".py":
-            return exported(content) if is_export(content) and self._may_parse(len(content)) else None
-        return cells.notebook(content)
+        if file.suffix != ".py" or content.lstrip().startswith(b"{"):
+            return cells.notebook(content)
+        return exported(content) if is_export(content) and self._may_parse(len(content)) else None
 
     def unclaimed(self) -> list[str]:
         """A note on what belongs to no problem."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grader.classroom.book.marks import Marks
-from grader.classroom.book.points import Grading, shown
+from grader.classroom.book.points import shown
 from grader.classroom.book.roster import COMMENTS, Matched
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.spreadsheet import harmless
 from grader.process import store
 
@@ -99,7 +100,7 @@ def _left_out(graded: Sequence[Marks]) -> Iterator[str]:
 
 def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None = None) -> str:
     """One row for each student, for a person to open: what a spreadsheet would take for a formula is made text by a `'`
-    before it. What has no points yet is blank.
+    before it. What has no points yet is blank, and so is what was not handed in; the flags say which.
 
     A roster gives names and numbers, and rows for those of whom nothing arrived.
     """
@@ -118,10 +119,7 @@ def grades_csv(marks: Sequence[Marks], grading: Grading, roster: Matched | None 
             harmless(row.student.student),
             harmless(on_it[row.student.student].name if row.student.student in on_it else row.student.name),
             *_told(told, ids),
-            *(
-                shown(row.by_problem[problem].points) if row.graded and not row.by_problem[problem].blank else ""
-                for problem in problems
-            ),
+            *("" if row.by_problem[problem].blank else shown(row.by_problem[problem].points) for problem in problems),
             "" if row.blank else shown(row.total),
             harmless("; ".join(row.flags)),
         ]

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from grader.classroom.arrivals.submission import Student, Submission
 from grader.classroom.book.gradebook import Grade, Gradebook, Override, Wanted
 from grader.classroom.book.late import Came, Lateness, lateness
-from grader.classroom.book.points import Credit, Grading, credit, shown
+from grader.classroom.book.points import Credit, credit, shown
 from grader.classroom.book.roster import Row
+from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import is_unread
 from grader.course.verdict import Named, Status
 from grader.report import words
@@ -51,22 +52,33 @@ class Mark:
     unread: bool = False  # what arrived could not be read
     unjudged: str = ""  # how the grader failed on it
     ungraded: bool = False  # what arrived last has no verdict yet
+    unasked: bool = False  # that is so because the run was asked for other problems
     came: Came | None = None  # when what was graded came, where something says so
     late: Lateness | None = None
     told: tuple[str, ...] = ()  # how its answer was found, where that is no matter of course
 
     @property
-    def blank(self) -> bool:
-        """Whether it has no points yet, not even 0: what arrived could not be read, or has no verdict by no student's
-        fault."""
-        undecided = (
+    def missing(self) -> bool:
+        """Whether nothing was handed in for it, and nobody gave points by hand."""
+        return not (self.grade or self.override or self.unread or self.ungraded)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether its points are not known yet, so that there is no total: what arrived could not be read, or has no
+        verdict by no student's fault."""
+        open_yet = (
             self.unread
             or self.ungraded
             and not self.grade
             or bool(self.unjudged)
             or bool(self.grade and self.grade.status == Status.COURSE)
         )
-        return undecided and not self.override
+        return open_yet and not self.override
+
+    @property
+    def blank(self) -> bool:
+        """Whether no file and no page shows points for it, not even 0. What is missing adds nothing to a total."""
+        return self.undecided or self.missing
 
     @property
     def points(self) -> float:
@@ -87,10 +99,14 @@ class Mark:
         told = []
         if self.override:
             older = self.grade and self.override.attempt not in (None, self.grade.attempt)
-            told.append("points by hand" + (", for an earlier attempt" if older else ""))
+            nothing = not (self.grade or self.unread or self.ungraded)
+            told.append(
+                "points by hand"
+                + (", for an earlier attempt" if older else ", and nothing handed in" if nothing else "")
+            )
         if self.ungraded:
             told.append("the last version is not graded yet" if self.grade else "not graded yet")
-        elif self.grade is None and not self.unread:
+        elif self.missing:
             told.append("nothing handed in")
         if self.late:
             told.append(self.late.flag)
@@ -116,8 +132,8 @@ class Marks:
 
     @property
     def blank(self) -> bool:
-        """Whether there is no total yet: some of what counts is blank, or nothing was ever graded."""
-        return not self.graded or any(mark.blank for mark in self.by_problem.values() if mark.weight)
+        """Whether there is no total: some of what counts is undecided, or nothing was ever graded."""
+        return not self.graded or any(mark.undecided for mark in self.by_problem.values() if mark.weight)
 
     @property
     def graded(self) -> bool:
@@ -174,10 +190,11 @@ def marks(
     properties: Properties,
     ungraded: Collection[tuple[str, int]] = (),
     on_roster: Mapping[str, Row] = {},
+    unasked: Collection[tuple[str, int]] = (),
 ) -> list[Marks]:
     """The marks of everyone in the gradebook, for each problem that the grading names. `ungraded` are the (student,
-    problem) whose work has no verdict yet; `on_roster` has the rows of those whom a roster knows, who are called as it
-    calls them."""
+    problem) whose work has no verdict by no student's fault, `unasked` those whose work the run was not asked to grade;
+    `on_roster` has the rows of those whom a roster knows, who are called as it calls them."""
     grades = {(grade.student, grade.problem): grade for grade in book.grades()}
     overrides = _standing(book)
     came = book.came()
@@ -193,7 +210,13 @@ def marks(
         for problem, which in of.items():
             mark = _mark(grades.get(which), overrides.get(which), problem, grading, properties)
             unread = mark.unread or student.unread and mark.grade is None
-            mark = replace(mark, unread=unread, ungraded=which in ungraded, told=student.told.get(problem, ()))
+            mark = replace(
+                mark,
+                unread=unread,
+                ungraded=which in ungraded or which in unasked,
+                unasked=which in unasked,
+                told=student.told.get(problem, ()),
+            )
             mine[problem] = _dated(mark, came, grading, called)
         student = replace(student, name=row.called) if row and row.name else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.classroom.book.marks import Mark
-from grader.classroom.book.points import MOST, Grading, Part, shown
+from grader.classroom.book.points import MOST, Part, shown
+from grader.classroom.book.rules import Grading
 from grader.report import words
 
 HEAD = ("part", "checks passed", "that count", "worth", "earned")
@@ -22,6 +23,7 @@ UNCOUNTED = (
     "A plain call (eager) is wrong. So properties, claims and what is asked of the whole do not count, also "
     "where they passed."
 )
+MISSING = f" {words.NO_CHECK} adds nothing: it was not handed in."
 CAPPED = f"What did not pass has {MOST} at most."
 
 
@@ -69,17 +71,20 @@ def _sentences(mark: Mark, parts: tuple[Part, ...], whole: float):
 
 
 def total(marks: Mapping[int, Mark], grading: Grading) -> str:
-    """How the points of the problems become the total, which is blank as long as one of them is."""
+    """How the points of the problems become the total, which is blank as long as one of them is not known."""
     counting = [mark for mark in marks.values() if mark.weight]
     whole, earned = sum(grading.weights.values()), sum(mark.points for mark in counting)
     if len(counting) < 2 and whole == grading.maximum or not whole:
         return ""
     summed = " + ".join(words.NO_CHECK if mark.blank else shown(mark.points) for mark in counting)
-    if any(mark.blank for mark in counting):
+    if any(mark.undecided for mark in counting):
         return f"{summed}: there is no total until each of them has points."
+    if all(mark.missing for mark in counting):
+        return f"{summed}: nothing was handed in, so there is no total."
     points = grading.total({mark.problem: mark.points for mark in counting})
     scaled = f", and {shown(earned)} × {shown(grading.maximum)} / {shown(whole)} = {shown(points)}"
-    return f"{summed} = {shown(earned)} of {worth(whole)}" + (scaled if whole != grading.maximum else "") + "."
+    missing = MISSING if any(mark.missing for mark in counting) else ""
+    return f"{summed} = {shown(earned)} of {worth(whole)}{scaled if whole != grading.maximum else ''}.{missing}"
 
 
 def worth(weight: float) -> str:

@@ -7,6 +7,7 @@ import importlib.metadata
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from grader.key.answers import Answers, Known, key_digest
 from grader.process import wire
 from grader.process.child import ROOT
 
+ROOMS = ("course", "process", "program", "run", "key", "judge")  # of the grader, on which a verdict depends
 # from the seed of the inputs that are judged to that of those that a submission sees in their place
 DISGUISE = 1 << 200
 
@@ -88,10 +90,15 @@ def _with(entry: Entry, more: Mapping[str, Case]) -> Entry:
     )
 
 
+def deciding() -> list[Path]:
+    """The files of the grader that a verdict depends on."""
+    return sorted(path for room in ROOMS for path in (ROOT / "grader" / room).glob("*.py"))
+
+
 def course_version() -> str:
     """The course's version, and a digest of every file of the grader that a verdict depends on."""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "grader").glob("*.py")):
+    for path in deciding():
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     try:
         version = importlib.metadata.version("attention-track")

@@ -82,7 +82,7 @@ class Hands:
         verdict, and costs nobody else anything."""
         start = time.perf_counter()
         try:
-            verdict = self.marker.mark(exam, job.content)
+            verdict = self.marker.mark(exam, job.content, job.place)
             told = _told(verdict)
         except (CourseError, OSError):  # the course or the machine
             raise

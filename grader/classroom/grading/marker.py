@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 from grader.classroom.grading.exam import Exam
@@ -26,15 +27,15 @@ class Marker:
     def __init__(self, server: ForkServer, survey: Survey, limits: Limits = LIMITS):
         self.server, self.survey, self.limits = server, survey, limits
 
-    def mark(self, exam: Exam, content: bytes) -> Verdict:
-        """The verdict on a stub.
+    def mark(self, exam: Exam, content: bytes, place: str = "") -> Verdict:
+        """The verdict on a stub, which was handed in as `place`: what is told without running it is told by that name.
 
         Raises CourseError when the course or the machine, not the stub, is at fault.
         """
-        stub = stub_of(exam.problem, CALLED, content)
+        stub = stub_of(exam.problem, Path(place) if place else CALLED, content)
         if stub.trouble:
             return without_running(exam.problem, stub)
-        return self._run(exam, stub)
+        return self._run(exam, replace(stub, path=CALLED))
 
     def _run(self, exam: Exam, stub: Stub) -> Verdict:
         run = Run(

@@ -16,7 +16,8 @@ from pathlib import Path
 from grader.classroom.book import reckoning
 from grader.classroom.book.exports import write
 from grader.classroom.book.marks import Mark, Marks
-from grader.classroom.book.points import CLAIMS, VALUES, WHOLE, Grading, credit, shown
+from grader.classroom.book.points import CLAIMS, VALUES, WHOLE, credit, shown
+from grader.classroom.book.rules import Grading
 from grader.classroom.pages.discreet import discreet, moved, shortened
 from grader.classroom.pages.sheet import sheet
 from grader.course.verdict import Check, EntryVerdict, Finding, Status, Verdict
@@ -26,6 +27,7 @@ from grader.report.page import prose, verdict_page
 
 MISSING = "nothing was handed in"
 UNREAD = "could not be read"
+BY_HAND = "points by hand"
 NOT_YET = "not graded yet"
 OPEN = "Not everything could be checked, which is not your mistake. Whoever runs the course has been told."
 HOW = (
@@ -36,6 +38,8 @@ HOW = (
 )
 ALL_OR_NOTHING = "A problem that passed has all of its points, any other none."
 AT_FAULT = "It could not be graded, which is not your mistake. Whoever runs the course has been told."
+UNASKED = "It was handed in, and is not graded yet."
+UNASKED_LATER = "This is about an earlier version of yours. The last one is not graded yet."
 LATER = (
     "This is about an earlier version of yours. The last one could not be graded yet, which is not your mistake. "
     "Whoever runs the course has been told."
@@ -45,7 +49,7 @@ SIGNS = (
         (words.MARK[status], status.value)
         for status in (Status.PASSED, Status.FAILED, Status.UNCHECKED, Status.NOT_WRITTEN)
     ),
-    (words.NO_CHECK, "does not apply"),
+    (words.NO_CHECK, "does not apply, or has no points"),
 )
 ENCODINGS = ("utf-8", "utf-8-sig", "iso-8859-1", "iso-8859-15", "cp1252", "ascii")
 LINES = 1000  # of a file that a page shows
@@ -131,7 +135,7 @@ def _standing(mark: Mark) -> tuple[str, str, str]:
     if mark.unread and not mark.ungraded:
         return words.NO_CHECK, UNREAD, "missing"
     if mark.grade is None:
-        return words.NO_CHECK, NOT_YET if mark.ungraded else MISSING, "missing"
+        return words.NO_CHECK, BY_HAND if mark.override else NOT_YET if mark.ungraded else MISSING, "missing"
     status = mark.grade.status
     return words.MARK[status], status.value, {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
 
@@ -157,11 +161,9 @@ def how(grading: Grading) -> str:
 
 
 def _by_hand(mark: Mark) -> str:
-    """What is said of points that were given by hand."""
-    return (
-        f"{shown(mark.points)} points by hand, instead of {shown(mark.by_checks)} by checks: "
-        f"{words.sentence(mark.override.reason)}"
-    )
+    """What is said of points that were given by hand, instead of those by checks if there are any."""
+    instead = f", instead of {shown(mark.by_checks)} by checks" if mark.grade and not mark.unread else ""
+    return f"{shown(mark.points)} points by hand{instead}: {words.sentence(mark.override.reason)}"
 
 
 def _late(mark: Mark) -> str:
@@ -178,10 +180,12 @@ def _late(mark: Mark) -> str:
 def _nothing(mark: Mark) -> str:
     """What is said where there is no verdict."""
     return (
-        AT_FAULT
+        UNASKED
+        if mark.unasked
+        else AT_FAULT
         if mark.ungraded
         else words.sentence(
-            "what was handed in could not be read, and has no points yet"
+            "what was handed in could not be read" + (", and has no points yet" if mark.blank else "")
             if mark.unread
             else f"for this problem {MISSING}"
         )
@@ -191,7 +195,7 @@ def _nothing(mark: Mark) -> str:
 def _noted(mark: Mark, verdict: Verdict) -> str:
     """What is said before a verdict that is not the last word."""
     if mark.ungraded:
-        return LATER
+        return UNASKED_LATER if mark.unasked else LATER
     return (
         OPEN
         if mark.credit.open and not mark.override and verdict.status != Status.COURSE and not verdict.unjudged

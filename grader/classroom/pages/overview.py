@@ -14,8 +14,9 @@ from grader.classroom.arrivals.submission import LATE
 from grader.classroom.book.exports import write
 from grader.classroom.book.marks import Mark, Marks
 from grader.classroom.book.misconceptions import misconception
-from grader.classroom.book.points import Grading, shown
+from grader.classroom.book.points import shown
 from grader.classroom.book.roster import Matched
+from grader.classroom.book.rules import Grading
 from grader.classroom.pages.sheet import sheet
 from grader.classroom.pages.similar import Pair
 from grader.course.verdict import Status
@@ -73,7 +74,7 @@ class Report:
 
     students: int
     handed_in: int
-    totals: tuple[float, ...]  # of those who handed in what has points
+    totals: tuple[float, ...]  # of those who have one
     solved: int  # who passed every problem that counts
     problems: tuple[ProblemReport, ...]
     teach: tuple[Misconception, ...]  # over all problems, the most common first
@@ -114,7 +115,7 @@ def report(
     return Report(
         len(marks) + len(roster.missing if roster else ()),
         len(there),
-        tuple(row.total for row in graded if not row.blank),
+        tuple(row.total for row in marks if not row.blank),
         sum(_solved(row) for row in graded),
         problems,
         _over_all(problems),
@@ -235,7 +236,13 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
             f"{row.student.student}, {mark.problem}"
             for row in marks
             for mark in row.by_problem.values()
-            if mark.ungraded
+            if mark.ungraded and not mark.unasked
+        ],
+        "handed in, and not among the problems that this run was asked to grade": [
+            f"{row.student.student}, {mark.problem}"
+            for row in marks
+            for mark in row.by_problem.values()
+            if mark.unasked
         ],
         "one file could not be read": [
             f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread
@@ -257,8 +264,9 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
         ],
         "late": [line for row in marks for line in _late(row)],
         "points by hand": [
-            f"{row.student.student}, {mark.problem}: {shown(mark.points)} instead of {shown(mark.by_checks)}. "
-            f"{sentence(mark.override.reason)}"
+            f"{row.student.student}, {mark.problem}: {shown(mark.points)}"
+            + (f" instead of {shown(mark.by_checks)}" if mark.grade and not mark.unread else "")
+            + f". {sentence(mark.override.reason)}"
             for row in marks
             for mark in row.by_problem.values()
             if mark.override
@@ -427,13 +435,17 @@ def _students(told: Report, grading: Grading) -> Markup:
 
 
 def _cell(row: Marks, mark: Mark) -> Markup:
-    """One student's points for one problem, with the sign of its verdict. What has no points yet is blank, and no 0."""
+    """One student's points for one problem, with the sign of its verdict if there is one. What has no points is blank,
+    and no 0."""
     if mark.grade is None and not mark.override:
         return tag("td", words.NO_CHECK, class_="number faint")
     link = f"feedback/{quote(row.student.student)}.html#p{mark.problem}"
     if mark.blank and mark.unread:
         return tag("td", tag("a", words.NO_CHECK, href=link, aria_label="could not be read"), class_="number")
-    status = mark.grade.status if mark.grade else Status.UNCHECKED
+    if mark.grade is None or mark.unread:
+        told = shown(mark.points)
+        return tag("td", tag("a", told, href=link, aria_label=f"{told} by hand"), class_="number")
+    status = mark.grade.status
     look = {Status.PASSED: "passed", Status.FAILED: "failed"}.get(status, "")
     sign = tag("b", words.MARK[status], role="img", aria_label=status.value)
     points = words.NO_CHECK if mark.blank else shown(mark.points)

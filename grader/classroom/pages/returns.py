@@ -16,8 +16,9 @@ from pathlib import Path
 
 from grader.classroom.arrivals.submission import Submission
 from grader.classroom.book.marks import Mark, Marks
-from grader.classroom.book.points import Grading, shown
+from grader.classroom.book.points import shown
 from grader.classroom.book.roster import OURS, Row
+from grader.classroom.book.rules import Grading
 from grader.process import store
 from grader.report import words
 from grader.report.markup import tag
@@ -89,14 +90,14 @@ def comment(row: Marks, grading: Grading, titles: Mapping[int, str]) -> str:
 
 def _told(mark: Mark) -> str:
     points = f"{words.NO_CHECK if mark.blank else shown(mark.points)} of {shown(mark.weight)}"
+    if mark.missing:
+        return f"{points}, nothing was handed in"
     if mark.grade is None and mark.blank:
         return f"{points}, {'could not be read' if mark.unread and not mark.ungraded else 'not graded yet'}"
-    if mark.grade is None:
-        return f"{points}, nothing was handed in"
     mistakes = ", ".join(dict.fromkeys(words.spoken(mistake) for name in mark.names for mistake, _ in name.mistakes))
     told = [
         points,
-        "could not be read" if mark.unread else mark.grade.status.value,
+        "could not be read" if mark.unread else mark.grade.status.value if mark.grade else "",
         mistakes,
         mark.late.told if mark.late else "",
         f"points by hand: {mark.override.reason}" if mark.override else "",
