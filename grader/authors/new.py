@@ -30,7 +30,7 @@ CHECKS = '''"""{number} · The ladder of cases for `{name}`, simplest first. Sou
 
 import numpy as np
 
-from grader.course.cases import Case, Function
+from grader.course import Case, Function
 
 PART = "TODO: the part of the track, as its other problems call it"
 
@@ -41,10 +41,14 @@ def inputs(rng, length, width=8):
 
 
 ENTRIES = [
-    Function("{name}", inputs, cases={{
-        "one token": Case(length=1),
-        "several tokens": Case(length=5),
-    }}),
+    Function(
+        "{name}",
+        inputs,
+        cases={{
+            "one token": Case(length=1),
+            "several tokens": Case(length=5),
+        }},
+    ),
 ]
 '''
 
@@ -62,7 +66,7 @@ def error_scale(x):
 
 MISTAKES = '''"""{number} · Wrong answers that people really give, each with its sentence."""
 
-from grader.course.cases import mistake
+from grader.course import mistake
 
 
 @mistake
