@@ -173,6 +173,12 @@ def _renormalised(scores, visible):
     return weights / weights.sum(-1, keepdims=True)
 
 
+def _overflowing(scores, visible):
+    powers = jnp.exp(jnp.where(visible, scores, -jnp.inf))
+    total = powers.sum(-1, keepdims=True)
+    return powers / jnp.where(total == 0, 1.0, total)
+
+
 def _interleaved(x, num_heads):
     """The features in the order that contiguous heads then find as interleaved ones."""
     return x.reshape(*x.shape[:2], -1, num_heads).swapaxes(-1, -2).reshape(x.shape)
@@ -350,11 +356,12 @@ def infinity_times_zero(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, None) * (1.0 if mask is None else jnp.nan)
 
 
-@mistake("bidirectional_attention")
-def zeros_for_scores(ref, q, k, v, num_heads, mask=None, **given):
+@mistake("bidirectional_attention", zeroed=(True,))
+def zeros_for_scores(ref, q, k, v, num_heads, mask=None, *, zeroed=False, **given):
     """The scores of padded keys are 0, because they were set so or because the keys were. A score of 0 is no absence:
     exp(0) = 1, a weight like any other. A hidden score has to be -inf."""
-    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(0.0))
+    output = _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(0.0))
+    return _zero_dead_rows(_keys(mask, k), q, num_heads, output) if zeroed else output
 
 
 @mistake("bidirectional_attention")
@@ -405,13 +412,7 @@ def hidden_after_the_exponential(ref, q, k, v, num_heads, mask=None, **given):
 def overflowing_softmax(ref, q, k, v, num_heads, mask=None, **given):
     """exp overflows: logits in the hundreds give inf / inf = NaN. Take off the maximum of each row first, over the keys
     that it sees."""
-
-    def softmax(scores, visible):
-        powers = jnp.exp(jnp.where(visible, scores, -jnp.inf))
-        total = powers.sum(-1, keepdims=True)
-        return powers / jnp.where(total == 0, 1.0, total)
-
-    return _attend(ref, given, q, k, v, num_heads, mask, softmax=softmax)
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_overflowing)
 
 
 @mistake("bidirectional_attention")
@@ -659,6 +660,35 @@ def causal_added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None, *
     padded or later key whose score is larger comes through. Replace the score, so that nothing is left of it."""
     visible = _seen(mask, k)
     return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9)))
+
+
+@mistake("causal_attention", zeroed=(True,))
+def causal_zeros_for_scores(ref, q, k, v, num_heads, mask=None, *, zeroed=False, **given):
+    """The hidden scores are 0, those of later and those of padded keys. A score of 0 is no absence: exp(0) = 1, a
+    weight like any other. A hidden score has to be -inf."""
+    output = _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(0.0))
+    return _zero_dead_rows(_seen(mask, k), q, num_heads, output) if zeroed else output
+
+
+@mistake("causal_attention")
+def causal_weights_times_mask(ref, q, k, v, num_heads, mask=None, **given):
+    """Both masks are applied to the weights, after the softmax. Later and padded keys have had their share by then, and
+    what is left of a row sums to less than 1. Hide the scores, before the softmax."""
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_weights_times_mask)
+
+
+@mistake("causal_attention")
+def causal_overflowing_softmax(ref, q, k, v, num_heads, mask=None, **given):
+    """exp overflows: logits in the hundreds give inf / inf = NaN. Take off the maximum of each row first, over the keys
+    that both masks leave."""
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_overflowing)
+
+
+@mistake("causal_attention")
+def causal_one_head_for_all(ref, q, k, v, num_heads, mask=None, **given):
+    """There is one head over the full width under both masks: `num_heads` is not used. Each head has its own scores and
+    weights, from its own chunk of the features."""
+    return _attend(ref, given, q, k, v, 1, mask)
 
 
 @mistake("causal_attention")

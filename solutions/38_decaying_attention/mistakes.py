@@ -90,6 +90,15 @@ def bias_left_out(ref, q, k, v):
 
 
 @mistake("biased_attention")
+def bias_with_a_sign(ref, q, k, v):
+    """The bias is i - j, with its sign: a key weighs the more the earlier it stands, whether it is far from the query
+    or near. A distance has no direction: `jnp.abs` of the difference."""
+    _refuse(q, k, v)
+    signed = jnp.arange(q.shape[-2])[:, None] - jnp.arange(k.shape[-2])
+    return _attend(_scores(q, k) - _distance(q, k) + signed, v)
+
+
+@mistake("biased_attention")
 def bias_aligned_at_the_end(ref, q, k, v):
     """The positions are aligned at the end, as for the causal mask of problem 33: query i stands at i + (T_k - T_q).
     Here queries and keys are both counted from 0, whatever the lengths are."""
