@@ -339,9 +339,9 @@ def angles_in_low_precision(ref, x, positions, base=10000.0, *, low="both"):
 
 @mistake("rotate", dtype=(jnp.float16,), theta=(jnp.float32,))
 def angles_in_half_precision(ref, x, positions, base=10000.0, *, dtype=jnp.bfloat16, theta=None):
-    """The angles, or the positions in them, are of half precision, whatever comes in. bfloat16 leaves positions out above 256 and float16
-    above 2048, and the frequencies have as few digits, so that far tokens are turned anywhere. Positions, frequencies
-    and their product are float32."""
+    """The angles, or the positions in them, are of half precision, whatever comes in. bfloat16 leaves positions out
+    above 256 and float16 above 2048, and the frequencies have as few digits, so that far tokens are turned anywhere.
+    Positions, frequencies and their product are float32."""
     _refuse(x)
     angles = positions[..., None].astype(dtype) * _theta(x.shape[-1], base).astype(theta or dtype)
     return _turned(x, angles.astype(jnp.float32)[..., None, :])
