@@ -10,7 +10,15 @@ def cases(rng) -> dict[str, dict[str, Case]]:
     return {
         "sinusoidal_encoding": {"sizes of this class": Case(length=length, d_model=2 * pairs, base=float(base))},
         "rotate": {
-            "sizes of this class": Case(length=tokens, heads=heads, width=2 * half, below=500, base=float(base)),
+            "sizes of this class": Case(
+                length=tokens,
+                heads=heads,
+                width=2 * half,
+                below=200,
+                base=float(base),
+                like="dozens of tokens",
+                idle=("x under grad",),
+            ),
             "positions of this class": Case(length=tokens, heads=heads, width=2 * half, far=True, under=("eager",)),
         },
     }
