@@ -132,8 +132,8 @@ def exact_places_miscounted(ref, offset, num_buckets, max_distance, *, more=1):
     among them: `n / 2` places, and the first range begins at distance `n / 2`."""
     n = num_buckets // 2
     distance, exact = jnp.abs(offset), n // 2 + more
-    way = jnp.log(jnp.maximum(distance, 1) / exact) / math.log(max_distance / exact) if exact else jnp.inf
-    far = exact + jnp.floor(jnp.minimum(way * (n - exact), n)).astype(jnp.int32)
+    way = jnp.log(jnp.maximum(distance, 1) / exact) / math.log(max_distance / exact)
+    far = exact + jnp.floor(way * (n - exact)).astype(jnp.int32)
     return _bucketed(offset, jnp.where(distance < exact, distance, jnp.minimum(far, n - 1)), n)
 
 

@@ -20,7 +20,12 @@ def cases(rng) -> dict[str, dict[str, Case]]:
         },
         "RelativeBias": {
             "sizes of this class": Case(
-                num_heads=heads, num_buckets=other_buckets, max_distance=other_far, t_q=t_q, t_k=t_q + more
+                num_heads=heads,
+                num_buckets=other_buckets,
+                max_distance=other_far,
+                t_q=t_q,
+                t_k=t_q + more,
+                idle=("embedding under grad",),
             )
         },
         "relative_scores": {
