@@ -9,7 +9,19 @@ import pytest
 
 from grader.course.calls import Call, calls_for
 from grader.course.cases import Case, Function
-from grader.course.claims import Copies, Flops, Growth, Kernel, Largest, Lowers, Precision, Proof, Races, settled
+from grader.course.claims import (
+    Copies,
+    Denominators,
+    Flops,
+    Growth,
+    Kernel,
+    Largest,
+    Lowers,
+    Precision,
+    Proof,
+    Races,
+    settled,
+)
 from grader.course.verdict import Failure, Outcome, Status
 from grader.judge.attempt import Attempt
 from grader.judge.diagnose import diagnose
@@ -157,6 +169,18 @@ def test_a_run_that_was_cut_short():
             dict(by="add", dtype="bfloat16", rounded="sum", inside=["scan"], line=None),
             "sum bfloat16",
             "R. `add` takes a sum that was rounded to bfloat16 inside `scan`.",
+        ),
+        (
+            Denominators("n", "R.", ["c"]),
+            dict(by="mul", dtype="float16", rounded="root", inside=["jit"], line=None),
+            "norms float16",
+            "R. `mul` takes a root that was rounded to float16.",
+        ),
+        (
+            Denominators("n", "R.", ["c"], within="softmax"),
+            dict(by="reduce_sum", dtype="bfloat16", rounded="", inside=["scan"], line=None),
+            "softmax bfloat16",
+            "R. `reduce_sum` gives bfloat16 inside `scan`.",
         ),
         (
             Kernel("n", "R.", ["c"]),
