@@ -215,6 +215,15 @@ def test_how_each_claim_is_broken(proof, fact, sign, sentence):
     assert (broken.sign, broken.sentence) == (sign, sentence)
 
 
+def test_a_claim_about_denominators_is_about_each_of_its_cases():
+    """In the first of them in which it is broken."""
+    right = dict(by="", dtype="", rounded="", inside=[], line=None)
+    wrong = right | dict(by="rsqrt", dtype="float16", rounded="product")
+    claim = Denominators("n", "R.", ["bfloat16", "float16"])
+    assert claim.broken([right, wrong]).sentence == "R. `rsqrt` takes a product that was rounded to float16."
+    assert claim.broken([right, right]) is None
+
+
 def grown(of: str, *amounts: int, limit: int = 10**6, exponent: float = 0.5):
     """What is said of a program that takes the first amount at a length of 512, and each next one at twice the
     length."""

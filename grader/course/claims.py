@@ -288,7 +288,7 @@ class Precision(Proof):
 class Denominators(Proof):
     """With half-precision inputs, what each norm (`within` "norms") or each softmax ("softmax") divides by is computed
     in float32: neither what is added up, nor the sum or its root, is in half precision or was rounded to it. Products
-    of matrices and activations may be."""
+    of matrices and activations may be. It is about the programs of all its cases."""
 
     within: str = "norms"
 
@@ -296,8 +296,8 @@ class Denominators(Proof):
         return dict(of="denominators", within=self.within)
 
     def judge(self, facts):
-        (fact,) = facts
-        if not fact["by"]:
+        fact = next((fact for fact in facts if fact["by"]), None)
+        if fact is None:
             return None
         does = (
             f"takes a {fact['rounded']} that was rounded to {fact['dtype']}"
