@@ -956,7 +956,8 @@ def biases_in_the_attention(Ref):
 @mistake("TransformerBlock")
 def attention_of_the_library(Ref):
     """`attn` is an `nnx.MultiHeadAttention`. Its parameters are called `query`, `key`, `value` and `out`, and are
-    shaped by head; the contract's are `q_proj`, `k_proj`, `v_proj` and `o_proj`, all (d_model, d_model). Write the class."""
+    shaped by head; the contract's are `q_proj`, `k_proj`, `v_proj` and `o_proj`, all (d_model, d_model): write the
+    class yourself."""
 
     class Library(nnx.Module):
         def __init__(self, d_model, num_heads, *, rngs):

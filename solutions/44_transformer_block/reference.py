@@ -139,12 +139,14 @@ class TransformerBlock(nnx.Module):
         return h + self.mlp(self.mlp_norm(h))
 
 
+ROUNDINGS = 4  # that a hidden unit goes through: of the two branches, the activation and the product
+
+
 def error_scale(init, params, x):
-    """How large the numbers become that are added up: sums of absolute values of the last products, and in a block
-    scores as well."""
-    # The names of both kinds of network, with and without what stands around them in a block.
+    """How large the numbers become that are added up: sums of absolute values of the last products, each as often as it
+    was rounded, and in a block scores as well."""
     if "num_heads" not in init:
-        return np.max(_sums(x, params, ""), initial=np.abs(x).max())
+        return ROUNDINGS * np.max(_sums(x, params, ""))
 
     def normed(x, name):
         return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * params[f"{name}.scale"]
@@ -158,7 +160,7 @@ def error_scale(init, params, x):
     q, k, v = heads("q_proj"), heads("k_proj"), heads("v_proj")
     scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
     added = (1 + np.abs(scores).max()) * np.abs(v).max() * np.abs(params["attn.o_proj.kernel"]).sum(0).max()
-    return np.abs(x).max() + added + np.max(_sums(normed(x, "mlp_norm"), params, "mlp."))
+    return np.abs(x).max() + added + ROUNDINGS * np.max(_sums(normed(x, "mlp_norm"), params, "mlp."))
 
 
 def _sums(x, params, path):

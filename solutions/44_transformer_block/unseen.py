@@ -2,6 +2,7 @@
 can write for them."""
 
 import ml_dtypes
+import numpy as np
 
 from grader.course import Case
 
@@ -14,9 +15,10 @@ def cases(rng) -> dict[str, dict[str, Case]]:
         "FeedForward": {"sizes of this class": Case(d_model=width, d_ff=units, length=length)},
         "GatedFeedForward": {"sizes of this class": Case(d_model=width, d_ff=units, length=length)},
         "TransformerBlock": {
-            "sizes of this class": Case(**block, like="as many hidden units as features, and a token of zeros"),
+            "sizes of this class": Case(**block, like="square kernels"),
             "bfloat16 of this class": Case(
                 **block, size=4.0, dtype=ml_dtypes.bfloat16, under=("eager", "jit"), like="bfloat16"
             ),
+            "float16 of this class": Case(**block, dtype=np.float16, under=(), like="float16"),
         },
     }

@@ -27,7 +27,7 @@ class FeedForward:
 
     def __call__(self, params, x):
         def token(features):
-            hidden = [max(0.0, features @ into) for into in params["up.kernel"].T]
+            hidden = [np.maximum(0.0, features @ into) for into in params["up.kernel"].T]
             return sum(unit * row for unit, row in zip(hidden, params["down.kernel"]))
 
         return each_token(token, x)
