@@ -26,8 +26,8 @@ WORD = {
 }
 OPERATOR = dict(
     zip(
-        "cdot odot times circ le ge leq geq ne approx in leftarrow rightarrow Longleftarrow Longrightarrow mid".split(),
-        "· ⊙ × ∘ ≤ ≥ ≤ ≥ ≠ ≈ ∈ ← → ⇐ ⇒ |".split(),
+        "cdot odot pm times circ le ge leq geq ne approx in leftarrow rightarrow Longleftarrow Longrightarrow mid".split(),
+        "· ⊙ ± × ∘ ≤ ≥ ≤ ≥ ≠ ≈ ∈ ← → ⇐ ⇒ |".split(),
     )
 )
 FUNCTION = {"sum": "Σ", "prod": "Π", **{name: name for name in NAMED}}
