@@ -26,7 +26,8 @@ WORD = {
 }
 OPERATOR = dict(
     zip(
-        "cdot odot pm times circ le ge leq geq ne approx in leftarrow rightarrow Longleftarrow Longrightarrow mid".split(),
+        "cdot odot pm times circ le ge leq geq ne approx in "
+        "leftarrow rightarrow Longleftarrow Longrightarrow mid".split(),
         "· ⊙ ± × ∘ ≤ ≥ ≤ ≥ ≠ ≈ ∈ ← → ⇐ ⇒ |".split(),
     )
 )
