@@ -72,7 +72,7 @@ def test_what_is_in_it(released):
         f"problems/{p.name}/{name}"
         for p in PROBLEMS.values()
         for name in ("README.md", "stub.py", ".stub.py", "checks.py", "hints.md", "answers.npz")
-    }
+    } | {f"problems/{p.name}/driver.py" for p in PROBLEMS.values() if p.driver}
     wanted |= {f"notebooks/{p.name}.ipynb" for p in PROBLEMS.values()} | {
         "problems/31_sdpa/attempt.py",
         "problems/31_sdpa/mended.py",

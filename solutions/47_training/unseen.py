@@ -9,8 +9,8 @@ def cases(rng) -> dict[str, dict[str, Case]]:
     length, words, rows, steps, warm, rest, micro, batch, many = rng.integers(
         [5, 3, 2, 5, 1, 3, 3, 2, 70], [12, 9, 5, 9, 4, 8, 6, 4, 110]
     ).tolist()
-    under = dict(driver="trained", under=("jit",))
-    long = dict(batch=1, length=3, counts="all", **under)
+    under = dict(driver="trained", under=("eager", "jit"))
+    long = dict(batch=1, length=3, counts="all", driver="trained", under=("jit",))
     return {
         "next_token_loss": {
             "text of this class": Case(length=length, vocab_size=words, batch=(rows, 2)),
@@ -19,7 +19,7 @@ def cases(rng) -> dict[str, dict[str, Case]]:
         "make_optimizer": {
             "updates of this class": Case(
                 driver="updates",
-                under=("jit",),
+                under=("eager", "jit"),
                 steps=steps,
                 warmup_steps=warm,
                 total_steps=warm + rest,
