@@ -146,7 +146,13 @@ ENTRIES = [
                 d_model=8, num_heads=4, d_ff=20, length=3, batch=(2, 3), empty=1, under=("eager", "jit", "vmap")
             ),
             "every axis of length one": Case(
-                d_model=1, num_heads=1, d_ff=1, length=1, batch=(1,), under=("eager", "jit", "grad"), idle=UNSEEN
+                d_model=1,
+                num_heads=1,
+                d_ff=1,
+                length=1,
+                batch=(1,),
+                under=("eager", "jit", "grad"),
+                idle=(*UNSEEN, "x under grad"),
             ),
             "bfloat16": Case(
                 d_model=16, num_heads=2, d_ff=24, length=6, size=4.0, dtype=ml_dtypes.bfloat16, under=VALUES

@@ -850,7 +850,7 @@ def a_token_does_not_see_itself(Ref):
     return _attending(Ref, lambda _: Strict)
 
 
-@mistake("TransformerBlock", number=(-1000.0,), added=(True,))
+@mistake("TransformerBlock", added=(True,))
 def hidden_by_a_small_number(Ref, *, number=-100.0, added=False):
     """Later tokens are hidden by a number such as -100 in place of their scores, or added to them. Visible scores may
     be lower than that, and then what is hidden wins: only -inf is below every score."""
