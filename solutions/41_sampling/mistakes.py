@@ -1,0 +1,1 @@
+from grader.course import mistake
