@@ -10,17 +10,18 @@ PART = "A language model"
 CLEAR = 0.01  # how far the sums keep from `top_p`: no rounding decides
 
 
-def inputs(rng, vocabulary=6, batch=(), temperature=1.0, dtype=np.float32, clear=CLEAR, **options):
-    """Filters are passed where a case names them."""
+def inputs(rng, vocabulary=6, batch=(), temperature=1.0, dtype=np.float32, clear=CLEAR, alike=False, **options):
+    """Filters are passed where a case names them. The rows of a batch that is `alike` are one."""
     filters = {name: options.pop(name) for name in ("top_k", "top_p") if name in options}
     if "top_p" in filters:
         filters = {"top_k": None, **filters}
     # at temperature 0 the filters make no difference, and there is nothing to divide by
     warm = {"temperature": temperature or 1.0, **filters}
-    rows = [row(rng, vocabulary, number, warm, clear, **options) for number in range(int(np.prod(batch)))]
+    count = int(np.prod(batch))
+    rows = [row(rng, vocabulary, number, warm, clear, **options) for number in range(1 if alike else count)]
     if filters.get("top_p"):
         filters["top_p"] = np.float32(filters["top_p"])
-    logits = np.array(rows).reshape(*batch, vocabulary).astype(dtype)
+    logits = np.resize(rows, (count, vocabulary)).reshape(*batch, vocabulary).astype(dtype)
     return dict(logits=logits, temperature=np.float32(temperature), **filters)
 
 
@@ -175,7 +176,13 @@ ENTRIES = [
             ),
             "logits that are far apart": Case(temperature=0.25, gain=100.0),
             "bfloat16": Case(
-                vocabulary=64, temperature=2.0, top_p=0.89, levels=GROUPS, clear=1e-3, dtype=ml_dtypes.bfloat16, under=VALUES
+                vocabulary=64,
+                temperature=2.0,
+                top_p=0.89,
+                levels=GROUPS,
+                clear=1e-3,
+                dtype=ml_dtypes.bfloat16,
+                under=VALUES,
             ),
             "a batch of two axes": Case(batch=(2, 3), temperature=2.0, top_k=4, top_p=0.8, under=NO_GRADIENT),
             "the gradient of what a softmax makes of it": Case(
@@ -223,6 +230,7 @@ ENTRIES = [
             "a temperature for each draw": Case(
                 temperatures=(0.0, 0.6, 2.0), driver="at_each_temperature", under=VALUES
             ),
+            "a batch of rows that are alike": Case(batch=(2, 2), alike=True, under=VALUES),
             "a batch": Case(batch=(2, 3), temperature=1.25, top_k=None, top_p=None, under=NO_GRADIENT),
         },
         statistics=[
@@ -235,7 +243,12 @@ ENTRIES = [
             often("as often in bfloat16", "bfloat16", draws=4096),
             often("as often at each temperature", "a temperature for each draw", at_each),
             often("as often at each place of a batch", "a batch", draws=4096),
-            Apart("places of a batch are independent", "Each place of a batch is drawn on its own.", "a batch", probabilities),
+            Apart(
+                "places of a batch are independent",
+                "Each place of a batch is drawn on its own.",
+                "a batch of rows that are alike",
+                probabilities,
+            ),
         ],
         relations=[
             Relation(
