@@ -40,7 +40,8 @@ def constants_that_pass(calls: list[Call], key: AnswerKey) -> Iterator[str | Non
             if not array.size or answer.allowed.get(leaf, 0.0) is DRAWN:
                 continue
             values = array.astype(np.float64)
-            for name, constant in {"zeros": 0.0, "its mean": values.mean() if array.dtype.kind != "b" else 0.0}.items():
+            finite = values[np.isfinite(values)] if array.dtype.kind != "b" else values[:0]
+            for name, constant in {"zeros": 0.0, "its mean": finite.mean() if finite.size else 0.0}.items():
                 if not _is_constant(array, values, constant):
                     instead = np.full(array.shape, constant).astype(array.dtype)
                     yield _fault_if_passing(
@@ -153,9 +154,10 @@ def _other_arrays(rng, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
         return [("flipped", ~array), ("all True", np.ones_like(array))]
     if is_float(array):
         values = array.astype(np.float64)
-        other = values.mean() + (values.std() or 1.0) * rng.standard_normal(array.shape)
+        finite = values[np.isfinite(values)]
+        other = finite.mean() + (finite.std() or 1.0) * rng.standard_normal(array.shape)
         if (values > 0).all():  # a temperature or a rate stays one
-            other = np.abs(other) if values.std() else 3 * values
+            other = np.abs(other) if finite.std() else 3 * values
         return [("redrawn", np.asarray(other, array.dtype))]
     return [("zeros", np.zeros_like(array)) if array.any() else ("ones", np.ones_like(array))]
 

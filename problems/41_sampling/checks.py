@@ -11,7 +11,10 @@ CLEAR = 0.01  # how far the sums keep from `top_p`: no rounding decides
 
 
 def inputs(rng, vocabulary=6, batch=(), temperature=1.0, dtype=np.float32, clear=CLEAR, alike=False, **options):
-    """Filters are passed where a case names them. The rows of a batch that is `alike` are one."""
+    """Filters are passed where a case names them. A temperature may be a range, and is then another one in each draw.
+    The rows of a batch that is `alike` are one."""
+    if isinstance(temperature, tuple):
+        temperature = rng.uniform(*temperature)
     filters = {name: options.pop(name) for name in ("top_k", "top_p") if name in options}
     if "top_p" in filters:
         filters = {"top_k": None, **filters}
@@ -154,7 +157,7 @@ ENTRIES = [
         inputs,
         cases={
             "one token": Case(vocabulary=1, temperature=2.0),
-            "the temperature alone": Case(temperature=0.5, top_k=None, top_p=None),
+            "the temperature alone": Case(temperature=(0.3, 0.9), top_k=None, top_p=None),
             "top-k": Case(top_k=2, under=NO_GRADIENT),
             "top-k, more than there are": Case(temperature=2.0, top_k=9, under=ONCE),
             "top-p": Case(top_p=0.8, under=NO_GRADIENT),
@@ -170,7 +173,7 @@ ENTRIES = [
             "every axis of length one": Case(
                 vocabulary=1, batch=(1, 1), top_k=1, top_p=0.5, levels=(1.0,), under=VALUES, idle=("top_k", "top_p")
             ),
-            "entries of -inf": Case(temperature=0.5, top_k=5, top_p=0.8, hidden=2, under=NO_GRADIENT),
+            "entries of -inf": Case(temperature=2.0, top_k=5, top_p=0.8, hidden=2, under=NO_GRADIENT),
             "a batch, large logits of either sign": Case(
                 batch=(2,), temperature=0.5, top_k=3, top_p=0.8, gain=1.0, shift=1000.0, under=ONCE
             ),
@@ -216,10 +219,10 @@ ENTRIES = [
                 under=VALUES,
                 idle=("top_k", "top_p"),
             ),
-            "one row": Case(temperature=0.6, under=NO_GRADIENT),
+            "one row": Case(temperature=(0.5, 0.7), under=NO_GRADIENT),
             "top-k, then top-p": Case(temperature=2.0, top_k=3, top_p=0.6, under=VALUES),
-            "equals at the k-th place": Case(
-                temperature=2.0, top_k=3, levels=(3.0, 2.0, 2.0, 2.0, 1.0, 0.0), under=ONCE
+            "equals where both filters end": Case(
+                temperature=2.0, top_k=3, top_p=0.5, levels=(3.0, 2.0, 2.0, 2.0, 1.0, 0.0), under=ONCE
             ),
             "large logits, and entries of -inf": Case(
                 batch=(2,), temperature=0.5, top_p=0.9, shift=1000.0, hidden=2, under=ONCE
@@ -231,13 +234,13 @@ ENTRIES = [
                 temperatures=(0.0, 0.6, 2.0), driver="at_each_temperature", under=VALUES
             ),
             "a batch of rows that are alike": Case(batch=(2, 2), alike=True, under=VALUES),
-            "a batch": Case(batch=(2, 3), temperature=1.25, top_k=None, top_p=None, under=NO_GRADIENT),
+            "a batch": Case(batch=(2, 3), temperature=(1.0, 2.0), top_k=None, top_p=None, under=NO_GRADIENT),
         },
         statistics=[
             often("as often as the softmax says", "one row"),
             often("as often as what is left says", "top-k, then top-p"),
             only_what_is_left("only what is left", "top-k, then top-p"),
-            often("equals are drawn equally often", "equals at the k-th place"),
+            often("equals are drawn equally often", "equals where both filters end"),
             often("as often where logits are large", "large logits, and entries of -inf"),
             only_what_is_left("never an entry of -inf", "large logits, and entries of -inf"),
             often("as often in bfloat16", "bfloat16", draws=4096),
