@@ -46,7 +46,7 @@ def shapes_of(block):
     }[kind]
 
 
-# --- what the blocks begin with
+# --- what the blocks begin with: `coins_2` tosses two coins with one key and a third with another
 
 
 def seeds(rng, block, num_layers):
@@ -54,7 +54,7 @@ def seeds(rng, block, num_layers):
 
 
 def coins(drawn, inputs):
-    """(draws, num_layers, 3): in each layer two coins that one key tosses, and one that another does."""
+    """(draws, num_layers, 3), each 1 or -1."""
     blocks, _ = drawn
     tossed = np.concatenate([blocks["first"], blocks["second"][..., None]], axis=-1)
     if tossed.shape[1:] != (inputs["num_layers"], 3):
@@ -62,31 +62,35 @@ def coins(drawn, inputs):
     return tossed
 
 
-def agreeing(drawn, inputs):
-    """(draws, pairs of layers, 3, 3): 1 where a coin of one layer shows what a coin of the other does, else -1."""
-    tossed = coins(drawn, inputs)
-    pairs = itertools.combinations(range(tossed.shape[1]), 2)
-    return np.stack([tossed[:, one, :, None] * tossed[:, other, None, :] for one, other in pairs], axis=1)
+def moving_alike(drawn, inputs):
+    """(draws / 2, pairs of layers, 3, 3): whether from one seed to the next the coins of two layers turn alike. What no
+    seed moves turns with nothing."""
+    turned = np.diff(coins(drawn, inputs).reshape(-1, 2, LAYERS, 3), axis=1)[:, 0]
+    return np.stack([turned[:, one, :, None] * turned[:, other, None, :] / 2 for one, other in PAIRS], axis=1)
 
 
-def told_of_two(place, mean, expected):
-    one, other = [*itertools.combinations(range(LAYERS), 2)][place[0]]
+def told_of_layers(place, mean, expected):
+    one, other = PAIRS[place[0]]
     return (
-        f"Where `make_block` tosses coins, layers {one} and {other} begin with the same side in {50 * (1 + mean):.0f}% "
-        "of all draws; independent ones do in 50%."
+        f"Where `make_block` tosses a coin, layers {one} and {other} begin with the same side in "
+        f"{50 * (1 + mean):.0f}% of all draws; independent ones do in 50%."
     )
 
 
-def coins_and_height(drawn, inputs):
-    """(draws, num_layers, 5)"""
-    blocks, _ = drawn
-    return np.concatenate([coins(drawn, inputs), blocks["height"]], axis=-1)
+def seed_after_seed(drawn, inputs):
+    """(draws / 2, num_layers, 5): whether the coins of a seed show what those of the next do, and the heights."""
+    tossed, (blocks, _) = coins(drawn, inputs), drawn
+    return np.concatenate([tossed[0::2] * tossed[1::2], blocks["height"][0::2]], axis=-1)
 
 
-def told_of_one(place, mean, expected):
-    if place[1] < 3:
-        return f"A coin that layer {place[0]} tosses, 1 or -1, is {mean:.2f} on the mean over all seeds; expected 0."
-    return f"Where `make_block` sets a parameter to 0.25, layer {place[0]} begins with {mean:.4g}."
+def told_of_seeds(place, mean, expected):
+    layer, number = place
+    if number < 3:
+        return (
+            f"Where `make_block` tosses a coin, layer {layer} begins with the same side in {50 * (1 + mean):.0f}% of "
+            "all pairs of seeds; expected 50%."
+        )
+    return f"Where `make_block` sets a parameter to 0.25, layer {layer} begins with {mean:.4g}."
 
 
 def either(rng, driven=False, **sizes):
@@ -94,6 +98,7 @@ def either(rng, driven=False, **sizes):
 
 
 LAYERS = 3
+PAIRS = [*itertools.combinations(range(LAYERS), 2)]
 VALUES = ("eager", "jit")
 LONG = dict(block="mixer_4", under=("jit",))
 
@@ -116,7 +121,12 @@ ENTRIES = [
                 block="mixer_6", num_layers=3, vocab_size=7, length=4, batch=(2,), under=VALUES
             ),
             "every axis of length one": Case(
-                block="bend_1", num_layers=1, vocab_size=1, length=1, batch=(1,), idle=("tokens",)
+                block="bend_1",
+                num_layers=1,
+                vocab_size=1,
+                length=1,
+                batch=(1,),
+                idle=("tokens under eager", "tokens under jit", "tokens under vmap"),
             ),
             "two batch dimensions, transformer blocks": Case(
                 block="transformer_8", num_layers=3, vocab_size=11, length=5, batch=(2, 3)
@@ -144,27 +154,27 @@ ENTRIES = [
                 "each layer begins by itself",
                 "The blocks are initialised independently of one another.",
                 "what the blocks begin with",
-                of=agreeing,
-                expected=lambda inputs: (0.0, 1.0, 1.0),
-                told=told_of_two,
-                advice="Split the keys before the blocks are made: `rngs.split(num_layers)` or "
-                "`nnx.split_rngs(splits=num_layers)` under a vmap, or one `make_block(rngs=rngs)` for each layer.",
-                draws=1024,
+                of=moving_alike,
+                expected=lambda inputs: (0.0, 1.0, 2.0),
+                told=told_of_layers,
+                advice="Give each layer keys of its own: split the streams before a vmap, `rngs.split(num_layers)`, or "
+                "call `make_block(rngs=rngs)` once for each layer.",
+                draws=2048,
             ),
             Statistic(
                 "each seed gives what make_block draws",
                 "The blocks begin with what `make_block` draws from `rngs`.",
                 "what the blocks begin with",
-                of=coins_and_height,
+                of=seed_after_seed,
                 expected=lambda inputs: (
                     np.array([0.0, 0.0, 0.0, 0.25, 0.25]),
                     np.array([1.0, 1.0, 1.0, 0.0, 0.0]),
                     np.array([1.0, 1.0, 1.0, 0.01, 0.01]),
                 ),
-                told=told_of_one,
+                told=told_of_seeds,
                 advice="Hand on what `rngs` draws, and keep what `make_block` returns: a seed of one's own, as in "
                 "`nnx.Rngs(0)`, gives the same values each time.",
-                draws=1024,
+                draws=2048,
             ),
         ],
     ),

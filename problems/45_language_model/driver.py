@@ -3,8 +3,6 @@
 A width stands in each factory's name: `mixer_4` makes a `Mixer` of width 4.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -98,11 +96,18 @@ class Coins(nnx.Module):
         return self.second[...] * x + self.height[...] * self.first[...]
 
 
-bend_1, bend_3, bend_4 = (functools.partial(Bend, d_model) for d_model in (1, 3, 4))
-mixer_4, mixer_5, mixer_6, mixer_7 = (functools.partial(Mixer, d_model) for d_model in (4, 5, 6, 7))
-tower_5 = functools.partial(Tower, 5)
-transformer_6, transformer_8, transformer_10 = (functools.partial(TransformerBlock, d_model) for d_model in (6, 8, 10))
-coins_2 = functools.partial(Coins, 2)
+def of_width(block, d_model):
+    def make_block(*, rngs):
+        return block(d_model, rngs=rngs)
+
+    return make_block
+
+
+bend_1, bend_3, bend_4 = (of_width(Bend, d_model) for d_model in (1, 3, 4))
+mixer_4, mixer_5, mixer_6, mixer_7 = (of_width(Mixer, d_model) for d_model in (4, 5, 6, 7))
+tower_5 = of_width(Tower, 5)
+transformer_6, transformer_8, transformer_10 = (of_width(TransformerBlock, d_model) for d_model in (6, 8, 10))
+coins_2 = of_width(Coins, 2)
 
 
 def first_values(names, key, make_block, num_layers):

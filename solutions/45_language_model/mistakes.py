@@ -80,6 +80,23 @@ def block_left_beside_the_stack(Ref, *, name="block"):
 
 
 @mistake
+def layers_on_the_last_axis(Ref):
+    """The parameters are stacked along a new last axis. A scan slices first axes, and the contract has the layers in
+    front: stack along axis 0."""
+
+    class Wrong(Ref):
+        def make_blocks(self, make_block, num_layers, rngs):
+            return nnx.vmap(lambda rngs: make_block(rngs=rngs), out_axes=-1)(rngs.split(num_layers))
+
+        def through_blocks(self, x):
+            graphdef, stacked = nnx.split(self.blocks)
+            in_front = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), stacked)
+            return jax.lax.scan(lambda x, one: (nnx.merge(graphdef, one)(x), None), x, in_front)[0]
+
+    return Wrong
+
+
+@mistake
 def rngs_kept(Ref):
     """The model keeps `rngs`. They are state: a key and a counter for each stream, which stand among the variables, are
     saved with the weights and have to be carried through every transform. Use them in `__init__` and let them go."""
@@ -139,14 +156,14 @@ def all_layers_begin_alike(Ref):
     return Wrong
 
 
-@mistake(alike=(True,))
-def a_seed_of_its_own(Ref, *, alike=False):
+@mistake
+def a_seed_of_its_own(Ref):
     """The blocks are made from a seed that stands in the code, such as `nnx.Rngs(0)` or the number of the layer, so
     that every model in the world begins with the same ones. Let the keys come from the `rngs` that are handed in."""
 
     class Wrong(Ref):
         def make_blocks(self, make_block, num_layers, rngs):
-            layers = [nnx.split(make_block(rngs=nnx.Rngs(0 if alike else i))) for i in range(num_layers)]
+            layers = [nnx.split(make_block(rngs=nnx.Rngs(i))) for i in range(num_layers)]
             return nnx.merge(layers[0][0], jax.tree.map(lambda *a: jnp.stack(a), *(state for _, state in layers)))
 
     return Wrong
@@ -157,8 +174,8 @@ def a_seed_of_its_own(Ref, *, alike=False):
 
 @mistake
 def python_loop(Ref):
-    """The values are right, but the layers are run by a Python loop, so that each of them stands in the program by
-    itself: twice the layers take twice as long to trace and to compile. Scan one block over the stacked parameters."""
+    """The values are right, but each layer stands in the program by itself, as after a Python loop over the layers.
+    Twice the layers take twice as long to trace and to compile: scan one block over the stacked parameters."""
 
     class Wrong(Ref):
         def through_blocks(self, x):
@@ -210,6 +227,20 @@ def one_layer_again_and_again(Ref, *, which=0):
     return Wrong
 
 
+@mistake(which=(-1,))
+def one_layer_twice(Ref, *, which=0):
+    """The first or the last layer runs twice: once by itself, to have something to begin the loop with or to end it,
+    and once as a turn of it. The embeddings are what the loop begins with, and all layers are in it."""
+
+    class Wrong(Ref):
+        def through_blocks(self, x):
+            graphdef, stacked = nnx.split(self.blocks)
+            more = nnx.merge(graphdef, jax.tree.map(lambda a: a[which], stacked))
+            return super().through_blocks(more(x)) if which == 0 else more(super().through_blocks(x))
+
+    return Wrong
+
+
 @mistake(end=(True,))
 def a_layer_left_out(Ref, *, end=False):
     """The first or the last layer is left out. A loop over `range(1, num_layers)`, or to `num_layers - 1`, has one turn
@@ -226,8 +257,9 @@ def a_layer_left_out(Ref, *, end=False):
 
 @mistake
 def every_layer_reads_the_embeddings(Ref):
-    """Every layer gets the embeddings, and what the last of them gives is kept. The body of the loop uses the `x` of
-    outside and not the one that it is handed: what a layer gives is what the next one gets."""
+    """Every layer gets the embeddings, and what the last of them gives is kept. So it comes out where the body of a
+    loop uses the `x` of outside and not the one that it is handed, or where the layers run under a `vmap`: what a layer
+    gives has to be what the next one gets."""
 
     class Wrong(Ref):
         def through_blocks(self, x):
@@ -367,6 +399,30 @@ def another_epsilon(Ref, *, epsilon=1e-5):
     return Wrong
 
 
+@mistake(about="the norm")
+def normed_twice(Ref):
+    """The stream is normed twice on its way out, with the same scale. A norm that follows a norm is not nothing: the
+    scale acts twice. One norm stands between the last block and the head."""
+
+    class Wrong(Ref):
+        def norm(self, x):
+            return self.final_norm(self.final_norm(x))
+
+    return Wrong
+
+
+@mistake(about="the norm")
+def norm_without_its_scale(Ref):
+    """The stream is divided by its root mean square, and `final_norm.scale` is never read. At first it is all ones and
+    nothing is missing; a trained one is not. Call `final_norm` itself."""
+
+    class Wrong(Ref):
+        def norm(self, x):
+            return x * jax.lax.rsqrt((x**2).mean(axis=-1, keepdims=True) + 1e-6)
+
+    return Wrong
+
+
 @mistake
 def embeddings_scaled(Ref):
     """The embeddings are multiplied by sqrt(d_model) on their way in. The Transformer of 2017 does that, and so does
@@ -441,6 +497,68 @@ def head_not_trained(Ref):
     class Wrong(Ref):
         def logits(self, x):
             return x @ jax.lax.stop_gradient(self.embed.embedding[...]).T
+
+    return Wrong
+
+
+@mistake
+def embeddings_not_trained(Ref):
+    """The values are right, but the gradient stops where the tokens are looked up. Tied means that one parameter works
+    at both ends, and is moved by both: take its rows as they are."""
+
+    class Wrong(Ref):
+        def embedded(self, tokens):
+            return jax.lax.stop_gradient(super().embedded(tokens))
+
+    return Wrong
+
+
+@mistake(about="the head", cap=(30.0, 50.0))
+def logits_capped(Ref, *, cap=20.0):
+    """The logits are bent by `cap * tanh(logits / cap)`. Gemma 2 does that to keep them small; the contract asks for
+    the plain product."""
+
+    class Wrong(Ref):
+        def logits(self, x):
+            return cap * jnp.tanh(super().logits(x) / cap)
+
+    return Wrong
+
+
+@mistake
+def last_position_only(Ref):
+    """There are logits for the last position alone. That is what a sampler needs; a loss needs all of them, and the
+    contract asks for all T."""
+
+    class Wrong(Ref):
+        def __call__(self, tokens):
+            return super().__call__(tokens)[..., -1, :]
+
+    return Wrong
+
+
+@mistake
+def axes_of_length_one_dropped(Ref):
+    """Axes of length one are dropped by `squeeze()`: with one token, or a batch of one, the result has fewer axes than
+    the contract says. Nothing has to be dropped where no axis was added; if one was, drop that one, `squeeze(axis)`."""
+
+    class Wrong(Ref):
+        def __call__(self, tokens):
+            return super().__call__(tokens).squeeze()
+
+    return Wrong
+
+
+@mistake
+def tokens_shifted_right(Ref):
+    """The tokens are moved one place to the right before they are looked up, with a zero in front, so that position t
+    reads the tokens before it and not its own. Encoder-decoder models feed their decoder like that; here logits at
+    position t are about the token after t, and the loss takes care of it."""
+
+    class Wrong(Ref):
+        def embedded(self, tokens):
+            moved = jnp.concatenate([jnp.zeros_like(tokens[..., :1]), tokens[..., :-1]], axis=-1)
+            return super().embedded(moved)
 
     return Wrong
 
