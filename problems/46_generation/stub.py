@@ -17,7 +17,7 @@ def generate(
     temperature: Float[Array, ""],
     eos: int | None = None,
 ) -> Int32[Array, "num_tokens"]:
-    """Continues a text: what is drawn is fed in again (Graves 2013, section 2).
+    """Continues a text: what is drawn is fed in again (Graves 2013, section 1).
 
     Args:
         step: takes a state and a token, and returns the next state and the logits of the token that follows. It is a

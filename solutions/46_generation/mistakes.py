@@ -123,8 +123,8 @@ def state_not_carried_between_tokens(ref, step, state, prompt, num_tokens, key, 
 
 @mistake("generate")
 def begins_with_the_last_token_of_the_prompt(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """The last token of the prompt stands first, and the last new token is missing: what is returned in each turn is the
-    token that was fed in, not the one that was drawn. Only new tokens come out, num_tokens of them."""
+    """The last token of the prompt stands first, and the last new token is missing: what is returned in each turn is
+    the token that was fed in, not the one that was drawn. Only new tokens come out, num_tokens of them."""
     return jnp.append(prompt[-1:], ref(step, state, prompt, num_tokens, key, temperature, eos)[:-1])
 
 
@@ -154,8 +154,8 @@ def text_never_ends(ref, step, state, prompt, num_tokens, key, temperature, eos=
 
 @mistake("generate")
 def end_of_text_holds_for_one_token(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """The end of text holds for one token: each token asks only whether the one before it was drawn as `eos`, and what is
-    drawn behind the end makes it forget. Ask what was put out, or carry a flag that stays true."""
+    """The end of text holds for one token: each token asks only whether the one before it was drawn as `eos`, and what
+    is drawn behind the end makes it forget. Ask what was put out, or carry a flag that stays true."""
     keys = jax.random.split(key, num_tokens)
     state, logits = _feed(step, state, prompt)
     first = _draw(keys[0], logits, temperature)
@@ -233,16 +233,16 @@ def temperature_ignored(ref, step, state, prompt, num_tokens, key, temperature, 
 
 @mistake("generate")
 def multiplied_by_the_temperature(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """The logits are multiplied by the temperature, so that a high one sharpens and a low one evens out. It is the other
-    way round: divide."""
+    """The logits are multiplied by the temperature, so that a high one sharpens and a low one evens out. It is the
+    other way round: divide."""
     inverse = jnp.where(temperature == 0, 0.0, 1 / jnp.where(temperature == 0, 1, temperature))
     return ref(step, state, prompt, num_tokens, key, inverse, eos)
 
 
 @mistake("generate")
 def temperature_for_the_first_token_only(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """The first new token is drawn at the temperature, and the others at temperature 1: the draw is written twice, before
-    the loop and in it, and only one of the two divides. Write it once, as a function."""
+    """The first new token is drawn at the temperature, and the others at temperature 1: the draw is written twice,
+    before the loop and in it, and only one of the two divides. Write it once, as a function."""
     keys = jax.random.split(key, num_tokens)
     state, logits = _feed(step, state, prompt)
     first = _draw(keys[0], logits, temperature)
@@ -283,8 +283,8 @@ def one_key_for_all_draws(ref, step, state, prompt, num_tokens, key, temperature
 
 @mistake("generate")
 def first_key_used_twice(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """The first two tokens are drawn with one key: the draw before the loop takes a key that the loop's first turn takes
-    again. Count the keys: one before the loop, and num_tokens - 1 others in it."""
+    """The first two tokens are drawn with one key: the draw before the loop takes a key that the loop's first turn
+    takes again. Count the keys: one before the loop, and num_tokens - 1 others in it."""
 
     def keys(key, count):
         several = jax.random.split(key, count)
@@ -295,15 +295,15 @@ def first_key_used_twice(ref, step, state, prompt, num_tokens, key, temperature,
 
 @mistake("generate")
 def a_key_of_its_own(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """The draws come from a key that is made inside, so that every call writes the same text, whatever key it gets. Draw
-    with the `key` that was passed."""
+    """The draws come from a key that is made inside, so that every call writes the same text, whatever key it gets.
+    Draw with the `key` that was passed."""
     return ref(step, state, prompt, num_tokens, jax.random.key(0), temperature, eos)
 
 
 @mistake("generate")
 def likeliest_token_fed_back(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """One token is put out and another fed in: the text shows what was drawn, and the step gets the token of the largest
-    logit. What follows then belongs to a text that nobody sees. Feed in what was drawn."""
+    """One token is put out and another fed in: the text shows what was drawn, and the step gets the token of the
+    largest logit. What follows then belongs to a text that nobody sees. Feed in what was drawn."""
     return _write(
         step,
         state,
@@ -337,8 +337,8 @@ def a_small_number_for_temperature_0(ref, step, state, prompt, num_tokens, key, 
 
 @mistake("generate")
 def last_of_equal_logits(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """Among equal logits the last is taken, as the end of an `argsort` gives it. The lowest index is asked for, which is
-    what `jnp.argmax` gives."""
+    """Among equal logits the last is taken, as the end of an `argsort` gives it. The lowest index is asked for, which
+    is what `jnp.argmax` gives."""
 
     def draw(key, logits, temperature):
         last = len(logits) - 1 - jnp.argmax(logits[::-1])
@@ -352,8 +352,8 @@ def last_of_equal_logits(ref, step, state, prompt, num_tokens, key, temperature,
 
 @mistake("generate")
 def step_taken_after_the_last_token(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """The text is right, and the step is taken once too often: the last token is fed in, and its logits are thrown away.
-    Each turn draws and then steps. Draw the first token before the loop, and let each turn step and then draw."""
+    """The text is right, and the step is taken once too often: the last token is fed in, and its logits are thrown
+    away. Each turn draws and then steps. Draw the first token before the loop, and let each turn step and then draw."""
     state, logits = _feed(step, state, prompt)
 
     def turn(carry, key):
@@ -393,8 +393,8 @@ def no_step_after_the_end(ref, step, state, prompt, num_tokens, key, temperature
 
 @mistake("generate")
 def asks_for_temperature_0_in_python(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """A Python `if` asks whether the temperature is 0. Under `jit` its value is not known while the program is traced, so
-    one program has to hold both ways: compute both, and choose with `jnp.where`, or branch with `jax.lax.cond`."""
+    """A Python `if` asks whether the temperature is 0. Under `jit` its value is not known while the program is traced,
+    so one program has to hold both ways: compute both, and choose with `jnp.where`, or branch with `jax.lax.cond`."""
     if temperature == 0:
         return ref(step, state, prompt, num_tokens, key, jnp.float32(0), eos)
     return ref(step, state, prompt, num_tokens, key, temperature, eos)
@@ -402,8 +402,9 @@ def asks_for_temperature_0_in_python(ref, step, state, prompt, num_tokens, key, 
 
 @mistake("generate")
 def prompt_fed_by_a_python_loop(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """A Python loop feeds in the prompt. It is unrolled when it is traced: the program holds the step once for each token
-    of the prompt, and a prompt of another length takes as long to compile as it is long. Loop with `jax.lax.scan`."""
+    """A Python loop feeds in the prompt. It is unrolled when it is traced: the program holds the step once for each
+    token of the prompt, and a prompt of another length takes as long to compile as it is long. Loop with
+    `jax.lax.scan`."""
 
     def feed(step, state, prompt):
         for token in prompt:
@@ -415,8 +416,8 @@ def prompt_fed_by_a_python_loop(ref, step, state, prompt, num_tokens, key, tempe
 
 @mistake("generate")
 def text_written_by_a_python_loop(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
-    """A Python loop writes the text. It is unrolled when it is traced: the program holds the step once for each new token.
-    Loop with `jax.lax.scan`, which carries the state and the last token."""
+    """A Python loop writes the text. It is unrolled when it is traced: the program holds the step once for each new
+    token. Loop with `jax.lax.scan`, which carries the state and the last token."""
     return _write(step, state, prompt, num_tokens, key, temperature, eos, scan=_by_hand)
 
 
@@ -517,18 +518,16 @@ def state_before_the_prompt(ref, step, state, prompt, num_tokens, num_beams):
 
 @mistake("beam_search")
 def all_beams_begin_alike(ref, step, state, prompt, num_tokens, num_beams):
-    """All beams begin alike, with a sum of 0, so that each finds the same best token, and the same beam is there several
-    times. Before the first token there is one beam: take its num_beams best tokens, or give all others a sum of
+    """All beams begin alike, with a sum of 0, so that each finds the same best token, and the same beam is there
+    several times. Before the first token there is one beam: take its num_beams best tokens, or give all others a sum of
     -inf."""
-    return _search(
-        step, state, prompt, num_tokens, num_beams, begin=lambda shares: _alike(shares, num_beams)
-    )
+    return _search(step, state, prompt, num_tokens, num_beams, begin=lambda shares: _alike(shares, num_beams))
 
 
 @mistake("beam_search")
 def all_beams_begin_with_the_best_token(ref, step, state, prompt, num_tokens, num_beams):
-    """The first token is the likeliest one in every beam, and the search begins with the second. A text that begins with
-    another token is then never found: the first token is searched for like any other."""
+    """The first token is the likeliest one in every beam, and the search begins with the second. A text that begins
+    with another token is then never found: the first token is searched for like any other."""
     if num_tokens == 1:
         tokens, sums = ref(step, state, prompt, 1, num_beams)
         return jnp.broadcast_to(tokens[:1], tokens.shape), jnp.broadcast_to(sums[:1], sums.shape)
@@ -553,9 +552,7 @@ def beams_begin_with_the_last_token_of_the_prompt(ref, step, state, prompt, num_
 def states_stay_where_they_were(ref, step, state, prompt, num_tokens, num_beams):
     """The states stay where they were while the beams change places: a beam goes on with the memory of another. What is
     chosen says for each new beam which old one it continues; pick that one's row of every leaf of the state."""
-    return _search(
-        step, state, prompt, num_tokens, num_beams, kept=lambda before, after, parents, following: after
-    )
+    return _search(step, state, prompt, num_tokens, num_beams, kept=lambda before, after, parents, following: after)
 
 
 @mistake("beam_search")
@@ -617,8 +614,8 @@ def new_tokens_written_before_the_rows_are_picked(ref, step, state, prompt, num_
 
 @mistake("beam_search")
 def sums_of_the_beam_in_that_place(ref, step, state, prompt, num_tokens, num_beams):
-    """A new beam's sum is that of the beam that stood in its place, and not that of the beam that it continues, plus the
-    new token's log-probability. What `top_k` returns is the whole sum already."""
+    """A new beam's sum is that of the beam that stood in its place, and not that of the beam that it continues, plus
+    the new token's log-probability. What `top_k` returns is the whole sum already."""
     return _search(
         step,
         state,
@@ -637,9 +634,7 @@ def leaves_with_num_beams_rows_not_copied(ref, step, state, prompt, num_tokens, 
     def spread(state, num_beams):
         return jax.tree.map(
             lambda leaf: (
-                leaf
-                if leaf.ndim and len(leaf) == num_beams
-                else jnp.broadcast_to(leaf, (num_beams, *leaf.shape))
+                leaf if leaf.ndim and len(leaf) == num_beams else jnp.broadcast_to(leaf, (num_beams, *leaf.shape))
             ),
             state,
         )
@@ -666,8 +661,8 @@ def each_beam_on_its_own(ref, step, state, prompt, num_tokens, num_beams):
 
 @mistake("beam_search")
 def index_divided_by_num_beams(ref, step, state, prompt, num_tokens, num_beams):
-    """The index of a candidate is divided by num_beams. The candidates are num_beams rows of V, so the row, which is the
-    beam, is the index divided by V, and the token is what remains."""
+    """The index of a candidate is divided by num_beams. The candidates are num_beams rows of V, so the row, which is
+    the beam, is the index divided by V, and the token is what remains."""
 
     def best(candidates, num_beams):
         sums, chosen = jax.lax.top_k(candidates.ravel(), num_beams)
@@ -715,8 +710,8 @@ def probabilities_summed(ref, step, state, prompt, num_tokens, num_beams):
 
 @mistake("beam_search")
 def probabilities_returned(ref, step, state, prompt, num_tokens, num_beams):
-    """The beams' probabilities are returned. The sums of log-probabilities are asked for: a text of a few hundred tokens
-    has a probability that float32 rounds to 0."""
+    """The beams' probabilities are returned. The sums of log-probabilities are asked for: a text of a few hundred
+    tokens has a probability that float32 rounds to 0."""
     tokens, sums = ref(step, state, prompt, num_tokens, num_beams)
     return tokens, jnp.exp(sums)
 
@@ -747,8 +742,9 @@ def prompt_counted_in_the_sums(ref, step, state, prompt, num_tokens, num_beams):
 
 @mistake("beam_search")
 def logarithm_of_a_softmax(ref, step, state, prompt, num_tokens, num_beams):
-    """The softmax is computed first, and its logarithm afterwards. A probability below 1e-38 is rounded to 0 in between,
-    and its logarithm is -inf, with a gradient that is NaN. `jax.nn.log_softmax` never leaves the logarithms."""
+    """The softmax is computed first, and its logarithm afterwards. A probability below 1e-38 is rounded to 0 in
+    between, and its logarithm is -inf, with a gradient that is NaN. `jax.nn.log_softmax` never leaves the
+    logarithms."""
     return _search(
         step,
         state,
@@ -801,9 +797,9 @@ def summed_in_half_precision(ref, step, state, prompt, num_tokens, num_beams):
 
 @mistake("beam_search")
 def a_loop_without_a_gradient(ref, step, state, prompt, num_tokens, num_beams):
-    """The loop is a `while_loop`, or a `fori_loop` whose bounds are arrays: its number of turns is not in the program, and
-    JAX cannot go through it backwards. The sums have a gradient; `jax.lax.scan` has one, and so has a `fori_loop` whose
-    bounds are Python numbers."""
+    """The loop is a `while_loop`, or a `fori_loop` whose bounds are arrays: its number of turns is not in the program,
+    and JAX cannot go through it backwards. The sums have a gradient; `jax.lax.scan` has one, and so has a `fori_loop`
+    whose bounds are Python numbers."""
 
     def scan(body, carry, places):
         def turn(at):
@@ -817,8 +813,8 @@ def a_loop_without_a_gradient(ref, step, state, prompt, num_tokens, num_beams):
 
 @mistake("beam_search")
 def prompt_fed_in_by_a_python_loop(ref, step, state, prompt, num_tokens, num_beams):
-    """A Python loop feeds in the prompt. It is unrolled when it is traced: the program holds the step once for each token
-    of the prompt. Loop with `jax.lax.scan`."""
+    """A Python loop feeds in the prompt. It is unrolled when it is traced: the program holds the step once for each
+    token of the prompt. Loop with `jax.lax.scan`."""
 
     def feed(step, state, prompt):
         for token in prompt:
@@ -830,8 +826,8 @@ def prompt_fed_in_by_a_python_loop(ref, step, state, prompt, num_tokens, num_bea
 
 @mistake("beam_search")
 def searched_by_a_python_loop(ref, step, state, prompt, num_tokens, num_beams):
-    """A Python loop searches, one turn a token. It is unrolled when it is traced: the program holds the step once for each
-    new token. Loop with `jax.lax.scan` over the places; all beams' tokens, states and sums are the carry."""
+    """A Python loop searches, one turn a token. It is unrolled when it is traced: the program holds the step once for
+    each new token. Loop with `jax.lax.scan` over the places; all beams' tokens, states and sums are the carry."""
 
     def scan(body, carry, places):
         for place in range(1, num_tokens):
