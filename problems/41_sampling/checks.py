@@ -156,13 +156,13 @@ ENTRIES = [
         "filter_logits",
         inputs,
         cases={
-            "one token": Case(vocabulary=1, temperature=2.0),
+            "one token": Case(vocabulary=1, temperature=2.0, under=ONCE),
             "the temperature alone": Case(temperature=(0.3, 0.9), top_k=None, top_p=None),
-            "top-k": Case(top_k=2, under=NO_GRADIENT),
+            "top-k": Case(top_k=2, under=VALUES),
             "top-k, more than there are": Case(temperature=2.0, top_k=9, under=ONCE),
-            "top-p": Case(top_p=0.8, under=NO_GRADIENT),
+            "top-p": Case(top_p=0.8, under=VALUES),
             "top-p, less than the largest has": Case(top_p=0.15, under=ONCE),
-            "top-p of one": Case(temperature=2.0, top_p=1.0, idle=("top_p",)),
+            "top-p of one": Case(temperature=2.0, top_p=1.0, under=ONCE, idle=("top_p",)),
             "a temperature, then top-p": Case(temperature=0.5, top_p=0.8, under=ONCE),
             "top-k, then top-p": Case(temperature=2.0, top_k=3, top_p=0.6, under=NO_GRADIENT),
             "equals at the k-th place": Case(top_k=3, levels=(3.0, 2.0, 2.0, 2.0, 1.0, 0.0), under=ONCE),
@@ -173,11 +173,11 @@ ENTRIES = [
             "every axis of length one": Case(
                 vocabulary=1, batch=(1, 1), top_k=1, top_p=0.5, levels=(1.0,), under=VALUES, idle=("top_k", "top_p")
             ),
-            "entries of -inf": Case(temperature=2.0, top_k=5, top_p=0.8, hidden=2, under=NO_GRADIENT),
+            "entries of -inf": Case(temperature=2.0, top_k=5, top_p=0.8, hidden=2, under=ONCE),
             "a batch, large logits of either sign": Case(
                 batch=(2,), temperature=0.5, top_k=3, top_p=0.8, gain=1.0, shift=1000.0, under=ONCE
             ),
-            "logits that are far apart": Case(temperature=0.25, gain=100.0),
+            "logits that are far apart": Case(temperature=0.25, gain=100.0, under=("eager", "grad")),
             "bfloat16": Case(
                 vocabulary=64,
                 temperature=2.0,
@@ -228,12 +228,12 @@ ENTRIES = [
                 batch=(2,), temperature=0.5, top_p=0.9, shift=1000.0, hidden=2, under=ONCE
             ),
             "bfloat16": Case(
-                vocabulary=512, temperature=2.0, levels=ONE_OF_MANY, dtype=ml_dtypes.bfloat16, under=VALUES
+                vocabulary=512, temperature=2.0, levels=ONE_OF_MANY, dtype=ml_dtypes.bfloat16, under=ONCE
             ),
             "a temperature for each draw": Case(
                 temperatures=(0.0, 0.6, 2.0), driver="at_each_temperature", under=VALUES
             ),
-            "a batch of rows that are alike": Case(batch=(2, 2), alike=True, under=VALUES),
+            "a batch of rows that are alike": Case(batch=(2, 2), alike=True, under=ONCE),
             "a batch": Case(batch=(2, 3), temperature=(1.0, 2.0), top_k=None, top_p=None, under=NO_GRADIENT),
         },
         statistics=[

@@ -59,7 +59,7 @@ def logarithm_of_zero(ref, logits, temperature, top_k=None, top_p=None):
     return jnp.log(jax.nn.softmax(scaled, axis=-1)) + logsumexp(scaled, axis=-1, keepdims=True)
 
 
-@mistake("filter_logits", number=(-1e30, -1e4, -100.0, float(jnp.finfo(jnp.float32).min)))
+@mistake("filter_logits", number=(-1e10, -1e4, float(jnp.finfo(jnp.float32).min)))
 def large_negative_number(ref, logits, temperature, top_k=None, top_p=None, *, number=-1e9):
     """A large negative number stands where -inf should. Its probability is 0 as long as the other logits are of
     ordinary size; but whoever asks what was filtered finds nothing, and divided by a high temperature or rounded it
@@ -187,7 +187,7 @@ def equals_counted_once(ref, logits, temperature, top_k=None, top_p=None):
 
 @mistake(
     "filter_logits",
-    where=("top_p", "top_k", "both, the last first", "top_p, the last first", "top_k, the last first"),
+    where=("top_p", "top_k", "both, the last first"),
 )
 def equals_cut(ref, logits, temperature, top_k=None, top_p=None, *, where="both"):
     """Of equal logits at the edge some stay and others go: the filter counts places after sorting, and the order of
@@ -400,7 +400,7 @@ def largest_every_time(ref, key, logits, temperature, top_k=None, top_p=None):
     return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
 
-@mistake("sample_token", seed=(1, 42))
+@mistake("sample_token", seed=(42,))
 def key_left_out(ref, key, logits, temperature, top_k=None, top_p=None, *, seed=0):
     """The key that comes in is not used: a key of the function's own draws the same every time. Hand `key` on to what
     draws."""
@@ -519,7 +519,7 @@ def drawn_where_filtered(ref, key, logits, temperature, top_k=None, top_p=None):
     return _or_largest(temperature, logits, jax.random.categorical(key, filtered))
 
 
-@mistake("sample_token", where=("top_p", "top_k"))
+@mistake("sample_token", where=("top_p",))
 def drawn_with_equals_cut(ref, key, logits, temperature, top_k=None, top_p=None, *, where="both"):
     """Some of the tokens that are equally likely are never drawn: the filter cuts between equals. Keep everything that
     is at least as large as the smallest logit that stays."""
@@ -538,12 +538,12 @@ def divided_by_zero(ref, key, logits, temperature, top_k=None, top_p=None):
     return ref(key, _scaled(logits, temperature), jnp.ones_like(temperature), top_k, top_p)
 
 
-@mistake("sample_token", about="temperature 0", least=(1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10))
-def small_number_for_zero(ref, key, logits, temperature, top_k=None, top_p=None, *, least=1e-4):
+@mistake("sample_token", about="temperature 0")
+def small_number_for_zero(ref, key, logits, temperature, top_k=None, top_p=None):
     """A small number stands in for temperature 0. That is nearly the largest logit; but between equals the noise still
     decides, and the key with it, and a very small number overflows. Temperature 0 is an answer of its own: `argmax` of
     the logits, chosen with `jnp.where`."""
-    return ref(key, logits, jnp.maximum(temperature, least), top_k, top_p)
+    return ref(key, logits, jnp.maximum(temperature, 1e-6), top_k, top_p)
 
 
 @mistake("sample_token", about="temperature 0")
