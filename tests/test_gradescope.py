@@ -27,7 +27,7 @@ from grader.authors.site import edition
 from grader.classroom import gradescope as building
 from grader.classroom.book.late import Policy, lateness
 from grader.classroom.book.metadata import metadata
-from grader.classroom.book.rules import Grading
+from grader.classroom.book.rules import OF_AN_AUTOGRADER, Grading
 from grader.classroom.walls.walls import closed
 from grader.course.problem import CourseError
 from grader.course.select import UsageError
@@ -292,7 +292,15 @@ def test_a_build_says_what_it_made(archive):
         f"next: {archive.with_suffix('.toml')} has the weights and what late work costs; change them and build again. "
         f"Each build draws other inputs\n"
     )
-    assert tomllib.loads(archive.with_suffix(".toml").read_text())["weights"] == {"31": 1, "33": 1}
+    text = archive.with_suffix(".toml").read_text()
+    assert text.startswith(OF_AN_AUTOGRADER) and tomllib.loads(text)["weights"] == {"31": 1, "33": 1}
+
+
+def test_groups_are_gradescopes_own(archive, tmp_path):
+    """A table of groups has no meaning there, and that is told before anything is built."""
+    (tmp_path / "a.toml").write_text('[groups]\nteam = ["ada"]\n[weights]\n31 = 1\n33 = 1\n')
+    with pytest.raises(UsageError, match=r"a.toml has \[groups\], which Gradescope knows itself: take them away"):
+        built(tmp_path / "a.zip")
 
 
 def test_points_add_up_to_the_maximum():

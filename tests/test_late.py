@@ -170,7 +170,7 @@ def test_the_policy_stands_in_grading_toml(tmp_path):
     inside = [line.removeprefix("# ") for line in text.partition("# [late]")[2].partition("\n\n")[0].splitlines()]
     path.write_text(f"{text}\n[late]{chr(10).join(inside)}\n")
     assert read_grading(path, made_up.PROBLEMS, made_up.PROBLEMS).late == Policy(
-        DUE, timedelta(minutes=30), 0.1, 0.5, {"ada": 3}, {"bela": 2}
+        DUE, timedelta(minutes=30), 0.1, 0.5, {"ada": 3, "Dr. Bela O'Neil": 2, "chidi@example.org": 1.5}, {"bela": 2}
     )
     path.write_text(SAID + "[weights]\n31 = 1\n")
     assert read_grading(path, made_up.PROBLEMS, made_up.PROBLEMS).late == POLICY
@@ -185,8 +185,8 @@ def test_the_policy_stands_in_grading_toml(tmp_path):
         ("per_day = 120", "has a `per_day` below [late] that is no number from 0 to 100"),
         ("most = true", "has a `most`"),
         ("penalty = 3", "says `penalty` below [late]"),
-        ("extensions = 3", "has [late.extensions] that gives somebody something else"),
-        ("days = { ada = 'two' }", "has [late.days]"),
+        ("extensions = 3", "has late.extensions that is no table"),
+        ("days = { ada = 'two' }", "has [late.days] that gives ada something else than a number of days"),
     ],
 )
 def test_what_makes_no_sense_is_told(tmp_path, line, told):

@@ -96,17 +96,11 @@ class Class:
 
     def grade(self, terminal: bool = False, **more) -> int:
         console = Console(file=io.StringIO(), width=200, force_terminal=terminal)
-        code = run.run_class(
-            Path(),
-            run.Orders(
-                self.submissions,
-                self.results,
-                **dict(problems=[PROBLEMS[31], PROBLEMS[33]], everything=[*PROBLEMS.values()]) | more,
-            ),
-            console,
-        )
-        self.printed = console.file.getvalue()
-        return code
+        asked = dict(problems=[PROBLEMS[31], PROBLEMS[33]], everything=[*PROBLEMS.values()])
+        try:
+            return run.run_class(Path(), run.Orders(self.submissions, self.results, **asked | more), console)
+        finally:
+            self.printed = console.file.getvalue()
 
     def grades(self) -> dict[str, dict[str, str]]:
         """The rows of grades.csv."""
@@ -154,6 +148,40 @@ def test_what_the_machine_cannot_give_is_told_before_the_keys(klass, monkeypatch
     klass.hand_in("ada", 31)
     with pytest.raises(UsageError, match="a limit is missing"):
         klass.grade()
+
+
+def test_the_rules_are_there_before_anything_is_graded(klass):
+    """The first run writes grading.toml and says so before it grades, so that it can be stopped and the file changed;
+    what stands there holds then, and no later run says it again."""
+
+    def stop(job: Job) -> None:
+        raise KeyboardInterrupt
+
+    klass.hand_in("ada", 31)
+    klass.meanwhile = stop
+    with pytest.raises(KeyboardInterrupt):
+        klass.grade()
+    rules = klass.results / "grading.toml"
+    assert klass.printed.startswith(f"{rules} is written: what each problem is worth, ")
+    assert "nothing is graded anew\n" in klass.printed.partition("grading (")[0]
+    rules.write_text(rules.read_text().replace("31 = 1 ", "31 = 3 "))
+    klass.meanwhile = lambda job: None
+    assert klass.grade() == 0 and klass.grades()["ada"]["total"] == "75" and "is written" not in klass.printed
+
+
+def test_a_name_that_nobody_has(klass):
+    """An extension for a name that nobody has is told, with the names that are near."""
+    klass.hand_in("ada.lovelace", 31)
+    klass.grade()
+    rules = klass.results / "grading.toml"
+    rules.write_text(rules.read_text() + '[late.extensions]\n"ada lovelace" = 3\nzoe = 1\n')
+    assert klass.grade() == 0
+    told = (
+        "grading.toml speaks of {} below [late], and nobody who handed in is called so: take a name, a login or a "
+        "number of grades.csv"
+    )
+    assert f"{told.format('ada lovelace')}; did you mean ada.lovelace?\n" in klass.printed
+    assert f"{told.format('zoe')}\n" in klass.printed
 
 
 # What arrived and gets no verdict.

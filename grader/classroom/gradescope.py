@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from grader.classroom.book.rules import Grading, read_grading
+from grader.classroom.book.rules import OF_AN_AUTOGRADER, Grading, read_grading
 from grader.classroom.grading.exam import course_version, exam_for, packed
 from grader.course.problem import CourseError, Problem, discover
 from grader.course.select import UsageError
@@ -46,7 +46,9 @@ def gradescope(root: Path, problems: list[Problem], out: Path, console) -> int:
     if without:
         raise CourseError(f"without solutions/{without[0]}/ there is no answer key to grade with")
     weights = out.with_suffix(".toml")
-    grading = read_grading(weights, problems, discover(root))
+    grading = read_grading(weights, problems, discover(root), OF_AN_AUTOGRADER)
+    if grading.groups:
+        raise UsageError(f"{weights} has [groups], which Gradescope knows itself: take them away")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file, mode in _files(root, problems, grading, console):

@@ -20,6 +20,8 @@ from grader.classroom.arrivals.commits import Commits
 from grader.classroom.arrivals.submission import LATE, Piece, Submission
 from grader.classroom.book.gradebook import NAME, Grade, Gradebook, Record, Wanted, digest_of
 from grader.classroom.book.late import CANVAS, GIT, Came
+from grader.classroom.book.rules import NAME as RULES
+from grader.classroom.book.rules import read_grading
 from grader.classroom.book.unread import unread
 from grader.course.problem import CourseError, Problem
 from grader.course.select import UsageError
@@ -79,7 +81,6 @@ def run_class(root: Path, orders: Orders, console) -> int:
     """Returns 0 when everything that arrived has a verdict, 2 when something kept some of it from getting one, by no
     student's fault."""
     from grader.classroom.book.roster import Roster
-    from grader.classroom.book.rules import read_grading
     from grader.classroom.results import ASSIGNMENT, write_results
     from grader.classroom.walls.walls import known
 
@@ -93,7 +94,16 @@ def run_class(root: Path, orders: Orders, console) -> int:
         roster.column(assignment)  # what is wrong with it is told before the class is graded
     handed_in = arrivals(orders.submissions, orders.everything, orders.problems)
     _make(orders.out)
-    grading = read_grading(orders.out / "grading.toml", orders.problems, orders.everything)
+    rules = orders.out / RULES
+    new = not rules.exists()
+    grading = read_grading(rules, orders.problems, orders.everything)
+    if new:
+        console.print(
+            f"{rules} is written: what each problem is worth, partial credit, late work, groups. Change it now or "
+            f"later, and run the same command again: nothing is graded anew",
+            markup=False,
+            soft_wrap=True,
+        )
     tally = Tally()
     with Gradebook(orders.out / NAME) as book:
         if gone := book.withdraw(*_checks(orders.everything)):
@@ -184,6 +194,7 @@ def _tell(
         Text(
             f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each "
             f"student in {orders.out / 'feedback'}"
+            + (f", answers that are alike in {orders.out / report.similar}" if report.pairs else "")
         ),
         soft_wrap=True,
     )
@@ -194,7 +205,7 @@ def _make(out: Path) -> None:
         raise UsageError(f"{out} is a file; the results need a folder")
     # such is all that a run leaves which is killed at its first file
     others = out.is_dir() and any(not path.match("tmp*.tmp") for path in out.iterdir())
-    if others and not (out / NAME).exists() and not (out / "grading.toml").exists():
+    if others and not (out / NAME).exists() and not (out / RULES).exists():
         raise UsageError(
             f"{out} holds something that is no gradebook; name an empty folder, or one that an earlier run wrote"
         )

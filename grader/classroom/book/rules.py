@@ -4,43 +4,72 @@ stand in a file that is the instructor's to change.
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from grader.classroom.book import amend
+from grader.classroom.book.amend import key_of, line_of, told
 from grader.classroom.book.late import Policy
 from grader.course.problem import Problem
 from grader.course.select import UsageError
 from grader.process import store
 
 NAME = "grading.toml"
-FIRST = """# How verdicts become points. Change it and run the same command again: nothing has to be graded anew.
-
-# true: a problem that did not pass earns points for the checks that did. false: all or nothing.
+A_GROUP = 'team_a = ["ada", "bela"]'
+PARTIAL = """# true: a problem that did not pass earns points for the checks that did. false: all or nothing.
 partial = true
-
-# The total of a student is scaled to this number.
-maximum = 100
-
-# Late work. Take the `#` away for what is to hold. Days are counted from `due`, by Moodle's dates or Git's; without `due`, as Canvas or Moodle says.
-# [late]
+"""
+LATE = """# [late]
 # due = 2025-03-01T23:59:00+01:00
 # grace = 30                # minutes that cost nothing
 # per_day = 10              # per cent of a problem's points, for each day begun
 # most = 50                 # per cent at most
-# [late.extensions]         # days more, by name, login or number
+"""
+NAMES = """# A name with more in it than the letters from a to z, digits, `_` and `-` stands between quotes: one with blanks, dots, `@`, an accent."""  # noqa: E501
+FIRST = f"""# How verdicts become points. Change it and run the same command again: nothing has to be graded anew.
+
+{PARTIAL}
+# The total of a student is scaled to this number.
+maximum = 100
+
+# Late work. Take the `#` away for what is to hold. Days are counted from `due`, by Moodle's dates or Git's; without `due`, as Canvas or Moodle says.
+{NAMES}
+{LATE}# [late.extensions]         # days more, by name, login or number
 # ada = 3
+# "Dr. Bela O'Neil" = 2
+# "chidi@example.org" = 1.5
 # [late.days]               # days late, where you know it better: Canvas does not say how late something is
 # bela = 2
 
-# Groups: one submission, and its grade for each of several students, by name, login or number.
+# Groups: one submission, called as on the left, and its grade for each of several students, by name, login or number.
 # [groups]
-# team_a = ["ada", "bela"]
+# team_a = ["ada", "Dr. Bela O'Neil"]
+# "Team 7" = ["chidi@example.org", "4711"]
 
 # What each problem is worth beside the others, as points in grades.csv. 0: it is graded, and does not count.
+[weights]
+"""  # noqa: E501
+OF_AN_AUTOGRADER = f"""# How verdicts become points on Gradescope. They are packed into the autograder: after a change build it again, and upload it.
+
+{PARTIAL}
+# What the points of all problems add up to: the same number as the assignment's autograder points on Gradescope.
+maximum = 100
+
+# Late work. Take the `#` away for what is to hold. Days are counted from `due`, and who has more time on Gradescope has as much more; without `due`, from Gradescope's own due date.
+{NAMES}
+{LATE}# [late.extensions]         # days more than on Gradescope, by name, address or number there
+# "ada@example.org" = 3
+# "Dr. Bela O'Neil" = 2
+# [late.days]               # days late, where you know it better
+# "chidi@example.org" = 2
+
+# What each problem is worth beside the others. 0: it is graded, and does not count.
 [weights]
 """  # noqa: E501
 
@@ -65,18 +94,18 @@ class Grading:
         )
 
 
-def read_grading(path: Path, problems: Iterable[Problem], known: Iterable[Problem]) -> Grading:
+def read_grading(path: Path, problems: Iterable[Problem], known: Iterable[Problem], first: str = FIRST) -> Grading:
     """The grading.toml at `path`, written where it is missing, and with a line more for each of `problems` that it does
     not have.
 
-    `known` are all problems of the course, of which it may speak.
+    `known` are all problems of the course, of which it may speak; `first` is how a new one begins.
 
     Raises:
         UsageError: it is no TOML, or says something that makes no sense. It is left as it is.
     """
     problems = list(problems)
     if not path.exists():
-        _write(path, FIRST + "".join(f"{_line(problem)}\n" for problem in problems))
+        _write(path, first + "".join(f"{_line(problem)}\n" for problem in problems))
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -84,7 +113,7 @@ def read_grading(path: Path, problems: Iterable[Problem], known: Iterable[Proble
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not text in UTF-8") from error
     found = _parsed(path, text)
-    grading = _checked(path, found, {problem.number for problem in known})
+    grading = _checked(path, found, {problem.number for problem in known}, text)
     new = [problem for problem in problems if problem.number not in grading.weights]
     if not new:
         return grading
@@ -106,8 +135,14 @@ def _with(text: str, problem: Problem) -> str:
     wanted = tomllib.loads(text)
     wanted["weights"] = {**wanted.get("weights", {}), str(problem.number): 1}
     text = text if text.endswith("\n") or not text else f"{text}\n"
-    for line in (_line(problem), f"weights.{_line(problem)}", f"\n[weights]\n{_line(problem)}"):
-        longer = f"{text}{line}\n"
+    line = f"{_line(problem)}\n"
+    below = re.search(r"^[^\S\n]*\[[^\S\n]*weights[^\S\n]*\].*\n(?:[^\S\n]*[^\s\[].*\n)*", text, re.MULTILINE)
+    for longer in (
+        text + line,
+        f"{text}weights.{line}",
+        text[: below.end()] + line + text[below.end() :] if below else "",
+        f"{text}\n[weights]\n{line}",
+    ):
         try:
             if tomllib.loads(longer) == wanted:
                 return longer
@@ -120,10 +155,10 @@ def _parsed(path: Path, text: str) -> dict:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
+        raise UsageError(f"{path} {told(text, error)}") from error
 
 
-def _checked(path: Path, found: dict, known: set[int]) -> Grading:
+def _checked(path: Path, found: dict, known: set[int], text: str) -> Grading:
     unknown = sorted({*found} - {"partial", "maximum", "weights", "late", "groups"})
     if unknown:
         _refused(
@@ -154,25 +189,24 @@ def _checked(path: Path, found: dict, known: set[int]) -> Grading:
         {int(name): float(weight) for name, weight in weights.items()},
         partial,
         float(maximum),
-        _late(path, found.get("late", {})),
-        _groups(path, found.get("groups", {})),
+        _late(path, found.get("late", {}), text),
+        _groups(path, found.get("groups", {}), text),
     )
 
 
-def _groups(path: Path, found: object) -> dict[str, tuple[str, ...]]:
-    if not isinstance(found, dict) or not all(
-        isinstance(names, list) and names and all(isinstance(name, str) and name.strip() for name in names)
-        for names in found.values()
-    ):
-        _refused(
-            path,
-            "has [groups] that are no lists of names; write below it one line for each group, such as team_a = "
-            '["ada", "bela"]',
-        )
+def _groups(path: Path, found: object, text: str) -> dict[str, tuple[str, ...]]:
+    if not isinstance(found, dict):
+        _refused(path, "has groups that are no table; write [groups] and below it one line for each: " + A_GROUP)
+    for group, names in found.items():
+        _undotted(path, group, names, text)
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) and n.strip() for n in names):
+            wrong = isinstance(names, str) and [part.strip() for part in names.split(",")]
+            instead = f"{key_of(group)} = {json.dumps(wrong, ensure_ascii=False)}" if wrong else A_GROUP
+            _refused(path, f"gives the group {group} no list of names{_at(text, group)}; write `{instead}`")
     return {group: tuple(names) for group, names in found.items()}
 
 
-def _late(path: Path, found: object) -> Policy:
+def _late(path: Path, found: object, text: str) -> Policy:
     if not isinstance(found, dict):
         _refused(
             path,
@@ -198,10 +232,17 @@ def _late(path: Path, found: object) -> Policy:
             )
     for name in ("extensions", "days"):
         table = found.get(name, {})
-        if not isinstance(table, dict) or not all(_is_number(days) and 0 <= days < 10_000 for days in table.values()):
-            _refused(
-                path, f"has [late.{name}] that gives somebody something else than a number of days, such as `ada = 3`"
-            )
+        if not isinstance(table, dict):
+            _refused(path, f"has late.{name} that is no table; write [late.{name}] and below it such as `ada = 3`")
+        for student, days in table.items():
+            _undotted(path, student, days, text)
+            if not _is_number(days) or not 0 <= days < 10_000:
+                instead, _ = amend.amended(f"{key_of(student)} = {json.dumps(days, default=str)}")
+                _refused(
+                    path,
+                    f"has [late.{name}] that gives {student} something else than a number of days"
+                    f"{_at(text, student)}; write `{instead or f'{key_of(student)} = 3'}`",
+                )
     return Policy(
         due.astimezone() if due and due.tzinfo is None else due,
         timedelta(minutes=numbers["grace"]),
@@ -210,6 +251,24 @@ def _late(path: Path, found: object) -> Policy:
         found.get("extensions", {}),
         found.get("days", {}),
     )
+
+
+def _undotted(path: Path, name: str, value: object, text: str) -> None:
+    """Refuses a name whose dots TOML takes for tables in tables."""
+    parts = [name]
+    while isinstance(value, dict) and len(value) == 1:
+        (part, value), *_ = value.items()
+        parts.append(part)
+    if len(parts) > 1:
+        whole = ".".join(parts)
+        instead = f"{key_of(whole)} = {json.dumps(value, ensure_ascii=False, default=str)}"
+        _refused(path, f"has a name with a dot{_at(text, whole)}; write `{instead}`, since {amend.NAMES}")
+
+
+def _at(text: str, key: str) -> str:
+    """Where a key stands, if that can be told."""
+    at = line_of(text, key)
+    return f", at line {at}" if at else ""
 
 
 def _is_number(value) -> bool:
