@@ -318,6 +318,22 @@ def test_the_summary_in_the_terminal(small):
     ]
 
 
+def test_answers_that_are_alike_are_in_the_summary(small):
+    """With --similar the terminal says how many pairs there are, of whom the first, and where they stand side by side;
+    it says so too where there are none, and nothing where nobody looked. The JSON has them."""
+    pairs = [alike("ada", "bela", 0.934), *(alike("chidi", f"s{n}", 0.8) for n in range(4))]
+    found = told(small, pairs=pairs)
+    assert (
+        "alike: 5 pairs of answers: ada and bela at 31, chidi and s0 at 31, chidi and s1 at 31 and 2 more; "
+        "side by side in similar.html" in " ".join(lines(found))
+    )
+    assert "alike: no two answers" in lines(told(small, pairs=[])) and "alike" not in " ".join(lines(told(small)))
+    assert "No two answers are alike." in page(told(small, pairs=[]), GRADING)
+    as_json = class_report([], GRADING, found, Tally())["pairs"]
+    assert as_json[0] == dict(problem=31, students=["ada", "bela"], share=0.934, same=False) and len(as_json) == 5
+    assert class_report([], GRADING, told(small), Tally())["pairs"] is None
+
+
 def test_a_class_of_sixty(book):
     """In a made-up class every student is counted once at each problem, and the report agrees with the gradebook."""
     made_up.fill(book)

@@ -3,6 +3,7 @@ grade is decided here."""
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -70,7 +71,7 @@ def write_results(
     unmet = [*_unmet(grading, found, rows), *groups.unmet(found, grading.groups)]
     found = groups.shared(found, grading.groups, rows)
     titles = {problem.number: problem.title for problem in problems}
-    pairs = _similar(out, handed_in, problems) if similar else ()
+    pairs = _similar(out, handed_in, problems) if similar else None
     comments = {row.student.student: comment(row, grading, titles) for row in found}
     warnings = [*export(out, found, grading, assignment, matched, comments, scaled), *unmet]
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
@@ -87,7 +88,12 @@ def _unmet(grading: Grading, found: Sequence[Marks], rows: Mapping[str, Row]) ->
     known = set().union(*(names_of(row.student, rows.get(row.student.student)) for row in found))
     for name in sorted(grading.late.names()):
         if name.casefold() not in known:
-            yield f"grading.toml speaks of {name} below [late], and nobody who handed in is called so: take a name, a login or a number of grades.csv"  # noqa: E501
+            near = difflib.get_close_matches(name.casefold(), known, 3)
+            yield (
+                f"grading.toml speaks of {name} below [late], and nobody who handed in is called so: "
+                f"take a name, a login or a number of grades.csv"
+                + (f"; did you mean {' or '.join(near)}?" if near else "")
+            )
 
 
 def properties_of_all(problems: Iterable[Problem]) -> dict:

@@ -9,6 +9,7 @@ from grader.classroom.book.gradebook import ROUNDS
 from grader.classroom.book.marks import Mark, Marks
 from grader.classroom.book.rules import Grading
 from grader.classroom.pages.overview import Report
+from grader.classroom.pages.similar import Pair
 
 SCHEMA_VERSION = 1
 
@@ -29,8 +30,13 @@ def class_report(marks: Sequence[Marks], grading: Grading, report: Report, tally
             )
             for found in report.teach
         ],
+        pairs=None if report.pairs is None else [_pair(pair) for pair in report.pairs],
         faults=[dict(student=wanted.student, problem=wanted.problem, why=why) for wanted, why in tally.faults],
     )
+
+
+def _pair(pair: Pair) -> dict:
+    return dict(problem=pair.problem, students=[pair.one, pair.other], share=round(pair.share, 3), same=pair.same)
 
 
 def _student(row: Marks) -> dict:

@@ -39,7 +39,7 @@ ENDS = (
     ("unwritten", "not written, not run or not checked"),
     ("missing", "nothing handed in"),
 )
-TEACH = 3  # misconceptions that the terminal names
+TEACH, ALIKE = 3, 3  # misconceptions, and pairs of answers, that the terminal names
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Report:
     look: tuple[tuple[str, tuple[str, ...]], ...] = ()  # what has to be looked at, and for whom
     waived: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()  # why verdicts cannot all be compared
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[Pair, ...] | None = None  # answers that are alike; None where nobody looked
     similar: str = ""
     warnings: tuple[str, ...] = ()  # what to know before grades are imported
     rows: tuple[Marks, ...] = ()  # everybody, in the order of names
@@ -98,7 +98,7 @@ def report(
     titles: Mapping[int, str],
     *,
     roster: Matched | None = None,
-    pairs: Sequence[Pair] = (),
+    pairs: Sequence[Pair] | None = None,
     similar: str = "similar.html",
     warnings: Sequence[str] = (),
 ) -> Report:
@@ -122,7 +122,7 @@ def report(
         tuple(_to_look_at(marks, roster)),
         tuple(sorted({limit for under in circumstances for limit in under.waived})),
         tuple(_mixed(there)),
-        tuple(pairs),
+        None if pairs is None else tuple(pairs),
         similar,
         tuple(warnings),
         tuple(sorted(marks, key=lambda row: (_name(row).casefold(), row.student.student))),
@@ -347,7 +347,7 @@ def page(told: Report, grading: Grading) -> Markup:
         if problem.mistakes or problem.unnamed
     ]
     parts += [tag("h2", "What went wrong at each problem"), *details] if details else []
-    parts += [tag("h2", "Similar submissions"), _pairs(told.pairs, told.similar)] if told.pairs else []
+    parts += [tag("h2", "Similar submissions"), _pairs(told.pairs, told.similar)] if told.pairs is not None else []
     parts += [tag("h2", "To look at"), *(_listed(what, whom) for what, whom in told.look)] if told.look else []
     return sheet("The class", *parts)
 
@@ -579,8 +579,10 @@ def _pairs(pairs: Sequence[Pair], similar: str) -> Markup:
         tag("th", "alike", scope="col", class_="number"),
     )
     return join(
-        tag("table", tag("thead", head), tag("tbody", *rows), class_="list"),
-        tag("p", tag("a", "side by side", href=similar)),
+        tag("table", tag("thead", head), tag("tbody", *rows), class_="list")
+        if pairs
+        else tag("p", "No two answers are alike."),
+        tag("p", tag("a", "side by side", href=similar)) if pairs else "",
     )
 
 
@@ -599,6 +601,15 @@ def _percent(part: int, whole: int) -> str:
 
 def _and(numbers: Sequence[int]) -> str:
     return " and ".join(filter(None, [", ".join(map(str, numbers[:-1])), str(numbers[-1])]))
+
+
+def _alike(told: Report) -> str:
+    """How many pairs of answers are alike, of whom the first are, and where they stand."""
+    if not told.pairs:
+        return "alike: no two answers"
+    first = ", ".join(f"{pair.one} and {pair.other} at {pair.problem}" for pair in told.pairs[:ALIKE])
+    more = f" and {len(told.pairs) - ALIKE} more" if len(told.pairs) > ALIKE else ""
+    return f"alike: {count(len(told.pairs), 'pair')} of answers: {first}{more}; side by side in {told.similar}"
 
 
 # In the terminal
@@ -639,6 +650,8 @@ def _summary(console, told: Report, grading: Grading) -> None:
                 f"{count(len(found.students), 'student')} at {_and(found.problems)}"
             )
         )
+    if told.pairs is not None:
+        console.print(Text(_alike(told)))
     if told.waived:
         console.print(Text(f"waived: {', '.join(told.waived)}", "yellow"))
     for line in (*told.warnings, *told.versions):
