@@ -495,7 +495,7 @@ For this problem nothing was handed in.
 ## Points and signs
 
 A problem that passed has all of its points. Otherwise each name that it asks for counts alike, 6 of 10 parts for values, 3 for claims about the program, \
-1 for what is asked of the whole; the last two, and properties, count only where every plain call (eager) is right.
+1 for what is asked of the whole; parts that a name does not have are shared out among its others. The last two, and properties, count only where every plain call (eager) is right.
 
 ✓ passed, ✗ failed, ? could not be checked, ○ not written, – does not apply, or has no points
 """  # noqa: E501

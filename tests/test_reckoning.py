@@ -68,6 +68,35 @@ def test_more_checks_for_fewer_points_is_explained():
     ]
 
 
+def test_how_missing_parts_are_shared_out_is_told():
+    """A worth such as 0.857 follows from a sentence beside the sum: which parts of ten are not asked for, and what the
+    others have of the rest; with several names, what each of them is worth."""
+
+    def without(name: str, *kinds: str) -> EntryVerdict:
+        found = made_up.findings(name, [("eager", CASES[1])])
+        return EntryVerdict(name, FAILED, tuple(f for f in found if f.check.kind not in kinds))
+
+    def told(*entries: EntryVerdict) -> list[str]:
+        return [line for line in reckoning(of(made_up.verdict(31, FAILED, *entries))).sentences if " = " in line][:-1]
+
+    assert told(without("f")) == []
+    assert told(without("f", "proof")) == [
+        "Of the 10 parts those for claims about the program are not asked for, and are shared out: values 6 / 7 = "
+        "0.857, what is asked of the whole 1 / 7 = 0.143."
+    ]
+    assert told(without("f", "proof", "traces", "leaks")) == [
+        "Of the 10 parts those for claims about the program and what is asked of the whole are not asked for, and are "
+        "shared out: values 6 / 6 = 1."
+    ]
+    assert told(without("f", "proof"), without("g"), without("h", "proof")) == [
+        "Each of the 3 names is worth 1 / 3 = 0.333.",
+        "Of the 10 parts of `f` and `h` those for claims about the program are not asked for, and are shared out: "
+        "values 6 / 7 / 3 = 0.286, what is asked of the whole 1 / 7 / 3 = 0.048.",
+    ]
+    worth = [row[3] for row in reckoning(of(made_up.verdict(31, FAILED, without("f", "proof")))).rows]
+    assert worth == ["0.857", "0.143", "1"]
+
+
 def test_the_cap_is_told():
     """What did not pass has 0.99 at most, and where that costs something it is said."""
     many = [EntryVerdict(f"f{n}", PASSED, made_up.findings(f"f{n}")) for n in range(30)]

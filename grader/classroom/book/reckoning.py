@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.classroom.book.marks import Mark
-from grader.classroom.book.points import MOST, Part, shown
+from grader.classroom.book.points import MOST, WORTH, Part, shown
 from grader.classroom.book.rules import Grading
 from grader.report import words
 
@@ -19,6 +19,7 @@ CALLED = {
     "all": "all of it",
     "none": "not written",
 }
+PARTS = {"values": "values", "claims": "claims about the program", "whole": "what is asked of the whole"}
 UNCOUNTED = (
     "A plain call (eager) is wrong. So properties, claims and what is asked of the whole do not count, also "
     "where they passed."
@@ -60,6 +61,7 @@ def reckoning(mark: Mark) -> Reckoning | None:
 
 
 def _sentences(mark: Mark, parts: tuple[Part, ...], whole: float):
+    yield from _shared_out(parts)
     if any(part.counted < part.passed for part in parts):
         yield UNCOUNTED
     share = mark.credit.share
@@ -68,6 +70,34 @@ def _sentences(mark: Mark, parts: tuple[Part, ...], whole: float):
     rounded = f"{thousandths(whole)} is rounded to {shown(share)}. " if thousandths(whole) != shown(share) else ""
     product = f"{shown(share)} × {shown(mark.weight)} = {shown(mark.by_checks)}"
     yield f"{rounded}The problem is worth {worth(mark.weight)}: {product}."
+
+
+def _shared_out(parts: tuple[Part, ...]):
+    """How the worth of a part comes about, where it is not what it is of ten: among several names, and where a name
+    has no claims, say."""
+    by_name: dict[str, dict[str, float]] = {}
+    for part in parts:
+        by_name.setdefault(part.name, {})[part.kind] = part.worth
+    names = len(by_name)
+    if names > 1:
+        yield f"Each of the {names} names is worth 1 / {names} = {thousandths(1 / names)}."
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, worths in by_name.items():
+        if {*worths} < {*WORTH}:
+            alike.setdefault((*worths,), []).append(name)
+    for kinds, of in alike.items():
+        whose = f" of {' and '.join(f'`{name}`' for name in of)}" if names > 1 else ""
+        missing = " and ".join(told for kind, told in PARTS.items() if kind not in kinds)
+        all_of_them = sum(WORTH[kind] for kind in kinds)
+        shares = ", ".join(
+            f"{PARTS[kind]} {WORTH[kind]} / {all_of_them}{f' / {names}' if names > 1 else ''} = "
+            f"{thousandths(by_name[of[0]][kind])}"
+            for kind in kinds
+        )
+        yield (
+            f"Of the {sum(WORTH.values())} parts{whose} those for {missing} are not asked for, and are shared out: "
+            f"{shares}."
+        )
 
 
 def total(marks: Mapping[int, Mark], grading: Grading) -> str:

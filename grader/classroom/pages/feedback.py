@@ -32,9 +32,9 @@ NOT_YET = "not graded yet"
 OPEN = "Not everything could be checked, which is not your mistake. Whoever runs the course has been told."
 HOW = (
     "A problem that passed has all of its points. Otherwise each name that it asks for counts alike, {values} of "
-    "{all} parts for values, {claims} for claims "
-    "about the program, {whole} for what is asked of the whole; the last two, and properties, count only where every "
-    "plain call (eager) is right."
+    "{all} parts for values, {claims} for claims about the program, {whole} for what is asked of the whole; parts that "
+    "a name does not have are shared out among its others. The last two, and properties, count only where every plain "
+    "call (eager) is right."
 )
 ALL_OR_NOTHING = "A problem that passed has all of its points, any other none."
 AT_FAULT = "It could not be graded, which is not your mistake. Whoever runs the course has been told."
@@ -291,7 +291,9 @@ def _reckoned(mark: Mark) -> Markup:
     ]
     table = tag("table", tag("thead", head), tag("tbody", *rows), tag("tfoot", last), class_="list small sums")
     return join(
-        tag("h3", "Where the points come from"), table, *(tag("p", told, class_="small") for told in found.sentences)
+        tag("h3", "Where the points come from"),
+        table,
+        *(tag("p", prose(told), class_="small") for told in found.sentences),
     )
 
 
