@@ -19,7 +19,7 @@ from grader.classroom.book.roster import parsed
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.spreadsheet import harmless
 from grader.classroom.book.unread import unread
-from grader.classroom.pages import overview
+from grader.classroom.pages import overview_page
 from grader.classroom.pages.feedback import pages
 from grader.classroom.pages.machine import class_report
 from grader.classroom.pages.overview import report
@@ -139,7 +139,7 @@ def everywhere(row: Marks) -> dict[str, object]:
     """How the points of one student are told in each place."""
     shown, problems = report([row], {}), class_report([row], GRADING, report([row], {}), Tally())["students"][0]
     html, text = (dict(pages(row, GRADING, {}))[suffix] for suffix in (".html", ".md"))
-    cells = re.findall(r"<td[^>]*>(.*?)</td>", overview.page(shown, GRADING).partition("<h2>Students</h2>")[2])[:3]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", overview_page.page(shown, GRADING).partition("<h2>Students</h2>")[2])[:3]
     return {
         "grades.csv": rows(grades_csv([row], GRADING))[1][-4:-1],
         "json": [*(mark["points"] for mark in problems["problems"]), problems["total"]],

@@ -20,6 +20,7 @@ from grader.classroom.book.roster import Roster, Row
 from grader.classroom.book.rules import Grading
 from grader.classroom.pages import overview
 from grader.classroom.pages.feedback import write_feedback
+from grader.classroom.pages.overview_page import write_report
 from grader.classroom.pages.returns import comment, write_returns
 from grader.classroom.pages.similar import Pair
 from grader.course.problem import Problem, course_root
@@ -79,7 +80,7 @@ def write_results(
     write_feedback(out / "feedback", found, grading, titles, folders, book.content)
     write_returns(out, found, people, rows)
     told = dict(roster=matched, pairs=pairs, warnings=warnings)
-    overview.write_report(out, found, grading, titles, **told)
+    write_report(out, found, grading, titles, **told)
     return found, overview.report(found, titles, **told)
 
 

@@ -156,7 +156,7 @@ def _tell(
 ) -> None:
     from rich.text import Text
 
-    from grader.classroom.pages.overview import summary
+    from grader.classroom.pages.summary import summary
 
     told = [
         f"{count(tally.graded, 'verdict')} given" + (f", {tally.kept} kept from earlier runs" if tally.kept else "")

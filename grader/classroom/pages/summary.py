@@ -1,0 +1,67 @@
+"""The class at a glance in the terminal, in a few lines."""
+
+from __future__ import annotations
+
+import statistics
+
+from grader.classroom.book.points import shown
+from grader.classroom.book.rules import Grading
+from grader.classroom.pages.overview import Report, in_words
+from grader.report.terminal import trimmed
+from grader.report.words import count, spoken
+
+TEACH, ALIKE = 3, 3  # misconceptions, and pairs of answers, that the terminal names
+
+
+def _alike(told: Report) -> str:
+    """How many pairs of answers are alike, of whom the first are, and where they stand."""
+    if not told.pairs:
+        return "alike: no two answers"
+    first = ", ".join(f"{pair.one} and {pair.other} at {pair.problem}" for pair in told.pairs[:ALIKE])
+    more = f" and {len(told.pairs) - ALIKE} more" if len(told.pairs) > ALIKE else ""
+    return f"alike: {count(len(told.pairs), 'pair')} of answers: {first}{more}; side by side in {told.similar}"
+
+
+def summary(console, told: Report, grading: Grading) -> None:
+    """A dozen lines or so: how many handed in, what they passed, what to teach next, what to look at."""
+    with trimmed(console):
+        _summary(console, told, grading)
+
+
+def _summary(console, told: Report, grading: Grading) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    middle = f", median {shown(statistics.median(told.totals))} of {shown(grading.maximum)}" if told.totals else ""
+    console.print(
+        Text(
+            f"{told.handed_in} of {count(told.students, 'student')} handed in; {told.solved} passed everything{middle}"
+        )
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for problem in told.problems:
+        passed, there = problem.ends["passed"], problem.handed_in
+        filled = round(20 * passed / there) if there else 0
+        table.add_row(
+            Text(str(problem.number), "bold"),
+            Text(problem.title, overflow="ellipsis", no_wrap=True),
+            Text("█" * filled, "green") + Text("░" * (20 - filled), "dim"),
+            Text(f"{passed} of {there} passed", no_wrap=True),
+        )
+    if told.problems:
+        console.print(table)
+    for index, found in enumerate(told.teach[:TEACH]):
+        console.print(
+            Text(
+                f"{'teach next: ' if not index else ' ' * 12}{spoken(found.name)}, "
+                f"{count(len(found.students), 'student')} at {in_words(found.problems)}"
+            )
+        )
+    if told.pairs is not None:
+        console.print(Text(_alike(told)))
+    if told.waived:
+        console.print(Text(f"waived: {', '.join(told.waived)}", "yellow"))
+    for line in (*told.warnings, *told.versions):
+        console.print(Text(line, "yellow"))
+    if told.look:
+        console.print(Text("to look at: " + "; ".join(f"{what} ({len(whom)})" for what, whom in told.look)))
