@@ -24,7 +24,9 @@ from grader.classroom.book.marks import marks
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.discreet import CUT, MOST_LETTERS, discreet, moved, shortened
-from grader.classroom.pages.feedback import code, fenced, pages, plain, spans, told, write_feedback
+from grader.classroom.pages.escape import code, fenced, plain, spans
+from grader.classroom.pages.feedback import pages, write_feedback
+from grader.classroom.pages.wording import told
 from grader.course.verdict import Check, Difference, EntryVerdict, Finding
 from grader.report import machine
 from grader.report.page import verdict_page

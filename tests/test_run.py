@@ -24,7 +24,7 @@ from grader.classroom.grading import exam, hands
 from grader.classroom.grading.hands import Hands, Job
 from grader.classroom.grading.marker import Marker
 from grader.classroom.pages import machine as as_json
-from grader.classroom.pages.feedback import AT_FAULT, LATER, UNASKED, UNASKED_LATER
+from grader.classroom.pages.wording import AT_FAULT, LATER, UNASKED, UNASKED_LATER
 from grader.course.problem import CourseError
 from grader.course.select import UsageError
 from grader.course.verdict import Verdict

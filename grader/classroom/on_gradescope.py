@@ -36,7 +36,9 @@ from grader.classroom.gradescope import ABOUT, LATE
 from grader.classroom.grading.exam import Exam, unpacked
 from grader.classroom.grading.hands import Hands, Job
 from grader.classroom.grading.marker import LIMITS
-from grader.classroom.pages.feedback import evidence, how, plain, said, told
+from grader.classroom.pages.escape import plain
+from grader.classroom.pages.feedback_markdown import said
+from grader.classroom.pages.wording import evidence, how, told
 from grader.classroom.results import properties_of_all
 from grader.classroom.walls.walls import LIMITS as WALLS
 from grader.course.problem import CourseError, Problem, discover
