@@ -11,7 +11,7 @@ import pytest
 
 from grader.classroom.arrivals.arrivals import arrivals
 from grader.classroom.book.gradebook import NAME, Gradebook, Record, Wanted, digest_of
-from grader.classroom.book.roster import Roster
+from grader.classroom.book.roster_file import read_roster
 from grader.classroom.book.rules import Grading
 from grader.classroom.results import write_results
 from grader.classroom.run import Tally, _note
@@ -112,7 +112,7 @@ def results(request, tmp_path) -> Path:
             Grading({31: 1.0}),
             handed_in,
             place,
-            roster=Roster.read(tmp_path / "roster.csv"),
+            roster=read_roster(tmp_path / "roster.csv"),
             assignment="Attention",
             scaled=True,
         )

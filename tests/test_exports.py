@@ -15,7 +15,7 @@ from grader.classroom.arrivals.submission import EMPTY_HANDED, Piece, Submission
 from grader.classroom.book.exports import export, files, grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import Marks, marks
-from grader.classroom.book.roster import parsed
+from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.spreadsheet import harmless
 from grader.classroom.book.unread import unread

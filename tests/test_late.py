@@ -22,7 +22,7 @@ from grader.classroom.book.exports import grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
 from grader.classroom.book.late import CANVAS, GIT, MOODLE, Came, Policy, lateness, of_moodle
 from grader.classroom.book.marks import marks
-from grader.classroom.book.roster import parsed
+from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.pages import machine
 from grader.classroom.pages.feedback import pages

@@ -18,7 +18,7 @@ from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
 from grader.classroom.book.misconceptions import AGAIN, CALLED_TOO
-from grader.classroom.book.roster import parsed
+from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.feedback import pages

@@ -14,7 +14,7 @@ from grader.classroom.book.exports import grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
 from grader.classroom.book.people import keep, meant, settle
-from grader.classroom.book.roster import parsed
+from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading
 from grader.classroom.results import override
 from grader.course.select import UsageError

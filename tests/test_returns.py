@@ -18,7 +18,7 @@ from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
 from grader.classroom.book.late import CANVAS as BY_CANVAS
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import marks
-from grader.classroom.book.roster import parsed
+from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.feedback import write_feedback

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.classroom.arrivals.submission import Submission
-from grader.classroom.book.roster import Roster, parsed
+from grader.classroom.book.roster_file import parsed, read_roster
 from grader.course.select import UsageError
 
 CANVAS = '''\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,Quiz (7),Attention (1234),Assignments Current Score
@@ -123,14 +123,14 @@ def test_what_is_no_roster(tmp_path, content, sentence):
     path = tmp_path / "roster.csv"
     path.write_bytes(content)
     with pytest.raises(UsageError) as told:
-        Roster.read(path)
+        read_roster(path)
     assert str(told.value) == sentence
 
 
 def test_no_roster_there(tmp_path):
     """So is a path that leads nowhere."""
     with pytest.raises(UsageError, match="cannot be read: No such file or directory"):
-        Roster.read(tmp_path / "roster.csv")
+        read_roster(tmp_path / "roster.csv")
 
 
 # Whose is whose.

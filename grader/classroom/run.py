@@ -80,7 +80,7 @@ class Tally:
 def run_class(root: Path, orders: Orders, console) -> int:
     """Returns 0 when everything that arrived has a verdict, 2 when something kept some of it from getting one, by no
     student's fault."""
-    from grader.classroom.book.roster import Roster
+    from grader.classroom.book.roster_file import read_roster
     from grader.classroom.results import ASSIGNMENT, write_results
     from grader.classroom.walls.walls import known
 
@@ -89,7 +89,7 @@ def run_class(root: Path, orders: Orders, console) -> int:
     if out == inside or out.is_relative_to(inside):
         raise UsageError(f"the results would lie among the submissions: name a folder outside of {orders.submissions}")
     assignment = orders.assignment or ASSIGNMENT
-    roster = Roster.read(orders.roster) if orders.roster else None
+    roster = read_roster(orders.roster) if orders.roster else None
     if roster:
         roster.column(assignment)  # what is wrong with it is told before the class is graded
     handed_in = arrivals(orders.submissions, orders.everything, orders.problems)

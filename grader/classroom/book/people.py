@@ -13,7 +13,8 @@ from grader.classroom.arrivals.submission import Student, Submission
 from grader.classroom.book.gradebook import Gradebook
 from grader.classroom.book.groups import Groups, group_of
 from grader.classroom.book.marks import names_of
-from grader.classroom.book.roster import Roster, Row, first_last, full_name_keys, name_keys
+from grader.classroom.book.names import first_last, full_name_keys, name_keys
+from grader.classroom.book.roster import Roster, Row
 from grader.course.select import UsageError
 
 ROSTER = "roster"  # the setting that holds who was on the roster last
