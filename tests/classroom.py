@@ -23,7 +23,8 @@ from pathlib import Path
 import pytest
 
 from grader.bench.loop import environment
-from grader.classroom.book.gradebook import NAME, ROUNDS, Gradebook
+from grader.classroom.book.entries import ROUNDS
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.course.problem import mistakes
 from tests.browser import missing
 from tests.conftest import PROBLEMS

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from grader.classroom.arrivals.submission import Piece, Submission
-from grader.classroom.book.gradebook import Circumstances, Gradebook, Record, Wanted, digest_of
+from grader.classroom.book.entries import Circumstances, Record, Wanted, digest_of
+from grader.classroom.book.gradebook import Gradebook
 from grader.course.problem import Problem
 from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Status, Verdict
 from grader.report import machine

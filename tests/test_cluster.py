@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from grader.bench.loop import environment
-from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
+from grader.classroom.book.entries import Wanted
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.grading import cluster
 from grader.classroom.grading.hands import Job
 from grader.course.problem import CourseError

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from grader.classroom.arrivals.arrivals import arrivals
-from grader.classroom.book.gradebook import NAME, Gradebook, Record, Wanted, digest_of
+from grader.classroom.book.entries import Record, Wanted, digest_of
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.roster_file import read_roster
 from grader.classroom.book.rules import Grading
 from grader.classroom.results import write_results

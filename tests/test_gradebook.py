@@ -17,7 +17,8 @@ import pytest
 from rich.console import Console
 
 from grader.classroom.arrivals.submission import Piece, Submission
-from grader.classroom.book.gradebook import NAME, Gradebook, Wanted, digest_of
+from grader.classroom.book.entries import Wanted, digest_of
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import changes, marks
 from grader.classroom.book.rules import Grading
 from grader.classroom.results import override
@@ -259,7 +260,8 @@ def test_a_full_disk(book):
 WRITER = """
 import random, sys
 from pathlib import Path
-from grader.classroom.book.gradebook import Gradebook, Record, Wanted
+from grader.classroom.book.entries import Record, Wanted
+from grader.classroom.book.gradebook import Gradebook
 shown = {data!r}
 with Gradebook(Path({path!r})) as book:
     done = {{(grade.student, grade.problem) for grade in book.grades()}}

@@ -18,8 +18,9 @@ import pytest
 
 from grader.classroom.arrivals.arrivals import arrivals
 from grader.classroom.arrivals.commits import Commits
+from grader.classroom.book.entries import Wanted
 from grader.classroom.book.exports import grades_csv
-from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import CANVAS, GIT, MOODLE, Came, Policy, lateness, of_moodle
 from grader.classroom.book.marks import marks
 from grader.classroom.book.roster_file import parsed

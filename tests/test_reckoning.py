@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from grader.classroom.book.gradebook import Circumstances, Grade
+from grader.classroom.book.entries import Circumstances, Grade
 from grader.classroom.book.marks import Mark
 from grader.classroom.book.points import MOST, credit
 from grader.classroom.book.reckoning import CAPPED, HEAD, MISSING, UNCOUNTED, reckoning, total

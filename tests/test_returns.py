@@ -13,8 +13,9 @@ import pytest
 from grader.classroom.arrivals.naming import named
 from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book import groups
+from grader.classroom.book.entries import Wanted
 from grader.classroom.book.exports import files
-from grader.classroom.book.gradebook import NAME, Gradebook, Wanted
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import CANVAS as BY_CANVAS
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import marks

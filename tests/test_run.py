@@ -18,7 +18,8 @@ import pytest
 from rich.console import Console
 
 from grader.classroom import run
-from grader.classroom.book.gradebook import NAME, Circumstances, Gradebook, Record
+from grader.classroom.book.entries import Circumstances, Record
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.points import Credit, credit
 from grader.classroom.grading import exam, hands
 from grader.classroom.grading.hands import Hands, Job

@@ -26,7 +26,8 @@ from pathlib import Path
 
 from grader.classroom.arrivals.arrivals import submitted
 from grader.classroom.arrivals.submission import Submission
-from grader.classroom.book.gradebook import NAME, Gradebook, Record, Wanted, digest_of
+from grader.classroom.book.entries import Record, Wanted, digest_of
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import Mark, Marks, marks
 from grader.classroom.book.metadata import Metadata, metadata

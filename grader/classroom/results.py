@@ -11,8 +11,9 @@ from pathlib import Path
 
 from grader.classroom.arrivals.arrivals import Arrivals
 from grader.classroom.book import groups
+from grader.classroom.book.entries import Wanted
 from grader.classroom.book.exports import export, write
-from grader.classroom.book.gradebook import Gradebook, Wanted
+from grader.classroom.book.gradebook import Gradebook
 from grader.classroom.book.marks import Change, Marks, marks, names_of
 from grader.classroom.book.people import keep, meant, settle
 from grader.classroom.book.points import properties_of, shown

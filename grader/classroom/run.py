@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from grader.classroom.arrivals.arrivals import Arrivals, arrivals, two_numbers
 from grader.classroom.arrivals.commits import Commits
 from grader.classroom.arrivals.submission import LATE, Piece, Submission
-from grader.classroom.book.gradebook import NAME, Grade, Gradebook, Record, Wanted, digest_of
+from grader.classroom.book.entries import Grade, Record, Wanted, digest_of
+from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import CANVAS, GIT, Came
 from grader.classroom.book.rules import NAME as RULES
 from grader.classroom.book.rules import read_grading

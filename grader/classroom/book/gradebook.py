@@ -7,277 +7,29 @@ only its owner may read it.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import math
-import os
-import secrets
 import sqlite3
-import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import NamedTuple
 
-from grader.classroom.arrivals.submission import Piece, Student, Submission
+from grader.classroom.arrivals.submission import Student, Submission
+from grader.classroom.book.database import Database
+from grader.classroom.book.entries import ROUNDS, Circumstances, Grade, Override, Record, Wanted
 from grader.classroom.book.late import Came
 from grader.course.select import UsageError
-from grader.course.verdict import Status, Verdict
-from grader.report import machine
+from grader.course.verdict import Status
 
 NAME = "gradebook.sqlite"
-APPLICATION = 0x41545442  # "ATTB", which tells our files from other SQLite files
-VERSION = 1
-ROUNDS = 1 << 16  # at most, in a class's life
-PATIENCE = 60.0  # seconds to wait for a reader that is in the way
-SCHEMA = """
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE students (student TEXT PRIMARY KEY, name TEXT NOT NULL, ids TEXT NOT NULL, trouble TEXT NOT NULL, notes TEXT NOT NULL,
-    told TEXT NOT NULL DEFAULT '{}') STRICT;
-CREATE TABLE contents (digest TEXT PRIMARY KEY, packed BLOB NOT NULL) STRICT;
-CREATE TABLE attempts (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, problem INTEGER NOT NULL,
-    digest TEXT NOT NULL REFERENCES contents, place TEXT NOT NULL, turn INTEGER NOT NULL, UNIQUE (student, problem, digest)) STRICT;
-CREATE UNIQUE INDEX in_turn ON attempts (turn);
-CREATE TABLE verdicts (id INTEGER PRIMARY KEY, attempt INTEGER NOT NULL REFERENCES attempts,
-    standing TEXT NOT NULL CHECK (standing IN ('counts', 'proposed', 'replaced')), status TEXT NOT NULL, mistakes TEXT NOT NULL, packed BLOB NOT NULL,
-    key TEXT NOT NULL, seed TEXT NOT NULL, course TEXT NOT NULL, jax TEXT NOT NULL, grader TEXT NOT NULL, python TEXT NOT NULL,
-    waived TEXT NOT NULL, trusted TEXT NOT NULL, seconds REAL NOT NULL, graded_at TEXT NOT NULL) STRICT;
-CREATE UNIQUE INDEX one_verdict ON verdicts (attempt, standing) WHERE standing <> 'replaced';
-CREATE INDEX of_attempt ON verdicts (attempt);
-CREATE TABLE overrides (id INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, problem INTEGER NOT NULL,
-    points REAL, reason TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL, attempt INTEGER REFERENCES attempts, weight REAL) STRICT;
-"""  # noqa: E501
-CAME = """CREATE TABLE IF NOT EXISTS came (student TEXT NOT NULL, problem INTEGER NOT NULL, digest TEXT NOT NULL, told TEXT NOT NULL,
-    PRIMARY KEY (student, problem, digest)) STRICT"""  # noqa: E501
-ADDED = (("overrides", "weight", "REAL"), ("students", "told", "TEXT NOT NULL DEFAULT '{}'"))  # since version 1
 GRADE = """SELECT a.student, a.problem, a.digest, a.place, a.id AS attempt,
     (SELECT count(*) FROM attempts b WHERE b.student = a.student AND b.problem = a.problem) AS attempts, v.*
     FROM attempts a JOIN verdicts v ON v.attempt = a.id AND v.standing = ?"""
 LAST = """ WHERE a.turn = (SELECT max(b.turn) FROM attempts b WHERE b.student = a.student AND b.problem = a.problem)"""
 
 
-class Wanted(NamedTuple):
-    """What is to be graded: a student's content for a problem, by its digest."""
-
-    student: str
-    problem: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What a verdict was given under: what is needed to give it again when a student complains."""
-
-    key: str = ""  # digest of the answer key
-    seed: int = 0  # that the inputs were drawn from
-    course: str = ""  # its version
-    jax: str = ""
-    grader: str = ""
-    python: str = ""
-    waived: tuple[str, ...] = ()  # limits that the machine could not give
-    trusted: tuple[str, ...] = ()  # facts that the submission's own process told
-    seconds: float = 0.0
-    graded_at: str = ""  # in UTC; now, where it is empty
-
-
-@dataclass(frozen=True)
-class Record:
-    """One verdict to write down. `verdict` is its JSON (`machine.data`). One that was `stopped` by the clock may be
-    another on a machine that does nothing else."""
-
-    wanted: Wanted
-    verdict: Mapping
-    content: bytes = b""
-    place: str = ""
-    under: Circumstances = Circumstances()
-    stopped: bool = False
-
-
-@dataclass(frozen=True)
-class Grade:
-    """The verdict on an attempt, as the gradebook has it."""
-
-    student: str
-    problem: int
-    digest: str
-    place: str
-    attempt: int
-    attempts: int  # how many different contents this student has handed in for the problem
-    status: Status
-    mistakes: tuple[str, ...]
-    under: Circumstances
-    packed: bytes
-
-    @property
-    def data(self) -> dict:
-        """The verdict's JSON."""
-        return json.loads(zlib.decompress(self.packed))
-
-    @property
-    def unjudged(self) -> bool:
-        """Whether the grader failed on it."""
-        return self.status == Status.UNCHECKED and self.verdict.unjudged
-
-    @property
-    def verdict(self) -> Verdict:
-        """Made anew each time: ten thousand of them would fill the memory."""
-        return machine.restored(self.data)
-
-
-@dataclass(frozen=True)
-class Override:
-    """Points that an instructor gave by hand, or took back (`points` is None). `attempt` is the one that counted then,
-    `weight` what the problem was worth."""
-
-    student: str
-    problem: int
-    points: float | None
-    reason: str
-    who: str
-    at: str
-    attempt: int | None
-    weight: float | None = None  # unknown in gradebooks from before it was kept
-
-    def worth(self, weight: float) -> float:
-        """The points, where the problem is worth `weight` now: as large a part of it as they were then."""
-        return self.points / self.weight * weight if self.weight else self.points
-
-
-def digest_of(piece: Piece) -> str:
-    """Names what was handed in. What could not be read is known by its trouble, so that another trouble is another
-    attempt."""
-    return hashlib.sha256(
-        piece.content if not piece.trouble else b"trouble\0" + piece.trouble.encode() + b"\0" + piece.content
-    ).hexdigest()
-
-
-class Gradebook:
-    """Opens the gradebook at `path`, or begins one; with `write=False` only reads, also while a run writes. To be used
-    in a `with` statement.
-
-    It may be used from several threads, but not from a forked process.
-
-    Raises:
-        UsageError: another run writes to it, the file is no gradebook, is damaged, or was written by a newer grader.
-        OSError: the disk is full or fails. What was recorded before is not lost.
-    """
-
-    def __init__(self, path: Path, *, write: bool = True):
-        self.path, self.write = path, write
-        self._mutex = threading.RLock()
-        if not write and not path.is_file():
-            raise UsageError(f"there is no gradebook at {path}: nothing is graded yet")
-        with contextlib.ExitStack() as stack:
-            if write:
-                stack.callback(_locked(path))
-                _begun(path)
-            with self._told():
-                self._connection = sqlite3.connect(
-                    f"{path.resolve().as_uri()}?mode={'rw' if write else 'ro'}",
-                    uri=True,
-                    timeout=PATIENCE,
-                    isolation_level=None,
-                    check_same_thread=False,
-                )
-                stack.callback(self._connection.close)
-                self._connection.row_factory = sqlite3.Row
-                self._open()
-            self._opened = stack.pop_all()
-
-    def _open(self) -> None:
-        run = self._connection.execute
-        application, version = (run(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-        new = application == version == 0 and not run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if new and not self.write:
-            raise UsageError(f"{self.path} is empty: nothing is graded yet")
-        if not new and application != APPLICATION:
-            raise UsageError(f"{self.path} is not a gradebook of this course; name another folder for the results")
-        if version > VERSION:
-            raise UsageError(
-                f"{self.path} was written by a newer grader (version {version}; this one knows {VERSION}): use that one"
-            )
-        run("PRAGMA foreign_keys = ON")
-        if not self.write:
-            return
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = FULL")
-        run("PRAGMA fullfsync = ON")
-        if new:
-            with self._transaction():
-                for statement in SCHEMA.split(";\n"):
-                    run(statement)
-                run(f"PRAGMA application_id = {APPLICATION}")
-                run(f"PRAGMA user_version = {VERSION}")
-                run("INSERT INTO settings VALUES ('secret', ?)", [str(secrets.randbits(128))])
-        elif (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(found)
-        else:
-            for table, name, kind in ADDED:
-                if name not in {column["name"] for column in run(f"PRAGMA table_info({table})")}:
-                    run(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
-        run(CAME)
-
-    def close(self) -> None:
-        self._opened.close()
-
-    def __enter__(self) -> Gradebook:
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.close()
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """What SQLite raises, as a sentence."""
-        with self._mutex:
-            try:
-                yield
-            except sqlite3.IntegrityError:
-                raise
-            except sqlite3.DatabaseError as error:
-                name = getattr(error, "sqlite_errorname", "") or ""
-                if name == "SQLITE_FULL" or "disk is full" in str(error):
-                    raise OSError(
-                        f"the disk is full, and {self.path} cannot grow; make room and run the same command again: "
-                        f"what was recorded is kept"
-                    ) from error
-                if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")):
-                    raise OSError(f"{self.path} cannot be {'written' if self.write else 'read'}: {error}") from error
-                if name.startswith("SQLITE_BUSY"):
-                    raise UsageError(
-                        f"another program keeps {self.path} locked; close it, and run the same command again"
-                    ) from error
-                if name == "SQLITE_NOTADB":
-                    raise UsageError(
-                        f"{self.path} is not a gradebook of this course; name another folder for the results"
-                    ) from error
-                raise UsageError(
-                    f"{self.path} is damaged ({error}): put back a copy of it, or move it away to begin anew"
-                ) from error
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Callable]:
-        """All of the block, on the disk when it ends, or nothing of it."""
-        with self._told():
-            if not self.write:
-                raise UsageError("the gradebook was opened to be read")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection.execute
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # a full disk has rolled it back already
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _rows(self, statement: str, values: Iterable = ()) -> list[sqlite3.Row]:
-        with self._told():
-            return self._connection.execute(statement, tuple(values)).fetchall()
-
-    # Settings
+class Gradebook(Database):
+    """The grades of a class, in one file: opened as a Database is."""
 
     @property
     def secret(self) -> int:
@@ -292,17 +44,6 @@ class Gradebook:
 
     def next_round(self) -> None:
         self.set("round", str(int(self.setting("round", "0")) + 1))
-
-    def setting(self, name: str, default: str = "") -> str:
-        found = self._rows("SELECT value FROM settings WHERE name = ?", [name])
-        return found[0]["value"] if found else default
-
-    def set(self, name: str, value: str) -> None:
-        with self._transaction() as run:
-            run(
-                "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                [name, value],
-            )
 
     # What is handed in
 
@@ -620,50 +361,3 @@ def _json(value) -> str:
 def _text(text: str) -> str:
     """Without halves of surrogate pairs, which SQLite has no place for."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _begun(path: Path) -> None:
-    """An empty file that nobody else may read, where there is none. SQLite gives its other files the same rights."""
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-_held: set[str] = set()  # by this process, which its own lock does not keep out
-
-
-def _locked(path: Path) -> Callable[[], None]:
-    """Keeps other runs out until the function that it returns is called, or this process is gone, however it went. No
-    child of it inherits the lock.
-
-    To close the lock's file once more would give the lock up, so that this process looks in `_held` first.
-    """
-    import fcntl
-
-    lock, name = path.with_name(f"{path.name}.lock"), str(path.resolve())
-    if name in _held:
-        raise _taken(path, str(os.getpid()))
-    handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
-    except OSError as error:
-        who = os.read(handle, 20).decode(errors="replace")
-        os.close(handle)
-        if isinstance(error, (BlockingIOError, PermissionError)):
-            raise _taken(path, who) from error
-        raise
-    _held.add(name)
-
-    def release() -> None:
-        _held.discard(name)
-        os.close(handle)
-
-    return release
-
-
-def _taken(path: Path, who: str) -> UsageError:
-    return UsageError(
-        f"another run{f' (process {who})' if who.isdigit() else ''} is writing to {path}; wait until it is done, or "
-        f"stop it"
-    )

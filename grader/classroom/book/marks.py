@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from grader.classroom.arrivals.submission import Student, Submission
-from grader.classroom.book.gradebook import Grade, Gradebook, Override, Wanted
+from grader.classroom.book.entries import Grade, Override, Wanted
+from grader.classroom.book.gradebook import Gradebook
 from grader.classroom.book.late import Came, Lateness, lateness
 from grader.classroom.book.points import Credit, credit, shown
 from grader.classroom.book.roster import Row

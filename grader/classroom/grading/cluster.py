@@ -18,7 +18,7 @@ from collections.abc import Collection
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 
-from grader.classroom.book.gradebook import Circumstances, Record, Wanted
+from grader.classroom.book.entries import Circumstances, Record, Wanted
 from grader.classroom.grading.exam import Exam, course_version, packed, unpacked
 from grader.classroom.grading.hands import Hands, Job
 from grader.course.problem import CourseError, course_root, discover

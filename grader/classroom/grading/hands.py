@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader.classroom.book.gradebook import Circumstances, Record, Wanted
+from grader.classroom.book.entries import Circumstances, Record, Wanted
 from grader.classroom.grading.compiled import compiled
 from grader.classroom.grading.exam import Exam, course_version
 from grader.classroom.grading.marker import CALLED, Marker

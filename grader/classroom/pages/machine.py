@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.classroom.book.gradebook import ROUNDS
 from grader.classroom.book.marks import Mark, Marks
 from grader.classroom.book.rules import Grading
 from grader.classroom.pages.overview import Report
@@ -80,7 +79,7 @@ def _mark(mark: Mark) -> dict:
         flags=list(mark.flags),
         under=dict(
             key=under.key,
-            round=under.seed % ROUNDS,
+            round=under.round,
             course=under.course,
             jax=under.jax,
             waived=list(under.waived),
