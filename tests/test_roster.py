@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.classroom.arrivals.submission import Submission
+from grader.classroom.book.roster import Roster
 from grader.classroom.book.roster_file import parsed, read_roster
 from grader.course.select import UsageError
 

@@ -1,8 +1,7 @@
-"""The gradebook: one SQLite file from which every grade follows, whole after `kill -9` or a power cut at any moment.
+"""The gradebook, from which every grade follows.
 
 An attempt is one content for a student and a problem. Its verdict `counts`, or is `proposed` by a regrade, or was
-`replaced` by one that was accepted. Nothing is ever deleted but proposals. The file holds the secret seed and grades:
-only its owner may read it.
+`replaced` by one that was accepted. Nothing is ever deleted but proposals.
 """
 
 from __future__ import annotations
