@@ -25,7 +25,8 @@ from grader.classroom.arrivals.arrivals import arrivals
 from grader.classroom.arrivals.naming import named, safe
 from grader.classroom.arrivals.submission import EMPTY_HANDED
 from grader.classroom.book.gradebook import NAME, Gradebook
-from grader.classroom.run import Tally, _note
+from grader.classroom.orders import Tally
+from grader.classroom.run import _note
 from grader.course.select import UsageError
 from tests.conftest import PROBLEMS, ROOT
 

@@ -14,8 +14,9 @@ from grader.classroom.book.entries import Record, Wanted, digest_of
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.roster_file import read_roster
 from grader.classroom.book.rules import Grading
+from grader.classroom.orders import Tally
 from grader.classroom.results import write_results
-from grader.classroom.run import Tally, _note
+from grader.classroom.run import _note
 from grader.report import machine
 from tests import made_up
 from tests.conftest import PROBLEMS

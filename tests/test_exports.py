@@ -19,12 +19,12 @@ from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.spreadsheet import harmless
 from grader.classroom.book.unread import unread
+from grader.classroom.orders import Tally
 from grader.classroom.pages import overview_page
 from grader.classroom.pages.feedback import pages
 from grader.classroom.pages.machine import class_report
 from grader.classroom.pages.overview import report
 from grader.classroom.pages.returns import comment
-from grader.classroom.run import Tally
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
 

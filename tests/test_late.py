@@ -25,11 +25,12 @@ from grader.classroom.book.late import CANVAS, GIT, MOODLE, Came, Policy, latene
 from grader.classroom.book.marks import marks
 from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading, read_grading
+from grader.classroom.orders import Tally
 from grader.classroom.pages import machine
 from grader.classroom.pages.feedback import pages
 from grader.classroom.pages.overview import report
 from grader.classroom.results import _unmet
-from grader.classroom.run import Tally, _note
+from grader.classroom.run import _note
 from grader.course.select import UsageError
 from tests import made_up
 from tests.conftest import PROBLEMS

@@ -21,13 +21,13 @@ from grader.classroom.book.misconceptions import AGAIN, CALLED_TOO
 from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
+from grader.classroom.orders import Tally
 from grader.classroom.pages.feedback import pages
 from grader.classroom.pages.machine import class_report
 from grader.classroom.pages.overview import Report, report
 from grader.classroom.pages.overview_page import _distribution, _percent, page, write_report
 from grader.classroom.pages.similar import Pair, Side
 from grader.classroom.pages.summary import summary
-from grader.classroom.run import Tally
 from tests import made_up
 from tests.browser import browser, serious  # noqa: F401
 from tests.conftest import PROBLEMS as COURSE

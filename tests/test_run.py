@@ -24,6 +24,7 @@ from grader.classroom.book.points import Credit, credit
 from grader.classroom.grading import exam, hands
 from grader.classroom.grading.hands import Hands, Job
 from grader.classroom.grading.marker import Marker
+from grader.classroom.orders import Orders
 from grader.classroom.pages import machine as as_json
 from grader.classroom.pages.wording import AT_FAULT, LATER, UNASKED, UNASKED_LATER
 from grader.course.problem import CourseError
@@ -99,7 +100,7 @@ class Class:
         console = Console(file=io.StringIO(), width=200, force_terminal=terminal)
         asked = dict(problems=[PROBLEMS[31], PROBLEMS[33]], everything=[*PROBLEMS.values()])
         try:
-            return run.run_class(Path(), run.Orders(self.submissions, self.results, **asked | more), console)
+            return run.run_class(Path(), Orders(self.submissions, self.results, **asked | more), console)
         finally:
             self.printed = console.file.getvalue()
 

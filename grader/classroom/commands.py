@@ -121,7 +121,8 @@ def _class(options) -> int:
     need("class", "distributed" if options.dask else "landlockpy", *(["copydetect"] if options.similar else []))
     if options.cores is not None and options.cores < 1:
         raise UsageError("--cores is at least 1")
-    from grader.classroom.run import Orders, run_class
+    from grader.classroom.orders import Orders
+    from grader.classroom.run import run_class
 
     everything = every_problem()
     orders = Orders(

@@ -11,7 +11,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from grader.classroom.book.late import CANVAS, GIT, Came
 from grader.classroom.book.rules import NAME as RULES
 from grader.classroom.book.rules import read_grading
 from grader.classroom.book.unread import unread
+from grader.classroom.orders import Orders, Tally
 from grader.course.problem import CourseError, Problem
 from grader.course.select import UsageError
 from grader.key.answers import key_digest
@@ -36,46 +37,7 @@ if TYPE_CHECKING:
 
 # the setting that holds which entries of the folder each key has stood for
 ENTRIES = "entries"
-FAULTS = 10  # how many are listed
 CHANGED = "it changed while the class was graded"
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What the instructor asked for."""
-
-    submissions: Path
-    out: Path
-    problems: list[Problem]
-    everything: list[Problem]  # of the course, whether it is graded now or not
-    waived: Collection[str] = ()
-    roster: Path | None = None
-    regrade: bool = False
-    accept: bool = False
-    discard: bool = False
-    similar: bool = False
-    assignment: str = ""
-    # whether totals are written out of what the roster's system counts out of
-    scaled: bool = False
-    cores: int | None = None
-    dask: str = ""
-    json: bool = False
-
-
-@dataclass
-class Tally:
-    """What became of a run."""
-
-    graded: int = 0
-    kept: int = 0  # verdicts of earlier runs
-    unread: int = 0
-    unjudged: int = 0  # verdicts that say that the grader failed on a file
-    proposed: int = 0  # verdicts that wait until they are accepted or discarded
-    # what the run was not asked to grade and has no verdict: it waits for a run that is
-    unasked: list[Wanted] = field(default_factory=list)
-    # what got no verdict, and why: graded by the next run
-    faults: list[tuple[Wanted, str]] = field(default_factory=list)
-    missing: dict[str, str] = field(default_factory=dict)  # limits that were waived, with what was seen
 
 
 def run_class(root: Path, orders: Orders, console) -> int:
@@ -148,57 +110,10 @@ def run_class(root: Path, orders: Orders, console) -> int:
 
         print(json.dumps(class_report(found, grading, report, tally), indent=1))
     else:
-        _tell(orders, handed_in, found, report, grading, tally, stale, console)
+        from grader.classroom.said import tell
+
+        tell(orders, handed_in, report, grading, tally, stale, console)
     return 2 if tally.faults else 0
-
-
-def _tell(
-    orders: Orders, handed_in: Arrivals, found: list, report, grading, tally: Tally, stale: bool, console
-) -> None:
-    from rich.text import Text
-
-    from grader.classroom.pages.summary import summary
-
-    told = [
-        f"{count(tally.graded, 'verdict')} given" + (f", {tally.kept} kept from earlier runs" if tally.kept else "")
-    ]
-    told += [f"{tally.unread} could not be read"] if tally.unread else []
-    console.print(Text("; ".join(told)))
-    summary(console, report, grading)
-    for note in handed_in.notes:
-        console.print(Text(f"note: {note}", "dim"), soft_wrap=True)
-    for name, seen in tally.missing.items():
-        console.print(Text(f"graded without the limit {name!r}: {seen}", "yellow"), soft_wrap=True)
-    for wanted, why in tally.faults[:FAULTS]:
-        console.print(Text(f"not graded: {wanted.student}, problem {wanted.problem}: {why}", "red"), soft_wrap=True)
-    if tally.faults:
-        console.print(
-            f"{count(len(tally.faults), 'verdict')} missing, by no student's fault; the same command tries again"
-        )
-    if tally.unasked:
-        numbers = ",".join(map(str, sorted({one.problem for one in tally.unasked})))
-        console.print(
-            f"not graded yet, since this run was asked for other problems: {count(len(tally.unasked), 'answer')}; "
-            f"--problems {numbers} grades the rest",
-            soft_wrap=True,
-        )
-    if tally.proposed and not orders.regrade:
-        console.print(f"waiting for --accept or --discard: {count(tally.proposed, 'proposed verdict')}")
-    if tally.unjudged:
-        console.print(
-            f"{count(tally.unjudged, 'file')} could not be checked, since the grader failed: the report says which "
-            f"and how; once it is mended, --regrade checks again"
-        )
-    if stale:
-        console.print("some verdicts were given by other checks than those of now; --regrade shows what would change")
-    console.print(
-        Text(
-            f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each "
-            f"student in {orders.out / 'feedback'}"
-            + (f", answers that are alike in {orders.out / report.similar}" if report.pairs else "")
-        ),
-        soft_wrap=True,
-    )
 
 
 def _make(out: Path) -> None:
