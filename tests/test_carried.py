@@ -28,7 +28,7 @@ from grader.program.carried import DEPTH, STEPS, Malformed, NotCarried
 from grader.program.carry import carry
 from grader.program.flow import Flow
 from grader.program.lowering import lowering
-from grader.program.read import opaque, program, walk
+from grader.program.read import equations, opaque, program, walk
 from grader.program.rebuild import function_of, rebuild
 from grader.run.evaluate import Evaluation
 from grader.run.failure import failure_of
@@ -390,6 +390,20 @@ def test_gradients_and_batches_come_back():
 
     assert "scan" in same(jax.grad(smooth), X)
     same(jax.vmap(smooth), np.stack([X, X + 1]))
+
+
+@pytest.mark.parametrize("unroll", [0, 1, 2, True])
+def test_how_often_a_loop_is_written_out_comes_back(unroll):
+    """It counts as much there as here; 0 stands for all turns."""
+
+    def summed(x):
+        return lax.scan(lambda total, row: (jnp.sin(total) + row, None), x[0], x, unroll=unroll)[0]
+
+    same(summed, X)
+    closed = jax.make_jaxpr(summed)(X)
+    assert equations(program(rebuild(*sent(closed), __file__)), "", length=3, limit=99) == (
+        equations(program(closed), "", length=3, limit=99)
+    )
 
 
 UNARY = [

@@ -255,13 +255,33 @@ def unrolled(q, k):
 
 
 def growing(function, **options):
-    proof = Growth("g", "It must not grow.", ["a", "b"], of="equations", exponent=0.0)
+    proof = Growth("g", "It must not grow.", ["a", "b"], of="equations", exponent=0.0, **options)
     return proof.broken(
         [
             read.equations(traced(function, Q, np.ones((length, D), np.float32)), "", length=length, limit=10**6)
             for length in (T_K, 2 * T_K)
         ]
     )
+
+
+def test_a_loop_that_its_unroll_writes_out_grows():
+    """A scan is one equation, whatever its `unroll` is; its body counts as often as it is written out, 0 standing for
+    all of it. In part it may be written out, unless it has to be rolled."""
+
+    def scanned(unroll):
+        return lambda q, k: jax.lax.scan(lambda c, row: (jnp.sin(c) + c @ row[:, None], None), q, k, unroll=unroll)[0]
+
+    for unroll in (0, True, 2 * T_K, 3 * T_K):
+        assert growing(scanned(unroll)).sign == "unrolled"
+    assert growing(scanned(1)) is growing(scanned(4)) is None
+    assert growing(scanned(1), rolled=True) is None
+    assert growing(scanned(4), rolled=True).sentence.endswith(
+        f"At a length of {T_K} the body of a loop is written out 4 times."
+    )
+    one, four = (
+        read.equations(traced(scanned(unroll), Q, K), "", length=T_K, limit=10**6)["count"] for unroll in (1, 4)
+    )
+    assert four - one == 3 * (one - 1) > 0
 
 
 def test_an_unrolled_loop_grows():

@@ -134,18 +134,29 @@ class Kept(Proof):
 class Growth(Proof):
     """From each case to the next and longer one, what `of` counts (equations, flops, memory, or kept: with
     under="grad", elements between the passes) grows at most as `length(**sizes)` to the power `exponent`, and in each
-    it is at most `limit(**sizes)`: what is padded at a short length would grow slowly from there."""
+    it is at most `limit(**sizes)`: what is padded at a short length would grow slowly from there. Of equations that are
+    `rolled` no loop is unrolled either, not even in part."""
 
     of: str = "memory"
     exponent: float = 1.5
     length: Callable[..., int] = None
     limit: Callable[..., int] = None
+    rolled: bool = False
 
     def measure(self, sizes):
         return dict(of=self.of, length=int(self.length(**sizes)), limit=int(self.limit(**sizes)))
 
     def judge(self, facts):
         what, unit, _ = COUNTED[self.of]
+        unrolled = next((fact for fact in facts if self.of == "equations" and fact.get("copies", 1) > 1), None)
+        if unrolled and (self.rolled or self.grows(facts)):
+            return Broken(
+                "unrolled",
+                f"{self.rule} At a length of {unrolled['length']} the body of a loop is written out "
+                f"{unrolled['copies']} times{_inside(unrolled)}.",
+                "Leave `unroll` out: the compiled program then has the body once, however often it runs.",
+                unrolled["line"],
+            )
         for fact in facts:
             if self.amount(fact) > fact["limit"]:
                 return Broken(
@@ -168,6 +179,11 @@ class Growth(Proof):
                     COUNTED[self.of][2],
                 )
         return None
+
+    def grows(self, facts) -> bool:
+        return any(self.amount(fact) > fact["limit"] for fact in facts) or any(
+            self.power(few, many) > self.exponent for few, many in itertools.pairwise(facts)
+        )
 
     def amount(self, fact) -> int:
         return fact[{"equations": "count", "memory": "bytes", "flops": "flops", "kept": "elements"}[self.of]]

@@ -200,7 +200,7 @@ def _scan(writer, equation) -> dict:
         carries=layout.carries,
         length=int(parameters["length"]),
         reverse=bool(parameters["reverse"]),
-        unroll=int(parameters["unroll"]),
+        unroll=int(parameters["unroll"]) or max(1, int(parameters["length"])),  # 0 stands for all
     )
 
 

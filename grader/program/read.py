@@ -314,8 +314,24 @@ def _source(inner: Jaxpr, var, step: Step, sources: dict) -> tuple:
 
 
 def equations(part: Part, path: str, *, length: int, limit: int) -> dict:
-    """How many equations the program has, for inputs of a length."""
-    return dict(count=sum(1 for _ in walk(part)), length=length, limit=limit)
+    """How many equations the program has, for inputs of a length, a loop's body counted as often as it is written out;
+    and how often the one is that is written out most, and where."""
+    most = max(walk(part, path), key=lambda visit: written_out(visit.step), default=None)
+    copies = written_out(most.step) if most else 1
+    return dict(count=_written(part), length=length, limit=limit, copies=copies) | place(most if copies > 1 else None)
+
+
+def _written(part: Part) -> int:
+    return sum(1 + written_out(step) * sum(map(_written, step.parts)) for step in part.steps)
+
+
+def written_out(step: Step) -> int:
+    """How often the compiled program has the body of a step: as a scan's `unroll` says, where 0 stands for all of its
+    turns."""
+    if step.name != "scan":
+        return 1
+    turns, unroll = step.equation.params["length"], int(step.equation.params["unroll"])
+    return max(1, min(unroll or turns, turns))
 
 
 def opaque(part: Part) -> str:
