@@ -90,6 +90,17 @@ PROGRAMS = {
         "changes a module from inside a transform",
         "Let the function inside return",
     ),
+    "rngs closed over": (
+        "rngs = nnx.Rngs(0)\nnnx.vmap(lambda: nnx.Linear(2, 2, rngs=rngs), axis_size=3)()",
+        "draws from `rngs` inside a transform",
+        "Split them first, `rngs.split(n)`",
+    ),
+    "a module closed over": (
+        "m = Module()\nscan = nnx.scan(lambda m, c: c, in_axes=(0, nnx.Carry), out_axes=nnx.Carry)\n"
+        "jax.jit(lambda c: scan(m, c))(0.0)",
+        "hands a transform of NNX a module that comes from outside",
+        "Pass the module into the outer one",
+    ),
     "a kept tracer": (
         "kept = []\njax.jit(lambda x: kept.append(x))(x)\nkept[0] + 1",
         "uses an intermediate value of an earlier call",

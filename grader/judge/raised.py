@@ -96,6 +96,12 @@ MEANINGS = (
     ),
     Meaning(
         "TraceContextError",
+        "draws from `rngs` inside a transform that they were not passed into",
+        "Split them first, `rngs.split(n)`, and pass the split streams in as an argument, one set for each call.",
+        says=r"mutate Rng\w+ from a different trace level",
+    ),
+    Meaning(
+        "TraceContextError",
         "writes a variable inside a transform (`scan`, `jit`, `vmap`, …) that it was not passed into",
         "Carry the arrays through the loop or return them, and write the variable once, after it.",
         says=r"mutate [A-Z]\w* from a different trace level",
@@ -104,6 +110,13 @@ MEANINGS = (
         "TraceContextError",
         "changes a module from inside a transform that it was not passed into",
         "Let the function inside return its result; set attributes in `__init__` only.",
+    ),
+    Meaning(
+        "ValueError",
+        "hands a transform of NNX a module that comes from outside of the transform around it",
+        "Pass the module into the outer one as an argument too. Or split it, `graphdef, state = nnx.split(module)`, "
+        "loop over the state with `jax.lax.scan`, and `nnx.merge` inside.",
+        says="extract graph node from different trace level",
     ),
     Meaning(
         "UnexpectedTracerError",
