@@ -197,3 +197,22 @@ def test_rounding_that_decides_an_integer_is_the_courses_fault(tmp_path):
         CourseError, match="near a tie · eager rounding decides: .* Choose inputs that keep clear of it"
     ):
         reference.answer_key(problem, calls_for(problem.entries))
+
+
+@pytest.mark.parametrize("shared", [(0, 1), (0, 3), (4, 5)])
+def test_any_two_places_of_a_batch_that_fall_together_are_told(shared):
+    """Not neighbours alone: a key that is split along one axis of a batch is used again along the other."""
+    import numpy as np
+
+    from grader.course import Apart
+
+    claim = Apart("apart", "Each on its own.", "case", lambda inputs: np.full((2, 3, 4), 0.25))
+    drawn = np.random.default_rng(0).integers(4, size=(4096, 2, 3))
+    assert claim.broken({}, drawn) is None
+    one, other = shared
+    drawn.reshape(4096, 6)[:, other] = drawn.reshape(4096, 6)[:, one]
+    broken = claim.broken({}, drawn)
+    assert broken.sentence == (
+        f"Each on its own. Places {one} and {other} agree in 100.0% of all draws; independent ones do in 25.0%."
+    )
+    assert broken.sign.count("+") == 1

@@ -116,22 +116,29 @@ def Apart(
     draws: int = 4096,
     advice: str = "",
 ) -> Statistic:
-    """The places of a batch are drawn independently: two neighbours agree as often as two who know nothing of each
+    """The places of a batch, a few, are drawn independently: any two agree as often as two who know nothing of each
     other."""
+
+    def pairs(count):
+        later, earlier = np.tril_indices(count, -1)
+        return earlier, later
 
     def of(drawn, inputs):
         flat = np.asarray(drawn).reshape(len(drawn), -1)
-        return flat[:, 1:] == flat[:, :-1]
+        one, other = pairs(flat.shape[1])
+        return flat[:, one] == flat[:, other]
 
     def expected(inputs):
         p = np.asarray(probabilities(inputs), np.float64)
         p = p.reshape(-1, p.shape[-1])
-        alike = (p[1:] * p[:-1]).sum(-1)
+        one, other = pairs(len(p))
+        alike = (p[one] * p[other]).sum(-1)
         return alike, alike * (1 - alike), np.maximum(alike, 1 - alike)
 
     def told(place, mean, expected):
+        one, other = (int(numbers[place[0]]) for numbers in pairs(place[0] + 2))
         return (
-            f"Places {place[0]} and {place[0] + 1} agree in {100 * mean:.1f}% of all draws; independent ones do in "
+            f"Places {one} and {other} agree in {100 * mean:.1f}% of all draws; independent ones do in "
             f"{100 * expected:.1f}%."
         )
 
