@@ -101,7 +101,9 @@ def again(oracle, call: Call):
     """The second draw, with the first one's first array where there are several; then the first draw once more."""
     first = next(iter(call.arrays))
     kept = {first: exact(call.arrays[first][0])} if len(call.arrays) > 1 else {}
-    return dict(leaves({"other": whole(value(oracle, call, 1, **kept)), "again": whole(value(oracle, call, 0))}))
+    first_draw = whole(value(oracle, call, 0))
+    before = {"before": first_draw} if call.keys else {}
+    return dict(leaves({"other": whole(value(oracle, call, 1, **kept)), "again": first_draw, **before}))
 
 
 def traces(oracle, call: Call):
@@ -221,7 +223,7 @@ def compared_gradient(oracle, call: Call, name: str, came: np.ndarray, share: fl
         apart.append(abs((came * direction).sum() - slope(oracle, call, name, direction)))
         rounding.append(4 * deviation * np.linalg.norm(came * direction))
     yield name, distance(np.maximum(apart, rounding), rounding), share
-    if name in call.arrays and came[..., 0].size <= ROWS:
+    if name in call.arrays and array.ndim and came[..., 0].size <= ROWS:
         yield f"{name} where nothing reads it", distance(came[unread(oracle, call, name)], 0.0), 0.0
 
 
@@ -252,8 +254,11 @@ def dtype_of(call: Call) -> np.dtype:
 
 
 def distance(came, right) -> float:
-    """The largest distance of two arrays of numbers; inf when one of them has a number that is not finite."""
-    apart = np.abs(np.asarray(came, np.float64) - np.asarray(right, np.float64))
+    """The largest distance of two arrays of numbers; inf when one of them has a number that is not finite, and the
+    other not the same infinity."""
+    came, right = np.asarray(came, np.float64), np.asarray(right, np.float64)
+    with np.errstate(invalid="ignore"):
+        apart = np.where((came == right) & np.isinf(came), 0.0, np.abs(came - right))
     return float(apart.max(initial=0.0)) if np.isfinite(apart).all() else np.inf
 
 
@@ -293,6 +298,35 @@ def test_every_answer_is_what_the_definition_gives(number, key_of):
     answered = {call.id for call in calls if not call.variant and call.check.kind not in CLAIM_KINDS}
     assert key.keys() == answered
     assert disagreements(problem, calls, key) == {}
+
+
+WITH_DISTRIBUTIONS = [41]
+
+
+@pytest.mark.parametrize("number", WITH_DISTRIBUTIONS)
+def test_claims_about_draws_hold_of_the_exact_distribution(number):
+    """What NumPy draws with the oracle's probabilities has all that is claimed of draws, and is told of the wrong
+    ones; where the probabilities themselves are claimed they are the oracle's."""
+    problem = PROBLEMS[number]
+    oracle, rng = oracle_of(problem), np.random.default_rng(0)
+    entries, claimed = {entry.name: entry for entry in problem.entries}, 0
+    for call in calls_for(problem.entries):
+        if call.check.kind != "draws":
+            continue
+        statistic = entries[call.check.entry].frequencies[call.check.case]
+        arguments = call.arguments({name: exact(array) for name, array in call.arrays.items()})
+        arguments.pop("key")
+        right = named(oracle, call).probabilities(**arguments)
+        sums, numbers = np.cumsum(right, axis=-1), rng.random((statistic.draws, *right.shape[:-1], 1))
+        drawn, together = ((sums < some).sum(axis=-1) for some in (numbers, np.full_like(numbers, numbers.flat[0])))
+        other_indices = (drawn + 1) % right.shape[-1]
+        assert statistic.broken(call.known, drawn) is None, call.check
+        assert any(statistic.broken(call.known, wrong) for wrong in (other_indices, together)), call.check
+        mean = np.asarray(statistic.expected(call.known)[0])
+        if mean.shape == right.shape:
+            assert distance(mean, right) < 1e-12
+            claimed += 1
+    assert claimed
 
 
 # It can fail
