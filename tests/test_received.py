@@ -27,8 +27,8 @@ from tests.conftest import PROBLEMS, ROOT
 pytestmark = pytest.mark.thorough
 
 jax.config.update("jax_platforms", "cpu")
-# The recorder stands for a function of arrays or a module. What a driver and arguments that are trees receive is seen in
-# tests/tiny, where each kind has a problem of its own.
+# The recorder stands for a function of arrays or a module. What a driver and trees receive is seen in tests/tiny, where
+# each kind has a problem of its own.
 EVERY = {
     number: calls
     for number, problem in PROBLEMS.items()
