@@ -23,6 +23,7 @@ def workers(monkeypatch):
         return start(problem, *limits, **more)
 
     monkeypatch.setattr(stages, "start_worker", counted)
+    monkeypatch.setattr(stages, "start_beside", start)  # the other of the two, where there are two cores or one
     return started
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from grader.course.calls import Call
 from grader.course.verdict import MOST, Outcome, word
@@ -63,15 +64,17 @@ def attempted(
     calls: list[Call],
     *,
     last: bool = True,
+    beside: Process | None = None,
     once_more: Callable[[list[int], Limits, bool], Process] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Attempt:
-    """What the worker answers, and what others answer about the calls that it did not come to.
+    """What the worker answers, and the one `beside` it, and what others answer about the calls that they did not come
+    to.
 
     `once_more` starts another one, which is asked the calls with these ids, within limits, and singly where some that
     were compiled together ended a worker. Those like the one that was stopped come last.
     """
-    attempt = listen(worker, source, calls, last, progress)
+    attempt, worker = both(worker, beside, source, calls, last, progress)
     by_id, faults = {call.id: call for call in calls}, []
     for _ in range(WORKERS - 1 if once_more else 0):
         limits, ids = worker.limits.left(worker.clock, worker.granted), [id for id in _ended_it(attempt) if id in by_id]
@@ -101,6 +104,28 @@ def attempted(
     return attempt
 
 
+def both(
+    worker: Process, beside: Process | None, source: str, calls: list[Call], last: bool, progress: Callable[[str], None]
+) -> tuple[Attempt, Process]:
+    """What two workers answer that run at the same time, as one attempt, and the one of them that ended as it did."""
+    if beside is None:
+        return listen(worker, source, calls, last, progress), worker
+    with ThreadPoolExecutor(1) as pool:
+        there = pool.submit(listen, beside, source, calls, last, progress)
+        try:
+            one = listen(worker, source, calls, last, progress)
+            if "found" not in one.messages:
+                return one, worker
+            other = there.result()
+        finally:
+            beside.kill()
+    if "found" not in other.messages and other.ended.how != "forged":  # it imported here, and there it did not
+        return dataclasses.replace(one, ended=other.ended, lines=other.lines), beside
+    came_through = other.ended.how == "finished" and not _ended_it(other)
+    joined = _joined(other, one) if came_through else _joined(one, other)
+    return dataclasses.replace(joined, prints=_printed(one, other)), worker if came_through else beside
+
+
 def _ended_it(attempt: Attempt) -> tuple[int, ...]:
     """The calls of which one ended the last worker."""
     if attempt.ended.how in ENDED and attempt.stage and attempt.stops:
@@ -116,10 +141,16 @@ def _joined(one: Attempt, other: Attempt) -> Attempt:
         other,
         outcomes=one.outcomes | other.outcomes,
         messages=one.messages,
-        prints=(*one.prints, *(part for part in other.prints if part not in one.prints)),
+        prints=_printed(one, other),
         carried=other.carried | one.carried,
         stops=other.stops | one.stops,
     )
+
+
+def _printed(one: Attempt, other: Attempt) -> tuple[tuple[str, str], ...]:
+    """Equal texts once, wherever they were printed."""
+    texts = {text for _, text in one.prints}
+    return (*one.prints, *((where, text) for where, text in other.prints if text not in texts))
 
 
 def listen(

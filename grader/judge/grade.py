@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from grader.course.problem import CourseError, Problem
 from grader.course.verdict import UNJUDGED, Check, EntryVerdict, Finding, Named, Status, Verdict
 from grader.process import store
-from grader.process.child import Child, Limits, Process
+from grader.process.child import Child, Limits, Process, cores
 from grader.process.stub import Stub, open_stub, shown_path
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def grade(
     *,
     stub: Stub | None = None,
     worker: Process | None = None,
+    beside: Process | None = None,
     limits: Limits = Limits(),
     seed: int = 0,
     mistakes: bool = True,
@@ -42,7 +43,8 @@ def grade(
     known: Known | None = None,
 ) -> Verdict:
     """The verdict on one file, read here, or on a `stub` that was read already. `worker` is a warm one to use, if it is
-    alive; `progress` is told what takes long; `known` is the key, for who has it already.
+    alive, and one `beside` it takes a share of the calls; `progress` is told what takes long; `known` is the key, for
+    who has it already.
 
     With `keep` the worker can be used again, which is for the course's own code only: student code must not meet
     another's. With `record` what the worker answers is kept for `recording.recall`, whose recording may stand in a
@@ -53,9 +55,13 @@ def grade(
     """
     start = time.perf_counter()
     stub = stub or open_stub(problem, path)
+    waiting = [one for one in (worker, beside) if one and one.alive]
     if stub.trouble:
+        for one in waiting if not keep else ():
+            one.kill()
         return without_running(problem, stub, time.perf_counter() - start)
-    worker = worker if worker and worker.alive else start_worker(problem, limits)
+    worker, beside = [*waiting, None, None][:2]
+    worker = worker or start_worker(problem, limits)
     try:
         from grader.course.calls import calls_for
         from grader.judge.derive import disguised
@@ -77,11 +83,12 @@ def grade(
             cache=store.folder(problem.folder.parents[1], "xla", "reference" if keep else "student"),
             prover=prover,
             record=record,
+            beside=beside,
             another=(lambda left: start_worker(problem, limits=left))
             if isinstance(worker, Process) and whole
             else None,
         )
-        ask(run)
+        ask_all(run)
         with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
             verdict = verdict_on(run, answers)
         store.prune(run.cache)
@@ -96,6 +103,8 @@ def grade(
     finally:
         if not keep:
             worker.kill()
+        if beside:
+            beside.kill()
 
 
 @dataclass
@@ -104,7 +113,8 @@ class Run:
 
     `asked` are the calls as the worker gets them (see `derive.disguised`), of which `whole` says that none was left out
     on purpose. The worker reads compiled programs from `cache`, and keeps new ones there if it `writes`; after the
-    `last` order it is told that no more come. `another(limits)` starts a worker that takes over from one that was
+    `last` order it is told that no more come. The one `beside` it makes a share of the calls, where there is one.
+    `another(limits)` starts a worker that takes over from one that was
     stopped, `prover()` the process that derives facts: without it the worker's own are taken.
     """
 
@@ -121,6 +131,7 @@ class Run:
     whole: bool = True
     progress: Callable[[str], None] = lambda text: None
     prover: Callable[[], Process] | None = None
+    beside: Process | None = None
     another: Callable[[Limits], Process] | None = None
 
 
@@ -128,6 +139,11 @@ def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
     """A worker that imports what the problem needs and then waits for `ask`."""
     flax = ["flax"] if problem.needs_flax else []
     return Process(Child("grader.run.worker", *flax, devices=problem.devices), limits)
+
+
+def start_beside(problem: Problem) -> Process | None:
+    """Another worker, where a second core would wait: half of the calls take half of the time."""
+    return start_worker(problem) if cores() > 1 else None
 
 
 def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdict:
@@ -165,6 +181,18 @@ def ask(run: Run, ids: Container[int] | None = None, *, worker: Process | None =
     return worker
 
 
+def ask_all(run: Run) -> None:
+    """Sends every call, to each worker its share."""
+    if run.beside is None:
+        ask(run)
+        return
+    from grader.judge.shares import shares
+
+    here, there = shares(run.asked)
+    ask(run, here)
+    ask(run, there, worker=run.beside)
+
+
 def verdict_on(run: Run, answers) -> Verdict:
     """The verdict on what the worker answers. `answers` is where the key comes from."""
     from grader.judge.trouble import trouble_with
@@ -188,13 +216,14 @@ def hear(run: Run) -> Attempt:
         run.stub.source,
         run.calls,
         last=run.last,
+        beside=run.beside,
         once_more=once_more if run.another else None,
         progress=run.progress,
     )
     if run.record:
         from grader.judge.recording import keep
 
-        keep(run.problem, run.stub, attempt, run.worker.prints)
+        keep(run.problem, run.stub, attempt, [worker.prints for worker in (run.worker, run.beside) if worker])
     return attempt
 
 

@@ -23,6 +23,7 @@ STANDARD = {"__future__", "math", "functools", "itertools", "operator", "typing"
 # names by which a file reaches what is outside of it, or what is another thing each time
 OUTSIDE = {"open", "exec", "eval", "compile", "__import__", "globals", "load", "loadtxt", "fromfile", "memmap"}
 OUTSIDE |= {"environ", "getenv", "getattr", "id", "hash", "__file__", "__builtins__", "__loader__", "__spec__"}
+BEGINS = "\x1e-1\x1e"  # how a worker marks what is printed while the file is imported
 LARGEST = 32 << 20  # bytes; a larger one is not worth its place
 FEW = 4  # of each problem, for who undoes a change
 UNCHANGED = "The file is as it was when it last ran: that run was judged again. `--again` runs it anew."
@@ -62,15 +63,16 @@ def recall(problem: Problem, stub: Stub) -> Recording | None:
     return None
 
 
-def keep(problem: Problem, stub: Stub, attempt, prints: str) -> None:
-    """Keeps what came back from a worker, and of the same problem a few that were kept before."""
+def keep(problem: Problem, stub: Stub, attempt, prints: list[str]) -> None:
+    """Keeps what came back from workers, with what each of them printed, and of the same problem a few that were kept
+    before."""
     from grader.process import wire
 
     path = _place(problem, stub)
     whole = attempt.ended.how == "finished" and "found" in attempt.messages and not attempt.stops
     if not path or not whole or not alone(stub.source):
         return
-    frames = [wire.pack({"of": _follows_from(problem), "prints": prints}), wire.pack(attempt.messages)]
+    frames = [wire.pack({"of": _follows_from(problem), "prints": BEGINS.join(prints)}), wire.pack(attempt.messages)]
     for id, outcome in attempt.outcomes.items():
         message, arrays = outcome.to_wire()
         frames.append(wire.pack({"outcome": id, **message}, arrays))

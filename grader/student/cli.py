@@ -285,20 +285,25 @@ def verdict_on(problem: Problem, file: Path | None, under_way: Callable, again: 
     from grader.student.progress import remember
 
     # read once: what is saved from here on is no part of this verdict
-    worker, stub = None, open_stub(problem, file)
+    worker, beside, stub = None, None, open_stub(problem, file)
     try:
         recorded = None if again else recording.recall(problem, stub)
-        worker = None if stub.trouble else recorded or stages.start_worker(problem)
+        if not stub.trouble:
+            worker = recorded or stages.start_worker(problem)
+            beside = None if recorded else stages.start_beside(problem)
         with under_way(problem) as progress:
-            verdict = stages.grade(problem, stub=stub, worker=worker, record=not recorded, progress=progress)
+            verdict = stages.grade(
+                problem, stub=stub, worker=worker, beside=beside, record=not recorded, progress=progress
+            )
             if recorded:
                 verdict = replace(verdict, notes=(*verdict.notes, recording.UNCHANGED))
             verdict = _with_device(problem, stub, verdict, progress)
     except CourseError as error:
         return stages.course_fault(problem, error)
     finally:
-        if worker and worker.alive:
-            worker.kill()
+        for started in (worker, beside):
+            if started and started.alive:
+                started.kill()
     if file is None and stub.content:
         remember(problem, stub.content, verdict)
     return verdict

@@ -32,7 +32,7 @@ class _Watch:
     def __init__(self, root: Path, chosen: Problem | None, console):
         self.root, self.chosen, self.console = root, chosen, console
         self.problem: Problem | None = chosen
-        self.worker = None
+        self.workers = []  # that wait: one, and one beside it
         self.keys = _Keys(self._key)
         self.done = asyncio.Event()
         self.again = asyncio.Event()  # to be graded
@@ -64,8 +64,8 @@ class _Watch:
             finally:
                 self.done.set()
                 changes.cancel()
-                if self.worker:
-                    self.worker.kill()
+                for worker in filter(None, self.workers):
+                    worker.kill()
         return 0
 
     async def _follow(self, watchfiles):
@@ -87,8 +87,8 @@ class _Watch:
             return None
 
     def _grade(self) -> None:
-        problem, worker = self.problem, self.worker
-        self.worker, self.grading = None, True
+        problem, (worker, beside) = self.problem, self.workers or (None, None)
+        self.workers, self.grading = [], True
         if self.console.is_terminal:
             self.console.clear()
         self.console.print(f"grading {problem.number} · {problem.title} …", style="dim", markup=False)
@@ -98,6 +98,7 @@ class _Watch:
                 problem,
                 stub=stub,
                 worker=worker,
+                beside=beside,
                 record=True,
                 progress=lambda text: self.console.print(text, style="dim"),
             )
@@ -119,7 +120,7 @@ class _Watch:
                 f"{self.problem.stub.relative_to(self.root).as_posix()}",
                 style="bold",
             )
-        self.worker = stages.start_worker(self.problem)
+        self.workers = [stages.start_worker(self.problem), stages.start_beside(self.problem)]
         self._wait()
 
     def _wait(self) -> None:
