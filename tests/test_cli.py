@@ -127,7 +127,7 @@ def test_the_next_step_is_the_problem_under_way(run, course):
     assert step() == ["problem 31: python -m grader lesson 31", " then  fill in problems/31_sdpa/stub.py"]
     stub = stub_of(course, 33)
     stub.write_text("def causal_mask(t_q, t_k):\n    return None\n")
-    assert step() == ["grade 33 again: python -m grader 33"]
+    assert step() == ["grade 33: python -m grader 33"]
     assert run("33", "-q")[0] == 1
     assert step() == ["grade 33 again: python -m grader 33   or   python -m grader hint 33"]
     stub.unlink()

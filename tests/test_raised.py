@@ -121,6 +121,23 @@ PROGRAMS = {
         "gives back a carry of another structure",
         "Return `carry, output`",
     ),
+    "vmap's sizes": (
+        "jax.vmap(lambda a, b: a @ b, (0, 1))(x, x)",
+        "maps `a` along an axis of length 4, its axis 0, and `b` along one of length 8, its axis 1",
+        "All axes that `jax.vmap` maps have one length.",
+    ),
+    "vmap's sizes, most alike": (
+        "jax.vmap(lambda a, b, c: a)(x, x, x[:1])",
+        "maps `a` along an axis of length 4, its axis 0, and `c` along one of length 1, its axis 0",
+        "All axes that `jax.vmap` maps have one length.",
+    ),
+    "jit around the method": (
+        "class Counter(nnx.Module):\n    def __init__(self):\n        self.n = nnx.Variable(jnp.zeros(()))\n"
+        "    @functools.partial(jax.jit, static_argnums=0)\n    def __call__(self, x):\n        self.n[...] = x.sum()\n"
+        "        return x\nCounter()(x)",
+        "writes a variable in `__call__`, which a transform of the file's own is put around",
+        "Take the `jit` off the method",
+    ),
     "no pair": (
         "jax.lax.scan(lambda c, row: c + row, jnp.zeros(8), x)",
         "has a loop body that returns one value",
@@ -136,7 +153,7 @@ PROGRAMS = {
         "class Layers(nnx.Module):\n    def __init__(self, rngs):\n        self.layers = [nnx.Linear(2, 2, "
         "rngs=rngs)]\nLayers(nnx.Rngs(0))",
         "keeps modules or arrays in a plain list, `self.layers`,",
-        "Wrap it: `nnx.List",
+        "Give each an attribute of its own",
     ),
     "an array kept on a module": (
         "class Keeps(nnx.Module):\n    def __call__(self, x):\n        self.weights = x + 1\n        return x\nm, "
@@ -163,7 +180,7 @@ PROGRAMS = {
     "block spec": (
         "pl.pallas_call(copy, out_shape=x, grid=(2,), in_specs=[pl.BlockSpec(lambda i: (i, 0), (4, 8))], "
         "out_specs=whole(), interpret=True)(x)",
-        "gives a `BlockSpec` its index map first",
+        "comes to a `BlockSpec` that has its index map first",
         "The order is `pl.BlockSpec(block_shape, index_map)`.",
     ),
     "index map's numbers": (
@@ -235,12 +252,9 @@ def test_who_asks_a_value_is_not_told_of_arguments():
 
 def test_what_a_colon_announces_is_told():
     """Of what an exception says the first line is told, and what that line announces too."""
-    summary, _ = explain_failure(raised("jax.vmap(lambda a, b: a)(x, y)"), "eager")
-    assert summary == (
-        "line 10 raises ValueError: vmap got inconsistent sizes for array axes to be mapped: one axis had size 4: "
-        "axis 0 of argument a of type float32[4,8]; "
-        "one axis had size 6: axis 0 of argument b of type float32[6,8]"
-    )
+    said = "lengths of the parts differ:\n  * one has 4;\n  * one has 6"
+    summary, _ = explain_failure(Failure("ValueError", (), said, LINES), "eager")
+    assert summary == "line 9 raises ValueError: lengths of the parts differ: one has 4; one has 6"
 
 
 MEMORY = "The cases are small: look for an array whose shape is a product of values, or a list that grows without end."

@@ -19,22 +19,30 @@ SWAP = "JAX's `transpose` takes the whole order of axes; two of them change plac
 
 @dataclass(frozen=True)
 class Meaning:
-    """What exceptions of a type mean that say something, in a line that is written in a certain way. Of what they say
-    no word is told but what a group of `says` took; where that is to be `static`, it is an argument of the call that is
-    a Python value."""
+    """What exceptions of a type mean that say something, in a line that is written in a certain way, `within` a
+    function of that name. Of what they say no word is told but what a group of `says` took; where that is to be
+    `static`, it is an argument of the call that is a Python value."""
 
     type: str  # or one of its bases; any where it is empty
     does: str
     instead: str
     says: str = ""
     line: str = ""
+    within: str = ""
     static: bool = False
 
     def of(self, failure: Failure, static: Container[str]) -> tuple[str, str] | None:
         """What the line does and what to do instead, if this is what the failure means."""
         said = re.search(self.says, failure.message, re.DOTALL)
         written = not self.line or failure.lines and re.search(self.line, failure.lines[-1][2])
-        if not (said and written) or self.type and not failure.is_a(self.type) or self.static and said[1] not in static:
+        inside = not self.within or failure.lines and failure.lines[-1][1].split(".")[-1] == self.within
+        if (
+            not (said and written and inside)
+            or self.type
+            and not failure.is_a(self.type)
+            or self.static
+            and said[1] not in static
+        ):
             return None
         return self.does.format(*said.groups()), self.instead.format(*said.groups())
 
@@ -102,6 +110,14 @@ MEANINGS = (
     ),
     Meaning(
         "TraceContextError",
+        "writes a variable in `__call__`, which a transform of the file's own is put around (`@jax.jit`), without the "
+        "module as its argument",
+        "Take the `jit` off the method: whoever calls the module compiles it, with `nnx.jit`, which passes it in.",
+        says=r"mutate [A-Z]\w* from a different trace level",
+        within="__call__",
+    ),
+    Meaning(
+        "TraceContextError",
         "writes a variable inside a transform (`scan`, `jit`, `vmap`, …) that it was not passed into",
         "Carry the arrays through the loop or return them, and write the variable once, after it.",
         says=r"mutate [A-Z]\w* from a different trace level",
@@ -129,6 +145,14 @@ MEANINGS = (
         "Write with `jax.lax.dynamic_update_slice`, read a piece of fixed size with `jax.lax.dynamic_slice`, or take "
         "all of it under a mask.",
         says="lice.*static|static.*lice",
+    ),
+    Meaning(
+        "ValueError",
+        "maps `{2}` along an axis of length {0}, its axis {1}, and `{5}` along one of length {3}, its axis {4}",
+        "All axes that `jax.vmap` maps have one length. `in_axes` says for each argument which of its axes that is, "
+        "and None for one that is passed whole.",
+        says=r"vmap got inconsistent sizes.*? size (\d+)\W.*?axis (\d+) of (?:argument |kwarg )?(\S+)"
+        r".*? size (\d+)\W.*?axis (\d+) of (?:argument |kwarg )?(\S+)",
     ),
     Meaning(
         "TypeError",
@@ -164,7 +188,8 @@ MEANINGS = (
     Meaning(
         "ValueError",
         "keeps modules or arrays in a plain {0}, `self.{1}`, which NNX does not look into",
-        "Wrap it: `nnx.List([...])` or `nnx.Dict(...)`.",
+        "Give each an attribute of its own, under the name that the contract has; for what has no name there, "
+        "`nnx.List([...])` or `nnx.Dict(...)`.",
         says=r"Found data on value of type '<class '(list|dict|tuple)'>' assigned to static attribute '(\w+)'",
     ),
     Meaning(
@@ -182,7 +207,7 @@ MEANINGS = (
     ),
     Meaning(
         "TypeError",
-        "gives a `BlockSpec` its index map first",
+        "comes to a `BlockSpec` that has its index map first",
         "The order is `pl.BlockSpec(block_shape, index_map)`.",
         says="'function' object is not iterable",
         line="BlockSpec|pallas_call|grid",

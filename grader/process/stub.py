@@ -87,7 +87,7 @@ def stub_of(problem: Problem, path: Path, content: bytes) -> Stub:
     except SyntaxError as error:
         if error.lineno is None:  # NUL bytes have none, in the newer versions of Python
             return Stub(path, content, source, _trouble(f"{shown} is not Python: {error.msg}", "Nothing was run."))
-        if conflict := re.search(r"^<{7} .*$", source, re.MULTILINE):
+        if conflict := re.search(r"^[ \t]*<{7} .*$", source, re.MULTILINE):
             at = source.count("\n", 0, conflict.start()) + 1
             return Stub(
                 path,
@@ -97,7 +97,7 @@ def stub_of(problem: Problem, path: Path, content: bytes) -> Stub:
                     f"line {at} is the mark of a merge conflict",
                     "Git left both versions in the file. Keep one, and "
                     "delete the lines that begin with `<<<<<<<`, `=======` and `>>>>>>>`.",
-                    ((at, "", conflict[0]),),
+                    ((at, "", conflict[0].strip()),),
                 ),
             )
         line = (error.lineno, "", (error.text or "").rstrip("\n"))

@@ -175,9 +175,9 @@ def _parsers():
         "debug",
         debug_command,
         "run the first failing case in your own terminal, where print and breakpoint() work",
-        "Runs the first failing case (or CASE) of your stub in this terminal, where print() and breakpoint() work, "
-        "without reference\n"
-        "and verdict, and keeps a script that does the same in any Python.",
+        "Runs the first failing case (or CASE) of your stub in this terminal, where print() and\n"
+        "breakpoint() work, without reference and verdict, and keeps a script that does the same\n"
+        "in any Python.",
     )
     debug.add_argument("problem")
     debug.add_argument(

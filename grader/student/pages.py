@@ -132,7 +132,9 @@ def _set(tokens: list[Token], figures: str):
         for at, token in enumerate(tokens)
         if token.type == "inline" and re.fullmatch(r"\$\$[^$]+\$\$", token.content.strip())
     }
+    table = False  # whose cells may be narrower than a piece of code
     for at, token in enumerate(tokens):
+        table = token.type == "table_open" or table and token.type != "table_close"
         drawn = DRAWS.search(token.info) if token.type == "fence" else None
         if drawn:
             yield Token("aside", "", 0, content=f"figure: {drawn[1]}\n{figures} shows it")
@@ -140,6 +142,6 @@ def _set(tokens: list[Token], figures: str):
             yield Token("aside", "", 0, content="\n".join(formula.in_lines(token.content.strip().strip("$"))))
         elif not {at - 1, at + 1} & displayed:  # the paragraph around a formula is none
             for part in token.children or ():
-                if part.type == "code_inline" and len(part.content) <= WHOLE:
+                if part.type == "code_inline" and len(part.content) <= WHOLE and not table:
                     part.content = part.content.replace(" ", KEPT)
             yield token

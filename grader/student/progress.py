@@ -35,7 +35,8 @@ def next_step(problem: Problem, told: str) -> str:
         return f"put the stub of {number} back: {COMMAND} reset {number}"
     if told == "not written yet":
         return f"fill in the TODO in {stub}\nor    {COMMAND} lesson {number}"
-    return f"grade {number} again: {COMMAND} {number}" + (
+    again = "" if told.startswith("changed, not graded") else " again"
+    return f"grade {number}{again}: {COMMAND} {number}" + (
         f"   or   {COMMAND} hint {number}" if told.startswith("failing") else ""
     )
 

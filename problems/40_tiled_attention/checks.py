@@ -88,6 +88,14 @@ def in_a_short_block(inputs, query):
     return ragged(inputs, "block_q", "q") & (query >= total // size * size)
 
 
+def off_a_grid_of_key_blocks(inputs, query):
+    """Which rows come out otherwise with a step for each key block: those that none reaches, and, under the mask, those
+    of the last query block, where the steps beyond it end."""
+    (block_q, t_q), (block_k, t_k) = block(inputs, "block_q", "q"), block(inputs, "block_k", "k")
+    number, of_queries, of_keys = query // block_q, -(-t_q // block_q), -(-t_k // block_k)
+    return (number >= of_keys) | (causal(inputs) & (number == of_queries - 1) & (of_keys > of_queries))
+
+
 def scores(inputs):
     q, k = (inputs[name].astype(np.float64) for name in "qk")
     return q @ k.swapaxes(1, 2) / q.shape[-1] ** 0.5
@@ -288,6 +296,17 @@ PARTS = [
         ),
     ),
     Part(
+        "The bound of the loop, where the mask hides nothing: each wrong row is the attention over the keys of whole "
+        "blocks only, without those of the last block, which is not full. The number of blocks is rounded up: "
+        "`pl.cdiv(T_k, block_k)`.",
+        shown=attends_to(
+            lambda blocks, head, query, key: (
+                blocks.seen(query, key)
+                & (causal(blocks.inputs) | (key // blocks.k < blocks.inputs["k"].shape[1] // blocks.k))
+            )
+        ),
+    ),
+    Part(
         "The bound of the loop: each wrong row is the attention without the last key block that its query block "
         "has to visit. A bound is the number of blocks, the first that is no longer visited.",
         shown=attends_to(
@@ -389,6 +408,12 @@ PARTS = [
         shown=right_but_for_a_factor,
     ),
     # Where what is wrong stands, in the fewest places first.
+    Part(
+        "The grid: wrong are the query blocks that come out otherwise where its second axis has a step for each block "
+        "of keys. It has one for each block of queries, `(N, pl.cdiv(T_q, block_q))`; the loop inside of the kernel "
+        "goes through those of keys.",
+        needed=at(lambda inputs, head, query: off_a_grid_of_key_blocks(inputs, query)),
+    ),
     Part(
         "The dtypes: only with bfloat16 is anything wrong. Scores, maximum, sum and output are float32 until the "
         "output is written, in the dtype of `q`.",
@@ -497,7 +522,7 @@ ENTRIES = [
                 heads=2, t_q=16, t_k=16, block_q=8, block_k=8, causal=True, rise=150.0
             ),
             "causal, fewer queries than keys": case(heads=2, t_q=21, t_k=37, block_q=8, block_k=16, causal=True),
-            "causal, more queries than keys": case(heads=2, t_q=37, t_k=19, block_q=16, block_k=8, causal=True),
+            "causal, more queries than keys": case(heads=2, t_q=37, t_k=19, block_q=16, block_k=16, causal=True),
             "bfloat16": case(heads=3, t_q=21, t_k=37, width=16, dtype="bfloat16", block_q=16, block_k=8, causal=True),
             # Blocks that no one has reason to round up, so that the grid can be counted.
             "blocks of 128": Case(heads=3, t_q=256, t_k=384, block_q=128, block_k=128, causal=True, under=("jit",)),

@@ -123,6 +123,15 @@ def one_maximum_for_all_rows(ref, q, k, v):
 
 
 @mistake
+def maximum_of_each_key(ref, q, k, v):
+    """The maximum is taken along the queries, `axis=0`, so that each score of a row has another number taken off. A
+    softmax stays the same only where all scores of a row lose the same: `scores.max(axis=-1, keepdims=True)`."""
+    scores = q @ k.T / q.shape[-1] ** 0.5
+    powers = jnp.exp(scores - scores.max(0))
+    return powers / powers.sum(-1, keepdims=True) @ v
+
+
+@mistake
 def sums_without_their_axis(ref, q, k, v):
     """The sum of each row has lost its axis: `powers.sum(-1)` has the shape (T_q,), which lies along the keys when it
     divides. Keep the axis: `powers.sum(-1, keepdims=True)`."""

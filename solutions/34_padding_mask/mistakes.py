@@ -152,6 +152,9 @@ def _most_negative(scores, visible):
     return _with(jnp.finfo(scores.dtype).min)(scores, visible)
 
 
+MOST_NEGATIVE = float(jnp.finfo(jnp.float32).min)
+
+
 def _added(number):
     """The softmax of the scores with `number` added to each hidden one."""
     return lambda scores, visible: jax.nn.softmax(scores + jnp.where(visible, 0.0, number), axis=-1)
@@ -246,6 +249,20 @@ def mask_on_the_axis_of_heads(ref, q, k, v, num_heads, mask=None, **given):
     return _join(given.get("softmax", _softmax)(scores, jnp.broadcast_to(visible, scores.shape)) @ v)
 
 
+def _tiled(mask, k, num_heads):
+    """The mask that each head gets when heads lie in the batch, as (B * N, T, T), and the mask is tiled to B * N."""
+    real = _real(mask, k)
+    return jnp.tile(real, (num_heads, 1)).reshape(len(real), num_heads, 1, -1)
+
+
+@mistake("bidirectional_attention")
+def mask_tiled_over_heads(ref, q, k, v, num_heads, mask=None, **given):
+    """Heads get the masks of other sequences. Where heads lie in the batch, as (B * N, T, T), the N heads of a sequence
+    are neighbours, and `jnp.tile` lays the masks out the other way round. Repeat each: `jnp.repeat(mask, N, axis=0)`;
+    or leave the heads an axis of their own, and the mask (B, 1, 1, T)."""
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_tiled(mask, k, num_heads))
+
+
 @mistake("bidirectional_attention")
 def nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """A sequence of length 0 gives NaN: all its scores are -inf, and -inf minus the maximum -inf is NaN. A query with
@@ -315,21 +332,21 @@ def all_instead_of_any(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask) * _real(mask, k).all(-1)[:, None, None]
 
 
-@mistake("bidirectional_attention")
-def added_a_large_number(ref, q, k, v, num_heads, mask=None, **given):
-    """Two things, from adding -1e9 to the scores of padded keys. A sequence of length 0 gives the mean of its padding.
-    And a padded key whose score is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the
-    score, and zeros where there is no key."""
-    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9))
+@mistake("bidirectional_attention", number=(MOST_NEGATIVE,))
+def added_a_large_number(ref, q, k, v, num_heads, mask=None, *, number=-1e9, **given):
+    """Two things, from adding -1e9 or `finfo.min` to the scores of padded keys. A sequence of length 0 gives the mean
+    of its padding. And a padded key whose score is larger still comes through, up to inf, which nothing is taken off
+    from. Put a number in place of the score, and zeros where there is no key."""
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(number))
 
 
-@mistake("bidirectional_attention")
-def added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None, **given):
-    """-1e9 is added to the scores of padded keys. It is right for ordinary numbers, but what is added to leaves its
-    trace: a padded key whose score is larger comes through, and one whose score is inf stays inf. Replace the score:
-    `jnp.where(mask, scores, ...)`."""
+@mistake("bidirectional_attention", number=(MOST_NEGATIVE,))
+def added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None, *, number=-1e9, **given):
+    """-1e9 or `finfo.min` is added to the scores of padded keys. It is right for ordinary numbers, but what is added to
+    leaves its trace: a padded key whose score is larger comes through, and one whose score is inf stays inf. Replace
+    the score: `jnp.where(mask, scores, ...)`."""
     visible = _keys(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9)))
+    return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(number)))
 
 
 @mistake("bidirectional_attention")
@@ -441,6 +458,14 @@ def one_head_for_all(ref, q, k, v, num_heads, mask=None, **given):
     """There is one head over the full width: `num_heads` is not used. Each head has its own scores and weights, from
     its own chunk of the features."""
     return _attend(ref, given, q, k, v, 1, mask)
+
+
+@mistake("bidirectional_attention")
+def first_features_for_every_head(ref, q, k, v, num_heads, mask=None, **given):
+    """Every head has the first H features, and all heads are alike. Tiling copies a token for each head; the width has
+    to be split among them: reshape it to (N, H), and move N in front of the tokens."""
+    q, k, v = (jnp.tile(x[..., : x.shape[-1] // num_heads], (1, 1, num_heads)) for x in (q, k, v))
+    return _attend(ref, given, q, k, v, num_heads, mask)
 
 
 @mistake("bidirectional_attention", about="the scale")
@@ -580,6 +605,21 @@ def causal_only_with_a_mask(ref, q, k, v, num_heads, mask=None, **given):
 
 
 @mistake("causal_attention")
+def causal_only_without_a_mask(ref, q, k, v, num_heads, mask=None, **given):
+    """With a mask it is not causal: where a padding mask is given it takes the place of the causal one. A key has to be
+    real and not later: combine both masks with `&`."""
+    visible = _past(k) if mask is None else _keys(mask, k)
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=visible)
+
+
+@mistake("causal_attention")
+def causal_mask_tiled_over_heads(ref, q, k, v, num_heads, mask=None, **given):
+    """Heads get the padding of other sequences. Where heads lie in the batch, as (B * N, T, T), the heads of a sequence
+    are neighbours: repeat its mask, `jnp.repeat(mask, N, axis=0)`. `jnp.tile` goes through all sequences first."""
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) & _tiled(mask, k, num_heads))
+
+
+@mistake("causal_attention")
 def only_empty_sequences_zeroed(ref, q, k, v, num_heads, mask=None, **given):
     """A sequence of length 0 gives zeros, but a query before the first real token still gets the mean of all values.
     Whether a query has a key is a question to the combined mask, row by row: `any` over its last axis, not over that of
@@ -646,20 +686,21 @@ def added_both_masks(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, visible=True, softmax=softmax)
 
 
-@mistake("causal_attention")
-def causal_added_a_large_number(ref, q, k, v, num_heads, mask=None, **given):
-    """Two things, from adding -1e9 to the hidden scores. A query before the first real token gets the mean of all
-    values. And a hidden score that is larger still comes through, up to inf - 1e9 = inf. Put a number in place of the
-    score, and zeros where there is no key."""
-    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9))
+@mistake("causal_attention", number=(MOST_NEGATIVE,))
+def causal_added_a_large_number(ref, q, k, v, num_heads, mask=None, *, number=-1e9, **given):
+    """Two things, from adding -1e9 or `finfo.min` to the hidden scores. A query before the first real token gets the
+    mean of all values. And a hidden score that is larger still comes through, up to inf, which nothing is taken off
+    from. Put a number in place of the score, and zeros where there is no key."""
+    return _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(number))
 
 
-@mistake("causal_attention")
-def causal_added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None, **given):
-    """-1e9 is added to the hidden scores, and rows without a key are zeros. It is right for ordinary numbers, but a
-    padded or later key whose score is larger comes through. Replace the score, so that nothing is left of it."""
+@mistake("causal_attention", number=(MOST_NEGATIVE,))
+def causal_added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None, *, number=-1e9, **given):
+    """-1e9 or `finfo.min` is added to the hidden scores, and rows without a key are zeros. It is right for ordinary
+    numbers, but a padded or later key whose score is larger comes through. Replace the score, so that nothing is left
+    of it."""
     visible = _seen(mask, k)
-    return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(-1e9)))
+    return _zero_dead_rows(visible, q, num_heads, _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(number)))
 
 
 @mistake("causal_attention", zeroed=(True,))
@@ -689,6 +730,14 @@ def causal_one_head_for_all(ref, q, k, v, num_heads, mask=None, **given):
     """There is one head over the full width under both masks: `num_heads` is not used. Each head has its own scores and
     weights, from its own chunk of the features."""
     return _attend(ref, given, q, k, v, 1, mask)
+
+
+@mistake("causal_attention")
+def causal_first_features_for_every_head(ref, q, k, v, num_heads, mask=None, **given):
+    """All heads are alike: every one of them has the first H features, because tokens were tiled and cut. Split the
+    width among the heads, by a reshape to (N, H)."""
+    q, k, v = (jnp.tile(x[..., : x.shape[-1] // num_heads], (1, 1, num_heads)) for x in (q, k, v))
+    return _attend(ref, given, q, k, v, num_heads, mask)
 
 
 @mistake("causal_attention")

@@ -408,13 +408,25 @@ def later_tokens_infinitely_far(Ref):
 
 @mistake("DecayingAttention")
 def distance_with_a_sign_in_the_scores(Ref):
-    """The later a key, the more it is favoured. The distance is `i - j` with its sign, or `j` alone: a softmax cannot
-    tell these two apart, since they differ by the same number along a row. With the causal mask either is right, and
-    most code with such a bias is causal; without it take `jnp.abs(i - j)`."""
+    """The later a key, the more it is favoured. The distance is `i - j` with its sign, or `j` alone is added: a softmax
+    cannot tell these two apart, since they differ by the same number along a row. With the causal mask either is right,
+    and most code with such a bias is causal; without it take `jnp.abs(i - j)`."""
 
     class Wrong(Ref):
         def distance(self, length):
             return (jnp.arange(length)[:, None] - jnp.arange(length)).astype(jnp.float32)
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def place_of_the_key_as_distance(Ref):
+    """The earlier a key, the more it is favoured. The distance is `j` alone, or `j - i` with its sign: what is taken
+    off grows with the place of the key, wherever the query stands. Take off `jnp.abs(i - j)`."""
+
+    class Wrong(Ref):
+        def distance(self, length):
+            return (jnp.arange(length) - jnp.arange(length)[:, None]).astype(jnp.float32)
 
     return Wrong
 

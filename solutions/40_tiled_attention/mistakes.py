@@ -44,6 +44,14 @@ def forgot_the_scale(ref, q, k, v, **options):
 
 
 @mistake
+def scale_of_the_padded_width(ref, q, k, v, **options):
+    """The scores are divided by the root of the width after padding. The features that padding added are zeros and
+    make no score larger: take H from `q.shape` before you pad."""
+    padded = max(16, 1 << (q.shape[-1] - 1).bit_length())
+    return ref(q * (q.shape[-1] / padded) ** 0.5, k, v, **options)
+
+
+@mistake
 def no_rescaling(ref, q, k, v, **options):
     """What was summed under an old maximum is not shrunk when a larger one comes. Sum and output so far have to be
     multiplied by exp(old maximum - new maximum) before a block is added. With one block of keys nothing shows."""
