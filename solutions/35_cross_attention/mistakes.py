@@ -600,6 +600,22 @@ def one_row_decides_for_all(Ref):
 
 
 @mistake
+def mean_beside_a_context_that_is_not_empty(Ref):
+    """A query whose context is empty gets the mean of all values, unless the whole batch is empty: `mask.any()` asks
+    all contexts at once, and scores that are all the same large negative number are equal weights. Ask each one,
+    `mask.any(axis=-1)`."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            if visible is None:
+                return super().weights(scores, visible)
+            scores = jnp.where(visible, scores, jnp.finfo(scores.dtype).min)
+            return jnp.where(visible.any(), jax.nn.softmax(scores, axis=-1), 0.0)
+
+    return Wrong
+
+
+@mistake
 def masked_tokens_on_the_diagonal_seen(Ref):
     """Each query sees the token of its own number, masked or not (`mask | jnp.eye(...)`). No order ties queries to the
     context's tokens, and a query with no token to attend to gets zeros, not another's value."""
