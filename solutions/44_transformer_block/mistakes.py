@@ -613,6 +613,18 @@ def feed_forward_first(Ref):
     return Wrong
 
 
+@mistake("TransformerBlock")
+def attention_in_both_halves(Ref):
+    """The second half calls the attention once more, and the feed-forward network has no effect. A line copied for the
+    second half and not changed does this: what is added to `h` is `mlp(mlp_norm(h))`."""
+
+    class Wrong(Ref):
+        def after_mlp(self, h):
+            return h + self.attn(self.mlp_norm(h))
+
+    return Wrong
+
+
 # --- the block: which norm
 
 
@@ -865,6 +877,18 @@ def hidden_by_a_small_number(Ref, *, number=-100.0, added=False):
 
 
 @mistake("TransformerBlock")
+def hidden_scores_made_zero(Ref):
+    """The scores of later tokens are set to 0, or multiplied with the mask. The softmax takes exp(0) = 1 for them,
+    which is a share like any other: a hidden score is -inf."""
+
+    class Zero(Ref.Attention):
+        def weights(self, scores):
+            return jax.nn.softmax(jnp.where(self.visible(scores.shape[-1]), scores, 0.0), axis=-1)
+
+    return _attending(Ref, lambda _: Zero)
+
+
+@mistake("TransformerBlock")
 def mask_after_the_softmax(Ref):
     """The mask is applied to the weights, after the softmax. Later tokens have had their share by then, and what is
     left of a row sums to less than 1: hide the scores, before the softmax."""
@@ -884,6 +908,18 @@ def scores_by_the_whole_width(Ref):
     class Scaled(Ref.Attention):
         def scores(self, q, k):
             return super().scores(q, k) / self.num_heads**0.5
+
+    return _attending(Ref, lambda _: Scaled)
+
+
+@mistake("TransformerBlock", about="the scale")
+def scores_divided_by_the_width(Ref):
+    """The scores are divided by the width of a head, without its root. The root keeps them about as large as one
+    product is; without it they all come close to 0, and the weights close to equal."""
+
+    class Scaled(Ref.Attention):
+        def scores(self, q, k):
+            return super().scores(q, k) / self.head_dim**0.5
 
     return _attending(Ref, lambda _: Scaled)
 
@@ -924,6 +960,19 @@ def heads_interleaved(Ref):
             return jnp.moveaxis(heads, -3, -1).reshape(*heads.shape[:-3], heads.shape[-2], -1)
 
     return _attending(Ref, lambda _: Interleaved)
+
+
+@mistake("TransformerBlock")
+def heads_joined_by_reshape_alone(Ref):
+    """The heads are joined in the wrong order. A reshape of (..., N, T, H) to (..., T, d_model) lays whole heads one
+    behind the other: swap the axes of heads and tokens back first."""
+
+    class Joined(Ref.Attention):
+        def join(self, heads):
+            *batch, num_heads, length, width = heads.shape
+            return heads.reshape(*batch, length, num_heads * width)
+
+    return _attending(Ref, lambda _: Joined)
 
 
 @mistake("TransformerBlock")
