@@ -41,11 +41,19 @@ def no_activation_between(Ref):
     return _activated(Ref, lambda hidden: hidden)
 
 
-@mistake("FeedForward", alpha=(0.2, 0.3))
-def leaky_relu(Ref, *, alpha=0.01):
-    """Negative hidden units leak: they are multiplied by a small number. That is a leaky relu, or an elu; relu makes
-    them 0."""
-    return _activated(Ref, functools.partial(jax.nn.leaky_relu, negative_slope=alpha))
+@mistake("FeedForward", how=("a fifth", "three tenths", "elu"))
+def leaky_relu(Ref, *, how="a hundredth"):
+    """Negative hidden units leak: something small and negative is left of them. That is a leaky relu, or an elu; relu
+    makes them 0."""
+    return _activated(Ref, LEAKY[how])
+
+
+LEAKY = {
+    "a hundredth": jax.nn.leaky_relu,
+    "a fifth": functools.partial(jax.nn.leaky_relu, negative_slope=0.2),
+    "three tenths": functools.partial(jax.nn.leaky_relu, negative_slope=0.3),
+    "elu": jax.nn.elu,
+}
 
 
 @mistake("FeedForward")
@@ -609,6 +617,19 @@ def feed_forward_first(Ref):
     class Wrong(Ref):
         def __call__(self, x):
             return self.after_attention(self.after_mlp(x))
+
+    return Wrong
+
+
+@mistake("TransformerBlock")
+def feed_forward_reads_the_attention_alone(Ref):
+    """The feed-forward network reads what the attention gave, without `x`: `a = attn(attn_norm(x))`, then
+    `x + a + mlp(mlp_norm(a))`. It reads the stream, in which both are: `mlp(mlp_norm(x + a))`."""
+
+    class Wrong(Ref):
+        def __call__(self, x):
+            added = self.attn(self.attn_norm(x))
+            return x + added + self.mlp(self.mlp_norm(added))
 
     return Wrong
 
