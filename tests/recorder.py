@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 LOG = []  # how it was called, in Python's order, where whoever asks lives in the same process
-PARAMETERS = {}  # the shapes and dtypes of a module's parameters by path, by how it is constructed
+PARAMETERS = {}  # the shapes and dtypes of a module's parameters by path, by its name and how it is constructed
 
 
 def told(value):
@@ -60,7 +60,7 @@ def function(*args, **kwargs):
     return output_of(line, args, kwargs, {})
 
 
-def module():
+def module(name):
     """A class that makes the parameters in PARAMETERS."""
     from flax import nnx
 
@@ -69,7 +69,7 @@ def module():
 
     class Recorder(nnx.Module):
         def __init__(self, *args, rngs, **kwargs):
-            self.constructed = how(args, kwargs)
+            self.constructed = f"{name} {how(args, kwargs)}"
             for path, (shape, dtype) in PARAMETERS[self.constructed].items():
                 *parts, last = path.split(".")
                 owner = self

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax.experimental import pallas as pl
 
-from grader.course.claims import Copies, Flops, Growth, Kernel, Largest, Precision
-from grader.program import flow, read, work
+from grader.course.claims import Copies, Denominators, Flops, Growth, Kernel, Largest, Precision
+from grader.program import denominators, flow, read, work
 
 T_Q, T_K, D = 48, 64, 4
 Q, K = np.ones((T_Q, D), np.float32), np.ones((T_K, D), np.float32)
@@ -649,6 +650,177 @@ def test_float32_where_it_counts_is_enough(function):
     """Inputs, weights for a product that accumulates in float32, a maximum, which is taken off and comes back, and the
     output may be in half precision."""
     assert flow.precision(traced(function, HALF_Q, HALF_K), "")["by"] == ""
+
+
+# --- denominators
+
+HALF_SCALE = jnp.ones(D, jnp.bfloat16)
+
+
+def wide(x):
+    return x.astype(jnp.float32)
+
+
+def normed(x, scale, *, take=wide, square=lambda x: x * x, root=jax.lax.rsqrt, keep=lambda x: x):
+    """RMSNorm with its parts exchanged: `keep` is what becomes of the root."""
+    mean = jnp.mean(square(take(x)), -1, keepdims=True)
+    return half(take(x) * keep(root(mean + 1e-6))) * scale
+
+
+def norm_of_the_library(x, scale):
+    graph, state = nnx.split(nnx.RMSNorm(D, rngs=nnx.Rngs(0)))
+    return nnx.merge(graph, jax.tree.map(lambda _: scale, state))(x)
+
+
+def in_a_loop_over_features(x, scale, keep=lambda x: x):
+    """The squares are added up one by one."""
+    total = jax.lax.fori_loop(0, D, lambda i, c: keep(c + wide(x[:, i]) ** 2), keep(jnp.zeros(len(x))))
+    return half(wide(x) / jnp.sqrt(wide(total) / D + 1e-6)[:, None]) * scale
+
+
+def of_a_pair(x, scale, sum_of=lambda p: p.sum(-1, keepdims=True), score=dot, power=jnp.exp, total=lambda t: t):
+    """A norm in float32 and a softmax with its parts exchanged, between products in bfloat16."""
+    x = norm_of_the_library(x, scale)
+    powers = power(score(x, x))
+    return jax.nn.silu(half(powers / total(sum_of(powers))) @ x)
+
+
+def facts(function, within):
+    part = traced(function, HALF_Q, HALF_SCALE)
+    return denominators.denominators(part, __file__, within=within, names=["x", "scale"], arguments=["x"])
+
+
+def sum_in_python(powers):
+    return sum(powers[:, j] for j in range(T_Q))[:, None]
+
+
+@pytest.mark.parametrize(
+    "function, by, rounded",
+    [
+        (functools.partial(normed, take=lambda x: x), "rsqrt", "product"),
+        (functools.partial(normed, take=lambda x: x, root=lambda m: 1 / jnp.sqrt(m)), "sqrt", "product"),
+        (functools.partial(normed, square=lambda x: wide(half(x * x))), "rsqrt", "product"),
+        (functools.partial(normed, square=lambda x: wide(half(x) ** 2)), "rsqrt", "product"),
+        (functools.partial(normed, square=lambda x: wide(half(x) ** 2.0)), "rsqrt", "product"),
+        (functools.partial(normed, square=lambda x: rounds(jnp.square(x))), "rsqrt", "product"),
+        (functools.partial(normed, root=lambda m: jax.lax.rsqrt(half(m))), "rsqrt", "product"),
+        (functools.partial(normed, root=lambda m: wide(half(m)) ** -0.5), "pow", "product"),
+        (functools.partial(normed, root=lambda m: half(m) ** -0.5), "pow", "product"),
+        (functools.partial(normed, root=lambda m: jnp.exp(-0.5 * jnp.log(half(m)))), "log", "product"),
+        (functools.partial(normed, keep=half), "mul", "root"),
+        (functools.partial(normed, keep=there_and_back), "mul", "root"),
+        (lambda x, scale: x * half(jax.lax.rsqrt(jnp.mean(wide(x) ** 2, -1, keepdims=True)) * scale), "mul", "root"),
+        (lambda x, scale: x / jnp.linalg.norm(x, axis=-1, keepdims=True) * scale, "sqrt", "product"),
+        (lambda x, scale: x / jnp.sqrt(wide(jnp.einsum("td,td->t", x, x))[:, None]) * scale, "sqrt", "product"),
+        (functools.partial(in_a_loop_over_features, keep=half), "sqrt", "product"),
+        (functools.partial(in_a_loop_over_features, keep=there_and_back), "sqrt", "product"),
+        (jax.checkpoint(functools.partial(normed, take=lambda x: x)), "rsqrt", "product"),
+        (lambda x, s: jax.lax.cond(x[0, 0] > 0, norm_of_the_library, functools.partial(normed, keep=half), x, s),
+         "mul", "root"),
+        (lambda x, s: norm_of_the_library(x, s) + half(0.0 * wide(normed(x, s, keep=half))), "mul", "root"),
+    ],
+    ids=["all of it", "all of it, by sqrt", "squares rounded", "squares", "squares by pow", "squares to other bits",
+         "mean", "mean rounded", "mean by pow", "by logarithms", "root", "root rounded", "root times scale",
+         "of the library", "a product", "a carry", "a rounded carry", "checkpoint", "in a branch",
+         "beside a right one"],
+)  # fmt: skip
+def test_a_norm_in_half_precision_is_found(function, by, rounded):
+    """Whichever step of it is: squares, their sum, the root, or the root on its way to the product."""
+    found = facts(function, "norms")
+    assert (found["by"], found["rounded"], found["dtype"]) == (by, rounded, "bfloat16")
+    told = Denominators("d", "Norms are float32.", ["c"]).broken([found])
+    assert told.sign == "norms bfloat16"
+    assert told.sentence.startswith(f"Norms are float32. `{by}` takes a {rounded} that was rounded to bfloat16")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        norm_of_the_library,
+        normed,
+        functools.partial(normed, root=lambda m: 1 / jnp.sqrt(m)),
+        functools.partial(normed, root=lambda m: m**-0.5),
+        functools.partial(normed, root=lambda m: jnp.exp(-0.5 * jnp.log(m))),
+        functools.partial(normed, square=jnp.square),
+        functools.partial(normed, square=lambda x: x**2.0),
+        functools.partial(normed, take=lambda x: wide(x) + 0 * x[:1]),
+        in_a_loop_over_features,
+        lambda x, s: half(x / jnp.linalg.norm(wide(x), axis=-1, keepdims=True)) * s,
+        lambda x, s: x / jnp.sqrt(jnp.einsum("td,td->t", x, x, preferred_element_type=jnp.float32))[:, None] * s,
+        lambda x, s: half(jax.vmap(lambda r: r * jax.lax.rsqrt(jnp.vdot(r, r)))(wide(x)) * wide(s)),
+        lambda x, s: norm_of_the_library(x @ x.T @ x / jnp.sqrt(jnp.asarray(D, x.dtype)), s),
+        lambda x, s: normed(jax.nn.softmax(norm_of_the_library(x, s)) @ s[:, None] * x, s),
+        of_a_pair,
+    ],
+    ids=["of the library", "by hand", "sqrt", "pow", "by logarithms", "square", "squares by pow", "an odd cast",
+         "a loop", "norm of the library", "a product", "vdot", "after a scaled product", "a softmax in bfloat16 inside",
+         "a pair"],
+)  # fmt: skip
+def test_a_norm_in_float32_is_enough(function):
+    """What goes in, the product with the scale and all that is no norm may be in half precision."""
+    found = facts(function, "norms")
+    assert found["by"] == "" and "unproved" not in found
+
+
+@pytest.mark.parametrize(
+    "function, by, rounded",
+    [
+        (lambda x, s: jax.nn.softmax(x @ x.T) @ x, "reduce_sum", "exponential"),
+        (lambda x, s: jax.nn.softmax(half(dot(x, x))) @ x, "reduce_sum", "exponential"),
+        (functools.partial(of_a_pair, power=lambda s: half(jnp.exp(s))), "reduce_sum", "exponential"),
+        (functools.partial(of_a_pair, power=lambda s: rounds(jnp.exp(s))), "reduce_sum", "exponential"),
+        (functools.partial(of_a_pair, power=lambda s: jnp.where(s > 0, jnp.exp2(half(s)), 0)), "reduce_sum",
+         "exponential"),
+        (functools.partial(of_a_pair, power=lambda s: jnp.e ** half(s)), "reduce_sum", "exponential"),
+        (functools.partial(of_a_pair, total=half), "div", "sum"),
+        (functools.partial(of_a_pair, total=there_and_back), "div", "sum"),
+        (functools.partial(of_a_pair, power=half, sum_of=lambda p: jnp.exp(p) @ jnp.ones((T_Q, 1), p.dtype)),
+         "dot_general", "exponential"),
+        (functools.partial(of_a_pair, power=lambda s: jnp.exp(half(s)), sum_of=sum_in_python), "add", "exponential"),
+        (lambda x, s: jnp.exp(dot(x, x) - half(jax.nn.logsumexp(dot(x, x), axis=1))[:, None]) @ wide(x), "sub", "sum"),
+    ],
+    ids=["scores and all", "softmax", "powers", "powers to other bits", "powers of two", "by pow", "sum",
+         "sum rounded", "a product with ones", "one by one", "by logarithms"],
+)  # fmt: skip
+def test_a_softmax_in_half_precision_is_found(function, by, rounded):
+    """Whichever step of it is: the exponentials, their sum, or the sum on its way to the quotient."""
+    found = facts(function, "softmax")
+    assert (found["by"], found["rounded"], found["dtype"]) == (by, rounded, "bfloat16")
+    told = Denominators("d", "It is float32.", ["c"], within="softmax").broken([found])
+    assert told.sign == "softmax bfloat16"
+
+
+def silu_by_hand(x, sign=-1):
+    return x / (1 + jnp.exp(-x)) if sign < 0 else x * (jnp.exp(x) / (jnp.ones_like(x) + jnp.exp(x)))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        of_a_pair,
+        functools.partial(of_a_pair, score=lambda q, k: wide(half(dot(q, k)))),
+        functools.partial(of_a_pair, score=lambda q, k: wide(q @ k.T)),
+        functools.partial(of_a_pair, sum_of=sum_in_python),
+        functools.partial(of_a_pair, power=lambda s: jnp.where(jnp.tri(T_Q) > 0, jnp.exp(s), 0)),
+        lambda x, s: silu_by_hand(half(jax.nn.softmax(dot(x, x))) @ x),
+        lambda x, s: (silu_by_hand(half(jax.nn.softmax(dot(x, x))) @ x, 1)[:, :, None] * s).sum(1),
+        lambda x, s: jax.nn.dot_product_attention(x[None, :, None], x[None, :, None], x[None, :, None]),
+        lambda x, s: online(lambda x: x)(x, x[:T_Q]),
+    ],
+    ids=["a pair", "scores rounded", "scores in bfloat16", "one by one", "with zeros", "silu by hand",
+         "silu and a product by hand", "of the library", "online"],
+)  # fmt: skip
+def test_a_softmax_in_float32_is_enough(function):
+    """Scores may be rounded before it and weights after it, and a sigmoid is none."""
+    found = facts(function, "softmax")
+    assert found["by"] == "" and "unproved" not in found
+
+
+@pytest.mark.parametrize("within, what", [("norms", "root of anything"), ("softmax", "sum of exponentials")])
+def test_without_a_denominator_nothing_is_proved(within, what):
+    """A root of a number is none."""
+    found = facts(lambda x, s: jax.nn.silu(x / jnp.sqrt(D)) * s, within)
+    assert found["unproved"] == f"it has no {what}"
 
 
 # --- one kernel

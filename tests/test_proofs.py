@@ -9,7 +9,19 @@ import pytest
 
 from grader.course.calls import Call, calls_for
 from grader.course.cases import Case, Function
-from grader.course.claims import Copies, Flops, Growth, Kernel, Largest, Lowers, Precision, Proof, Races, settled
+from grader.course.claims import (
+    Copies,
+    Denominators,
+    Flops,
+    Growth,
+    Kernel,
+    Largest,
+    Lowers,
+    Precision,
+    Proof,
+    Races,
+    settled,
+)
 from grader.course.verdict import Failure, Outcome, Status
 from grader.judge.attempt import Attempt
 from grader.judge.diagnose import diagnose
@@ -165,6 +177,18 @@ def test_a_run_that_was_cut_short():
             "R. `add` takes a sum that was rounded to bfloat16 inside `scan`.",
         ),
         (
+            Denominators("n", "R.", ["c"]),
+            dict(by="mul", dtype="float16", rounded="root", inside=["jit"], line=None),
+            "norms float16",
+            "R. `mul` takes a root that was rounded to float16.",
+        ),
+        (
+            Denominators("n", "R.", ["c"], within="softmax"),
+            dict(by="reduce_sum", dtype="bfloat16", rounded="", inside=["scan"], line=None),
+            "softmax bfloat16",
+            "R. `reduce_sum` gives bfloat16 inside `scan`.",
+        ),
+        (
             Kernel("n", "R.", ["c"]),
             dict(calls=-1, works=True, outside="", line=None),
             "calls -1",
@@ -195,6 +219,15 @@ def test_how_each_claim_is_broken(proof, fact, sign, sentence):
     """Each kind of claim has its own sentence, and a sign by which the same mistake is known."""
     broken = proof.broken([fact])
     assert (broken.sign, broken.sentence) == (sign, sentence)
+
+
+def test_a_claim_about_denominators_is_about_each_of_its_cases():
+    """In the first of them in which it is broken."""
+    right = dict(by="", dtype="", rounded="", inside=[], line=None)
+    wrong = right | dict(by="rsqrt", dtype="float16", rounded="product")
+    claim = Denominators("n", "R.", ["bfloat16", "float16"])
+    assert claim.broken([right, wrong]).sentence == "R. `rsqrt` takes a product that was rounded to float16."
+    assert claim.broken([right, right]) is None
 
 
 def grown(of: str, *amounts: int, limit: int = 10**6, exponent: float = 0.5):

@@ -52,7 +52,8 @@ def passed(call: Call, arrays: dict, double: bool = False) -> tuple[list, dict]:
 
 def constructed(call: Call) -> str:
     init = call.init
-    return recorder.how([], init) if call.by_name else recorder.how([*init.values()], {})
+    told = recorder.how([], init) if call.by_name else recorder.how([*init.values()], {})
+    return f"{call.check.entry} {told}"
 
 
 def line(call: Call, arrays: dict, double: bool = False) -> str:
@@ -168,7 +169,7 @@ def check(call: Call, outcome, double: bool = False) -> None:
 
 @pytest.fixture(autouse=True)
 def parameters():
-    """What each module of the course holds, by how it is constructed."""
+    """What each module of the course holds, by its name and how it is constructed."""
     recorder.PARAMETERS.clear()
     recorder.PARAMETERS.update(known_parameters(EVERY))
 
@@ -210,7 +211,7 @@ def module_names(number: int) -> set[str]:
 
 def stub_names(number: int) -> dict:
     modules = module_names(number)
-    return {name: recorder.module() if name in modules else recorder.function for name in PROBLEMS[number].names}
+    return {name: recorder.module(name) if name in modules else recorder.function for name in PROBLEMS[number].names}
 
 
 def compare_all(calls, outcomes, log, double: bool = False) -> None:
@@ -269,7 +270,8 @@ def test_a_mistake_receives_the_same(number):
 
 def stub_text(number: int) -> str:
     modules = module_names(number)
-    names = "".join(f"{name} = {'module()' if name in modules else 'function'}\n" for name in PROBLEMS[number].names)
+    made = {name: f"module({name!r})" if name in modules else "function" for name in PROBLEMS[number].names}
+    names = "".join(f"{name} = {what}\n" for name, what in made.items())
     return (
         ROOT / "tests/recorder.py"
     ).read_text() + f"\nPARAMETERS.update({known_parameters({number: EVERY[number]})!r})\n{names}"

@@ -2,13 +2,26 @@
 grader."""
 
 from grader.course.cases import Case, Function, Given, Key, Module, ModuleInputs, Part, Relation, mistake
-from grader.course.claims import Collectives, Copies, Flops, Growth, Kept, Kernel, Largest, Lowers, Precision, Races
+from grader.course.claims import (
+    Collectives,
+    Copies,
+    Denominators,
+    Flops,
+    Growth,
+    Kept,
+    Kernel,
+    Largest,
+    Lowers,
+    Precision,
+    Races,
+)
 
 __all__ = [
     "Apart",
     "Case",
     "Collectives",
     "Copies",
+    "Denominators",
     "Flops",
     "Frequencies",
     "Function",

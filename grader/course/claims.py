@@ -305,6 +305,35 @@ class Precision(Proof):
 
 
 @dataclass(frozen=True)
+class Denominators(Proof):
+    """With half-precision inputs, what each norm (`within` "norms") or each softmax ("softmax") divides by is computed
+    in float32: neither what is added up, nor the sum or its root, is in half precision or was rounded to it. Products
+    of matrices and activations may be. It is about the programs of all its cases."""
+
+    within: str = "norms"
+
+    def measure(self, sizes):
+        return dict(of="denominators", within=self.within)
+
+    def judge(self, facts):
+        fact = next((fact for fact in facts if fact["by"]), None)
+        if fact is None:
+            return None
+        does = (
+            f"takes a {fact['rounded']} that was rounded to {fact['dtype']}"
+            if fact["rounded"]
+            else f"gives {fact['dtype']}"
+        )
+        return Broken(
+            f"{self.within} {fact['dtype']}",
+            f"{self.rule} `{fact['by']}` {does}{_inside(fact)}.",
+            "Cast what goes in, `.astype(jnp.float32)`, and cast the result back at the end; `jnp.mean` and `jnp.sum` "
+            "round what they give to the type of what they got.",
+            fact["line"],
+        )
+
+
+@dataclass(frozen=True)
 class Kernel(Proof):
     """One `pallas_call` does the work: it runs once, over a grid of `grid(**sizes)` steps, exponentiates inside, and
     nothing outside multiplies matrices, exponentiates, reduces or loops."""

@@ -4,7 +4,7 @@ runs."""
 from __future__ import annotations
 
 from grader.course.calls import Call
-from grader.program import flow, lowering, read, work
+from grader.program import denominators, flow, lowering, read, work
 
 MEASURES = {
     "largest": read.largest,
@@ -12,6 +12,7 @@ MEASURES = {
     "flops": work.flops,
     "products": work.products,
     "precision": flow.precision,
+    "denominators": denominators.denominators,
     "kernel": work.kernel,
     "copies": flow.copies,
     "collectives": work.collectives,
@@ -23,8 +24,10 @@ def of_program(closed, call: Call, path: str) -> dict:
     """Facts about a traced program, with the lines of the file at `path`."""
     options = {name: value for name, value in call.measure.items() if name not in ("of", "under")}
     of, part = call.measure["of"], read.program(closed)
-    if of == "copies":
+    if of in ("copies", "denominators"):
         options["names"] = call.names
+    if of == "denominators":
+        options["arguments"] = [*call.arrays]
     facts = lowering.memory(closed, **options) if of == "memory" else MEASURES[of](part, path, **options)
     return facts | {"opaque": read.opaque(part)}
 
