@@ -1,5 +1,4 @@
-"""41 · The ladder of cases for `filter_logits` and `sample_token`. Sources: Fan et al. 2018, section 5; Holtzman et al.
-2020, section 3.1."""
+"""41 · The ladder of cases for `filter_logits` and `sample_token`. Sources: Fan et al. 2018; Holtzman et al. 2020."""
 
 import ml_dtypes
 import numpy as np
@@ -227,9 +226,7 @@ ENTRIES = [
             "large logits, and entries of -inf": Case(
                 batch=(2,), temperature=0.5, top_p=0.9, shift=1000.0, hidden=2, under=ONCE
             ),
-            "bfloat16": Case(
-                vocabulary=512, temperature=2.0, levels=ONE_OF_MANY, dtype=ml_dtypes.bfloat16, under=ONCE
-            ),
+            "bfloat16": Case(vocabulary=512, temperature=2.0, levels=ONE_OF_MANY, dtype=ml_dtypes.bfloat16, under=ONCE),
             "a temperature for each draw": Case(
                 temperatures=(0.0, 0.6, 2.0), driver="at_each_temperature", under=VALUES
             ),

@@ -9,8 +9,8 @@ def filter_logits(
     top_k: int | None = None,
     top_p: Float[Array, ""] | None = None,
 ) -> Float[Array, "... V"]:
-    """The logits at a temperature, without the entries that are not to be drawn: top-k (Fan et al. 2018, section 5),
-    then top-p (Holtzman et al. 2020, section 3.1).
+    """The logits at a temperature, without the entries that are not to be drawn: top-k (Fan et al. 2018), then top-p
+    (Holtzman et al. 2020, there called nucleus sampling).
 
     Args:
         logits: unnormalised log-probabilities over a vocabulary of `V` tokens. An entry may be -inf, one at least is

@@ -81,7 +81,9 @@ def zero_times_infinity(ref, logits, temperature, top_k=None, top_p=None):
     """The mask is multiplied by -inf. Where it is 0 the product is NaN, not 0, and so every entry that stays becomes
     NaN. Choose with `jnp.where(keep, scaled, -jnp.inf)`."""
     filtered = ref(logits, temperature, top_k, top_p)
-    return filtered if top_k is None and top_p is None else filtered + jnp.isneginf(filtered) * -INF
+    # 1 - mask, since of a boolean one times a number the compiler makes a choice, without NaN
+    mask = (filtered > -INF).astype(filtered.dtype)
+    return filtered if top_k is None and top_p is None else filtered + (1 - mask) * -INF
 
 
 @mistake("filter_logits")

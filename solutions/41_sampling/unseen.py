@@ -13,14 +13,20 @@ def cases(rng) -> dict[str, dict[str, Case]]:
     return {
         "filter_logits": {
             "sizes of this class": Case(**filtered, batch=(rows, places), under=values),
-            "the gradient at sizes of this class": Case(**filtered, batch=(rows,), driver="probabilities", under=("grad",)),
+            "the gradient at sizes of this class": Case(
+                **filtered, batch=(rows,), driver="probabilities", under=("grad",)
+            ),
         },
         "sample_token": {
             "temperature 0 at sizes of this class": Case(
                 vocabulary=vocabulary, batch=(rows, places), temperature=0.0, drawn=False, under=values
             ),
             "a batch of this class": Case(
-                vocabulary=vocabulary, batch=(rows, places), temperature=float(temperature), under=values, like="a batch"
+                vocabulary=vocabulary,
+                batch=(rows, places),
+                temperature=float(temperature),
+                under=values,
+                like="a batch",
             ),
         },
     }
