@@ -157,7 +157,7 @@ ENTRIES = [
         cases={
             "one token": Case(vocabulary=1, temperature=2.0, under=ONCE),
             "the temperature alone": Case(temperature=(0.3, 0.9), top_k=None, top_p=None),
-            "top-k": Case(top_k=2, under=VALUES),
+            "top-k": Case(temperature=(1.5, 2.5), top_k=2, under=VALUES),
             "top-k, more than there are": Case(temperature=2.0, top_k=9, under=ONCE),
             "top-p": Case(top_p=0.8, under=VALUES),
             "top-p, less than the largest has": Case(top_p=0.15, under=ONCE),
@@ -221,7 +221,12 @@ ENTRIES = [
             "one row": Case(temperature=(0.5, 0.7), under=NO_GRADIENT),
             "top-k, then top-p": Case(temperature=2.0, top_k=3, top_p=0.6, under=VALUES),
             "equals where both filters end": Case(
-                temperature=2.0, top_k=3, top_p=0.5, levels=(3.0, 2.0, 2.0, 2.0, 1.0, 0.0), under=ONCE
+                temperature=2.0,
+                top_k=3,
+                top_p=0.5,
+                levels=(3.0, 2.0, 2.0, 2.0, 1.0, 0.0),
+                under=ONCE,
+                idle=("top_p",),  # all that are left are needed, for who keeps equals together
             ),
             "large logits, and entries of -inf": Case(
                 batch=(2,), temperature=0.5, top_p=0.9, shift=1000.0, hidden=2, under=ONCE
