@@ -226,7 +226,7 @@ ENTRIES = [
                 top_p=0.5,
                 levels=(3.0, 2.0, 2.0, 2.0, 1.0, 0.0),
                 under=ONCE,
-                idle=("top_p",),  # all that are left are needed, for who keeps equals together
+                idle=("top_p",),  # equals stay together, so that top-p takes none of what top-k left
             ),
             "large logits, and entries of -inf": Case(
                 batch=(2,), temperature=0.5, top_p=0.9, shift=1000.0, hidden=2, under=ONCE
