@@ -8,6 +8,11 @@ from grader.course import mistake
 
 INF = jnp.inf
 
+
+def _wide(logits):
+    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+
+
 # --- filter_logits: the temperature
 
 
@@ -30,7 +35,8 @@ def temperature_after_the_filters(ref, logits, temperature, top_k=None, top_p=No
     """The temperature comes last: top-p sums the probabilities that the logits have at temperature 1. Top-k does not
     notice, since the order of the logits stays the same; a nucleus gets larger or smaller with the temperature. Divide
     first, then filter."""
-    return ref(logits, jnp.ones_like(temperature), top_k, top_p) / temperature
+    filtered = ref(_wide(logits), jnp.ones_like(temperature), top_k, top_p)
+    return (filtered / temperature).astype(logits.dtype)
 
 
 # --- filter_logits: what is given back
@@ -90,7 +96,7 @@ def zero_times_infinity(ref, logits, temperature, top_k=None, top_p=None):
 def float32_given_back(ref, logits, temperature, top_k=None, top_p=None):
     """bfloat16 logits come back as float32: a bfloat16 array divided by a float32 one is float32. To compute in float32
     is right; cast to the dtype of the logits at the end."""
-    return ref(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), temperature, top_k, top_p)
+    return ref(_wide(logits), temperature, top_k, top_p)
 
 
 @mistake("filter_logits")
@@ -104,7 +110,7 @@ def axes_of_length_one_dropped(ref, logits, temperature, top_k=None, top_p=None)
 
 
 def _scaled(logits, temperature):
-    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32)) / temperature
+    return _wide(logits) / temperature
 
 
 def _top_k(scaled, top_k):
@@ -189,7 +195,7 @@ def equals_counted_once(ref, logits, temperature, top_k=None, top_p=None):
 
 @mistake(
     "filter_logits",
-    where=("top_p", "top_k", "both, the last first"),
+    where=("top_p", "top_k", "both, the last first", "top_p, the last first"),
 )
 def equals_cut(ref, logits, temperature, top_k=None, top_p=None, *, where="both"):
     """Of equal logits at the edge some stay and others go: the filter counts places after sorting, and the order of
@@ -209,11 +215,14 @@ def equals_cut(ref, logits, temperature, top_k=None, top_p=None, *, where="both"
     return scaled.astype(logits.dtype)
 
 
-@mistake("filter_logits")
-def filtered_over_the_batch(ref, logits, temperature, top_k=None, top_p=None):
+@mistake("filter_logits", where=("top_k",))
+def filtered_over_the_batch(ref, logits, temperature, top_k=None, top_p=None, *, where="both"):
     """The rows of a batch are filtered together: one threshold, or one sum, is taken over all of them. Each place of
     the leading axes has a distribution of its own: sort, sum and exponentiate along `axis=-1`."""
-    return ref(logits.reshape(-1), temperature, top_k, top_p).reshape(logits.shape)
+    if where == "both":
+        return ref(logits.reshape(-1), temperature, top_k, top_p).reshape(logits.shape)
+    left = ref(logits.reshape(-1), jnp.ones_like(temperature), top_k, None).reshape(logits.shape)
+    return ref(left, temperature, None, top_p)
 
 
 # --- filter_logits: top-p
@@ -228,14 +237,25 @@ def top_p_not_renormalised(ref, logits, temperature, top_k=None, top_p=None):
     return jnp.where(jnp.isneginf(other), -INF, one)
 
 
-@mistake("filter_logits", how=("by place", "by threshold, the largest kept", "by place, the largest kept"))
+@mistake(
+    "filter_logits",
+    how=(
+        "by place",
+        "by threshold, the largest kept",
+        "by place, the largest kept",
+        "by threshold, or equal",
+        "by threshold, the largest kept, or equal",
+        "by place, the largest kept, or equal",
+    ),
+)
 def crossing_token_dropped(ref, logits, temperature, top_k=None, top_p=None, *, how="by threshold"):
     """The token that takes the sum across `top_p` is dropped: the sum that is compared includes the token itself. Then
     less than `top_p` stays, and nothing at all where the largest alone has more. An entry stays when what stands
     *before* it sums to less than `top_p`: take its own probability off the running sum."""
 
     def stays(ranked):
-        below = _sums(ranked)[0] < top_p
+        through = _sums(ranked)[0]
+        below = through <= top_p if "equal" in how else through < top_p
         return below.at[..., 0].set(True) if "largest" in how else below
 
     way = _by_rank if "place" in how else _by_threshold
@@ -487,8 +507,8 @@ def drawn_at_temperature_one(ref, key, logits, temperature, top_k=None, top_p=No
 
 @mistake("sample_token")
 def divided_twice(ref, key, logits, temperature, top_k=None, top_p=None):
-    """The logits are divided by the temperature twice. `filter_logits` divides already: draw from what it gives as it
-    is."""
+    """The draw is one at the square of the temperature: the logits are divided by it twice, or the noise is multiplied by
+    it once they are divided. `filter_logits` divides already: draw from what it gives as it is."""
     return ref(key, logits / _warm(temperature), temperature, top_k, top_p)
 
 
@@ -521,7 +541,7 @@ def drawn_where_filtered(ref, key, logits, temperature, top_k=None, top_p=None):
     return _or_largest(temperature, logits, jax.random.categorical(key, filtered))
 
 
-@mistake("sample_token", where=("top_p",))
+@mistake("sample_token", where=("top_k", "both, the last first", "top_k, the last first"))
 def drawn_with_equals_cut(ref, key, logits, temperature, top_k=None, top_p=None, *, where="both"):
     """Some of the tokens that are equally likely are never drawn: the filter cuts between equals. Keep everything that
     is at least as large as the smallest logit that stays."""
