@@ -507,8 +507,8 @@ def drawn_at_temperature_one(ref, key, logits, temperature, top_k=None, top_p=No
 
 @mistake("sample_token")
 def divided_twice(ref, key, logits, temperature, top_k=None, top_p=None):
-    """The draw is one at the square of the temperature: the logits are divided by it twice, or the noise is multiplied by
-    it once they are divided. `filter_logits` divides already: draw from what it gives as it is."""
+    """The draw is one at the square of the temperature: the logits are divided by it twice, or the noise is multiplied
+    by it once they are divided. `filter_logits` divides already: draw from what it gives as it is."""
     return ref(key, logits / _warm(temperature), temperature, top_k, top_p)
 
 
