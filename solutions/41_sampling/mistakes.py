@@ -49,11 +49,13 @@ def probabilities_given_back(ref, logits, temperature, top_k=None, top_p=None):
     return jax.nn.softmax(ref(logits, temperature, top_k, top_p), axis=-1)
 
 
-@mistake("filter_logits")
-def log_probabilities_given_back(ref, logits, temperature, top_k=None, top_p=None):
+@mistake("filter_logits", by=("log of the softmax",))
+def log_probabilities_given_back(ref, logits, temperature, top_k=None, top_p=None, *, by="log_softmax"):
     """What comes back are log-probabilities: each row is lower by the logarithm of its sum. A draw from them is the
     same, since a constant cancels in the softmax; the contract asks for the logits over the temperature."""
-    return jax.nn.log_softmax(ref(logits, temperature, top_k, top_p), axis=-1)
+    filtered = ref(_wide(logits), temperature, top_k, top_p)
+    found = jax.nn.log_softmax(filtered) if by == "log_softmax" else jnp.log(jax.nn.softmax(filtered))
+    return found.astype(logits.dtype)
 
 
 @mistake("filter_logits")
@@ -74,12 +76,16 @@ def large_negative_number(ref, logits, temperature, top_k=None, top_p=None, *, n
     return jnp.where(jnp.isneginf(filtered), jnp.asarray(number, filtered.dtype), filtered)
 
 
-@mistake("filter_logits")
-def zero_where_filtered(ref, logits, temperature, top_k=None, top_p=None):
+@mistake("filter_logits", when=("after each filter",))
+def zero_where_filtered(ref, logits, temperature, top_k=None, top_p=None, *, when="at the end"):
     """Filtered entries are 0. A logit of 0 is no absence: its power is 1, more than that of every negative logit. What
     has the probability 0 is the logit -inf."""
-    filtered = ref(logits, temperature, top_k, top_p)
-    return jnp.where(jnp.isneginf(filtered), 0.0, filtered)
+    filtered = ref(_wide(logits), temperature, top_k, None if when == "after each filter" else top_p)
+    filtered = jnp.where(jnp.isneginf(filtered), 0.0, filtered)
+    if when == "after each filter" and top_p is not None:
+        filtered = ref(filtered, jnp.ones_like(temperature), None, top_p)
+        filtered = jnp.where(jnp.isneginf(filtered), 0.0, filtered)
+    return filtered.astype(logits.dtype)
 
 
 @mistake("filter_logits")
