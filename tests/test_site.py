@@ -219,6 +219,7 @@ def test_no_link_leads_nowhere(built, pages):
         (38, "slope"),
         (39, "online"),
         (40, "Pallas"),
+        (41, "nucleus"),
         (42, "angle"),
         (43, "skew"),
         (44, "residual"),

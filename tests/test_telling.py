@@ -142,6 +142,22 @@ def test_zeros_that_are_right_are_no_fault():
         assert faults(telling.constants_that_pass(calls, key)) == []
 
 
+def test_infinities_do_not_hide_what_is_finite():
+    """A constant in the place of the finite numbers is found where it would pass, beside -inf as well; and what is
+    drawn in the place of an input with -inf is finite, since NaN would differ from everything."""
+
+    def filtered(rng):
+        return dict(x=np.where(np.arange(6) < 2, -np.inf, rng.standard_normal(6)).astype(np.float32))
+
+    entry = Function("f", filtered, cases={"case": Case(under=("jit",))})
+    for allowed, told in ((1e6, ["zeros", "its mean"]), (1e-4, [])):
+        calls, key = keyed(entry, lambda x: 2 * x, allowed)
+        said = faults(telling.constants_that_pass(calls, key))
+        assert [fault.split(":")[1].split(" in the place")[0].strip() for fault in said] == told
+    ((_, what, other),) = telling.changed_calls(entry, [call for call in calls if call.check.kind == "jit"])
+    assert what == "x: redrawn" and np.isfinite(other.arrays["x"]).all()
+
+
 def test_an_answer_that_would_pass_for_another_call_is_found():
     """When the two draws of "again" have one answer, who keeps the first one passes."""
     entry = Function("f", inputs, cases={"case": Case()})

@@ -40,9 +40,12 @@ def constants_that_pass(calls: list[Call], key: AnswerKey) -> Iterator[str | Non
             if not array.size or answer.allowed.get(leaf, 0.0) is DRAWN:
                 continue
             values = array.astype(np.float64)
-            for name, constant in {"zeros": 0.0, "its mean": values.mean() if array.dtype.kind != "b" else 0.0}.items():
-                if not _is_constant(array, values, constant):
-                    instead = np.full(array.shape, constant).astype(array.dtype)
+            finite = np.isfinite(values)
+            mean = _finite(values).mean() if array.dtype.kind != "b" else 0.0
+            for name, constant in {"zeros": 0.0, "its mean": mean}.items():
+                if not _is_constant(array[finite], values[finite], constant):
+                    # infinities stay, since these are told without any allowed error
+                    instead = np.where(finite, constant, values).astype(array.dtype)
                     yield _fault_if_passing(
                         call, answer, leaf, instead, f"{name} in the place of {leaf or 'the output'}"
                     )
@@ -50,6 +53,12 @@ def constants_that_pass(calls: list[Call], key: AnswerKey) -> Iterator[str | Non
                 with np.errstate(over="ignore"):
                     other = array.astype(np.float16 if array.dtype == np.float32 else np.float32)
                 yield _fault_if_passing(call, answer, leaf, other, f"{leaf or 'the output'} as {other.dtype.name}")
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """What a mean can be taken of: all but infinities and NaN, or 0 where nothing else is there."""
+    finite = values[np.isfinite(values)]
+    return finite if finite.size else np.zeros(1)
 
 
 def _is_constant(array: np.ndarray, values: np.ndarray, constant: float) -> bool:
@@ -154,9 +163,10 @@ def _other_arrays(rng, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
         return [("flipped", ~array), ("all True", np.ones_like(array))]
     if is_float(array):
         values = array.astype(np.float64)
-        other = values.mean() + (values.std() or 1.0) * rng.standard_normal(array.shape)
+        finite = _finite(values)
+        other = finite.mean() + (finite.std() or 1.0) * rng.standard_normal(array.shape)
         if (values > 0).all():  # a temperature or a rate stays one
-            other = np.abs(other) if values.std() else 3 * values
+            other = np.abs(other) if finite.std() else 3 * values
         return [("redrawn", np.asarray(other, array.dtype))]
     return [("zeros", np.zeros_like(array)) if array.any() else ("ones", np.ones_like(array))]
 
