@@ -36,7 +36,7 @@ def walker(rng, vocabulary, rows, penalty):
     }[rows]
     return {
         "place": np.int32(rng.integers(1, ROWS)),
-        "seen": (rng.permutation(vocabulary) % 3 * {"level": 0, "peaked": 10}.get(rows, 1)).astype(np.float32),
+        "seen": (rng.permutation(vocabulary) % 3 * {"level": 0, "peaked": 100}.get(rows, 1)).astype(np.float32),
         "penalty": np.float32(penalty),
         "table": table.astype(np.float32),
     }
@@ -204,23 +204,36 @@ GENERATE = Function(
     "generate",
     generating,
     cases={
-        "one token after one": certain(prompt=1, num_tokens=1, under=("eager", "jit")),
-        "one token after several": certain(prompt=4, num_tokens=1, under=("eager",)),
+        "one token after one": certain(
+            prompt=1, num_tokens=1, idle=("state.seen", "temperature"), under=("eager", "jit")
+        ),
+        "one token after several": certain(
+            prompt=4, num_tokens=1, idle=("state.penalty", "state.seen"), under=("eager",)
+        ),
         "several tokens": certain(prompt=3, num_tokens=5, under=("eager", "jit", "vmap")),
         "equal logits": certain(
             prompt=2, num_tokens=6, rows="tied", penalty=0.0, idle=("state.seen",), under=("eager", "vmap")
         ),
-        "steps are counted": certain(prompt=3, num_tokens=4, driver="counted", under=("eager",)),
+        "steps are counted": certain(prompt=3, num_tokens=9, driver="counted", under=("eager",)),
         "the text ends": certain(prompt=2, num_tokens=7, eos=4, eos_at=2, under=("eager", "vmap")),
         "the text ends with token 0, and so does the prompt": certain(
             prompt=3, num_tokens=6, eos=0, eos_at=3, eos_before=True, under=("eager", "jit")
         ),
         "steps are counted, the text ends at once": certain(
-            prompt=2, num_tokens=6, eos=2, eos_at=0, driver="counted", under=("eager",)
+            prompt=2,
+            num_tokens=6,
+            eos=2,
+            eos_at=0,
+            driver="counted",
+            # one token and its repetitions: what is asked for is how many steps there are
+            idle=("prompt", "state.penalty", "state.place", "state.seen", "temperature"),
+            under=("eager",),
         ),
-        "a state of nested parts": certain(prompt=3, num_tokens=4, step="nested_walk", under=("jit",)),
-        "no state at all": certain(prompt=2, num_tokens=4, vocabulary=5, step="bigrams", under=("jit",)),
-        "bfloat16 logits": certain(prompt=2, num_tokens=4, step="walk_in_bfloat16", penalty=0.5, under=("jit",)),
+        "a state of nested parts": certain(prompt=3, num_tokens=9, step="nested_walk", height=0.25, under=("jit",)),
+        "no state at all": certain(
+            prompt=2, num_tokens=9, vocabulary=5, step="bigrams", idle=("temperature",), under=("jit",)
+        ),
+        "bfloat16 logits": certain(prompt=2, num_tokens=9, step="walk_in_bfloat16", penalty=0.5, under=("jit",)),
         "drawn, and certain at any temperature": certain(
             prompt=3,
             num_tokens=4,
@@ -324,7 +337,9 @@ BEAM_SEARCH = Function(
         "a state of nested parts": Case(
             prompt=2, num_tokens=3, num_beams=3, vocabulary=4, step="nested_walk", under=("jit", "vmap")
         ),
-        "no state at all": Case(prompt=2, num_tokens=2, num_beams=3, step="bigrams", clear=None, under=("jit",)),
+        "two tokens, and no sequence is cut off": Case(
+            prompt=2, num_tokens=2, num_beams=5, step="bigrams", clear=None, under=("jit",)
+        ),
         "bfloat16 logits, two dozen tokens": Case(
             prompt=1,
             num_tokens=24,

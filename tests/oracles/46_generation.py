@@ -27,7 +27,7 @@ def first_of_the_largest(row):
     return min(token for token in range(len(row)) if row[token] == max(row))
 
 
-def distribution(step, state, prompt, num_tokens, temperature, eos=None):
+def joint(step, state, prompt, num_tokens, temperature, eos=None):
     """The probability of every text, with an axis for each of its tokens."""
     size = len(logits_after(step.name, state, (*prompt,)))
     found = np.ones((size,) * num_tokens)
@@ -41,7 +41,7 @@ def distribution(step, state, prompt, num_tokens, temperature, eos=None):
     return found
 
 
-generate.probabilities = distribution
+generate.joint = joint
 
 
 def beam_search(step, state, prompt, num_tokens, num_beams):
