@@ -233,7 +233,7 @@ GENERATE = Function(
         "no state at all": certain(
             prompt=2, num_tokens=9, vocabulary=5, step="bigrams", idle=("temperature",), under=("jit",)
         ),
-        "bfloat16 logits": certain(prompt=2, num_tokens=9, step="walk_in_bfloat16", penalty=0.5, under=("jit",)),
+        "bfloat16 logits": certain(prompt=2, num_tokens=9, step="walk_in_bfloat16", penalty=7 / 16, under=("jit",)),
         "drawn, and certain at any temperature": certain(
             prompt=3,
             num_tokens=4,
