@@ -78,7 +78,7 @@ def leaves(tree, path: str = ""):
     """The arrays of nested containers, by the paths that the grader gives them."""
     if isinstance(tree, dict):
         for name, part in tree.items():
-            yield from leaves(part, f"{path}.{name}" if path else name)
+            yield from leaves(part, f"{path}.{name}" if path and not name.startswith("[") else path + name)
     elif isinstance(tree, (list, tuple)):
         for number, part in enumerate(tree):
             yield from leaves(part, f"{path}[{number}]")
@@ -300,7 +300,24 @@ def test_every_answer_is_what_the_definition_gives(number, key_of):
     assert disagreements(problem, calls, key) == {}
 
 
-WITH_DISTRIBUTIONS = [41]
+WITH_DISTRIBUTIONS = [41, 46]
+
+
+def drawn_by_an_oracle(function, arguments, rng, count: int):
+    """What is drawn `count` times, the same where all places share their luck, and the probabilities at each place.
+
+    An oracle gives the `probabilities` of each place by itself, or, where one depends on another, their `joint` ones,
+    with an axis for each place.
+    """
+    if hasattr(function, "joint"):
+        joint = function.joint(**arguments)
+        drawn = np.stack(np.unravel_index(rng.choice(joint.size, count, p=joint.ravel()), joint.shape), axis=-1)
+        places = range(joint.ndim)
+        right = np.stack([joint.sum(tuple({*places} - {place})) for place in places])
+        return drawn, drawn[:, :1].repeat(joint.ndim, axis=1), right
+    right = function.probabilities(**arguments)
+    sums, numbers = np.cumsum(right, axis=-1), rng.random((count, *right.shape[:-1], 1))
+    return *((sums < some).sum(axis=-1) for some in (numbers, np.full_like(numbers, numbers.flat[0]))), right
 
 
 @pytest.mark.parametrize("number", WITH_DISTRIBUTIONS)
@@ -316,9 +333,7 @@ def test_claims_about_draws_hold_of_the_exact_distribution(number):
         statistic = entries[call.check.entry].frequencies[call.check.case]
         arguments = call.arguments({name: exact(array) for name, array in call.arrays.items()})
         arguments.pop("key")
-        right = named(oracle, call).probabilities(**arguments)
-        sums, numbers = np.cumsum(right, axis=-1), rng.random((statistic.draws, *right.shape[:-1], 1))
-        drawn, together = ((sums < some).sum(axis=-1) for some in (numbers, np.full_like(numbers, numbers.flat[0])))
+        drawn, together, right = drawn_by_an_oracle(named(oracle, call), arguments, rng, statistic.draws)
         other_indices = (drawn + 1) % right.shape[-1]
         assert statistic.broken(call.known, drawn) is None, call.check
         assert any(statistic.broken(call.known, wrong) for wrong in (other_indices, together)), call.check

@@ -223,6 +223,7 @@ def test_no_link_leads_nowhere(built, pages):
         (42, "angle"),
         (43, "skew"),
         (44, "residual"),
+        (46, "beam"),
         (47, "perplexity"),
     ],
 )
