@@ -84,12 +84,12 @@ class TransformerBlock(nnx.Module):
 
 
 class Coins(nnx.Module):
-    """Begins with coins, each 1 or -1 equally often, which it tosses with two keys, and with a height that is always
-    0.25."""
+    """Begins with coins, each 1 or -1 equally often, which it tosses with two keys, as many with each, and with a
+    height that is always 0.25."""
 
     def __init__(self, d_model, *, rngs):
         self.first = nnx.Param(jax.random.rademacher(rngs.params(), (d_model,), jnp.float32))
-        self.second = nnx.Param(jax.random.rademacher(rngs.params(), (), jnp.float32))
+        self.second = nnx.Param(jax.random.rademacher(rngs.params(), (d_model,), jnp.float32))
         self.height = nnx.Param(jnp.full((d_model,), 0.25))
 
     def __call__(self, x):
@@ -107,10 +107,10 @@ bend_1, bend_3, bend_4 = (of_width(Bend, d_model) for d_model in (1, 3, 4))
 mixer_4, mixer_5, mixer_6, mixer_7 = (of_width(Mixer, d_model) for d_model in (4, 5, 6, 7))
 tower_5 = of_width(Tower, 5)
 transformer_6, transformer_8, transformer_10 = (of_width(TransformerBlock, d_model) for d_model in (6, 8, 10))
-coins_2 = of_width(Coins, 2)
+coins_64 = of_width(Coins, 64)
 
 
 def first_values(names, key, make_block, num_layers):
     """What the blocks of a new model begin with, for a key in the place of a seed, and what it gives for two tokens."""
-    model = names.LanguageModel(make_block, vocab_size=3, d_model=2, num_layers=num_layers, rngs=nnx.Rngs(key))
+    model = names.LanguageModel(make_block, vocab_size=3, d_model=64, num_layers=num_layers, rngs=nnx.Rngs(key))
     return nnx.to_pure_dict(nnx.state(model, nnx.Param))["blocks"], model(jnp.array([2, 0]))

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from grader.course import mistake
@@ -165,6 +166,20 @@ def a_seed_of_its_own(Ref):
         def make_blocks(self, make_block, num_layers, rngs):
             layers = [nnx.split(make_block(rngs=nnx.Rngs(i))) for i in range(num_layers)]
             return nnx.merge(layers[0][0], jax.tree.map(lambda *a: jnp.stack(a), *(state for _, state in layers)))
+
+    return Wrong
+
+
+@mistake
+def stacked_by_numpy(Ref):
+    """The stacked parameters are NumPy arrays, as `np.stack` gives them. They compute the same, until somebody writes
+    `.at[...]`, or makes the model under a transform, where values are not known: the parameters of a model are JAX's
+    arrays, and `jnp.stack` stacks those."""
+
+    class Wrong(Ref):
+        def make_blocks(self, make_block, num_layers, rngs):
+            layers = [nnx.split(make_block(rngs=rngs)) for _ in range(num_layers)]
+            return nnx.merge(layers[0][0], jax.tree.map(lambda *a: np.stack(a), *(state for _, state in layers)))
 
     return Wrong
 

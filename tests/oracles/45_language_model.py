@@ -79,7 +79,5 @@ class LanguageModel:
 
 
 def first_values(key, make_block, num_layers):
-    """Of what is drawn the shapes: coins of one key, a coin of another, a height; and the logits of two tokens."""
-    return {"first": np.ones((num_layers, 2)), "second": np.ones(num_layers), "height": np.ones((num_layers, 2))}, (
-        np.ones((2, 3))
-    )
+    """Of what is drawn the shapes: coins of two keys, a height; and the logits of two tokens."""
+    return {name: np.ones((num_layers, 64)) for name in ("first", "second", "height")}, np.ones((2, 3))
