@@ -221,6 +221,7 @@ def test_no_link_leads_nowhere(built, pages):
         (40, "Pallas"),
         (42, "angle"),
         (43, "skew"),
+        (45, "layers"),
         (47, "perplexity"),
     ],
 )

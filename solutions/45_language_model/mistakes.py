@@ -271,6 +271,21 @@ def a_layer_left_out(Ref, *, end=False):
 
 
 @mistake
+def layers_counted_from_one(Ref):
+    """The layers are counted from 1 to num_layers, and indices begin at 0. So the first layer is never used and the
+    last one twice: JAX takes the last slice for an index that is too large, and says nothing. Count from 0, or let a
+    scan do it."""
+
+    class Wrong(Ref):
+        def through_blocks(self, x):
+            graphdef, stacked = nnx.split(self.blocks)
+            moved = jax.tree.map(lambda a: jnp.concatenate([a[1:], a[-1:]]), stacked)
+            return jax.lax.scan(lambda x, one: (nnx.merge(graphdef, one)(x), None), x, moved)[0]
+
+    return Wrong
+
+
+@mistake
 def every_layer_reads_the_embeddings(Ref):
     """Every layer gets the embeddings, and what the last of them gives is kept. So it comes out where the body of a
     loop uses the `x` of outside and not the one that it is handed, or where the layers run under a `vmap`: what a layer
@@ -306,6 +321,18 @@ def residual_around_each_block(Ref):
     class Wrong(Ref):
         def layer(self, block, x):
             return x + block(x)
+
+    return Wrong
+
+
+@mistake
+def residual_around_all_blocks(Ref):
+    """The embeddings are added to what comes out of the last block. The stream holds them already, since each block
+    adds to what it gets: norm the stream as it comes."""
+
+    class Wrong(Ref):
+        def through_blocks(self, x):
+            return x + super().through_blocks(x)
 
     return Wrong
 
