@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from grader.course import Frequencies, Key
 from grader.course.calls import DRAWS, Call, calls_for
 from grader.course.cases import Case, Function, Module, ModuleInputs
 from grader.course.verdict import Check, Outcome
@@ -236,6 +237,31 @@ def test_a_place_is_told_before_each_eager_call_and_each_trace(calls):
     evaluated(watched, tried, started=lambda stage, *ids: told.append((stage, ids[0])))
     places = [place for place, what in zip(told, told[1:]) if what == "call"]
     assert sorted(places) == sorted((call.transform, call.id) for call in tried)
+
+
+@pytest.mark.parametrize("draws, seen", [(5, True), (5000, False)])
+def test_what_asks_for_values_draws_with_a_few_keys_one_by_one(draws, seen):
+    """The same as where it can be traced; with many keys it is told that it cannot."""
+    drawing = Function(
+        "f",
+        lambda rng: dict(key=Key.drawn(rng), height=np.float32(2)),
+        {"one": Case(under=("eager",))},
+        statistics=[Frequencies("often", "Often.", "one", lambda inputs: [0.5, 0.5], draws=draws)],
+    )
+    calls = [call for call in calls_for([drawing]) if call.transform == "draws"]
+
+    def traced(key, height):
+        return height * jax.random.normal(key, (3,))
+
+    def untraced(key, height):
+        return jnp.asarray(np.asarray(traced(key, height)))
+
+    right, came = (evaluated(f, calls)[calls[0].id] for f in (traced, untraced))
+    assert right.leaves[""].shape == (draws, 3)
+    if seen:
+        np.testing.assert_allclose(came.leaves[""], right.leaves[""], rtol=1e-6)
+    else:
+        assert came.failure.type == "TracerArrayConversionError"
 
 
 def test_equal_arrays_are_one_object():

@@ -14,7 +14,7 @@ import pytest
 
 from grader.authors.reference import wrong_answer
 from grader.course.calls import Call, calls_for, is_float
-from grader.course.cases import Mistake
+from grader.course.cases import Given, Mistake
 from grader.program import measure
 from grader.run.drive import AXIS_OF_ROWS
 from grader.run.evaluate import Evaluation
@@ -27,12 +27,19 @@ from tests.conftest import PROBLEMS, ROOT
 pytestmark = pytest.mark.thorough
 
 jax.config.update("jax_platforms", "cpu")
-# The recorder stands for a function of arrays or a module. What a driver and trees receive is seen in tests/tiny, where
-# each kind has a problem of its own.
+
+
+def is_plain(call: Call) -> bool:
+    """The recorder stands for a function of arrays or a module. What a driver, trees and what a driver defines receive
+    is seen in tests/tiny, where each kind has a problem of its own."""
+    given = any(isinstance(value, Given) for value in (*call.init.values(), *call.static.values()))
+    return not (call.driver or call.trees or given)
+
+
 EVERY = {
     number: calls
     for number, problem in PROBLEMS.items()
-    if (calls := [call for call in calls_for(problem.entries) if not call.driver and not call.trees])
+    if (calls := [call for call in calls_for(problem.entries) if is_plain(call)])
 }
 BATCHED = ("vmap", "traces", "again")  # their arrays hold several draws
 

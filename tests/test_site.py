@@ -224,6 +224,7 @@ def test_no_link_leads_nowhere(built, pages):
         (43, "skew"),
         (44, "residual"),
         (46, "beam"),
+        (45, "layers"),
         (47, "perplexity"),
     ],
 )

@@ -28,6 +28,12 @@ from grader.run import transforms
 from grader.run.target import ModuleTarget, target_for
 
 LARGEST = 1 << 28  # bytes of one returned array
+ONE_BY_ONE = 64  # keys; with more it would take too long
+ASKS_FOR_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 
 
 class Exhausted(Exception):
@@ -296,7 +302,8 @@ class Evaluation:
         return describe({"traces": jnp.int32(count)})
 
     def _draws(self, call: Call) -> Outcome:
-        """What many keys draw, everything else being the same."""
+        """What many keys draw, everything else being the same. What asks for values draws with a few keys one by one: a
+        case that need not be traced is not to be traced for a claim about it."""
         key = "draws", call.program_key
         if key not in self.programs:
             self.programs[key] = jit(
@@ -304,7 +311,18 @@ class Evaluation:
                     self._target(call), in_axes=(None, {path: 0 if path in call.keys else None for path in call.arrays})
                 )
             )
-        return describe(self.programs[key](*self._arguments(call)))
+        params, arrays = self._arguments(call)
+        keys = min(len(arrays[path]) for path in call.keys)
+        try:
+            return describe(self.programs[key](params, arrays))
+        except ASKS_FOR_VALUES:
+            if keys > ONE_BY_ONE:
+                raise
+        drawn = [
+            self._target(call)(params, {path: a[i] if path in call.keys else a for path, a in arrays.items()})
+            for i in range(keys)
+        ]
+        return describe(jax.tree.map(lambda *draws: jnp.stack(draws), *drawn))
 
     def _again(self, call: Call, through: Callable = lambda target: target) -> Outcome:
         """What a call gives whose first array is the very object of an earlier call, and what the earlier call gives
