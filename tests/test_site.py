@@ -223,8 +223,8 @@ def test_no_link_leads_nowhere(built, pages):
         (42, "angle"),
         (43, "skew"),
         (44, "residual"),
-        (46, "beam"),
         (45, "layers"),
+        (46, "beam"),
         (47, "perplexity"),
     ],
 )

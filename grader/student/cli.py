@@ -159,6 +159,16 @@ def _parsers():
     amount.add_argument("-v", "--verbose", action="store_true", help="show every check and everything that was printed")
     amount.add_argument("-q", "--quiet", action="store_true", help="one line for each problem")
 
+    shown = command(
+        "showcase",
+        showcase_command,
+        "what your own answers to a part of the track can do together",
+        "Puts your answers to 41-47 together to a language model, trains it for half a minute, and lets it write.",
+        epilog=f"example: {COMMAND} showcase language-model",
+    )
+    shown.add_argument("name", help="language-model")
+    shown.add_argument("--solutions", action="store_true", help="take the references, where there are any")
+
     command("demo", demo_command, "what a verdict says: a wrong attempt, the same mended, and where to go next")
 
     watch = command(
@@ -376,6 +386,12 @@ def demo_command(options) -> int:
         lambda problem, path: verdict_on(problem, path, lambda problem: _spinner(problem, False)),
         console_for(),
     )
+
+
+def showcase_command(options) -> int:
+    from grader.student.showcase import showcase
+
+    return showcase(options.name, every_problem(), options.solutions, console_for())
 
 
 def watch_command(options) -> int:

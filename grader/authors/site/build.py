@@ -67,7 +67,7 @@ def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -
     """Every file that Sphinx is to read, by its path."""
     import nbformat
 
-    from grader.authors.site import edition, example
+    from grader.authors.site import chapters, edition, example
 
     problems = list(executed)
     pages = {
@@ -76,16 +76,20 @@ def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -
     for name in PAGES:
         text = (HERE / "pages" / f"{name}.md").read_text(encoding="utf-8")
         pages[f"{name}.md"] = example.put_into(text, problems).encode()
-    contents = {
-        part: [f"notebooks/{problem.name}" for problem in members] for part, members in track.parts_of(problems).items()
-    }
+    parts = track.parts_of(problems)
+    contents = {part: [f"notebooks/{problem.name}" for problem in members] for part, members in parts.items()}
+    about = chapters.chapters(parts)
+    for part, name in about.items():
+        text = (HERE / "pages" / f"{name}.md").read_text(encoding="utf-8")
+        pages[f"{name}.md"] = chapters.with_script(text, part).encode()
+        contents[part].insert(0, name)
     contents["The course"] = list(PAGES)
     if solutions:
         written = {f"solutions/{problem.name}": edition.page(problem) for problem in problems if problem.solutions}
         pages |= {f"{name}.md": text.encode() for name, text in written.items()}
         contents["Instructors' edition"] = list(written)
     text = example.put_into((HERE / "pages/home.md").read_text(encoding="utf-8"), problems)
-    pages["index.md"] = track.home(text, problems, contents).encode()
+    pages["index.md"] = track.home(text, problems, contents, about).encode()
     return pages
 
 

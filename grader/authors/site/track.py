@@ -12,8 +12,11 @@ from grader.course.problem import Problem
 UNNAMED = "The track"
 
 
-def home(text: str, problems: Iterable[Problem], contents: Mapping[str, list[str]]) -> str:
-    """The page as MyST Markdown. `contents` are the captions of the table of contents with their pages."""
+def home(
+    text: str, problems: Iterable[Problem], contents: Mapping[str, list[str]], chapters: Mapping[str, str] = {}
+) -> str:
+    """The page as MyST Markdown. `contents` are the captions of the table of contents with their pages, `chapters` the
+    pages about a whole part."""
     parts = parts_of(problems)
     before = {problem.number: builds_on(problem) for members in parts.values() for problem in members}
     trees = [
@@ -21,7 +24,7 @@ def home(text: str, problems: Iterable[Problem], contents: Mapping[str, list[str
         for caption, pages in contents.items()
     ]
     told = [
-        _part("The map and the problems" if len(parts) == 1 else part, members, before)
+        _part("The map and the problems" if len(parts) == 1 else part, members, before, chapters.get(part))
         for part, members in parts.items()
     ]
     return "\n\n".join(["# The attention track", text.strip(), *told, *trees]) + "\n"
@@ -35,10 +38,12 @@ def parts_of(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
     return parts
 
 
-def _part(title: str, members: list[Problem], before: Mapping[int, list[int]]) -> str:
+def _part(title: str, members: list[Problem], before: Mapping[int, list[int]], chapter: str | None) -> str:
     cards = "\n\n".join(_card(problem, before[problem.number]) for problem in members)
     return (
-        f"## {title}\n\n```{{raw}} html\n{drawing.drawn(members, before, title)}\n```\n\n::::{{grid}} 1 2 2 "
+        f"## {title}\n\n"
+        + (f"How they fit together, and what they can do then: [{title}]({chapter}.md).\n\n" if chapter else "")
+        + f"```{{raw}} html\n{drawing.drawn(members, before, title)}\n```\n\n::::{{grid}} 1 2 2 "
         f"2\n:gutter: 3\n\n{cards}\n\n::::"
     )
 
