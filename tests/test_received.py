@@ -125,7 +125,9 @@ def expected_gradient(call: Call, double: bool = False) -> dict[str, np.ndarray]
                 steps.setdefault(names.get(name, name), []).append(
                     (1 + times * array.astype(np.float64)) * cotangent(array.shape, call.seed)
                 )
-    return {name: sum(found) if name in call.params else np.concatenate(found) for name, found in steps.items()}
+    # a scalar has no rows, and comes in one step
+    together = np.concatenate if call.steps else lambda found: found[0]
+    return {name: sum(found) if name in call.params else together(found) for name, found in steps.items()}
 
 
 def same(came: dict, wanted: dict) -> None:
