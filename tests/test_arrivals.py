@@ -678,7 +678,8 @@ def test_what_python_cannot_read_is_no_answer(folder, name, content):
     """What nobody can read is told as that, and never handed on to be graded as a wrong answer."""
     ada = read(folder({f"ada/{name}": content}))["ada"]
     assert ada.pieces[31].trouble == (
-        f"{name} is no text, or in an encoding that cannot be told: save it as UTF-8, or hand in the file with your code"
+        f"{name} is no text, or in an encoding that cannot be told: save it as UTF-8, or hand in the file with your "
+        "code"
     )
 
 

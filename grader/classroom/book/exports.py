@@ -71,7 +71,9 @@ def files(
     if roster is not None:
         factor = roster.scale(assignment, grading.maximum)
         if factor is not None and (scaled or factor == 1.0):
-            totals = {student: total * factor for student, total in _totals(graded).items()}
+            totals = _totals(graded)
+            if factor != 1.0:
+                totals = {student: round(total * factor, 2) for student, total in totals.items()}
             found[f"{roster.system}.csv"] = roster.filled(totals, assignment, grading.maximum, comments)
         return found
     if any(map(_canvas_id, graded)):

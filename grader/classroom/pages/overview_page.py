@@ -253,7 +253,7 @@ def _distribution(totals: Sequence[float], maximum: float) -> Markup:
         ),
         tag(
             "p",
-            f"Students by points. The mean is {shown(statistics.fmean(totals))}, the median "
+            f"Students by points. The mean is {shown(round(statistics.fmean(totals), 2))}, the median "
             f"{shown(statistics.median(totals))}.",
             class_="faint small",
         ),
