@@ -164,7 +164,7 @@ def test_properties_are_known_from_the_problem():
     ],
 )
 def test_points_are_shown_short(points, told):
-    """At most two decimals, and no more digits than are needed."""
+    """At most six decimals, and no more digits than are needed."""
     assert shown(points) == told
 
 

@@ -210,6 +210,18 @@ def test_what_is_odd_about_a_group_is_told(book):
     ]
 
 
+def test_who_is_alone_is_known_by_every_name(book):
+    """A member who handed in alone has one grade, whichever name the group calls him by."""
+    mine = {"team_1": ("Ada Lovelace", "linus")}
+    rows = marks(book, Grading({31: 1.0}, groups=mine), {})
+    assert "Ada Lovelace is in the group team_1 and handed in alone as well: what was handed in alone counts" in [
+        *groups.unmet(rows, mine)
+    ]
+    assert [row.student.student for row in groups.shared(rows, mine, {}) if "Ada" in row.student.name] == [
+        "Ada_Lovelace_9"
+    ]
+
+
 def test_an_extension_of_a_member_is_the_groups(book):
     """Whoever of a group has more time gives it to what they hand in together."""
     book.note(
