@@ -51,8 +51,12 @@ class Ambiguous:
     rows: tuple[Row, ...]
 
     def __str__(self) -> str:
+        return self.told()
+
+    def told(self, names: Mapping[str, str] = {}) -> str:
+        """The sentence, with the students called by the names that are known."""
         them, they = (
-            ", ".join(self.students),
+            ", ".join(names.get(key, key) for key in self.students),
             ", ".join(row.name or next(iter(row.ids.values()), "?") for row in self.rows),
         )
         return (
