@@ -137,6 +137,11 @@ class Marks:
         return not self.graded or any(mark.undecided for mark in self.by_problem.values() if mark.weight)
 
     @property
+    def unread(self) -> bool:
+        """Whether something of it could not be read."""
+        return self.student.unread or any(mark.unread for mark in self.by_problem.values())
+
+    @property
     def graded(self) -> bool:
         return any(mark.grade or mark.override for mark in self.by_problem.values())
 

@@ -213,8 +213,8 @@ class Matched:
         maximum: float | None = None,
         comments: Mapping[str, str] = {},
     ) -> str:
-        """The export with the grades of matched students in its column, as text to be written with `newline=""`. Who
-        has no grade keeps what was there.
+        """The export with the grades of matched students in its column, and the comments in Moodle's, as text to be
+        written with `newline=""`. Who has none keeps what was there.
 
         For Canvas that is the students' columns and the assignment's alone: the others would set back what was changed
         in Canvas since. Names that a spreadsheet would run get a `'` before them, which no import reads; whatever an
@@ -230,9 +230,7 @@ class Matched:
         )
         points = {row.at: points_shown(grades[student]) for student, row in self.rows.items() if student in grades}
         said = roster.header.index(COMMENTS) if COMMENTS in roster.header else None
-        spoken = {
-            row.at: comments[student] for student, row in self.rows.items() if student in grades and student in comments
-        }
+        spoken = {row.at: comments[student] for student, row in self.rows.items() if student in comments}
         lines = [[roster.header[i] for i in kept] + ([assignment] if at is None else [])]
         for row, cells in enumerate(roster.table):
             line = [_as_text(roster.header[i], cells[i]) for i in kept]
