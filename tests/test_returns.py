@@ -148,7 +148,7 @@ def test_what_is_blank_is_no_zero_in_a_comment(book):
     assert "– of 100 points" in told["Charles_10"] and "– of 1; could not be read" in told["Charles_10"]
     assert "– of 100 points" in told["emmy"] and told["emmy"].count("– of 1, could not be read") == 2
     assert "– of 100 points" in told["Ada_Lovelace_9"] and "– of 1, not graded yet" in told["Ada_Lovelace_9"]
-    assert "could not be read: 33.py is damaged" in told["Charles_10"] and "<p>Work.zip is damaged.</p>" in told["emmy"]
+    assert "could not be read: 33.py is damaged" in told["Charles_10"] and "<p>work.zip is damaged.</p>" in told["emmy"]
     assert not any("0 of 1<" in text or "0 of 1," in text for text in told.values() if "– of 100" in text)
 
 
@@ -171,7 +171,7 @@ def test_moodle_says_what_could_not_be_read(book):
         by_name = {row["Full name"]: (row["Grade"], row["Feedback comments"]) for row in told}
         assert by_name["Ada Lovelace"][0] == "13" and by_name["Charles Babbage"][0] == "" == by_name["Grace Hopper"][0]
         assert "could not be read: 33.py is a PDF" in by_name["Charles Babbage"][1]
-        assert "Work.zip is damaged." in by_name["Grace Hopper"][1] and "Emmy Noether" not in by_name
+        assert "work.zip is damaged." in by_name["Grace Hopper"][1] and "Emmy Noether" not in by_name
 
 
 def test_a_hostile_name_in_a_comment(book):
