@@ -117,7 +117,8 @@ def pieces_of(submission) -> dict[int, bytes]:
         "hw 31 final.py",
         "my work/answer.py",
         "31_sdpa/answer.py",
-        "stub (1).py",
+        "stub.py.txt",
+        "Answer.PY.TXT",
     ],
 )
 @pytest.mark.parametrize("packed", ["folder", "zip", "tar.gz", "windows.zip"])
@@ -132,7 +133,49 @@ def test_wherever_the_stub_lies(folder, path, packed):
         "windows.zip": zipped({path.replace("/", "\\"): A31}),
     }
     ada = read(folder({names[packed]: content[packed]}))["ada"]
-    assert pieces_of(ada) == {31: A31} and ada.pieces[31].place == path and not ada.trouble and not ada.notes
+    assert pieces_of(ada) == {31: A31} and ada.pieces[31].place == path and not ada.trouble
+    hidden = path.lower().endswith(".txt")
+    assert ada.notes == (
+        (f"31: {path} was read as {path[:-4]}: take the ending .txt off its name, which Windows hides",)
+        if hidden
+        else ()
+    )
+
+
+@pytest.mark.parametrize("path", ["31 (1).py", "stub (2).ipynb", "Copy of 31.py", "31_old.py", "backup/31.py"])
+def test_a_copy_alone_is_told(folder, path):
+    """What by its name is a copy, or was before, counts where there is no other answer, and the student is told."""
+    answer = notebook(A31.decode()) if path.endswith(".ipynb") else A31
+    ada = read(folder({f"ada/{path}": answer, "ada/problems/31_sdpa/stub.py": SHIPPED}))["ada"]
+    told = f"{path} counts, since there is no other answer: its name is that of a copy, or of what was before"
+    assert set(ada.pieces) == {31} and ada.told == {31: (told,)} and ada.notes == (f"31: {told}",)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_ending_that_windows_hides(folder, tmp_path, packed):
+    """Loose files, Canvas's with its number, notebooks: what is called `.txt` behind its ending is read as if it were
+    not, and yields to a file that is called right."""
+    content = {
+        "ada_31.py.txt": A31,
+        "bob/31.py (1).txt": A31,
+        "eve/31.ipynb.txt": notebook(A31.decode()),
+        "dan/31.py.txt": C31,
+        "dan/31.py": A31,
+        "carl/readme.txt": b"x",
+        "carl/31.py": A31,
+    }
+    where = folder({"class.zip": zipped(content)}, "packed") / "class.zip" if packed else folder(content)
+    found = read(where)
+    assert {student: {*one.pieces} for student, one in found.items()} == dict.fromkeys(
+        ("ada", "bob", "eve", "dan", "carl"), {31}
+    )
+    assert not found["carl"].told and found["dan"].told == {31: ("31.py counts, not 31.py.txt",)}
+    read_as = "{} was read as {}: take the ending .txt off its name, which Windows hides"
+    assert found["ada"].told == {31: (read_as.format("ada_31.py.txt", "ada_31.py"),)}
+    assert found["bob"].told[31][-1] == read_as.format("31.py (1).txt", "31 (1).py")
+    assert found["eve"].told == {31: (read_as.format("31.ipynb.txt", "31.ipynb"),)}
+    canvas = read(folder({"cara_41_600_31.py.txt": C31, "cara_41_601_31.py-1.txt": A31}, "canvas"))
+    assert pieces_of(canvas["cara_41"]) == {31: A31}
 
 
 def test_loose_files(folder):
@@ -595,7 +638,49 @@ def test_utf_16_is_read(folder, codec):
     for student, name in (("ada", "31.py"), ("bob", "my answer.py")):
         assert pieces_of(found[student]) == {31: A31}
         assert found[student].told == {31: (f"{name} is text in UTF-16, and was read so: save it as UTF-8",)}
-    assert pieces_of(found["eve"]) == {31: text + b"\xd8"}, "what is no text after all is left to the verdict"
+    assert found["eve"].pieces[31].trouble.startswith("31.py is no text, or in an encoding that cannot be told: ")
+
+
+NARROW = "31.py is no text in UTF-8, and was read as Windows-1252 (Latin-1): save it as UTF-8"
+
+
+@pytest.mark.parametrize(
+    "content, read_as, told",
+    [
+        (A31 + "# für Jürgen – 5 €\n".encode("cp1252"), A31 + "# für Jürgen – 5 €\n".encode(), NARROW),
+        (A31 + b"# \x81\n", A31 + "# \x81\n".encode(), NARROW),
+        (A31.decode().encode("utf-16-le"), A31, "31.py is text in UTF-16, and was read so: save it as UTF-8"),
+        (A31.decode().encode("utf-16-be"), A31, "31.py is text in UTF-16, and was read so: save it as UTF-8"),
+        (b"# coding: latin-1\n# \xfc\n" + A31, b"# coding: latin-1\n# \xfc\n" + A31, None),
+    ],
+)
+def test_python_in_another_encoding_is_read(folder, content, read_as, told):
+    """Python that was not saved as UTF-8 is read as what it is Python in, and the student is told; what names its own
+    encoding is as it came."""
+    ada = read(folder({"ada/31.py": content}))["ada"]
+    assert pieces_of(ada) == {31: read_as} and ada.told == ({31: (told,)} if told else {})
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("31.py", A31 + b"f\xfcr 5\n"),
+        ("31.py", A31 + b"\0"),
+        ("31.py", bytes(range(256))),
+        ("31.py", b"# coding: klingon\n" + A31),
+        ("31.py", b"# coding: ascii\n# \xfc\n" + A31),
+        ("31.py", b"# coding: utf-8\n# \xfc\n(" + A31),
+        ("work.ipynb", notebook("%%grade 31\n# coding: klingon\n" + A31.decode())),
+        ("work.ipynb", notebook("%%grade 31\n" + A31.decode() + "# \0")),
+    ],
+)
+def test_what_python_cannot_read_is_no_answer(folder, name, content):
+    """What nobody can read is told as that, and never handed on to be graded as a wrong answer."""
+    ada = read(folder({f"ada/{name}": content}))["ada"]
+    assert ada.pieces[31].trouble == (
+        f"{name} is no text, or in an encoding that cannot be told: save it as UTF-8, or hand in the file with your "
+        "code"
+    )
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,12 @@ FORMS = {
     "by_jupyter/work.py": BY_JUPYTER.encode(),
     "by_colab/work.py": BY_COLAB.encode(),
     "utf_16/31.py": NEW.decode().encode("utf-16"),
+    "download_alone/31 (1).py": NEW,
+    "txt/stub.py.txt": NEW,
+    "txt_loose_31.py.txt": NEW,
+    "latin_1/31.py": NEW + "# für Jürgen\n".encode("latin-1"),
+    "latin_1_broken/31.py": NEW + "für Jürgen\n".encode("latin-1"),
+    "binary/31.py": b"\0\1\2\xff",
     "helper/31.py": b"from tools import softmax\n" + OLD,
     "helper/tools.py": b"softmax = 1\n",
     "untouched/problems/31_sdpa/stub.py": SHIPPED,
@@ -138,7 +144,7 @@ def test_the_gradebook_is_the_expected_one(results):
     head, *rows = read(results / "grades.csv")
     found = [[row[head.index(name)] for name in ("student", "31", "total", "flags")] for row in rows]
     assert sorted(found) == sorted(read(EXPECTED)[1:])
-    assert (results / "told").read_text() == "26 of 28"
+    assert (results / "told").read_text() == "32 of 34"
 
 
 def test_every_flag_is_on_the_students_page(results):

@@ -214,7 +214,7 @@ def test_how_an_answer_was_found_is_told_everywhere(book):
     assert class_report(found, GRADING, report(found, {}), Tally())["students"][0]["problems"][0]["flags"] == [
         "31.py counts, not 31_old.py"
     ]
-    assert ("a note on what arrived", ("ada: 31: 31.py counts, not 31_old.py",)) in report(found, {}).look
+    assert ("a note on what arrived", ("Ada Lovelace: 31: 31.py counts, not 31_old.py",)) in report(found, {}).look
     page, text = (dict(pages(found[0], GRADING, {}))[suffix] for suffix in (".html", ".md"))
     assert "31.py counts, not 31_old.py." in page and "31.py counts, not 31_old.py." in text.replace("\\", "")
 

@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.exports import export
 from grader.classroom.book.gradebook import NAME, Gradebook
+from grader.classroom.book.groups import shared, unmet
 from grader.classroom.book.marks import marks
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread
@@ -560,6 +561,27 @@ def test_only_what_changed_is_written(tmp_path):
         book.override("ada", 31, 0, "Copied.", "Dr. K")
         assert write_feedback(out, marks(book, GRADING, made_up.PROPERTIES), GRADING, made_up.TITLES) == 2
         assert sorted(path.name for path in out.iterdir()) == ["ada.html", "ada.md", "bela.html", "bela.md"]
+
+
+def test_a_page_that_counts_no_more_is_taken_away(tmp_path):
+    """Once a submission is a group's, the page of the one who handed it in would tell points beside the group's; what
+    nobody here wrote stays."""
+    with Gradebook(tmp_path / NAME) as book:
+        book.arrived([Submission("ada_504", "Ada Lovelace"), Submission("bela")])
+        book.record(made_up.record("ada_504", made_up.passed()))
+        found, out = marks(book, GRADING, made_up.PROPERTIES), tmp_path / "feedback"
+    write_feedback(out, found, GRADING, made_up.TITLES)
+    (out / "notes.md").write_text("# Of my own\n")
+    (out / "plot.html").write_text("<title>Plot</title>")
+    mine = {"ada_504": ("Ada Lovelace", "Charles")}
+    assert not [line for line in unmet(found, mine) if "alone" in line]
+    write_feedback(out, shared(found, mine, {}), GRADING, made_up.TITLES)
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("Ada_Lovelace.html", "Ada_Lovelace.md", "Charles.html", "Charles.md", "bela.html", "bela.md"),
+        *("notes.md", "plot.html"),
+    ]
+    write_feedback(out, found, GRADING, made_up.TITLES)
+    assert not [*out.glob("Charles*")] and (out / "ada_504.html").exists()
 
 
 def test_only_its_owner_may_read_what_tells_grades(tmp_path):

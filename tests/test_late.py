@@ -225,7 +225,7 @@ def test_every_output_tells_of_late_work(tmp_path):
         2,
     )
     rows = [*csv.reader(io.StringIO(grades_csv(found, grading).removeprefix("\ufeff")))]
-    assert rows[1][2:] == ["1.6", "0.14", "57.87", "31: late by 2 days (-20 %); 33: late by 2 days (-20 %)"]
+    assert rows[1][2:] == ["1.6", "0.136", "57.87", "31: late by 2 days (-20 %); 33: late by 2 days (-20 %)"]
     sentence = "It counts as 2 days. Each day begun costs 10 % of the points. 2 × 0.8 = 1.6 of 2 points."
     assert (
         sentence in html

@@ -28,6 +28,7 @@ from grader.classroom.pages.overview import Report, report
 from grader.classroom.pages.overview_page import _distribution, _percent, page, write_report
 from grader.classroom.pages.similar import Pair, Side
 from grader.classroom.pages.summary import summary
+from grader.course.verdict import Check, EntryVerdict, Finding
 from tests import made_up
 from tests.browser import browser, serious  # noqa: F401
 from tests.conftest import PROBLEMS as COURSE
@@ -101,16 +102,74 @@ def test_what_the_class_can_and_cannot_do(small):
     assert {
         problem.number: {end: number for end, number in problem.ends.items() if number} for problem in found.problems
     } == {
-        31: dict(passed=1, failed=2, other=1, unwritten=1),
+        31: dict(passed=1, failed=2, other=1, unread=1),
         33: dict(passed=1, unwritten=1, missing=3),
-        39: dict(passed=1, failed=2, unwritten=1, missing=1),
+        39: dict(passed=1, failed=2, open=1, missing=1),
     }
     assert [round(problem.attempts, 2) for problem in found.problems] == [1.4, 1.0, 1.0]
     assert [problem.unnamed for problem in found.problems] == [
-        (("one key · jit", 1), ("could not be read", 1)),
+        (("one key · jit", 1),),
         (("not written", 1),),
         (("could not be checked", 1),),
     ]
+
+
+def test_what_nobody_judged_is_no_failure(book):
+    """How many passed is counted over those whose answers there is a verdict on; how many could not be read stands
+    beside it, and who has such a file alone is in no misconception's class."""
+    for student, shown in (("ada", made_up.passed(31)), ("bela", made_up.wrong(31, "forgot_the_scale"))):
+        book.record(made_up.record(student, shown, student.encode()))
+    book.record(made_up.record("cy", unread(COURSE[31], Piece(31, "31.py", trouble="31.py is a PDF")), b"cy"))
+    book.arrived([Submission("dee", "Dee", trouble="the zip file is broken")])
+    found = told(book)
+    assert [(one.ends["passed"], one.judged, one.ends["unread"], one.handed_in) for one in found.problems] == [
+        (1, 2, 2, 4),
+        (0, 0, 1, 1),
+        (0, 0, 1, 1),
+    ]
+    text = Elements(page(found, GRADING)).text
+    assert "1 of 2 passed, 2 could not be read" in text and "none was judged, 1 could not be read" in text
+    assert "1 of 2 students" in text and "of 4 passed" not in text
+
+
+def test_a_name_that_is_not_written_is_no_failure(book):
+    """A name that raises NotImplementedError beside names that are right is not written, in the report as on the
+    student's page; beside one that is wrong, the wrong one is told."""
+
+    def verdict(*statuses):
+        found = {
+            made_up.PASSED: made_up.findings("f"),
+            made_up.FAILED: made_up.findings("g", [("jit", made_up.CASES[0])]),
+            made_up.NOT_WRITTEN: (Finding(Check("h", "eager", "one key"), made_up.NOT_WRITTEN, "it raises"),),
+        }
+        entries = [EntryVerdict(f"name_{status.name.lower()}", status, found[status]) for status in statuses]
+        return made_up.verdict(31, made_up.FAILED, *entries)
+
+    book.record(made_up.record("ada", verdict(made_up.PASSED, made_up.NOT_WRITTEN), b"1"))
+    book.record(made_up.record("bela", verdict(made_up.NOT_WRITTEN, made_up.FAILED), b"2"))
+    (found, *_) = told(book).problems
+    assert (found.ends["unwritten"], found.ends["other"], found.judged) == (1, 1, 2)
+    assert dict(found.unnamed) == {"name_not_written: not written": 1, "name_failed: one key · jit": 1}
+
+
+def test_two_of_one_name_are_told_apart(book):
+    """The report calls students by their names, in what has to be looked at as in the table; two who are called alike
+    have their keys beside them."""
+    book.arrived(
+        [
+            Submission("li_1", "Wei Li", notes=("late",)),
+            Submission("li_2", "Wei Li", notes=("late",)),
+            Submission("gauss_3", "C. F. Gauss", notes=("late",)),
+        ]
+    )
+    found = told(book)
+    assert dict(found.look)["a note on what arrived"] == (
+        "C. F. Gauss: late",
+        "Wei Li (li_1): late",
+        "Wei Li (li_2): late",
+    )
+    table = Elements(page(found, GRADING).partition("<h2>Students</h2>")[2].partition("<h2>")[0]).text
+    assert "Wei Li (li_1)" in table and "Wei Li (li_2)" in table and "(gauss_3)" not in table
 
 
 def test_misconceptions(small):
@@ -147,13 +206,13 @@ def test_what_has_to_be_looked_at(book):
     )
     assert dict(told(book, roster=roster).look) == {
         "on the roster, and nothing arrived": ("Zoe",),
-        "arrived, and is not on the roster": ("eve",),
-        "nothing of it could be read": ("bela: The zip file is broken.",),
-        "one file could not be read": ("ada, 31: 31.py is empty.",),
-        "not everything could be checked": ("ada, 33: 0 of 1 so far", "ada, 39: 0.7 of 1 so far"),
-        "a fact was taken on trust": ("ada, 39: traces",),
-        "points by hand": ("bela, 31: 0.5. By mail.",),
-        "a note on what arrived": ("ada: late",),
+        "arrived, and is not on the roster": ("Eve",),
+        "nothing of it could be read": ("Bela: The zip file is broken.",),
+        "one file could not be read": ("Ada, 31: 31.py is empty.",),
+        "not everything could be checked": ("Ada, 33: 0 of 1 so far", "Ada, 39: 0.7 of 1 so far"),
+        "a fact was taken on trust": ("Ada, 39: traces",),
+        "points by hand": ("Bela, 31: 0.5. By mail.",),
+        "a note on what arrived": ("Ada: late",),
     }
 
 
@@ -168,8 +227,8 @@ def test_who_is_no_longer_among_the_submissions(small):
     )
     found = report(rows, made_up.TITLES, roster=roster)
     assert found.students == 5 and dict(found.look[:2]) == {
-        "no longer among the submissions, and graded as before": ("ada",),
-        "handed in under another name since, which alone counts": ("bela: now chidi",),
+        "no longer among the submissions, and graded as before": ("Ada",),
+        "handed in under another name since, which alone counts": ("Bela: now Chidi",),
     }
 
 
@@ -200,10 +259,10 @@ def test_the_page_needs_nothing_else(small):
     )
     svgs = [attributes for tag, attributes in found.elements if tag == "svg"]
     assert svgs and all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
-    assert "2 of 5 students" in found.images()
-    words = "1 passed, 2 a known mistake, 1 failed without a known mistake, 1 not written, not run or not checked"
+    assert "2 of 4 students" in found.images()
+    words = "1 passed, 2 a known mistake, 1 failed without a known mistake, 1 could not be read"
     assert words in found.images() and words in found.text
-    assert "ada and bela" in found.text and "93 %" in found.text
+    assert "Ada and Bela" in found.text and "93 %" in found.text
 
 
 def test_students_by_problems(small):
@@ -221,15 +280,15 @@ def test_students_by_problems(small):
 
 
 def test_who_has_which_misconception(small):
-    """Beside each misconception stand those who have it, as links to their pages; its bar is their part of the class,
-    so that few are never a full bar."""
+    """Beside each misconception stand those who have it, as links to their pages; its bar is their part of those of
+    whom something was judged, so that few are never a full bar."""
     html = page(told(small), GRADING)
     first = Elements(html.partition("What to teach next</h2>")[2].partition("</li>")[0])
-    assert first.text.startswith("forgot the scale 2 of 5 students · at 31 and 39") and first.text.endswith(
+    assert first.text.startswith("forgot the scale 2 of 4 students · at 31 and 39") and first.text.endswith(
         "Bela , Chidi"
     )
     bar = next(attributes for tag, attributes in first.elements if tag == "rect")
-    assert float(bar["width"]) == pytest.approx(40, abs=0.5)
+    assert float(bar["width"]) == pytest.approx(50, abs=0.5)
 
 
 def test_one_misconception_has_one_name(book):
@@ -310,10 +369,10 @@ def lines(found: Report) -> list[str]:
 def test_the_summary_in_the_terminal(small):
     """A dozen lines at 80 columns, word for word."""
     assert lines(told(small)) == [
-        "5 of 5 students handed in; 1 passed everything, median 36.33 of 100",
-        "31  Scaled dot-product attention  ████░░░░░░░░░░░░░░░░  1 of 5 passed",
-        "33  Causal masking                ██████████░░░░░░░░░░  1 of 2 passed",
-        "39  Blockwise attention           █████░░░░░░░░░░░░░░░  1 of 4 passed",
+        "5 of 5 students handed in; 1 passed everything, median 36.335 of 100",
+        "31  Scaled dot-product atte…  █████░░░░░░░░░░░░░░░  1 of 4 passed, 1 unread",
+        "33  Causal masking            ██████████░░░░░░░░░░  1 of 2 passed",
+        "39  Blockwise attention       ███████░░░░░░░░░░░░░  1 of 3 passed, 1 unchecked",
         "teach next: forgot the scale, 2 students at 31 and 39",
         "            whole matrix, 1 student at 39",
         "to look at: one file could not be read (1); not everything could be checked (1)",
@@ -326,7 +385,7 @@ def test_answers_that_are_alike_are_in_the_summary(small):
     pairs = [alike("ada", "bela", 0.934), *(alike("chidi", f"s{n}", 0.8) for n in range(4))]
     found = told(small, pairs=pairs)
     assert (
-        "alike: 5 pairs of answers: ada and bela at 31, chidi and s0 at 31, chidi and s1 at 31 and 2 more; "
+        "alike: 5 pairs of answers: Ada and Bela at 31, Chidi and s0 at 31, Chidi and s1 at 31 and 2 more; "
         "side by side in similar.html" in " ".join(lines(found))
     )
     assert "alike: no two answers" in lines(told(small, pairs=[])) and "alike" not in " ".join(lines(told(small)))

@@ -152,10 +152,19 @@ def test_properties_are_known_from_the_problem():
 
 
 @pytest.mark.parametrize(
-    "points, told", [(0.0, "0"), (1.0, "1"), (0.5, "0.5"), (2 / 3, "0.67"), (12345.678, "12345.68"), (100.0, "100")]
+    "points, told",
+    [
+        (0.0, "0"),
+        (1.0, "1"),
+        (0.5, "0.5"),
+        (2 / 3, "0.666667"),
+        (0.168, "0.168"),
+        (12345.678, "12345.678"),
+        (100.0, "100"),
+    ],
 )
 def test_points_are_shown_short(points, told):
-    """At most two decimals, and no more digits than are needed."""
+    """At most six decimals, and no more digits than are needed."""
     assert shown(points) == told
 
 

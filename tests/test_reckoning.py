@@ -4,14 +4,23 @@ them."""
 from __future__ import annotations
 
 import random
+import re
+from dataclasses import replace
 
 import pytest
 
+from grader.classroom.arrivals.submission import Student
 from grader.classroom.book.entries import Circumstances, Grade
-from grader.classroom.book.marks import Mark
-from grader.classroom.book.points import MOST, credit
+from grader.classroom.book.exports import grades_csv
+from grader.classroom.book.late import Lateness
+from grader.classroom.book.marks import Mark, Marks
+from grader.classroom.book.points import MOST, Credit, credit
 from grader.classroom.book.reckoning import CAPPED, HEAD, MISSING, UNCOUNTED, reckoning, total
 from grader.classroom.book.rules import Grading
+from grader.classroom.orders import Tally
+from grader.classroom.pages import wording
+from grader.classroom.pages.machine import class_report
+from grader.classroom.pages.overview import report
 from grader.course.verdict import EntryVerdict
 from tests import made_up
 from tests.made_up import CASES, FAILED, NOT_WRITTEN, PASSED
@@ -122,3 +131,31 @@ def test_the_total():
     unread = {31: marks[31], 33: Mark(33, 3.0, unread=True)}
     assert total(unread, Grading({31: 1.0, 33: 3.0})) == "1 + –: there is no total until each of them has points."
     assert total({31: marks[31]}, Grading({31: 1.0}, maximum=1)) == "" == total({}, Grading({31: 0.0}))
+
+
+def equations(told: str) -> list[tuple[str, str]]:
+    """Both sides of each equation in what is told, with 0 for what adds nothing."""
+    return re.findall(r"((?:[\d.]+|–)(?: [×/+] (?:[\d.]+|–))+) = ([\d.]*\d)", told)
+
+
+@pytest.mark.parametrize("share, weight, cost", [(0.21, 1, 0.2), (0.37, 2.5, 0.15), (0.99, 7, 0.125), (1, 3, 0.3333)])
+@pytest.mark.parametrize("maximum", [100, 3, "sum"])
+def test_each_line_follows_from_the_one_before(share, weight, cost, maximum):
+    """What late work costs is told in as many digits as it takes, so that whoever computes each line from the one
+    before gets the points and the total of grades.csv and of the JSON."""
+    maximum = weight + 1 if maximum == "sum" else maximum
+    late = Lateness(2, cost, "late by 2 days")
+    one = replace(of(made_up.wrong(31), weight), credit=Credit(share, share), late=late)
+    grading, other = Grading({31: weight, 33: 1.0}, maximum=maximum), replace(of(made_up.passed(33)), problem=33)
+    by_problem = {31: one, 33: other}
+    points = grading.total({number: mark.points for number, mark in by_problem.items()})
+    row = Marks(Student("ada", "Ada", {}, "", ()), by_problem, points)
+    told, summed = wording.late(one), total(by_problem, grading)
+    for left, right in equations(told) + equations(summed):
+        assert float(right) == round(eval(left.replace("×", "*")), len(right.partition(".")[2]) or 0)
+    _, *cells, _ = grades_csv([row], grading).splitlines()[1].split(",")
+    data = class_report([row], grading, report([row], {}), Tally())["students"][0]
+    by_points, in_all = equations(told)[-1][1], equations(summed)[-1][1]
+    assert cells[-3:] == [by_points, "1", in_all]
+    assert [*(f"{mark['points']:g}" for mark in data["problems"]), f"{data['total']:g}"] == cells[-3:]
+    assert wording.total(row) == in_all and equations(summed)[0][0].startswith(by_points)

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from grader.classroom.arrivals.naming import named
-from grader.classroom.arrivals.submission import Piece, Submission
+from grader.classroom.arrivals.submission import EMPTY_HANDED, Piece, Submission
 from grader.classroom.book import groups
 from grader.classroom.book.entries import Wanted
 from grader.classroom.book.exports import files
@@ -148,7 +148,30 @@ def test_what_is_blank_is_no_zero_in_a_comment(book):
     assert "– of 100 points" in told["Charles_10"] and "– of 1; could not be read" in told["Charles_10"]
     assert "– of 100 points" in told["emmy"] and told["emmy"].count("– of 1, could not be read") == 2
     assert "– of 100 points" in told["Ada_Lovelace_9"] and "– of 1, not graded yet" in told["Ada_Lovelace_9"]
+    assert "could not be read: 33.py is damaged" in told["Charles_10"] and "<p>work.zip is damaged.</p>" in told["emmy"]
     assert not any("0 of 1<" in text or "0 of 1," in text for text in told.values() if "– of 100" in text)
+
+
+def test_moodle_says_what_could_not_be_read(book):
+    """Who could not be read has no grade in Moodle's file, with a worksheet and without, and the sentence in its column
+    of feedback; who handed in nothing keeps what was there."""
+    book.arrived(
+        [
+            Submission("Ada_Lovelace_9", "Ada Lovelace", {"moodle_id": "9"}),
+            Submission("Grace_11", "Grace Hopper", {"moodle_id": "11"}, trouble="work.zip is damaged"),
+            Submission("Emmy_12", "Emmy Noether", {"moodle_id": "12"}, trouble=EMPTY_HANDED),
+        ]
+    )
+    book.record(made_up.record("Charles_10", unread(COURSE[33], Piece(33, "33.py", trouble="33.py is a PDF")), b"?"))
+    found = marks(book, GRADING, {})
+    comments = {row.student.student: comment(row, GRADING, {}) for row in found}
+    sheet = WORKSHEET.replace("Well said in the seminar.", "")
+    for roster in (None, parsed(sheet.encode(), "m.csv").matched(book.students())):
+        told = [*csv.DictReader(io.StringIO(files(found, GRADING, "Attention", roster, comments)["moodle.csv"]))]
+        by_name = {row["Full name"]: (row["Grade"], row["Feedback comments"]) for row in told}
+        assert by_name["Ada Lovelace"][0] == "13" and by_name["Charles Babbage"][0] == "" == by_name["Grace Hopper"][0]
+        assert "could not be read: 33.py is a PDF" in by_name["Charles Babbage"][1]
+        assert "work.zip is damaged." in by_name["Grace Hopper"][1] and "Emmy Noether" not in by_name
 
 
 def test_a_hostile_name_in_a_comment(book):
@@ -207,6 +230,18 @@ def test_what_is_odd_about_a_group_is_told(book):
         "Charles_10",
         "hoppergrace_43",
         "linus",
+    ]
+
+
+def test_who_is_alone_is_known_by_every_name(book):
+    """A member who handed in alone has one grade, whichever name the group calls him by."""
+    mine = {"team_1": ("Ada Lovelace", "linus")}
+    rows = marks(book, Grading({31: 1.0}, groups=mine), {})
+    assert "Ada Lovelace is in the group team_1 and handed in alone as well: what was handed in alone counts" in [
+        *groups.unmet(rows, mine)
+    ]
+    assert [row.student.student for row in groups.shared(rows, mine, {}) if "Ada" in row.student.name] == [
+        "Ada_Lovelace_9"
     ]
 
 

@@ -381,7 +381,7 @@ def test_back_to_moodle():
     matched = parsed(WORKSHEET.encode(), "").matched(
         [handed_in("Ada_1234567", "", moodle_id="1234567"), handed_in("b", moodle_id="7")]
     )
-    told = cells(matched.filled({"Ada_1234567": 9.333333}, "whatever"))
+    told = cells(matched.filled({"Ada_1234567": 9.33}, "whatever"))
     before = cells(WORKSHEET)
     assert told[0] == before[0] and told[1][4] == "9.33" and told[1][:4] + told[1][5:] == before[1][:4] + before[1][5:]
     assert told[2] == [before[2][0], "'@Alan Turing", *before[2][2:]]

@@ -220,7 +220,7 @@ def results_of(
         [plain(words.sentence(row.student.trouble)) if row.student.trouble else "", plain(without), how(grading)]
     )
     return dict(
-        score=round(row.total, 2),
+        score=row.total,
         output=output,
         output_format="html",
         stdout_visibility="hidden",
@@ -236,7 +236,7 @@ def _test(mark: Mark, title: str, folders: list[str]) -> dict:
     scored = (
         {}
         if mark.undecided
-        else dict(score=round(mark.points, 2), max_score=round(mark.weight, 2), status="passed" if passed else "failed")
+        else dict(score=mark.points, max_score=mark.weight, status="passed" if passed else "failed")
     )
     under = {name: value for name, value in asdict(mark.grade.under).items() if name != "seed"} if mark.grade else {}
     return dict(

@@ -67,10 +67,7 @@ def stub_of(problem: Problem, path: Path, content: bytes) -> Stub:
             ),
         )
     try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        if codecs.lookup(encoding).name in NO_TEXT:
-            raise LookupError(encoding)
-        source = io.TextIOWrapper(io.BytesIO(content), encoding).read()
+        source = decoded(content)
     except (SyntaxError, ValueError, LookupError):
         return Stub(
             path,
@@ -119,6 +116,18 @@ def stub_of(problem: Problem, path: Path, content: bytes) -> Stub:
             _trouble(f"{shown} is not Python: {error or 'it is nested too deeply'}", "Nothing was run."),
         )
     return Stub(path, content, source)
+
+
+def decoded(content: bytes) -> str:
+    """A file's text, in the encoding that its first lines name, or else in UTF-8.
+
+    Raises:
+        SyntaxError, ValueError, LookupError: it is none.
+    """
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    if codecs.lookup(encoding).name in NO_TEXT:
+        raise LookupError(encoding)
+    return io.TextIOWrapper(io.BytesIO(content), encoding).read()
 
 
 def replace_stub(problem: Problem, content: bytes) -> str:

@@ -26,6 +26,7 @@ from grader.classroom.arrivals.files import (
     ignored,
     read_all,
     refused,
+    without_txt,
 )
 from grader.classroom.arrivals.kind import NEEDED, kind
 
@@ -152,7 +153,7 @@ def _tar(stream: BinaryIO, start: bytes, whole: bool) -> list[File]:
             trouble = trouble or (LINK if member.issym() or member.islnk() else "" if member.isreg() else SPECIAL)
             when = (float(member.mtime),)
             content = b""
-            if not trouble and parts[-1].lower().endswith(WANTED):
+            if not trouble and without_txt(parts[-1]).lower().endswith(WANTED):
                 content = read_all(archive.extractfile(member), ARCHIVE - kept)
                 kept += len(content)
             found.append(refused(parts, trouble, when) if trouble else File(parts, partial(_kept, content), when))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grader.classroom.arrivals.archive import is_archive
-from grader.classroom.arrivals.files import File, hidden, ignored, shown
+from grader.classroom.arrivals.files import File, hidden, ignored, is_code, shown, stem_of
 from grader.classroom.arrivals.naming import Topics, named
 from grader.classroom.arrivals.pieces import Course
 from grader.course.select import UsageError
@@ -53,7 +53,7 @@ def _may_be_handed_in(path: Path) -> bool:
     return (
         named(path.name) is not None
         or is_archive(path.name)
-        or path.suffix.lower() in (".py", ".ipynb")
+        or is_code(path.name)
         or not path.is_file()
         or path.is_symlink()
     )
@@ -71,9 +71,9 @@ def check(folder: Path, entries: list[Path], course: Course) -> None:
         if path.name == "problems"
         or path.name in of_problems
         and path.is_dir()
-        or path.suffix.lower() in (".py", ".ipynb")
+        or is_code(path.name)
         and not named(path.name)
-        and not course.topics.owner(path.stem)
+        and not course.topics.owner(stem_of(path.name))
     ]
     if own and (len(own) == len(entries) or any(path.is_dir() for path in own)):
         raise UsageError(

@@ -4,6 +4,7 @@ refused."""
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,6 +29,9 @@ DEEP = f"lies in folders nested more than {DEPTH} deep: hand in your stubs witho
 CROWDED = f"holds more than {MANY:,} files: hand in only your stubs"
 MUCH = f"is too much with the rest, which may be {ARCHIVE >> 20} MB in all: hand in only your stubs"
 
+# with what a system puts between where the name is there already: `31.py (1).txt`, and Canvas's `31.py-1.txt`
+TXT = re.compile(r"(\.(?:py|ipynb))( ?\(\d+\)|-\d+)?\.txt$", re.IGNORECASE)
+
 
 class Refused(Exception):
     """Why something is not read, and what to hand in instead. The sentence goes on after its name."""
@@ -51,12 +55,16 @@ class File:
         return shown("/".join(self.parts))
 
     @property
+    def name(self) -> str:
+        return without_txt(self.parts[-1])
+
+    @property
     def stem(self) -> str:
-        return self.parts[-1].rpartition(".")[0] or self.parts[-1]
+        return stem_of(self.name)
 
     @property
     def suffix(self) -> str:
-        return os.path.splitext(self.parts[-1])[1].lower()
+        return os.path.splitext(self.name)[1].lower()
 
     @property
     def date(self) -> float:
@@ -73,6 +81,21 @@ def refused(parts: tuple[str, ...], trouble: str, when: tuple[float, ...] = ()) 
         raise Refused(trouble)
 
     return File(parts, read, when, trouble)
+
+
+def without_txt(name: str) -> str:
+    """What a file is called whose editor put `.txt` behind it, which Windows hides: `31.py.txt` is `31.py`."""
+    return TXT.sub(r"\2\1", name)
+
+
+def is_code(name: str) -> bool:
+    """Whether a file that is called so may be an answer."""
+    return without_txt(name).lower().endswith((".py", ".ipynb"))
+
+
+def stem_of(name: str) -> str:
+    name = without_txt(name)
+    return name.rpartition(".")[0] or name
 
 
 def shown(text: str) -> str:

@@ -149,6 +149,11 @@ def older(parts: Iterable[str]) -> bool:
     return any(token in OLDER for part in parts for token in _tokens(part))
 
 
+def beside_another(folders: Iterable[str], stem: str) -> bool:
+    """Whether a path says of itself that there is another than this: `31 (1).py`, `31_old.py`, `backup/31.py`."""
+    return bool(COPY.search(stem) or COPY_OF.search(stem)) or older((*folders, stem))
+
+
 def _turn(tokens: list[str]) -> tuple[int, int]:
     """`v2` comes after `v1`, and `final` after both."""
     return tokens.count("final"), max(

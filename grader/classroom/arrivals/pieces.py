@@ -34,8 +34,9 @@ from grader.classroom.arrivals.files import (
     too_large,
 )
 from grader.classroom.arrivals.kind import kind
-from grader.classroom.arrivals.naming import Topics, older
+from grader.classroom.arrivals.naming import Topics, beside_another, older
 from grader.classroom.arrivals.submission import Piece
+from grader.classroom.arrivals.text import as_python_reads_it, checked
 from grader.course.problem import Problem, read
 from grader.process.stub import same_text
 
@@ -55,10 +56,11 @@ NOT_PYTHON = "is {}, and no Python: hand in the file with your code"
 NOT_JUPYTER = "is {}, and no notebook: save it again from Jupyter, or hand in stub.py"
 RENAMED = "{} is a notebook by another name, and was read as one: call it .ipynb"
 CHOSEN = "{} counts, not {}"
+ALONE = "{} counts, since there is no other answer: its name is that of a copy, or of what was before"
+HIDDEN = "{} was read as {}: take the ending .txt off its name, which Windows hides"
 INSTALLED = {"jax", "jaxlib", "flax", "numpy", "optax", "einops", "scipy"}
 BESIDE = "{} is not read: put what {} needs of it into that one file"
 EXPORTED = "{} is a notebook that was exported as Python, and was read as one: hand in stub.py or the notebook itself"
-WIDE = "{} is text in UTF-16, and was read so: save it as UTF-8"
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,6 @@ class Nothing(Refused):
     """There is nothing in a file that could be an answer."""
 
 
-def _is_wide(content: bytes) -> bool:
-    """Whether it is text in UTF-16, by the mark at its beginning, and whole."""
-    try:
-        return content.startswith((b"\xff\xfe", b"\xfe\xff")) and bool(content.decode("utf-16").encode())
-    except UnicodeError:
-        return False
-
-
 def _once(method: Callable) -> Callable:
     """A method that looks at each file once, and keeps what it found for as long as the work lasts."""
 
@@ -120,7 +114,7 @@ class Work:
     told: dict[int, list[str]] = field(default_factory=dict)
     _refused: list[tuple[File, str]] = field(default_factory=list)
     _helpers: set[str] = field(default_factory=set)
-    _wide: set[str] = field(default_factory=set)
+    _read_as: dict[str, str] = field(default_factory=dict)  # what is said of a file that was not saved as UTF-8
     _archives: int = 0
     _read: int = 0
     _parsed: int = 0
@@ -190,6 +184,8 @@ class Work:
             self._tell(
                 problem, CHOSEN.format(file.place, f"{', '.join(others[:3])}{' and others' if len(others) > 3 else ''}")
             )
+        elif beside_another((part for part in file.parts[:-1] if not is_archive(part)), file.stem):
+            self._tell(problem, ALONE.format(file.place))
         for line in (*said, *beside):
             self._tell(problem, line)
         self.notes += [f"{other.place} {refusal}" for other, refusal in refusals[:1]]
@@ -217,7 +213,7 @@ class Work:
     @_once
     def about(self, file: File) -> set[int]:
         """The problems that a file is about."""
-        if file.suffix not in (".py", ".ipynb") or file.parts[-1].lower() in OF_THE_COURSE:
+        if file.suffix not in (".py", ".ipynb") or file.name.lower() in OF_THE_COURSE:
             return set()
         if self._lesson(file):
             return self.course.topics.of(file.stem)
@@ -283,7 +279,7 @@ class Work:
         return self._parsed <= PARSED
 
     def _rank(self, problem: Problem, file: File) -> tuple:
-        at_home = [part.lower() for part in file.parts[-3:]] == ["problems", problem.name, "stub.py"]
+        at_home = [part.lower() for part in (*file.parts[-3:-1], file.name)] == ["problems", problem.name, "stub.py"]
         topics = self.course.topics
         weak = (
             "stub" not in file.stem.lower()
@@ -295,6 +291,7 @@ class Work:
             not older((*file.parts[:-1], file.stem)),
             at_home,
             topics.version(file.stem),
+            file.name == file.parts[-1],
             file.when,
             -len(file.parts),
             file.parts,
@@ -303,7 +300,8 @@ class Work:
     def _answer(self, problem: Problem, file: File) -> tuple[bytes, list[str]]:
         """The stub that a file holds, and what its student is told of how it was found."""
         content, book = self._content(file), self._cells(file)
-        said = [WIDE.format(file.place)] if file.place in self._wide else []
+        said = [HIDDEN.format(file.place, file.name)] if file.name != file.parts[-1] else []
+        said += [self._read_as[file.place].format(file.place)] if file.place in self._read_as else []
         if not content.strip():
             raise Nothing(EMPTY)
         if book is None and file.suffix == ".py":
@@ -327,7 +325,7 @@ class Work:
         said += [(RENAMED if renamed else EXPORTED).format(file.place)] * (file.suffix == ".py") + [
             f"in {file.place}, {where}"
         ] * bool(where)
-        return answer, said
+        return checked(answer), said
 
     def _beside(self, file: File, content: bytes) -> list[str]:
         """What is said of a module that the answer imports and that lies beside it: one file is graded."""
@@ -348,14 +346,16 @@ class Work:
 
     @_once
     def _content(self, file: File) -> bytes:
-        """What a file holds; text of Windows' editors in UTF-16 as UTF-8, which Python and a notebook have."""
+        """What a file holds; Python that was saved in another encoding as UTF-8."""
         content = self._bytes(file, STUB if file.suffix == ".py" else NOTEBOOK)
         if found := kind(content):
             raise Refused((NOT_PYTHON if file.suffix == ".py" else NOT_JUPYTER).format(found))
-        if file.suffix != ".py" or not _is_wide(content):
+        if file.suffix != ".py":
             return content
-        self._wide.add(file.place)
-        return content.decode("utf-16").encode()
+        content, told = as_python_reads_it(content, self._may_parse)
+        if told:
+            self._read_as[file.place] = told
+        return content
 
     @_once
     def _cells(self, file: File) -> cells.Notebook | None:
@@ -372,7 +372,7 @@ class Work:
             if not file.trouble
             and file.suffix in (".py", ".ipynb")
             and not self.about(file)
-            and file.parts[-1].lower() not in OF_THE_COURSE
+            and file.name.lower() not in OF_THE_COURSE
             and file.place not in self._helpers
             and file not in [lost for lost, _ in self._refused]
         ]

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from grader.classroom.arrivals.archive import NOT_READ, in_archive, is_archive
 from grader.classroom.arrivals.check import DOWNLOADED, doubts, is_folder
-from grader.classroom.arrivals.files import HISTORY, File, Refused, ignored, opened, refused, shown
+from grader.classroom.arrivals.files import HISTORY, File, Refused, ignored, is_code, opened, refused, shown, stem_of
 from grader.classroom.arrivals.handed import Handed, from_archive, from_file, from_folder, from_list, from_nothing
 from grader.classroom.arrivals.naming import Named, Topics, named, safe
 from grader.classroom.arrivals.pieces import Course
@@ -46,9 +46,9 @@ def of_entries(
     downloads = _downloads([path for path in entries if not named(path.name)], stack)
     notes += doubts(folder, entries, downloads, topics)
     loose = {
-        path: topics.owner(path.stem)
+        path: topics.owner(stem_of(path.name))
         for path in entries
-        if path.suffix.lower() in (".py", ".ipynb") and not named(path.name) and not is_folder(path)
+        if is_code(path.name) and not named(path.name) and not is_folder(path)
     }
     only_downloads = len(downloads) + len(by_name) == len(entries)
     listed = {"a download": [(named(path.name), path) for path in by_name]}
@@ -90,9 +90,9 @@ def of_an_archive(path: Path, course: Course, notes: list[str], stack: contextli
     yield from _of_a_download(by_name, "a download")
     of_problems = {"problems", *(problem.name for problem in course.problems)}
     loose = {
-        top: course.topics.owner(top.rpartition(".")[0])
+        top: course.topics.owner(stem_of(top))
         for top, files in groups.items()
-        if top.lower().endswith((".py", ".ipynb")) and files[0].parts == (top,)
+        if is_code(top) and files[0].parts == (top,)
     }
     if own := next((top for top in groups if top in of_problems or top in loose and not loose[top]), ""):
         raise UsageError(f"{path} holds one student's files ({shown(own)}): name the folder that it lies in")

@@ -63,26 +63,39 @@ def files(
     """The text of each file by its name. Without a roster, Canvas's and Moodle's are made where the names of the
     download told their numbers.
 
-    Who has nothing that is graded, or something that could not be read, is in no import: there stays what was there,
-    and no 0 is made of it.
+    Who has nothing that is graded, or something that could not be read, has no grade in any import: there stays what
+    was there, and no 0 is made of it. Moodle's column of feedback says what could not be read.
     """
     found = {"grades.csv": grades_csv(marks, grading, roster)}
     graded = _graded(marks)
+    comments = {row.student.student: comments[row.student.student] for row in _told_of(marks, comments)}
     if roster is not None:
         factor = roster.scale(assignment, grading.maximum)
         if factor is not None and (scaled or factor == 1.0):
-            totals = {student: total * factor for student, total in _totals(graded).items()}
+            totals = _totals(graded)
+            if factor != 1.0:
+                totals = {student: round(total * factor, 2) for student, total in totals.items()}
             found[f"{roster.system}.csv"] = roster.filled(totals, assignment, grading.maximum, comments)
         return found
     if any(map(_canvas_id, graded)):
         found["canvas.csv"] = _canvas_csv(_one_for_each(graded, _canvas_id), grading, assignment)
-    if any(map(_moodle_id, graded)):
-        found["moodle.csv"] = _moodle_csv(_one_for_each(graded, _moodle_id), comments)
+    spoken = _one_for_each(graded, _moodle_id)
+    numbers = {*map(_moodle_id, graded)}
+    spoken += _one_for_each(
+        [row for row in _told_of(marks, comments) if row.blank and _moodle_id(row) not in numbers], _moodle_id
+    )
+    if spoken or numbers - {""}:
+        found["moodle.csv"] = _moodle_csv(spoken, comments)
     return found
 
 
 def _graded(marks: Sequence[Marks]) -> list[Marks]:
     return [row for row in marks if not row.blank]
+
+
+def _told_of(marks: Sequence[Marks], comments: Mapping[str, str]) -> list[Marks]:
+    """Of whom a comment says something: points, or what could not be read."""
+    return [row for row in marks if row.student.student in comments and (row.unread or not row.blank)]
 
 
 def _totals(marks: Sequence[Marks]) -> dict[str, float]:
@@ -174,12 +187,12 @@ def _moodle_id(row: Marks) -> str:
 def _moodle_csv(marks: Sequence[Marks], comments: Mapping[str, str]) -> str:
     """Moodle's grading worksheet finds a student by the identifier, which is the number in the download's names. Its
     import takes no file without the date of each grade; `-` is an unknown one, which by itself sets back no grade that
-    Moodle has."""
+    Moodle has. Without a grade only the feedback is read."""
     rows = (
         [
             f"Participant {_moodle_id(row)}",
             harmless(row.student.name),
-            shown(row.total),
+            "" if row.blank else shown(row.total),
             "-",
             *([comments.get(row.student.student, "")] if comments else []),
         ]

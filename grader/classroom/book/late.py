@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from grader.classroom.book.points import exact
 from grader.report.words import count
 
 DAY = timedelta(days=1)
@@ -147,7 +148,7 @@ def _by(policy: Policy, came: Came) -> tuple[timedelta | None, str]:
 
 def _counted(policy: Policy, by: timedelta, told: str) -> Lateness:
     days = math.ceil(by / DAY)
-    cost = min(policy.most, days * policy.per_day)
+    cost = exact(min(policy.most, days * policy.per_day))
     if policy.per_day:
         most = f", {per_cent(policy.most)} at most" if policy.most < days * policy.per_day else ""
         told += (

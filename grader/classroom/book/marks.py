@@ -11,7 +11,7 @@ from grader.classroom.arrivals.submission import Student, Submission
 from grader.classroom.book.entries import Grade, Override, Wanted
 from grader.classroom.book.gradebook import Gradebook
 from grader.classroom.book.late import Came, Lateness, lateness
-from grader.classroom.book.points import Credit, credit, shown
+from grader.classroom.book.points import Credit, credit, exact, shown
 from grader.classroom.book.roster import Row
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import is_unread
@@ -83,7 +83,7 @@ class Mark:
 
     @property
     def points(self) -> float:
-        return (
+        return exact(
             self.override.worth(self.weight)
             if self.override
             else self.by_checks * (1 - self.late.cost if self.late else 1)
@@ -92,7 +92,7 @@ class Mark:
     @property
     def by_checks(self) -> float:
         """The points that the checks give, whenever it came."""
-        return self.weight * self.credit.share
+        return exact(self.weight * self.credit.share)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -135,6 +135,11 @@ class Marks:
     def blank(self) -> bool:
         """Whether there is no total: some of what counts is undecided, or nothing was ever graded."""
         return not self.graded or any(mark.undecided for mark in self.by_problem.values() if mark.weight)
+
+    @property
+    def unread(self) -> bool:
+        """Whether something of it could not be read."""
+        return self.student.unread or any(mark.unread for mark in self.by_problem.values())
 
     @property
     def graded(self) -> bool:

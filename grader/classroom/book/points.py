@@ -30,6 +30,7 @@ from grader.course.verdict import EntryVerdict, Finding, Status, Verdict
 VALUES, CLAIMS, WHOLE = 6, 3, 1
 WORTH = {"values": VALUES, "claims": CLAIMS, "whole": WHOLE}
 MOST = 0.99  # of what did not pass
+DIGITS = 6  # decimals of points
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,11 @@ def _hundredths(share: float) -> float:
     return min(MOST, round(share, 2))
 
 
+def exact(points: float) -> float:
+    """Points as they count everywhere. What costs part of hundredths needs so many digits, and no file has more."""
+    return round(points, DIGITS)
+
+
 def shown(points: float) -> str:
-    """Points as people write them: at most two decimals."""
-    return f"{points:.2f}".rstrip("0").rstrip(".")
+    """Points as people write them: as many decimals as they have."""
+    return f"{points:.{DIGITS}f}".rstrip("0").rstrip(".")

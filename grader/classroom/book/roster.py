@@ -51,8 +51,12 @@ class Ambiguous:
     rows: tuple[Row, ...]
 
     def __str__(self) -> str:
+        return self.told()
+
+    def told(self, names: Mapping[str, str] = {}) -> str:
+        """The sentence, with the students called by the names that are known."""
         them, they = (
-            ", ".join(self.students),
+            ", ".join(names.get(key, key) for key in self.students),
             ", ".join(row.name or next(iter(row.ids.values()), "?") for row in self.rows),
         )
         return (
@@ -209,8 +213,8 @@ class Matched:
         maximum: float | None = None,
         comments: Mapping[str, str] = {},
     ) -> str:
-        """The export with the grades of matched students in its column, as text to be written with `newline=""`. Who
-        has no grade keeps what was there.
+        """The export with the grades of matched students in its column, and the comments in Moodle's, as text to be
+        written with `newline=""`. Who has none keeps what was there.
 
         For Canvas that is the students' columns and the assignment's alone: the others would set back what was changed
         in Canvas since. Names that a spreadsheet would run get a `'` before them, which no import reads; whatever an
@@ -226,9 +230,7 @@ class Matched:
         )
         points = {row.at: points_shown(grades[student]) for student, row in self.rows.items() if student in grades}
         said = roster.header.index(COMMENTS) if COMMENTS in roster.header else None
-        spoken = {
-            row.at: comments[student] for student, row in self.rows.items() if student in grades and student in comments
-        }
+        spoken = {row.at: comments[student] for student, row in self.rows.items() if student in comments}
         lines = [[roster.header[i] for i in kept] + ([assignment] if at is None else [])]
         for row, cells in enumerate(roster.table):
             line = [_as_text(roster.header[i], cells[i]) for i in kept]

@@ -16,6 +16,7 @@ from pathlib import Path
 from grader.classroom.book import amend
 from grader.classroom.book.amend import key_of, line_of, told
 from grader.classroom.book.late import Policy
+from grader.classroom.book.points import exact
 from grader.course.problem import Problem
 from grader.course.select import UsageError
 from grader.process import store
@@ -86,12 +87,12 @@ class Grading:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def total(self, points: Mapping[int, float]) -> float:
+        """The sum of the points; where it is scaled, in hundredths."""
         weights = sum(self.weights.values())
-        return (
-            sum(points.get(problem, 0.0) for problem, weight in self.weights.items() if weight) / weights * self.maximum
-            if weights
-            else 0.0
-        )
+        earned = sum(points.get(problem, 0.0) for problem, weight in self.weights.items() if weight)
+        if not weights or weights == self.maximum:
+            return exact(earned if weights else 0.0)
+        return round(exact(earned) * self.maximum / weights, 2)
 
 
 def read_grading(path: Path, problems: Iterable[Problem], known: Iterable[Problem], first: str = FIRST) -> Grading:

@@ -39,6 +39,7 @@ from grader.report.markup import Markup, join, tag
 from grader.report.page import prose, verdict_page
 
 ENCODINGS = ("utf-8", "utf-8-sig", "iso-8859-1", "iso-8859-15", "cp1252", "ascii")
+HEADING = "Feedback for "
 LINES = 1000  # of a file that a page shows
 Content = Callable[[str], "bytes | None"]  # what was handed in, by its digest
 
@@ -55,22 +56,36 @@ def write_feedback(
     folders: Sequence[str] = (),
     content: Content = no_content,
 ) -> int:
-    """Writes the pages that changed into `out`, and gives their number. `folders` are places of this machine that no
+    """Writes the pages that changed into `out`, and gives their number; a page of somebody who has none any more is
+    taken away, since it would tell other points than those that count. `folders` are places of this machine that no
     page may tell of; `content` gives what was graded, to be shown beside its verdict.
 
     Raises:
         OSError: a page cannot be written; the others are whole.
     """
-    written = 0
+    written, there = 0, set()
     for row in marks:
         for suffix, text in pages(row, grading, titles, folders, content):
             path = out / f"{row.student.student}{suffix}"
             if path.name != f"{row.student.student}{suffix}" or path.parent != out:
                 raise ValueError(f"{row.student.student!r} is no file name")
+            there.add(path.name)
             if not path.exists() or path.read_bytes() != text.encode("utf-8", "replace"):
                 write(path, text)
                 written += 1
+    for path in [*out.iterdir()] if out.is_dir() else ():
+        if path.name not in there and _is_page(path):
+            path.unlink()
     return written
+
+
+def _is_page(path: Path) -> bool:
+    """Whether an earlier run wrote it: what somebody else put into the folder stays."""
+    if path.suffix not in (".html", ".md") or path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        start = stream.read(1000)
+    return start.startswith(f"# {HEADING}".encode()) or f"<title>{HEADING}".encode() in start
 
 
 def pages(
@@ -126,7 +141,7 @@ def _html(
         ),
     )
     parts = [
-        tag("h1", "Feedback for ", tag("bdi", name)),
+        tag("h1", HEADING, tag("bdi", name)),
         tag("p", tag("strong", total(row)), f" of {shown(grading.maximum)} points", class_="total"),
         tag("p", prose(words.sentence(row.student.trouble)), class_="note failed") if row.student.trouble else "",
         tag("table", tag("thead", head), tag("tbody", *listed), class_="list"),
@@ -139,7 +154,7 @@ def _html(
         tag("p", how(grading), class_="faint small"),
         tag("p", *(tag("span", tag("b", sign), f" {means}") for sign, means in SIGNS), class_="faint small signs"),
     ]
-    return sheet(f"Feedback for {name}", *parts)
+    return sheet(f"{HEADING}{name}", *parts)
 
 
 def _section(mark: Mark, verdict: Verdict | None, title: str, text: str) -> Markup:

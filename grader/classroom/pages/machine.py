@@ -43,7 +43,7 @@ def _student(row: Marks) -> dict:
         student=row.student.student,
         name=row.student.name,
         ids=dict(row.student.ids),
-        total=None if row.blank else round(row.total, 6),
+        total=None if row.blank else row.total,
         trouble=row.student.trouble or None,
         notes=list(row.student.notes),
         problems=[_mark(mark) for mark in row.by_problem.values()],
@@ -56,7 +56,7 @@ def _mark(mark: Mark) -> dict:
     return dict(
         problem=mark.problem,
         weight=mark.weight,
-        points=None if mark.blank else round(mark.points, 6),
+        points=None if mark.blank else mark.points,
         status=grade.status.value if grade else None,
         unread=mark.unread,
         trouble=mark.trouble or None,

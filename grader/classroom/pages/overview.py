@@ -7,7 +7,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from grader.classroom.arrivals.submission import LATE
 from grader.classroom.book.marks import Mark, Marks
@@ -23,9 +23,12 @@ ENDS = (
     ("passed", "passed"),
     ("failed", "a known mistake"),
     ("other", "failed without a known mistake"),
-    ("unwritten", "not written, not run or not checked"),
+    ("unwritten", "not written or not run"),
+    ("open", "not graded or not checked yet"),
+    ("unread", "could not be read"),
     ("missing", "nothing handed in"),
 )
+JUDGED = ("passed", "failed", "other", "unwritten")  # the answer was read, and there is a verdict on it
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class ProblemReport:
     def handed_in(self) -> int:
         return sum(number for end, number in self.ends.items() if end != "missing")
 
+    @property
+    def judged(self) -> int:
+        """Those whose answer there is a verdict on: of the others nobody knows whether it is right."""
+        return sum(self.ends[end] for end in JUDGED)
+
+    def unjudged(self, means: Mapping[str, str] = dict(ENDS)) -> str:
+        """How many answers nobody judged, and why, to follow how many passed; nothing where all were."""
+        return "".join(f", {self.ends[end]} {means[end]}" for end in ("open", "unread") if self.ends[end])
+
 
 @dataclass(frozen=True)
 class Report:
@@ -71,6 +83,8 @@ class Report:
     similar: str = ""
     warnings: tuple[str, ...] = ()  # what to know before grades are imported
     rows: tuple[Marks, ...] = ()  # everybody, in the order of names
+    judged: int = 0  # of whom at least one answer was
+    names: Mapping[str, str] = field(default_factory=dict)  # what each key's student is called
 
 
 def report(
@@ -106,6 +120,8 @@ def report(
         similar,
         tuple(warnings),
         tuple(sorted(marks, key=lambda row: (called(row).casefold(), row.student.student))),
+        sum(any(_end(mark) in JUDGED for mark in row.by_problem.values()) for row in there),
+        names_by_key(marks),
     )
 
 
@@ -113,18 +129,35 @@ def called(row: Marks) -> str:
     return row.student.name or row.student.student
 
 
+def names_by_key(rows: Iterable[Marks]) -> dict[str, str]:
+    """What each student is called, with the key where another is called so too."""
+    names = {row.student.student: called(row) for row in rows}
+    times = Counter(name.casefold() for name in names.values())
+    return {key: name if times[name.casefold()] == 1 else f"{name} ({key})" for key, name in names.items()}
+
+
 def _solved(row: Marks) -> bool:
     return all(mark.grade and mark.grade.status == Status.PASSED for mark in row.by_problem.values() if mark.weight)
 
 
 def _end(mark: Mark) -> str:
+    if mark.unread and not mark.ungraded:
+        return "unread"
     if mark.grade is None:
-        return "unwritten" if mark.ungraded or mark.unread else "missing"
+        return "open" if mark.ungraded else "missing"
+    if mark.unread or mark.unjudged or mark.grade.status in (Status.UNCHECKED, Status.COURSE):
+        return "open"
     if mark.grade.status == Status.PASSED:
         return "passed"
     if mark.grade.mistakes:
         return "failed"
-    return "unwritten" if mark.grade.status != Status.FAILED or mark.trouble else "other"
+    return "unwritten" if mark.grade.status == Status.NOT_WRITTEN or mark.trouble or _is_unwritten(mark) else "other"
+
+
+def _is_unwritten(mark: Mark) -> bool:
+    """Whether nothing is wrong with what is written, and a name is not."""
+    statuses = {name.status for name in mark.names}
+    return Status.NOT_WRITTEN in statuses and Status.FAILED not in statuses
 
 
 def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> ProblemReport:
@@ -143,7 +176,7 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
             key=_rank,
         )
     )
-    unnamed = Counter(_why(mark) for _, mark in marks if _end(mark) in ("other", "unwritten"))
+    unnamed = Counter(_why(mark) for _, mark in marks if _end(mark) in ("other", "unwritten", "open"))
     return ProblemReport(
         number,
         title,
@@ -156,16 +189,18 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
 
 def _why(mark: Mark) -> str:
     """What a failure without a known mistake is grouped by."""
-    if mark.unread and not mark.ungraded:
-        return "could not be read"
-    if mark.grade is None:
+    if mark.grade is None or mark.unread:
         return "not graded yet"
     if mark.grade.status != Status.FAILED:
         return mark.grade.status.value
     if mark.trouble:
         return "could not be run"
-    first = next((name for name in mark.names if name.first), None)
-    return (f"{first.name}: {first.first}" if len(mark.names) > 1 else first.first) if first else "the end of the run"
+    unwritten = _is_unwritten(mark)
+    first = next((name for name in mark.names if name.first and (unwritten or name.status == Status.FAILED)), None)
+    if first is None:
+        return "the end of the run"
+    what = Status.NOT_WRITTEN.value if unwritten else first.first
+    return f"{first.name}: {what}" if len(mark.names) > 1 else what
 
 
 def _rank(found: Misconception) -> tuple:
@@ -192,59 +227,63 @@ def _over_all(problems: Iterable[ProblemReport]) -> tuple[Misconception, ...]:
 
 def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tuple[str, tuple[str, ...]]]:
     """What somebody has to look at, each with whom it is about."""
+    names = names_by_key(marks)
     pairs = [(row, mark) for row in marks for mark in row.by_problem.values() if mark.grade]
     replaced = roster.replaced if roster else {}
     found = {
         "on the roster, and nothing arrived": [row.name or ", ".join(row.ids.values()) for row in roster.missing]
         if roster
         else [],
-        "arrived, and is not on the roster": roster.unknown if roster else [],
-        "could be more than one on the roster": roster.ambiguous if roster else [],
+        "arrived, and is not on the roster": [names.get(key, key) for key in roster.unknown] if roster else [],
+        "could be more than one on the roster": [one.told(names) for one in roster.ambiguous] if roster else [],
         "no longer among the submissions, and graded as before": dict.fromkeys(
-            row.student.student for row, _ in pairs if row.gone and row.student.student not in replaced
+            names[row.student.student] for row, _ in pairs if row.gone and row.student.student not in replaced
         ),
         "handed in under another name since, which alone counts": [
-            f"{student}: now {' and '.join(now)}" for student, now in replaced.items()
+            f"{names.get(student, student)}: now {' and '.join(names.get(key, key) for key in now)}"
+            for student, now in replaced.items()
         ],
         "handed in a folder with nothing in it": [
-            row.student.student for row in marks if row.student.trouble and not row.student.unread
+            names[row.student.student] for row in marks if row.student.trouble and not row.student.unread
         ],
         "nothing of it could be read": [
-            f"{row.student.student}: {sentence(row.student.trouble)}" for row in marks if row.student.unread
+            f"{names[row.student.student]}: {sentence(row.student.trouble)}" for row in marks if row.student.unread
         ],
         "not graded yet": [
-            f"{row.student.student}, {mark.problem}"
+            f"{names[row.student.student]}, {mark.problem}"
             for row in marks
             for mark in row.by_problem.values()
             if mark.ungraded and not mark.unasked
         ],
         "handed in, and not among the problems that this run was asked to grade": [
-            f"{row.student.student}, {mark.problem}"
+            f"{names[row.student.student]}, {mark.problem}"
             for row in marks
             for mark in row.by_problem.values()
             if mark.unasked
         ],
         "one file could not be read": [
-            f"{row.student.student}, {mark.problem}: {sentence(mark.trouble)}" for row, mark in pairs if mark.unread
+            f"{names[row.student.student]}, {mark.problem}: {sentence(mark.trouble)}"
+            for row, mark in pairs
+            if mark.unread
         ],
         "not everything could be checked": [
-            f"{row.student.student}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
+            f"{names[row.student.student]}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
             for row, mark in pairs
             if mark.credit.open and not mark.override and not mark.unjudged
         ],
         "could not be checked, since the grader failed on it": [
-            f"{row.student.student}, {mark.problem}: {mark.unjudged}"
+            f"{names[row.student.student]}, {mark.problem}: {mark.unjudged}"
             for row, mark in pairs
             if mark.unjudged and not mark.override
         ],
         "a fact was taken on trust": [
-            f"{row.student.student}, {mark.problem}: {', '.join(mark.grade.under.trusted)}"
+            f"{names[row.student.student]}, {mark.problem}: {', '.join(mark.grade.under.trusted)}"
             for row, mark in pairs
             if mark.grade.under.trusted
         ],
-        "late": [line for row in marks for line in _late(row)],
+        "late": [line for row in marks for line in _late(row, names[row.student.student])],
         "points by hand": [
-            f"{row.student.student}, {mark.problem}: {shown(mark.points)}"
+            f"{names[row.student.student]}, {mark.problem}: {shown(mark.points)}"
             + (f" instead of {shown(mark.by_checks)}" if mark.grade and not mark.unread else "")
             + f". {sentence(mark.override.reason)}"
             for row in marks
@@ -252,19 +291,19 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
             if mark.override
         ],
         "a note on what arrived": [
-            f"{row.student.student}: {'; '.join(notes)}" for row in marks if (notes := _notes(row))
+            f"{names[row.student.student]}: {'; '.join(notes)}" for row in marks if (notes := _notes(row))
         ],
     }
     return ((what, whom) for what, listed in found.items() if (whom := tuple(map(str, listed))))
 
 
-def _late(row: Marks) -> list[str]:
+def _late(row: Marks, name: str) -> list[str]:
     """One line for all that came late by the same time."""
     told: dict[str, list[str]] = {}
     for mark in row.by_problem.values():
         if mark.grade and mark.late:
             told.setdefault(sentence(mark.late.told), []).append(str(mark.problem))
-    return [f"{row.student.student}, {', '.join(problems)}: {said}" for said, problems in told.items()]
+    return [f"{name}, {', '.join(problems)}: {said}" for said, problems in told.items()]
 
 
 def _notes(row: Marks) -> list[str]:

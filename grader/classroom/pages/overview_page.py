@@ -11,9 +11,8 @@ from grader.classroom.book.exports import write
 from grader.classroom.book.marks import Mark, Marks
 from grader.classroom.book.points import shown
 from grader.classroom.book.rules import Grading
-from grader.classroom.pages.overview import ENDS, Misconception, ProblemReport, Report, called, in_words, report
+from grader.classroom.pages.overview import ENDS, Misconception, ProblemReport, Report, in_words, report
 from grader.classroom.pages.sheet import sheet
-from grader.classroom.pages.similar import Pair
 from grader.course.verdict import Status
 from grader.report import words
 from grader.report.markup import Markup, join, tag
@@ -57,12 +56,12 @@ def page(told: Report, grading: Grading) -> Markup:
     parts += [tag("h2", "Students"), _students(told, grading)] if told.rows else []
     parts += [tag("h2", "Points"), _points(told.totals, grading.maximum)] if told.totals else []
     details = [
-        _details(problem, _links(told.rows, problem.number))
+        _details(problem, _links(told, problem.number))
         for problem in told.problems
         if problem.mistakes or problem.unnamed
     ]
     parts += [tag("h2", "What went wrong at each problem"), *details] if details else []
-    parts += [tag("h2", "Similar submissions"), _pairs(told.pairs, told.similar)] if told.pairs is not None else []
+    parts += [tag("h2", "Similar submissions"), _pairs(told)] if told.pairs is not None else []
     parts += [tag("h2", "To look at"), *(_listed(what, whom) for what, whom in told.look)] if told.look else []
     return sheet("The class", *parts)
 
@@ -79,17 +78,17 @@ def _tiles(told: Report, grading: Grading) -> Markup:
 def _teach(told: Report) -> Markup:
     if not told.teach:
         return tag("p", "No known mistake was found.", class_="faint")
-    links = _links(told.rows)
+    links = _links(told)
     return tag(
         "ol",
-        *(_misconception(found, told.handed_in, links, f" · at {in_words(found.problems)}") for found in told.teach),
+        *(_misconception(found, told.judged, links, f" · at {in_words(found.problems)}") for found in told.teach),
         class_="bars",
     )
 
 
 def _misconception(found: Misconception, of: int, links: Mapping[str, Markup], at: str = "") -> Markup:
-    """A misconception with who has it. Its bar is their part of those who handed in, so that one student of many is
-    never a full one."""
+    """A misconception with who has it. Its bar is their part of those of whom something was judged, so that one student
+    of many is never a full one."""
     number = len(found.students)
     told = f"{number} of {count(of, 'student')}"
     return tag(
@@ -109,18 +108,20 @@ def _who(names: Sequence[Markup]) -> Markup:
     return tag("details", tag("summary", count(len(names), "student")), tag("p", Markup(listed)), class_="faint small")
 
 
-def _links(rows: Sequence[Marks], problem: int | None = None) -> dict[str, Markup]:
+def _links(told: Report, problem: int | None = None) -> dict[str, Markup]:
     """Everybody's name, by key and in order, as a link to the page of feedback, and there to a problem."""
     at = f"#p{problem}" if problem else ""
     return {
-        row.student.student: tag("a", tag("bdi", called(row)), href=f"feedback/{quote(row.student.student)}.html{at}")
-        for row in rows
+        row.student.student: tag(
+            "a", tag("bdi", told.names[row.student.student]), href=f"feedback/{quote(row.student.student)}.html{at}"
+        )
+        for row in told.rows
     }
 
 
 def _students(told: Report, grading: Grading) -> Markup:
     """Everybody's points at each problem. Each leads to what the student reads about it."""
-    links = _links(told.rows)
+    links = _links(told)
     numbers = [problem.number for problem in told.problems]
     head = tag(
         "tr",
@@ -171,8 +172,9 @@ def _problem_bar(problem: ProblemReport) -> Markup:
     total = sum(problem.ends.values())
     told = ", ".join(f"{problem.ends[end]} {means}" for end, means in ENDS if problem.ends[end])
     passed, tries = problem.ends["passed"], f", {problem.attempts:.1f} attempts each" if problem.attempts > 1.05 else ""
-    share = f" ({_percent(passed, problem.handed_in)})" if problem.handed_in > FEW else ""
-    share = f"{passed} of {problem.handed_in} passed{share}{tries}" if problem.handed_in else "nobody handed it in"
+    share = f" ({_percent(passed, problem.judged)})" if problem.judged > FEW else ""
+    share = f"{passed} of {problem.judged} passed{share}{tries}" if problem.judged else "none was judged"
+    share = f"{share}{problem.unjudged()}" if problem.handed_in else "nobody handed it in"
     return tag(
         "li",
         tag(
@@ -253,7 +255,7 @@ def _distribution(totals: Sequence[float], maximum: float) -> Markup:
         ),
         tag(
             "p",
-            f"Students by points. The mean is {shown(statistics.fmean(totals))}, the median "
+            f"Students by points. The mean is {shown(round(statistics.fmean(totals), 2))}, the median "
             f"{shown(statistics.median(totals))}.",
             class_="faint small",
         ),
@@ -264,7 +266,7 @@ def _details(problem: ProblemReport, links: Mapping[str, Markup]) -> Markup:
     parts = [tag("h3", f"{problem.number} · {problem.title}", id=f"p{problem.number}")]
     if problem.mistakes:
         parts.append(
-            tag("ol", *(_misconception(found, problem.handed_in, links) for found in problem.mistakes), class_="bars")
+            tag("ol", *(_misconception(found, problem.judged, links) for found in problem.mistakes), class_="bars")
         )
     if problem.unnamed:
         rows = [tag("tr", tag("td", why), tag("td", number, class_="number")) for why, number in problem.unnamed]
@@ -277,11 +279,17 @@ def _details(problem: ProblemReport, links: Mapping[str, Markup]) -> Markup:
     return tag("section", *parts)
 
 
-def _pairs(pairs: Sequence[Pair], similar: str) -> Markup:
+def _pairs(told: Report) -> Markup:
+    pairs, names = told.pairs, told.names
     rows = [
         tag(
             "tr",
-            tag("td", tag("bdi", pair.one), " and ", tag("bdi", pair.other)),
+            tag(
+                "td",
+                tag("bdi", names.get(pair.one, pair.one)),
+                " and ",
+                tag("bdi", names.get(pair.other, pair.other)),
+            ),
             tag("td", pair.problem, class_="number"),
             tag("td", f"{100 * pair.share:.0f} %", class_="number"),
         )
@@ -297,7 +305,7 @@ def _pairs(pairs: Sequence[Pair], similar: str) -> Markup:
         tag("table", tag("thead", head), tag("tbody", *rows), class_="list")
         if pairs
         else tag("p", "No two answers are alike."),
-        tag("p", tag("a", "side by side", href=similar)) if pairs else "",
+        tag("p", tag("a", "side by side", href=told.similar)) if pairs else "",
     )
 
 

@@ -84,6 +84,7 @@ def comment(row: Marks, grading: Grading, titles: Mapping[int, str]) -> str:
     )
     return (
         tag("p", f"{OURS}{words.NO_CHECK if row.blank else shown(row.total)} of {shown(grading.maximum)} points.")
+        + (tag("p", words.sentence(row.student.trouble)) if row.student.unread else "")
         + listed
     )
 
@@ -97,7 +98,7 @@ def _told(mark: Mark) -> str:
     mistakes = ", ".join(dict.fromkeys(words.spoken(mistake) for name in mark.names for mistake, _ in name.mistakes))
     told = [
         points,
-        "could not be read" if mark.unread else mark.grade.status.value if mark.grade else "",
+        f"could not be read: {mark.trouble}" if mark.unread else mark.grade.status.value if mark.grade else "",
         mistakes,
         mark.late.told if mark.late else "",
         f"points by hand: {mark.override.reason}" if mark.override else "",

@@ -10,6 +10,7 @@ from grader.classroom.pages.overview import Report, in_words
 from grader.report.terminal import trimmed
 from grader.report.words import count, spoken
 
+UNJUDGED = {"open": "unchecked", "unread": "unread"}  # as short as a line of the terminal needs it
 TEACH, ALIKE = 3, 3  # misconceptions, and pairs of answers, that the terminal names
 
 
@@ -17,7 +18,11 @@ def _alike(told: Report) -> str:
     """How many pairs of answers are alike, of whom the first are, and where they stand."""
     if not told.pairs:
         return "alike: no two answers"
-    first = ", ".join(f"{pair.one} and {pair.other} at {pair.problem}" for pair in told.pairs[:ALIKE])
+
+    def name(key: str) -> str:
+        return told.names.get(key, key)
+
+    first = ", ".join(f"{name(pair.one)} and {name(pair.other)} at {pair.problem}" for pair in told.pairs[:ALIKE])
     more = f" and {len(told.pairs) - ALIKE} more" if len(told.pairs) > ALIKE else ""
     return f"alike: {count(len(told.pairs), 'pair')} of answers: {first}{more}; side by side in {told.similar}"
 
@@ -39,14 +44,16 @@ def _summary(console, told: Report, grading: Grading) -> None:
         )
     )
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for whole in (True, False, True, True):  # only the title gives way where a line is too long
+        table.add_column(no_wrap=whole)
     for problem in told.problems:
-        passed, there = problem.ends["passed"], problem.handed_in
+        passed, there = problem.ends["passed"], problem.judged
         filled = round(20 * passed / there) if there else 0
         table.add_row(
             Text(str(problem.number), "bold"),
             Text(problem.title, overflow="ellipsis", no_wrap=True),
             Text("█" * filled, "green") + Text("░" * (20 - filled), "dim"),
-            Text(f"{passed} of {there} passed", no_wrap=True),
+            Text(f"{passed} of {there} passed{problem.unjudged(UNJUDGED)}", no_wrap=True),
         )
     if told.problems:
         console.print(table)

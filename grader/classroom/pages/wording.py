@@ -96,7 +96,7 @@ def late(mark: Mark) -> str:
     if not mark.late.cost or mark.override or mark.blank:
         return told
     return (
-        f"{told} {shown(mark.by_checks)} × {reckoning.thousandths(1 - mark.late.cost)} = {shown(mark.points)} of "
+        f"{told} {shown(mark.by_checks)} × {shown(1 - mark.late.cost)} = {shown(mark.points)} of "
         f"{reckoning.worth(mark.weight)}."
     )
 
