@@ -306,7 +306,9 @@ def test_a_single_file_needs_no_other_and_no_network(browser, built):  # noqa: F
             page.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.alt.length > 40)")
             and page.locator("img").count()
         )
-        assert "$$" not in page.locator("body").inner_text()
+        told = page.locator("body").inner_text()
+        assert "$$" not in told and "buttons at the top" not in told
+        assert page.locator(f"a[href^='https://colab'][href$='/{problem.name}.ipynb']").count() == 1
         answers = sum(bool(cell.exercise) for cell in cells_of(problem.lesson))
         assert page.locator("details:not(.drawn-by, nav details)").count() == len(problem.hints) + answers
         assert complaints == [], problem.name
