@@ -34,6 +34,8 @@ ELSEWHERE = (
     ("score", "Its test has no score, and the student reads that the total is without it."),
     ("context", "Transformer-XL: Attentive Language Models Beyond a Fixed-Length Context"),
     ("x", "calls step(carry, x) for each slice x of xs along its first axis."),
+    ("embedding", "embedding (num_buckets, num_heads) zeros at first; shared by all queries, keys and texts"),
+    ("x", "All heads of a token turn alike, and the heads’ axis of x stands between T and H."),
     ("m", "a parameter, its gradient, m, v"),
 )
 

@@ -20,6 +20,7 @@ SENSES = {
     ("score", "scores"): (rf"{AVERAGED}|keys?|softmax|weights|masks?|heads?|exp|biases|bias", r"test|points|student"),
     ("decay", "decays"): (r"distances?|slopes?|farther", r"rate|optimi\w+|AdamW|parameters?"),
     ("context", "contexts"): (rf"{AVERAGED}|sequence|keys|padding|mask", r"window|length|language"),
+    ("embedding", "embeddings"): (r"tokens?|words?|vectors?", r"buckets|num_buckets|positional|rotary"),
     ("packed",): (r"texts?|sequences|inputs|padding", r"zip|download"),
     ("B",): (r"batch|blocks?|sequences|N|mask", r"bytes"),
     ("G",): (r"groups?|heads|factor", r"GiB"),
@@ -32,7 +33,7 @@ SENSES = {
     ("m",): (r"l|o|maximum|key/value|heads?", r"gradients?|moments?|parameters?"),
     ("o",): (r"l|m|output|average", r""),
     ("v",): (r"k|keys?|values?|scores?|context", r"gradients?|moments?|parameters?"),
-    ("x",): (r"tokens?|d_model|shape|context", r"queries or keys|slice|scan|padding"),
+    ("x",): (r"d_model|context", r"queries or keys|slice|scan|padding"),
 }
 CASE = re.NOFLAG, re.IGNORECASE  # of what stands around a letter, around a word
 RULES = {
