@@ -1,4 +1,4 @@
-"""The map of the track: its arrows say what the lessons say, and pass no box that is not theirs."""
+"""The map of the track: its arrows say what the lessons say, and keep off boxes that are not theirs."""
 
 import random
 import re
@@ -17,6 +17,7 @@ TRACK = list(PROBLEMS.values()), {number: builds_on(problem) for number, problem
 BOX = re.compile(
     r'<a href="notebooks/(\d+)_\w+\.html"[^>]*><rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"'
 )
+CLOSEST = 3  # pixels from an arrow to a box that it does not belong to
 WAY = re.compile(r'<path class="way" d="M([^"]+)"/><path class="tip" d="M([^ ]+)')
 
 
@@ -79,9 +80,9 @@ def arrows(svg):
             for number, box in placed.items()
             if number not in (start, end)
             for point in passed
-            if within(point, box, -1)
+            if within(point, box, CLOSEST)
         }
-        assert not behind, f"the arrow from {start} to {end} passes behind {behind}"
+        assert not behind, f"the arrow from {start} to {end} touches {behind}"
         yield start, end
 
 

@@ -44,8 +44,9 @@ if "google.colab" in sys.modules:
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", "/content/course"], check=True)
     os.chdir("/content/course")
 %load_ext grader"""
-YOUR_TURN = """## Your turn
-Fill in the cell below and run it. (On the site first open the notebook, with the buttons at the top of the page.) It is written to `problems/{name}/stub.py`, graded in a process of its own, and the verdict appears under it. What stood in the
+ON_THE_SITE = "(On the site first open the notebook, with the buttons at the top of the page.)"
+YOUR_TURN = f"""## Your turn
+Fill in the cell below and run it. {ON_THE_SITE} It is written to `problems/{{name}}/stub.py`, graded in a process of its own, and the verdict appears under it. What stood in the
 file before is kept. Nothing of the cell runs in this notebook: to try a piece of it here, copy it into a cell without the first line."""  # noqa: E501
 AGAIN = "%grade {number}        # the same verdict on the file as it is, for those who work on it in an editor"
 

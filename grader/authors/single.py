@@ -3,6 +3,7 @@ neighbours, where they lie beside it."""
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import re
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader.authors.notebooks import ON_THE_SITE, repository_of
 from grader.course.problem import CourseError, Problem
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ HERE = Path(__file__).parent
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"')
 ALIGNED = re.compile(r'(<div class="(?:highlight|jp-RenderedText[^"]*)"[^>]*>\s*)(<pre>(.*?)</pre>)', re.DOTALL)
 CONTENTS = "<!-- contents -->"
+ON_THIS_PAGE = (
+    "(Nothing runs on this page: first open the notebook, `notebooks/{name}.ipynb` of the course, in Jupyter or "
+    "[in Colab](https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb).)"
+)
 
 # nbconvert's page, less the parts that it would load from other hosts; formulas are set by the MathJax within. A figure
 # stands before the code that draws it.
@@ -60,7 +66,7 @@ def export(problem: Problem, notebook: NotebookNode, folder: Path, beside: Seque
     )
     dark, *_ = exporter.environment.loader.get_source(exporter.environment, "static/theme-dark.css")
     text, _ = exporter.from_notebook_node(
-        notebook,
+        _on_this_page(problem, notebook),
         dict(
             metadata=dict(name=f"{problem.number} · {problem.title}"),
             mathjax=mathjax(),
@@ -74,6 +80,15 @@ def export(problem: Problem, notebook: NotebookNode, folder: Path, beside: Seque
         (folder / f"{problem.name}.html").write_text(text, encoding="utf-8")
     except OSError as error:
         raise CourseError(f"{folder / problem.name}.html cannot be written: {error.strerror}") from error
+
+
+def _on_this_page(problem: Problem, notebook: NotebookNode) -> NotebookNode:
+    """The notebook, with the way to it in place of that of the site, whose buttons are not here."""
+    repository = repository_of(problem.folder.parents[1]).removeprefix("https://github.com/")
+    way, changed = ON_THIS_PAGE.format(name=problem.name, repository=repository), copy.deepcopy(notebook)
+    for cell in changed.cells:
+        cell.source = cell.source.replace(ON_THE_SITE, way)
+    return changed
 
 
 def _contents(problem: Problem, headings: Sequence[tuple[str, str]], beside: Sequence[Problem]) -> str:

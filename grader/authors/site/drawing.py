@@ -21,17 +21,19 @@ STRAIGHT = 10  # what columns weigh against short arrows
 @dataclass(frozen=True)
 class Form:
     """How large things are, in pixels: `most` boxes of a width stand in a row; a line of a title has so many letters
-    and takes so much height."""
+    and takes so much height. An arrow keeps a margin to boxes that it does not belong to; beyond it boxes have a gap,
+    within a row and between rows."""
 
     name: str
     most: int
     width: int
     letters: int
     line: int
+    margin: int
     gap: tuple[int, int]
 
 
-FORMS = Form("wide", 3, 178, 20, 16, (18, 34)), Form("narrow", 2, 118, 15, 14, (8, 26))
+FORMS = Form("wide", 3, 178, 20, 16, 6, (6, 22)), Form("narrow", 2, 118, 15, 14, 4, (4, 18))
 
 
 def drawn(problems: Sequence[Problem], before: Mapping[int, list[int]], label: str) -> str:
@@ -72,11 +74,13 @@ def _svg(problems: Sequence[Problem], before: Mapping[int, list[int]], form: For
     tall = 14 + form.line * (max(map(len, lines.values())) + (form.name == "narrow"))
     graph = _placed([*known], before, form, tall)
     *_, width, height = map(float, graph.graph_attr["bb"].split(","))
-    arrows = "".join(_arrow(edge.attr["pos"], height) for edge in graph.edges() if edge.attr["style"] != "invis")
-    boxes = "".join(
-        _box(problem, *_centre(graph.get_node(number), height), tall, lines[number], form)
-        for number, problem in known.items()
+    centres = {number: _centre(graph.get_node(number), height) for number in known}
+    arrows = "".join(
+        _arrow(edge.attr["pos"], height, *(_Frame(*centres[int(end)], form.width, tall) for end in edge))
+        for edge in graph.edges()
+        if edge.attr["style"] != "invis"
     )
+    boxes = "".join(_box(problem, *centres[number], tall, lines[number], form) for number, problem in known.items())
     return f'<svg viewBox="-2 -2 {width + 4:g} {height + 4:g}" width="{width + 4:g}">{arrows}{boxes}</svg>'
 
 
@@ -88,11 +92,13 @@ def _told(problem: Problem, elsewhere: list[int], form: Form) -> list[str]:
 
 def _placed(numbers: list[int], before: Mapping[int, list[int]], form: Form, tall: float):
     """The graph with its places and ways. What stands in a row is ours, so that no row is wider than the page; the rest
-    is Graphviz's. An arrow that others make up is left out."""
+    is Graphviz's, which leads arrows past boxes and not at a distance: it is told boxes with their margins. An arrow
+    that others make up is left out."""
     import pygraphviz
 
+    width, height = form.width + 2 * form.margin, tall + 2 * form.margin
     graph = pygraphviz.AGraph(directed=True, nodesep=form.gap[0] / INCH, ranksep=form.gap[1] / INCH)
-    graph.node_attr.update(shape="box", fixedsize=True, label="", width=form.width / INCH, height=tall / INCH)
+    graph.node_attr.update(shape="box", fixedsize=True, label="", width=width / INCH, height=height / INCH)
     graph.edge_attr.update(arrowsize=0.6)
     graph.add_nodes_from(numbers)
     graph.add_edges_from((other, number) for number in numbers for other in before[number] if other in numbers)
@@ -115,16 +121,40 @@ def _centre(node, height: float) -> tuple[float, float]:
     return x, height - y  # Graphviz counts from below
 
 
-def _arrow(way: str, height: float) -> str:
-    """A spline as Graphviz writes it: `e,TIP START C1 C2 P C1 C2 P ...`."""
+@dataclass(frozen=True)
+class _Frame:
+    """A box by its centre and size."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def off(self, x: float, y: float) -> tuple[float, float]:
+        """The way from a point outside to the nearest one on the box."""
+        return (
+            min(max(x, self.x - self.width / 2), self.x + self.width / 2) - x,
+            min(max(y, self.y - self.height / 2), self.y + self.height / 2) - y,
+        )
+
+
+def _arrow(way: str, height: float, start: _Frame, end: _Frame) -> str:
+    """A spline as Graphviz writes it, `e,TIP START C1 C2 P C1 C2 P ...`, led through the margins to the boxes."""
     (tip_x, tip_y), *points = [
         (float(x), height - float(y)) for x, y in (pair.split(",") for pair in way.removeprefix("e,").split())
     ]
+    leaves, arrives = start.off(*points[0]), end.off(tip_x, tip_y)
+    points = [*(_moved(at, leaves) for at in points[:2]), *points[2:-2], *(_moved(at, arrives) for at in points[-2:])]
+    tip_x, tip_y = _moved((tip_x, tip_y), arrives)
     (x, y), (end_x, end_y) = points[0], points[-1]
     side_x, side_y = (tip_y - end_y) / 2, (end_x - tip_x) / 2
     curve = " ".join(f"{px:g},{py:g}" for px, py in points[1:])
     head = f"M{tip_x:g},{tip_y:g} L{end_x + side_x:g},{end_y + side_y:g} L{end_x - side_x:g},{end_y - side_y:g} Z"
     return f'<path class="way" d="M{x:g},{y:g} C{curve}"/><path class="tip" d="{head}"/>'
+
+
+def _moved(point: tuple[float, float], way: tuple[float, float]) -> tuple[float, float]:
+    return point[0] + way[0], point[1] + way[1]
 
 
 def _box(problem: Problem, x: float, y: float, tall: float, lines: list[str], form: Form) -> str:

@@ -1,5 +1,6 @@
 """A Sphinx extension: on each page, the first use of a glossary's term leads to its entry and shows it when pointed at,
-and "problem 33" leads to that problem's page.
+and "problem 33" leads to that problem's page. Titles of papers use words in senses of their own: further reading has
+no terms.
 
 So lessons stay plain Markdown, and no lesson lists its terms.
 """
@@ -12,10 +13,13 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from grader.authors.site import senses
 from grader.authors.site.searched import readable
 
 GLOSSARY = "glossary"
 LONGEST = 300  # characters of a meaning
+TITLES = "further-reading"
+SENTENCE = re.compile(r"(?<=[.!?]) ")
 PROBLEM = re.compile(r"\b[Pp]roblems? (\d\d+)\b")
 CLOSED = (
     nodes.title,
@@ -71,8 +75,9 @@ class Links(SphinxPostTransform):
         return found
 
     def _link_code(self, text: nodes.Text, terms: dict[str, tuple[str, bool]], seen: set[str]) -> None:
-        anchor, _ = terms.get(str(text)) or terms.get(str(text).lower()) or ("", False)
-        if anchor and GLOSSARY + anchor not in seen:
+        spelled = next((told for told in (str(text), str(text).lower()) if told in terms), "")
+        anchor, _ = terms.get(spelled, ("", False))
+        if anchor and GLOSSARY + anchor not in seen and self._meant(spelled, text, 0):
             seen.add(GLOSSARY + anchor)
             literal = text.parent
             literal.parent.replace(literal, self._reference(GLOSSARY, anchor, "term", literal.deepcopy()))
@@ -94,6 +99,8 @@ class Links(SphinxPostTransform):
             once = target + anchor if target else ""
             if not target or target == page or once in seen and page != GLOSSARY:
                 continue
+            if kind == "term" and not self._meant(match[0].lower(), text, match.start()):
+                continue
             seen.add(once)
             pieces += [
                 nodes.Text(told[at : match.start()]),
@@ -103,6 +110,11 @@ class Links(SphinxPostTransform):
         if pieces:
             text.parent.replace(text, [*pieces, nodes.Text(told[at:])])
 
+    def _meant(self, word: str, text: nodes.Text, at: int) -> bool:
+        if any(TITLES in parent.get("ids", ()) for parent in _parents(text)):
+            return False
+        return senses.meant(word, _said_around(text, at), lesson=self.env.docname.startswith("notebooks/"))
+
     def _reference(self, page: str, anchor: str, kind: str, shown: nodes.Node) -> nodes.reference:
         uri = self.app.builder.get_relative_uri(self.env.docname, page) + (f"#{anchor}" if anchor else "")
         if kind == "term":
@@ -110,11 +122,30 @@ class Links(SphinxPostTransform):
         return nodes.reference("", "", shown, internal=True, refuri=uri, classes=[f"to-{kind}"])
 
 
+def _said_around(text: nodes.Text, at: int) -> str:
+    """The sentence that a place in a text belongs to; in a table, the row."""
+    parents = list(_parents(text))
+    row = next((parent for parent in parents if isinstance(parent, nodes.row)), None)
+    if row is not None:
+        return " ".join(entry.astext() for entry in row.children)
+    block = next((parent for parent in parents if not isinstance(parent, nodes.Inline)), text)
+    for other in block.findall(nodes.Text):
+        if other is text:
+            break
+        at += len(other)
+    begin = 0
+    for sentence in SENTENCE.split(block.astext()):
+        begin += len(sentence) + 1
+        if at < begin:
+            return sentence
+    return ""
+
+
 def _meaning(entry: nodes.definition_list_item) -> str:
     """The first sentences of an entry, its formulas in Unicode."""
     [definition] = [child for child in entry.children if isinstance(child, nodes.definition)]
     told = ""
-    for sentence in re.split(r"(?<=[.!?]) ", " ".join(readable(definition.children[0]).split())):
+    for sentence in SENTENCE.split(" ".join(readable(definition.children[0]).split())):
         if told and len(told) + len(sentence) > LONGEST:
             break
         told += (" " if told else "") + sentence

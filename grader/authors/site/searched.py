@@ -1,5 +1,5 @@
-"""A Sphinx extension: the search reads formulas as people do. No TeX is in its index; on the page each formula carries
-its Unicode, which `search.js` puts into excerpts."""
+"""A Sphinx extension: the search reads prose, and formulas as people do. Neither TeX nor the words of drawings and
+verdicts are in its index; on the page each formula carries its Unicode, which `search.js` puts into excerpts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from grader.report import formula
 
 MATH = nodes.math, nodes.math_block
+DRAWN = "<svg", "gv-panel"  # of raw HTML: its words are in boxes and cells, and Sphinx would glue them
 
 
 class Told(nodes.inline):
@@ -26,7 +27,7 @@ class Formulas(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         for found in list(self.document.findall(lambda node: isinstance(node, MATH))):
-            told = (Told if isinstance(found, nodes.math) else ToldBlock)(told=formula.in_a_line(found.astext()))
+            told = (Told if isinstance(found, nodes.math) else ToldBlock)(told=_told(found))
             found.parent.replace(found, told)
             told += found
 
@@ -34,14 +35,23 @@ class Formulas(SphinxPostTransform):
 def readable(node: nodes.Node) -> str:
     """What a node says, its formulas in Unicode."""
     if isinstance(node, MATH):
-        return formula.in_a_line(node.astext())
+        return _told(node)
     return node.astext() if isinstance(node, nodes.Text) else "".join(map(readable, node.children))
+
+
+def _told(node: nodes.Node) -> str:
+    """Formulas that stand side by side are told apart."""
+    return "; ".join(formula.in_lines(node.astext()))
 
 
 def _leave_out(app, document: nodes.document) -> None:
     """Sphinx indexes a page as soon as it is read."""
-    for found in document.findall(lambda node: isinstance(node, MATH)):
+    for found in document.findall(lambda node: isinstance(node, MATH) or _is_drawn(node)):
         found["classes"].append("no-search")
+
+
+def _is_drawn(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.raw) and any(mark in node.astext() for mark in DRAWN)
 
 
 def _opens(name: str):
