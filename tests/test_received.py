@@ -162,7 +162,7 @@ def check(call: Call, outcome, double: bool = False) -> None:
     elif kind == "grad":
         close(outcome.leaves, expected_gradient(call, double))
     elif kind == "again":
-        first, second = ({name: a[draw] for name, a in call.arrays.items()} for draw in (0, 1))
+        first, second = ({name: np.asarray(a[draw]) for name, a in call.arrays.items()} for draw in (0, 1))
         shared = next(iter(first))
         mixed = {**second, shared: first[shared]} if len(first) > 1 else second
         wanted = {"other": expected(call, mixed, double), "again": expected(call, first, double)}
