@@ -27,8 +27,10 @@ from grader.classroom.book.unread import unread
 from grader.classroom.pages.discreet import CUT, MOST_LETTERS, discreet, moved, shortened
 from grader.classroom.pages.escape import code, fenced, plain, spans
 from grader.classroom.pages.feedback import pages, write_feedback
+from grader.classroom.pages.overview import report
+from grader.classroom.pages.returns import comment
 from grader.classroom.pages.wording import told
-from grader.course.verdict import Check, Difference, EntryVerdict, Finding
+from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Named
 from grader.report import machine
 from grader.report.page import verdict_page
 from tests import made_up
@@ -561,6 +563,32 @@ def test_only_what_changed_is_written(tmp_path):
         book.override("ada", 31, 0, "Copied.", "Dr. K")
         assert write_feedback(out, marks(book, GRADING, made_up.PROPERTIES), GRADING, made_up.TITLES) == 2
         assert sorted(path.name for path in out.iterdir()) == ["ada.html", "ada.md", "bela.html", "bela.md"]
+
+
+def test_one_misconception_has_one_name_on_a_page(tmp_path):
+    """What two names show of one misconception has the name that the report has for it, and is told once: at the first
+    of them, to which the other leads."""
+    first, second, third = "The mask is aligned at the start.", "Aligned at the start as well.", "No scale."
+
+    def entry(name, mistake, sentence, **more):
+        return EntryVerdict(name, FAILED, made_up.findings(name, [("jit", "one key")]), mistake, sentence, **more)
+
+    shown = made_up.verdict(
+        33,
+        FAILED,
+        entry("causal_mask", "mask_aligned_at_the_start", first),
+        entry("causal_sdpa", "aligned_at_the_start", second, second=Named("forgot_the_scale", third)),
+    )
+    with Gradebook(tmp_path / NAME) as book:
+        book.record(made_up.record("ada", shown))
+        found = marks(book, GRADING, made_up.PROPERTIES)
+    for _, text in pages(found[0], GRADING, made_up.TITLES):
+        assert text.count("aligned at the start.") == 1 and second not in text and third in text
+        assert "mask aligned at the start" not in text and text.count("aligned at the start") == 3
+        assert "The same as in" in text and "where it is told." in text
+    (problem,) = [one for one in report(found, made_up.TITLES).problems if one.number == 33]
+    assert {one.name for one in problem.mistakes} == {"aligned_at_the_start", "forgot_the_scale"}
+    assert "; aligned at the start, forgot the scale</li>" in comment(found[0], GRADING, made_up.TITLES)
 
 
 def test_a_page_that_counts_no_more_is_taken_away(tmp_path):

@@ -419,7 +419,7 @@ def test_points_by_hand_follow_the_weight(book):
 
     assert [points(weight) for weight in (1.0, 0.1, 10.0, 0.0)] == [
         [1.0, 0.75],
-        [0.1, 0.1 * 0.75],
+        [0.1, 0.075],
         [10.0, 7.5],
         [0.0, 0.0],
     ]

@@ -1,7 +1,14 @@
-"""One name for one misconception. Each problem's bank calls its mistakes as they look there; in a report on the class
-the same idea is one line, whatever it is called."""
+"""One name for one misconception. Each problem's bank calls its mistakes as they look there; on a student's page and in
+a report on the class the same idea has one name, whatever it is called."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from grader.course.verdict import EntryVerdict, Named, Verdict
+
+AS_ABOVE = "The same as in `{}`, where it is told."
 
 # What is said on the left is the misconception, on the right what banks call it too. `causal_` before a name that a
 # bank has by itself is the same idea once more.
@@ -57,3 +64,27 @@ def misconception(mistake: str) -> str:
     """The one name of what a mistake shows."""
     mistake = mistake.removeprefix("causal_") if mistake in AGAIN else mistake
     return NAME.get(mistake, mistake)
+
+
+def by_one_name(verdict: Verdict) -> Verdict:
+    """The verdict with its mistakes called by their misconceptions. One that two names show is told at the first."""
+    return replace(verdict, entries=tuple(_entries(verdict)))
+
+
+def _entries(verdict: Verdict) -> Iterator[EntryVerdict]:
+    told: dict[str, str] = {}
+    for entry in verdict.entries:
+
+        def once(known: Named, of: str = entry.name) -> Named:
+            name = misconception(known.name)
+            first = told.setdefault(name, of)
+            return replace(known, name=name, sentence=known.sentence if first == of else AS_ABOVE.format(first))
+
+        if entry.mistake:
+            known = once(Named(entry.mistake, entry.sentence))
+            entry = replace(entry, mistake=known.name, sentence=known.sentence)
+        yield replace(
+            entry,
+            second=once(entry.second) if entry.second else None,
+            partly=once(entry.partly) if entry.partly else None,
+        )

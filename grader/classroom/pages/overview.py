@@ -61,7 +61,7 @@ class ProblemReport:
         """Those whose answer there is a verdict on: of the others nobody knows whether it is right."""
         return sum(self.ends[end] for end in JUDGED)
 
-    def unjudged(self, means: Mapping[str, str] = dict(ENDS)) -> str:
+    def unjudged(self, means: Mapping[str, str]) -> str:
         """How many answers nobody judged, and why, to follow how many passed; nothing where all were."""
         return "".join(f", {self.ends[end]} {means[end]}" for end in ("open", "unread") if self.ends[end])
 

@@ -174,7 +174,7 @@ def _problem_bar(problem: ProblemReport) -> Markup:
     passed, tries = problem.ends["passed"], f", {problem.attempts:.1f} attempts each" if problem.attempts > 1.05 else ""
     share = f" ({_percent(passed, problem.judged)})" if problem.judged > FEW else ""
     share = f"{passed} of {problem.judged} passed{share}{tries}" if problem.judged else "none was judged"
-    share = f"{share}{problem.unjudged()}" if problem.handed_in else "nobody handed it in"
+    share = share if problem.handed_in else "nobody handed it in"
     return tag(
         "li",
         tag(
