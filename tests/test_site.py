@@ -397,6 +397,23 @@ def test_a_term_shows_its_meaning(opened):
     assert meanings[0][:20] in terms.nth(0).evaluate(shown)
 
 
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_no_meaning_is_cut_by_the_box_of_a_table(opened, viewport):
+    """A meaning that is shown makes no box higher that has its own bars: it hangs out of it."""
+    tried = 0
+    for name in LESSONS:
+        page = opened(name, viewport)
+        for term in page.locator("table tr:last-child a.to-term").all():
+            term.hover()
+            assert term.evaluate("term => getComputedStyle(term, '::after').content") != "none"
+            assert term.evaluate(
+                "term => { const box = term.closest('.pst-scrollable-table-container'); "
+                "return box.scrollHeight <= box.clientHeight + 1; }"
+            ), (name, term.inner_text())
+            tried += 1
+    assert tried
+
+
 def test_a_figure_stands_before_its_code(opened):
     """Each figure has a caption, and the code that draws it is folded under it; on a dark page it is dark."""
     for number, name in zip(PROBLEMS, LESSONS):
