@@ -414,6 +414,22 @@ def test_no_meaning_is_cut_by_the_box_of_a_table(opened, viewport):
     assert tried
 
 
+@pytest.mark.parametrize(
+    "name, elsewhere",
+    [
+        ("instructors.html", {"key", "value", "weights", "scale", "score", "packed"}),
+        ("how_the_grader_decides.html", {"key", "value", "weights", "scale"}),
+        (LESSONS[[*PROBLEMS].index(47)], {"decay", "scale", "m", "v"}),
+        (LESSONS[[*PROBLEMS].index(43)], {"weights", "context"}),
+        (LESSONS[[*PROBLEMS].index(42)], {"weights", "context"}),
+    ],
+    ids=["instructors", "grader", "47", "43", "42"],
+)
+def test_no_term_stands_where_another_thing_is_meant(pages, name, elsewhere):
+    shown = {link.rpartition("#term-")[2] for link in pages[name].of_class("to-term")}
+    assert shown and not shown & elsewhere
+
+
 def test_a_figure_stands_before_its_code(opened):
     """Each figure has a caption, and the code that draws it is folded under it; on a dark page it is dark."""
     for number, name in zip(PROBLEMS, LESSONS):
