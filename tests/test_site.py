@@ -320,8 +320,8 @@ LEAVES = (Path(__file__).with_name("leaves_the_column.js")).read_text(encoding="
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_leaves_the_column(opened, width):
-    """At no width is a formula, a line of code or a picture cut or to be scrolled; on a phone none is too small to be
-    read."""
+    """At no width is a formula, a line of code or a picture cut, or too small to be read, or a word broken in a table;
+    on a phone alone some are scrolled, each in its own box."""
     found = {
         name: told
         for name in PAGES
@@ -344,12 +344,15 @@ def test_nothing_leaves_the_column_of_a_single_file(browser, built, width):  # n
 
 
 def test_what_leaves_the_column_is_found(browser):  # noqa: F811
-    """The test above can fail: a line that scrolls, a picture that is too wide, letters that are too small."""
+    """The test above can fail: a line that scrolls, a picture that is too wide, letters that are too small, a word that
+    is broken."""
     page = browser.new_page(viewport=dict(width=390, height=900))
     for fault in (
         "<pre style='overflow-x: auto'>" + "x" * 200 + "</pre>",
         "<img width=900 height=9>",
-        "<pre style='font-size: 5px'>x</pre>",
+        "<pre style='font-size: 8px'>x</pre>",
+        "<figure><img width=340 height=9></figure>",
+        "<table style='table-layout: fixed; width: 20px'><td style='overflow-wrap: anywhere'>network</table>",
         "<mjx-container><svg width='90ex' style='width: 100px'></svg></mjx-container>",
     ):
         page.set_content(f"<main style='overflow: hidden'>{fault}</main>")
