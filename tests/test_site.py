@@ -324,8 +324,8 @@ LEAVES = (Path(__file__).with_name("leaves_the_column.js")).read_text(encoding="
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_leaves_the_column(opened, width):
-    """At no width is a formula, a line of code or a picture cut or to be scrolled; on a phone none is too small to be
-    read."""
+    """At no width is a formula, a line of code or a picture cut, or too small to be read, or a word broken in a table;
+    on a phone alone some are scrolled, each in its own box."""
     found = {
         name: told
         for name in PAGES
@@ -348,12 +348,15 @@ def test_nothing_leaves_the_column_of_a_single_file(browser, built, width):  # n
 
 
 def test_what_leaves_the_column_is_found(browser):  # noqa: F811
-    """The test above can fail: a line that scrolls, a picture that is too wide, letters that are too small."""
+    """The test above can fail: a line that scrolls, a picture that is too wide, letters that are too small, a word that
+    is broken."""
     page = browser.new_page(viewport=dict(width=390, height=900))
     for fault in (
         "<pre style='overflow-x: auto'>" + "x" * 200 + "</pre>",
         "<img width=900 height=9>",
-        "<pre style='font-size: 5px'>x</pre>",
+        "<pre style='font-size: 8px'>x</pre>",
+        "<figure><img width=340 height=9></figure>",
+        "<table style='table-layout: fixed; width: 20px'><td style='overflow-wrap: anywhere'>network</table>",
         "<mjx-container><svg width='90ex' style='width: 100px'></svg></mjx-container>",
     ):
         page.set_content(f"<main style='overflow: hidden'>{fault}</main>")
@@ -399,6 +402,39 @@ def test_a_term_shows_its_meaning(opened):
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Tab")
     assert meanings[0][:20] in terms.nth(0).evaluate(shown)
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_no_meaning_is_cut_by_the_box_of_a_table(opened, viewport):
+    """A meaning that is shown makes no box higher that has its own bars: it hangs out of it."""
+    tried = 0
+    for name in LESSONS:
+        page = opened(name, viewport)
+        for term in page.locator("table tr:last-child a.to-term").all():
+            term.hover()
+            assert term.evaluate("term => getComputedStyle(term, '::after').content") != "none"
+            assert term.evaluate(
+                "term => { const box = term.closest('.pst-scrollable-table-container'); "
+                "return box.scrollHeight <= box.clientHeight + 1; }"
+            ), (name, term.inner_text())
+            tried += 1
+    assert tried
+
+
+@pytest.mark.parametrize(
+    "name, elsewhere",
+    [
+        ("instructors.html", {"key", "value", "weights", "scale", "score", "packed"}),
+        ("how_the_grader_decides.html", {"key", "value", "weights", "scale"}),
+        (LESSONS[[*PROBLEMS].index(47)], {"decay", "scale", "m", "v"}),
+        (LESSONS[[*PROBLEMS].index(43)], {"weights", "context"}),
+        (LESSONS[[*PROBLEMS].index(42)], {"weights", "context"}),
+    ],
+    ids=["instructors", "grader", "47", "43", "42"],
+)
+def test_no_term_stands_where_another_thing_is_meant(pages, name, elsewhere):
+    shown = {link.rpartition("#term-")[2] for link in pages[name].of_class("to-term")}
+    assert shown and not shown & elsewhere
 
 
 def test_a_figure_stands_before_its_code(opened):

@@ -35,6 +35,7 @@ TEMPLATE = (
 {%- block html_head_js_mathjax -%}
 <script>MathJax = {tex: {inlineMath: [['$', '$'], ['\\\\(', '\\\\)']], processEscapes: true}, options: {ignoreHtmlClass: 'highlight|jp-OutputArea'}};</script>
 <script>{{ resources.mathjax }}</script>
+<script>{{ resources.formulas }}</script>
 <style>@media screen and (prefers-color-scheme: dark) { {{ resources.dark }} }</style>
 <style>{{ resources.style }}</style>
 {%- endblock -%}
@@ -70,6 +71,7 @@ def export(problem: Problem, notebook: NotebookNode, folder: Path, beside: Seque
         dict(
             metadata=dict(name=f"{problem.number} · {problem.title}"),
             mathjax=mathjax(),
+            formulas=(HERE / "site/static/formulas.js").read_text(encoding="utf-8"),
             dark=dark,
             style=(HERE / "single.css").read_text(encoding="utf-8"),
         ),

@@ -50,5 +50,5 @@ html_static_path = [
     str(Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax/tex-svg.js"),
 ]
 html_css_files = ["track.css"]
-html_js_files = [("search.js", dict(defer="defer"))]
+html_js_files = [(name, dict(defer="defer")) for name in ("search.js", "formulas.js")]
 mathjax_path = "tex-svg.js"  # one file, fonts included: formulas need no network
