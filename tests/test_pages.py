@@ -77,6 +77,7 @@ def test_every_formula_of_every_lesson_is_read(number):
         (r"\frac{a + b}{c} + \frac12 + \tfrac52 + \frac{480}{16}", ["(a + b) / c + ½ + 5/2 + 480/16"]),
         (r"\partial p_j / \partial s_l = p_j (\delta_{jl} - p_l)", ["∂pⱼ / ∂sₗ = pⱼ (δⱼₗ − pₗ)"]),
         (r"4\,d_\text{model}^2 L^2, 10^{-6}, e^0, e^\lambda, e^{|i-j|}", ["4 d_model² L², 10⁻⁶, e⁰, e^λ, e^|i−j|"]),
+        (r"\mathbf A \mathbf{b}, \text", ["A b,"]),
         (r"m' = \max\left(m, \ \max_{j \in B} s_j\right).", ["m′ = max(m, max_(j ∈ B) sⱼ)."]),
     ],
 )

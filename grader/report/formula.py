@@ -132,8 +132,11 @@ class _Reader:
         return self._argument() if token.isspace() else self.formula("}") if token == "{" else self._piece(token).text
 
     def _raw(self) -> str:
-        """The next group as it is written, with its spaces."""
-        self.tokens.pop(0)
+        """The next group as it is written, with its spaces; the next token where there are no braces."""
+        while (first := self.tokens.pop(0) if self.tokens else "").isspace():
+            pass
+        if first != "{" or "}" not in self.tokens:
+            return first
         end = self.tokens.index("}")
         text, self.tokens = "".join(self.tokens[:end]), self.tokens[end + 1 :]
         return text
