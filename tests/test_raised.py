@@ -223,7 +223,7 @@ PROGRAMS = {
 def test_what_jax_and_nnx_raise_is_told_as_what_the_line_does(program, does, instead):
     """The sentence begins with the student's line, and the advice is about what was written."""
     failure = raised(program)
-    summary, advice = explain_failure(failure, "jit", {"causal": True})
+    summary, advice = explain_failure(failure, "eager", {"causal": True})
     assert summary.startswith((f"line {failure.lines[-1][0]} {does}", f"the call {does}")) and advice.startswith(
         instead
     ), (summary, advice, failure)
@@ -234,7 +234,7 @@ def test_each_meaning_is_met():
     met = {
         told
         for program, *_ in PROGRAMS.values()
-        for told in [explain_failure(raised(program), "jit", {"causal": True})[1]]
+        for told in [explain_failure(raised(program), "eager", {"causal": True})[1]]
     }
     unmet = [
         meaning.does

@@ -20,8 +20,8 @@ SWAP = "JAX's `transpose` takes the whole order of axes; two of them change plac
 @dataclass(frozen=True)
 class Meaning:
     """What exceptions of a type mean that say something, in a line that is written in a certain way, `within` a
-    function of that name. Of what they say no word is told but what a group of `says` took; where that is to be
-    `static`, it is an argument of the call that is a Python value."""
+    function of that name, or in a `plain` call alone. Of what they say no word is told but what a group of `says` took;
+    where that is to be `static`, it is an argument of the call that is a Python value."""
 
     type: str  # or one of its bases; any where it is empty
     does: str
@@ -29,20 +29,17 @@ class Meaning:
     says: str = ""
     line: str = ""
     within: str = ""
+    plain: bool = False
     static: bool = False
 
-    def of(self, failure: Failure, static: Container[str]) -> tuple[str, str] | None:
+    def of(self, failure: Failure, kind: str, static: Container[str]) -> tuple[str, str] | None:
         """What the line does and what to do instead, if this is what the failure means."""
         said = re.search(self.says, failure.message, re.DOTALL)
         written = not self.line or failure.lines and re.search(self.line, failure.lines[-1][2])
         inside = not self.within or failure.lines and failure.lines[-1][1].split(".")[-1] == self.within
-        if (
-            not (said and written and inside)
-            or self.type
-            and not failure.is_a(self.type)
-            or self.static
-            and said[1] not in static
-        ):
+        of_type = not self.type or failure.is_a(self.type)
+        here = of_type and inside and (not self.plain or kind == "eager")
+        if not (said and written and here) or self.static and said[1] not in static:
             return None
         return self.does.format(*said.groups()), self.instead.format(*said.groups())
 
@@ -115,6 +112,7 @@ MEANINGS = (
         "Take the `jit` off the method: whoever calls the module compiles it, with `nnx.jit`, which passes it in.",
         says=r"mutate [A-Z]\w* from a different trace level",
         within="__call__",
+        plain=True,
     ),
     Meaning(
         "TraceContextError",
@@ -290,7 +288,7 @@ MEANINGS = (
 def explain_failure(failure: Failure, kind: str, static: Container[str] = ()) -> tuple[str, str]:
     """A sentence about what was raised, and advice. `static` are the arguments of the call that are Python values."""
     where = f"line {failure.lines[-1][0]}" if failure.lines else "the call"
-    for does, instead in filter(None, (meaning.of(failure, static) for meaning in MEANINGS)):
+    for does, instead in filter(None, (meaning.of(failure, kind, static) for meaning in MEANINGS)):
         return f"{where} {does}", instead
     message = _said(failure)
     said = f"{failure.type}: {message}"  # so that it stands as Python's word, not as ours
