@@ -66,8 +66,8 @@ def test_an_unknown_command_names_the_commands(run):
     code, _, err = run("grad")
     assert code == 2
     assert (
-        "there is no command 'grad'; try one of grade, demo, watch, debug, hint, lesson, reset, device, verify, new, "
-        "publish, release, class, override, gradescope, bench" in err
+        "there is no command 'grad'; try one of grade, showcase, demo, watch, debug, hint, lesson, reset, device, "
+        "verify, new, publish, release, class, override, gradescope, bench" in err
     )
 
 

@@ -78,7 +78,7 @@ def leaves(tree, path: str = ""):
     """The arrays of nested containers, by the paths that the grader gives them."""
     if isinstance(tree, dict):
         for name, part in tree.items():
-            yield from leaves(part, f"{path}.{name}" if path and not name.startswith("[") else path + name)
+            yield from leaves(part, f"{path}.{name}" if path and not str(name).startswith("[") else f"{path}{name}")
     elif isinstance(tree, (list, tuple)):
         for number, part in enumerate(tree):
             yield from leaves(part, f"{path}[{number}]")

@@ -4,11 +4,12 @@ import functools
 import html.parser
 import http.server
 import json
+import posixpath
 import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
@@ -26,6 +27,7 @@ LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
 PAGES = [
     "index.html",
     *LESSONS,
+    "a_language_model.html",
     "how_the_grader_decides.html",
     "glossary.html",
     "instructors.html",
@@ -237,7 +239,7 @@ def test_search_finds_a_word_of_each_lesson(opened, number, word):
 
 
 def test_pages_follow_one_another(pages):
-    """Each problem has the one before it and the one after it, and the map and the cards of the home page lead to
+    """Each problem has the one before it and the one after it, with a chapter between its parts, and the map and the cards of the home page lead to
     each."""
     for name in LESSONS:
         assert (
@@ -248,11 +250,14 @@ def test_pages_follow_one_another(pages):
             )
             >= 2
         ), name
-    for before, name, after in zip([None, *LESSONS], LESSONS, [*LESSONS[1:], None]):
+    # the chapter stands before the part that it is about
+    row = [page for name in LESSONS for page in (["a_language_model.html"] if "/41_" in name else []) + [name]]
+    for before, name, after in zip([None, *row], row, [*row[1:], None]):
+        folder = PurePosixPath(name).parent
         if before:
-            assert pages[name].of_class("left-prev") == [before.removeprefix("notebooks/")]
+            assert pages[name].of_class("left-prev") == [posixpath.relpath(before, folder)]
         if after:
-            assert pages[name].of_class("right-next") == [after.removeprefix("notebooks/")]
+            assert pages[name].of_class("right-next") == [posixpath.relpath(after, folder)]
 
 
 def test_buttons_open_the_notebook_in_colab_and_download_it(pages, built):
