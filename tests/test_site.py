@@ -239,8 +239,8 @@ def test_search_finds_a_word_of_each_lesson(opened, number, word):
 
 
 def test_pages_follow_one_another(pages):
-    """Each problem has the one before it and the one after it, with a chapter between its parts, and the map and the cards of the home page lead to
-    each."""
+    """Each problem has the one before it and the one after it, with a chapter between its parts, and the map and the
+    cards of the home page lead to each."""
     for name in LESSONS:
         assert (
             sum(
