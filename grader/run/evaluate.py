@@ -44,14 +44,13 @@ class Evaluation:
     """One implementation under all its calls. `find(entry)` gives the function or class; `fail(error)` turns an
     exception into data.
 
-    `left_over` tracers are what an earlier file leaked, in a worker that is used again. `started(stage, *ids)` is told
-    before student code runs, so that a hang is known by its place. `path` is the file whose lines count. `singly` no
+    `started(stage, *ids)` is told before student code runs, so that a hang is known by its place. `path` is the file whose lines count. `singly` no
     program is compiled together with another. `driver` is the problem's `driver.py`, where it has one. With
     `carry(call, program)` nothing is measured here: each program that a proof is about is handed over once, with the
     first of its calls.
     """
 
-    left_over = 0
+    used = False  # whether the worker has had another file, which may have left tracers
 
     def __init__(
         self,
@@ -81,6 +80,8 @@ class Evaluation:
         self.in_two = {call.program_key for call in calls if call.measure.get("of") == "kept"}
         for call in calls:
             groups.setdefault(call.transform, []).append(call)
+        self.left_over = _by_id(_living_tracers()) if Evaluation.used and "leaks" in groups else {}
+        Evaluation.used = True
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             for call in groups.pop("parameters", []):
                 self._attempt(call, self._parameters)
@@ -343,20 +344,22 @@ class Evaluation:
         caches hold are no leak, nor those that JAX keeps of a trace that failed: after a failure only what this call
         leaves counts."""
         target = self._target(call)
-        before = {id(tracer): tracer for tracer in _living_tracers()} if self.failed else {}
-        known = len(before) if self.failed else Evaluation.left_over
+        before = _by_id(_living_tracers()) if self.failed else self.left_over
         jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
-        if len(_living_tracers()) > known:
+        if _by_id(_living_tracers()).keys() - before.keys():
             jax.clear_caches()
-        living = _living_tracers()
-        new = sum(id(tracer) not in before for tracer in living)
-        leaked, Evaluation.left_over = new if self.failed else max(new - known, 0), len(living)
+        leaked = len(_by_id(_living_tracers()).keys() - before.keys())
         return describe({"leaked": jnp.int32(leaked)})
 
 
 def _living_tracers() -> list[Tracer]:
     collect()
     return [item for item in get_objects() if issubclass(type(item), Tracer)]
+
+
+def _by_id(tracers: list[Tracer]) -> dict[int, Tracer]:
+    """They are kept, so that no other gets the id of one."""
+    return {id(tracer): tracer for tracer in tracers}
 
 
 class _Change(tuple):
