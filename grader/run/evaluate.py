@@ -44,10 +44,10 @@ class Evaluation:
     """One implementation under all its calls. `find(entry)` gives the function or class; `fail(error)` turns an
     exception into data.
 
-    `started(stage, *ids)` is told before student code runs, so that a hang is known by its place. `path` is the file whose lines count. `singly` no
-    program is compiled together with another. `driver` is the problem's `driver.py`, where it has one. With
-    `carry(call, program)` nothing is measured here: each program that a proof is about is handed over once, with the
-    first of its calls.
+    `started(stage, *ids)` is told before student code runs, so that a hang is known by its place. `path` is the file
+    whose lines count. `singly` no program is compiled together with another. `driver` is the problem's `driver.py`,
+    where it has one. With `carry(call, program)` nothing is measured here: each program that a proof is about is handed
+    over once, with the first of its calls.
     """
 
     used = False  # whether the worker has had another file, which may have left tracers
