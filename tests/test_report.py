@@ -3,6 +3,7 @@ machines."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -499,6 +500,14 @@ def test_prints_of_a_passing_file_are_shown_too():
     assert rendered(verdict(PASSED, RIGHT_ONE, seconds=1.0, prints=(("import", "hi"),))) == (
         "✓ 7 · A small thing passed: 3 checks in 1.0 s.\n\n your code printed (import):\n   hi\n"
     )
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_command_is_whole_on_its_line_however_long(width):
+    """It can be copied as it stands, with a path of any length at its end."""
+    path = "/a/folder/of/somebody/with/a/long/name/and/another/one/attempt.py"
+    shown = rendered(dataclasses.replace(verdict(FAILED, RAISED), path=path), width=width)
+    assert f"python -m grader debug 7 --file {path}" in [line.removeprefix(" or    ") for line in shown.splitlines()]
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

@@ -108,7 +108,9 @@ def _render(verdict: Verdict, console: Console, verbose: bool, upcoming: str, st
             ]
             in_a_line = "   or   ".join(commands)
             fits = len(verdict.entries) == 1 and len(in_a_line) <= WIDE
-            console.print(_commands(in_a_line if fits else "\nor    ".join(commands)))
+            steps = in_a_line if fits else "\n or    ".join(commands)
+            # a command can be copied whole, where it is longer than the line too
+            console.print(_line(("\n next: ", "dim"), (steps, "")), soft_wrap=True)
     if verdict.status == Status.PASSED and upcoming:
         console.print(_next(upcoming))
 
@@ -304,13 +306,6 @@ def _fitting(lines: Sequence[str], console: Console) -> tuple[list[Text], str]:
 
 def _next(text: str):
     return Padding(_line(("next: ", "dim"), (_kept(text), "")), (1, 0, 0, 1))
-
-
-def _commands(text: str):
-    """What to run next. A command can be copied whole, so it ends where the text does and not where the page does."""
-    steps = _next(text)
-    steps.renderable.no_wrap, steps.renderable.overflow = True, "ignore"
-    return steps
 
 
 def _kept(text: str) -> str:
