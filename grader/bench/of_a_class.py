@@ -26,6 +26,7 @@ from rich.table import Table
 from grader.bench.loop import environment, plain_pytest
 from grader.course.problem import CourseError
 from grader.course.select import UsageError
+from grader.process.child import cores_here
 
 # What classes hand in: right in two styles, two common mistakes, and a function that is not written. A constant that
 # changes no answer makes each text another program.
@@ -55,7 +56,7 @@ def bench_class(root: Path, count: int, peers: Sequence[str], dask: bool, consol
         raise UsageError(
             f"--class takes {2 * FEW} or more: the rate is told from a class of {FEW} and one of that size"
         )
-    cores = len(os.sched_getaffinity(0))
+    cores = cores_here()
     with tempfile.TemporaryDirectory() as folder, console.status("timing", spinner="line") as status:
         course, few, many = Path(folder, "course"), Path(folder, "few"), Path(folder, "many")
         for part in ("grader", "problems", "solutions"):

@@ -147,9 +147,9 @@ class Growth(Proof):
         return dict(of=self.of, length=int(self.length(**sizes)), limit=int(self.limit(**sizes)))
 
     def judge(self, facts):
-        what, unit, _ = COUNTED[self.of]
+        broken = self.too_much(facts)
         unrolled = next((fact for fact in facts if self.of == "equations" and fact.get("copies", 1) > 1), None)
-        if unrolled and (self.rolled or self.grows(facts)):
+        if unrolled and (self.rolled or broken):
             return Broken(
                 "unrolled",
                 f"{self.rule} At a length of {unrolled['length']} the body of a loop is written out "
@@ -157,6 +157,10 @@ class Growth(Proof):
                 "Leave `unroll` out: the compiled program then has the body once, however often it runs.",
                 unrolled["line"],
             )
+        return broken
+
+    def too_much(self, facts) -> Broken | None:
+        what, unit, _ = COUNTED[self.of]
         for fact in facts:
             if self.amount(fact) > fact["limit"]:
                 return Broken(
@@ -179,11 +183,6 @@ class Growth(Proof):
                     COUNTED[self.of][2],
                 )
         return None
-
-    def grows(self, facts) -> bool:
-        return any(self.amount(fact) > fact["limit"] for fact in facts) or any(
-            self.power(few, many) > self.exponent for few, many in itertools.pairwise(facts)
-        )
 
     def amount(self, fact) -> int:
         return fact[{"equations": "count", "memory": "bytes", "flops": "flops", "kept": "elements"}[self.of]]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from grader.course.problem import CourseError, Problem
 from grader.course.verdict import UNJUDGED, Check, EntryVerdict, Finding, Named, Status, Verdict
 from grader.process import store
-from grader.process.child import Child, Limits, Process, cores
+from grader.process.child import Child, Limits, Process, cores_here
 from grader.process.stub import Stub, open_stub, shown_path
 
 if TYPE_CHECKING:
@@ -55,12 +55,11 @@ def grade(
     """
     start = time.perf_counter()
     stub = stub or open_stub(problem, path)
-    waiting = [one for one in (worker, beside) if one and one.alive]
+    worker, beside = (one if one and one.alive else None for one in (worker, beside))
     if stub.trouble:
-        for one in waiting if not keep else ():
-            one.kill()
+        for waiting in filter(None, (worker, beside)) if not keep else ():
+            waiting.kill()
         return without_running(problem, stub, time.perf_counter() - start)
-    worker, beside = [*waiting, None, None][:2]
     worker = worker or start_worker(problem, limits)
     try:
         from grader.course.calls import calls_for
@@ -143,7 +142,7 @@ def start_worker(problem: Problem, limits: Limits = Limits()) -> Process:
 
 def start_beside(problem: Problem) -> Process | None:
     """Another worker, where a second core would wait: half of the calls take half of the time."""
-    return start_worker(problem) if cores() > 1 else None
+    return start_worker(problem) if cores_here() > 1 else None
 
 
 def without_running(problem: Problem, stub: Stub, seconds: float = 0.0) -> Verdict:

@@ -46,7 +46,7 @@ ONCE_MORE = 8.0  # seconds that a call has where another one was stopped already
 interrupted = threading.Event()
 
 
-def cores() -> int:
+def cores_here() -> int:
     """How many processes may compute at the same time."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

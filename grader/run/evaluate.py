@@ -80,7 +80,7 @@ class Evaluation:
         self.in_two = {call.program_key for call in calls if call.measure.get("of") == "kept"}
         for call in calls:
             groups.setdefault(call.transform, []).append(call)
-        self.left_over = _by_id(_living_tracers()) if Evaluation.used and "leaks" in groups else {}
+        self.left_over = _living_tracers() if Evaluation.used and "leaks" in groups else {}
         Evaluation.used = True
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             for call in groups.pop("parameters", []):
@@ -344,22 +344,18 @@ class Evaluation:
         caches hold are no leak, nor those that JAX keeps of a trace that failed: after a failure only what this call
         leaves counts."""
         target = self._target(call)
-        before = _by_id(_living_tracers()) if self.failed else self.left_over
+        before = _living_tracers() if self.failed else self.left_over
         jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
-        if _by_id(_living_tracers()).keys() - before.keys():
+        if _living_tracers().keys() - before.keys():
             jax.clear_caches()
-        leaked = len(_by_id(_living_tracers()).keys() - before.keys())
+        leaked = len(_living_tracers().keys() - before.keys())
         return describe({"leaked": jnp.int32(leaked)})
 
 
-def _living_tracers() -> list[Tracer]:
+def _living_tracers() -> dict[int, Tracer]:
+    """By their ids. Who keeps them keeps others from getting these ids."""
     collect()
-    return [item for item in get_objects() if issubclass(type(item), Tracer)]
-
-
-def _by_id(tracers: list[Tracer]) -> dict[int, Tracer]:
-    """They are kept, so that no other gets the id of one."""
-    return {id(tracer): tracer for tracer in tracers}
+    return {id(item): item for item in get_objects() if issubclass(type(item), Tracer)}
 
 
 class _Change(tuple):

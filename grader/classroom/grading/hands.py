@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from grader.classroom.walls.walls import demand, survey
 from grader.course.problem import CourseError
 from grader.course.verdict import Verdict
 from grader.judge.grade import unjudged
+from grader.process.child import cores_here
 from grader.report import machine
 
 
@@ -53,7 +53,7 @@ class Hands:
         cores: int | None = None,
     ):
         cgroup.sweep()
-        self.cores = cores or len(os.sched_getaffinity(0))
+        self.cores = cores or cores_here()
         self.exams = exams
         self.server = ForkServer(flax=not exams or any(exam.problem.needs_flax for exam in exams.values()))
         try:
