@@ -65,20 +65,36 @@ def test_verify_says_what_it_did_not_do_again(copies):
 
 
 def test_since_a_commit(copies):
-    """A change of a problem concerns that one and a few others; one of the grader's rooms all; one of a page of the
-    site only the few."""
+    """A change of a problem concerns that one and a few others; one of the grader's rooms all, or a sample of all; one
+    of a page of the site only the few."""
     root = copies[0].folder.parents[1]
 
-    def named(day=0):
-        return [problem.number for problem in ledger.changed_since(root, copies, "HEAD", day)]
+    def git(*words):
+        subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True)
 
-    assert named() == [32] and named(day=1) == [31] and named(day=2) == []  # one in eight, another one each day
+    def named(sample=False):
+        return [problem.number for problem in ledger.changed_since(root, copies, "HEAD", sample=sample)]
+
+    def at_another_commit():
+        git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "another")
+
+    turns = [(at_another_commit(), named())[1] for _ in range(8)]
+    assert sorted(turns) == [[], [], [], [], [], [31], [32], [33]]  # one in eight, another one at each commit
+    while named():
+        at_another_commit()
     (copies[2].folder / "hints.md").write_text("## Another\n")
-    assert named(day=2) == [33] and named() == [32, 33]
-    for path, all_of_them in {"grader/classroom/run.py": False, "grader/run/evaluate.py": True}.items():
+    assert named() == [33]
+    for path, everywhere in {"grader/classroom/run.py": False, "grader/run/evaluate.py": True}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text("")
-        subprocess.run(["git", "-C", str(root), "add", "."], check=True)
-        assert (named(day=2) == [31, 32, 33]) == all_of_them
+        git("add", ".")
+        assert (named() == [31, 32, 33]) == everywhere
+    samples = []
+    for _ in range(4):
+        samples.append(named(sample=True))
+        at_another_commit()
+        (root / "grader/run/evaluate.py").write_text(f"# {len(samples)}")
+        git("add", ".")
+    assert all(len(sample) < 3 for sample in samples) and {*sum(samples, [])} == {31, 32, 33}
     with pytest.raises(CourseError, match="what changed since nowhere cannot be told: fatal: "):
-        ledger.changed_since(root, copies, "nowhere", 0)
+        ledger.changed_since(root, copies, "nowhere")
