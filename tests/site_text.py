@@ -50,7 +50,8 @@ def _strings(value):
 def statements(path: Path) -> dict[str, str]:
     """The statements within the functions of a file as they are written, each with how Python writes it; blanks and
     docstrings aside."""
-    source = path.read_text(encoding="utf-8")
+    source = path.read_bytes()
+    lines = source.splitlines(keepends=True)
     found = {}
     for function in ast.walk(ast.parse(source)):
         if not isinstance(function, ast.FunctionDef):
@@ -58,7 +59,9 @@ def statements(path: Path) -> dict[str, str]:
         for node in ast.walk(function):
             simple = isinstance(node, ast.stmt) and not hasattr(node, "body")
             if simple and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-                found[squeezed(ast.get_source_segment(source, node))] = squeezed(ast.unparse(node))
+                rows = lines[node.lineno - 1 : node.end_lineno]
+                written = b"".join([*rows[:-1], rows[-1][: node.end_col_offset]])[node.col_offset :].decode()
+                found[squeezed(written)] = squeezed(ast.unparse(node))
     return {written: plain for written, plain in found.items() if len(written) >= SHORTEST}
 
 
@@ -69,7 +72,15 @@ def unsaid(root: Path, also_said: str = "") -> set[str]:
         text_of(path) for path in (root / "problems").rglob("*") if path.suffix in (".md", ".py")
     ) + squeezed(also_said)
     found = [pair for path in (root / "solutions").rglob("*.py") for pair in statements(path).items()]
-    return {form for pair in found if not any(form in said for form in pair) for form in pair}
+    told = those_in({form for pair in found for form in pair}, said)
+    return {form for pair in found if told.isdisjoint(pair) for form in pair}
+
+
+def those_in(forms: set[str], text: str) -> set[str]:
+    """Which of many strings are in a long text: only those are looked for of which the beginning is there."""
+    beginnings = {form[:SHORTEST] for form in forms}
+    there = beginnings.intersection(text[at : at + SHORTEST] for at in range(len(text)))
+    return {form for form in forms if (form[:SHORTEST] in there or len(form) < SHORTEST) and form in text}
 
 
 def squeezed(text: str) -> str:

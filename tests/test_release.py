@@ -17,7 +17,7 @@ from grader.classroom.arrivals.arrivals import arrivals, submitted
 from grader.course.cases import Module
 from grader.key import key as keys
 from tests.conftest import PROBLEMS, ROOT
-from tests.site_text import squeezed, unsaid
+from tests.site_text import squeezed, those_in, unsaid
 
 pytestmark = pytest.mark.thorough
 
@@ -111,8 +111,7 @@ def test_nothing_of_a_solution_is_in_it(released):
             if path.suffix == ".ipynb"
             else content.decode("utf-8", "ignore")
         )
-        leaks = [statement for statement in secrets if statement in text]
-        assert not leaks, path
+        assert not those_in(secrets, text), path
     assert not [
         path
         for path in released.rglob("*")
