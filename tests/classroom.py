@@ -83,7 +83,7 @@ def wrong(number: int, name: str) -> bytes:
     """A mistake of the bank as a stub of its own: the reference under another name, and what makes it wrong. It imports
     nothing of the course."""
     folder = PROBLEMS[number].solutions
-    known = next(known for known in mistakes(folder / "mistakes.py") if known.name == name)
+    known = next(known for known in mistakes(folder / "mistakes.py") if known.id == name)
     entry = known.entry or PROBLEMS[number].names[0]
     reference, bank = (ast.parse((folder / part).read_text()) for part in ("reference.py", "mistakes.py"))
     mine = [

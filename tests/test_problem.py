@@ -254,6 +254,19 @@ def test_a_marked_function_is_still_the_function():
     assert mistake(wrong) is wrong and mistake("name")(wrong) is wrong and wrong.is_mistake_of == "name"
 
 
+def test_two_mistakes_may_be_one_misconception(tmp_path):
+    """They have one name, each its own sentence and its own id."""
+    path = tmp_path / "mistakes.py"
+    path.write_text(
+        'from grader.course import mistake\n@mistake("f")\ndef lost(ref, x):\n    """Lost."""\n    return ref(0 * x)\n'
+        '@mistake("g", name="lost")\ndef g_lost(ref, x):\n    """Lost in g."""\n    return ref(0 * x)\n'
+    )
+    assert [(known.id, known.name, known.entry, known.sentence) for known in mistakes(path)] == [
+        ("lost", "lost", "f", "Lost."),
+        ("g_lost", "lost", "g", "Lost in g."),
+    ]
+
+
 def test_a_mistake_of_several_forms_is_listed_once_for_each(tmp_path):
     """Each form is made with its own value, has an id of its own, and has the name and the sentence of the first."""
     path = tmp_path / "mistakes.py"

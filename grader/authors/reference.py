@@ -388,7 +388,7 @@ class _Known:
         """Whether nothing that is known of both tells them apart, and they are not two forms of one."""
         return (
             self.known.entry == other.known.entry
-            and self.known.name != other.known.name
+            and self.known.written != other.known.written
             and all(
                 agree(self.outcomes[id], other.outcomes[id], key[id].allowed if id in key else {})
                 for id in self.outcomes.keys() & other.outcomes.keys()

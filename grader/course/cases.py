@@ -167,7 +167,8 @@ class Module(Entry):
 @dataclass(frozen=True)
 class Mistake:
     """A wrong answer that people really give, in one of its forms: what runs, and the sentence that names it. The first
-    form has an empty name. Of two that are `about` the same thing nobody makes both at once."""
+    form has an empty name. Of two that are `about` the same thing nobody makes both at once. `written` is the name of
+    its function, where it has another one."""
 
     name: str
     entry: str | None
@@ -175,24 +176,26 @@ class Mistake:
     make: Callable
     form: str = ""
     about: str = ""
+    written: str = ""
 
     @property
     def id(self) -> str:
-        return f"{self.name} {self.form}".rstrip()
+        return f"{self.written or self.name} {self.form}".rstrip()
 
 
-def mistake(target=None, *, about="", **forms):
+def mistake(target=None, *, name="", about="", **forms):
     """Marks a function of a `mistakes.py` as a mistake; its docstring is the sentence that the student reads.
 
     For a Function the mistake is called as `wrong(ref, *arguments)`; for a Module as `wrong(Ref)` and returns a class.
     With several names in a problem, say which one: `@mistake("causal_mask")`. One that people make in several forms has
     a keyword-only argument, whose default is the first of them: `@mistake(number=(-10.0, -1000.0))` for one that is
     written `wrong(Ref, *, number=-100.0)`. Two that nobody can make at once, since both say what the same thing is, are
-    `about` that: `@mistake(about="the scale")`.
+    `about` that: `@mistake(about="the scale")`. A mistake is called as its function is; where it is one misconception
+    with another, in this bank or in another problem's, both have one `name`: `@mistake("causal_mask", name="no_mask")`.
     """
 
     def mark(make, entry=None):
-        make.is_mistake_of, make.forms, make.about = entry, forms, about
+        make.is_mistake_of, make.forms, make.about, make.misconception = entry, forms, about, name or make.__name__
         return make
 
     return mark(target) if callable(target) else functools.partial(mark, entry=target)

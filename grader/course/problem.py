@@ -209,19 +209,13 @@ def mistakes(path: Path) -> list[Mistake]:
     """The bank of mistakes in one `mistakes.py`, in the order in which it lists them, each followed by its other
     forms."""
     found = []
-    for name, make in vars(load(path, "mistakes")).items():
+    for written, make in vars(load(path, "mistakes")).items():
         if hasattr(make, "is_mistake_of"):
             sentence = " ".join((make.__doc__ or "").split())
-            found.append(Mistake(name, make.is_mistake_of, sentence, make, about=make.about))
+            first = Mistake(make.misconception, make.is_mistake_of, sentence, make, about=make.about, written=written)
+            found.append(first)
             found += [
-                Mistake(
-                    name,
-                    make.is_mistake_of,
-                    sentence,
-                    functools.partial(make, **{argument: value}),
-                    f"{argument}={value}",
-                    make.about,
-                )
+                replace(first, make=functools.partial(make, **{argument: value}), form=f"{argument}={value}")
                 for argument, values in make.forms.items()
                 for value in values
             ]

@@ -225,7 +225,7 @@ def forgot_the_scale(Ref):
     return Wrong
 
 
-@mistake(about="the scale")
+@mistake(name="scale_of_the_whole_width", about="the scale")
 def scale_of_the_model(Ref):
     """The scores are divided by sqrt(d_model). `x.shape[-1]` is at hand and is the right width with one head only; a
     score of one head adds up H = d_model // num_heads products: divide by sqrt(H)."""
@@ -482,7 +482,7 @@ def mask_over_queries(Ref):
     return Wrong
 
 
-@mistake
+@mistake(name="ignored_the_mask")
 def mask_ignored(Ref):
     """The mask has no effect. An argument that is taken and not used does this, or a `jnp.where` whose result is not
     assigned: masked tokens need the weight 0."""
@@ -494,7 +494,10 @@ def mask_ignored(Ref):
     return Wrong
 
 
-@mistake(none=("ones", "ones, -inf", "ones, -inf, rows by the mask", "ones, -1e9", "ones, -1e9, rows by the mask"))
+@mistake(
+    name="inverted_the_mask",
+    none=("ones", "ones, -inf", "ones, -inf, rows by the mask", "ones, -1e9", "ones, -1e9, rows by the mask"),
+)
 def mask_inverted(Ref, *, none="left"):
     """The mask is used the wrong way round: masked tokens are seen and the others hidden. In some libraries True marks
     padding; here it means "may attend", so in `jnp.where(mask, a, b)` the score is `a`."""
@@ -527,7 +530,7 @@ def none_hides_everything(Ref):
     return Wrong
 
 
-@mistake
+@mistake(name="nan_where_nothing_is_seen")
 def nan_where_nothing_is_visible(Ref):
     """A query with no key to attend to gets NaN. A softmax over nothing but -inf is 0 / 0; the contract asks for zeros
     there, for instance by `jax.nn.softmax(scores, where=mask)`."""
@@ -539,7 +542,7 @@ def nan_where_nothing_is_visible(Ref):
     return Wrong
 
 
-@mistake(hidden=("added",))
+@mistake(name="mean_where_nothing_is_seen", hidden=("added",))
 def mean_where_nothing_is_visible(Ref, *, hidden="replaced"):
     """A query with no key to attend to gets the mean of all values. With -1e9 or `finfo.min` in place of every score of
     a row, or `finfo.min` added to it, these are equal again, and so are the weights: make them zeros there."""
@@ -699,7 +702,7 @@ def mask_after_the_softmax(Ref):
     return Wrong
 
 
-@mistake
+@mistake(name="softmax_over_hidden_keys_too")
 def softmax_over_masked_tokens_too(Ref):
     """The masked tokens take part in the softmax, and are taken out of it afterwards, by dividing what is left by its
     sum. On paper they cancel; but where a masked token scores far higher, all that is visible underflows to 0. Hide the

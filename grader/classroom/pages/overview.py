@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from grader.classroom.arrivals.submission import LATE
 from grader.classroom.book.marks import Mark, Marks
-from grader.classroom.book.misconceptions import misconception
 from grader.classroom.book.points import shown
 from grader.classroom.book.roster import Matched
 from grader.classroom.pages.similar import Pair
@@ -167,9 +166,8 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
     for student, mark in marks:
         for name in mark.names:
             for mistake, told in name.mistakes:
-                one = misconception(mistake)
-                made[one].add(student)
-                said.setdefault(one, told)
+                made[mistake].add(student)
+                said.setdefault(mistake, told)
     mistakes = tuple(
         sorted(
             (Misconception(name, said[name], frozenset(students), (number,)) for name, students in made.items()),

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from grader.classroom.arrivals.submission import Submission
 from grader.classroom.book.marks import Mark, Marks
-from grader.classroom.book.misconceptions import misconception
 from grader.classroom.book.points import shown
 from grader.classroom.book.roster import OURS, Row
 from grader.classroom.book.rules import Grading
@@ -96,9 +95,7 @@ def _told(mark: Mark) -> str:
         return f"{points}, nothing was handed in"
     if mark.grade is None and mark.blank:
         return f"{points}, {'could not be read' if mark.unread and not mark.ungraded else 'not graded yet'}"
-    mistakes = ", ".join(
-        dict.fromkeys(words.spoken(misconception(mistake)) for name in mark.names for mistake, _ in name.mistakes)
-    )
+    mistakes = ", ".join(dict.fromkeys(words.spoken(mistake) for name in mark.names for mistake, _ in name.mistakes))
     told = [
         points,
         f"could not be read: {mark.trouble}" if mark.unread else mark.grade.status.value if mark.grade else "",

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from grader.classroom.book import reckoning
 from grader.classroom.book.marks import Mark, Marks
-from grader.classroom.book.misconceptions import by_one_name
 from grader.classroom.book.points import CLAIMS, VALUES, WHOLE, shown
 from grader.classroom.book.rules import Grading
 from grader.classroom.pages.discreet import discreet, moved, shortened
+from grader.classroom.pages.told_once import once_each
 from grader.course.verdict import Check, Finding, Status, Verdict
 from grader.report import words
 
@@ -52,7 +52,7 @@ def of_a_file(verdict: Verdict, place: str, folders: Sequence[str]) -> Verdict:
     quote a solution."""
     if verdict.status == Status.COURSE:
         verdict = replace(verdict, entries=(), trouble=Finding(Check("", "course"), Status.COURSE, AT_FAULT), prints=())
-    verdict = by_one_name(verdict)
+    verdict = once_each(verdict)
     return replace(shortened(moved(discreet(verdict), place or f"problems/{verdict.name}/stub.py", folders)), notes=())
 
 
