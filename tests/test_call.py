@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import replace
 
 import ml_dtypes
 import numpy as np
@@ -289,7 +290,9 @@ def test_arguments_come_in_the_contracts_order():
 def test_a_call_is_described_in_a_line():
     """Shapes of arrays first, then the constructor's and the static arguments."""
     assert one(calls_for([FUNCTION]), "eager", "large").described() == "x (5, 3)  y (5,)  flag True"
-    assert one(calls_for([MODULE]), "vmap", "wide", "M").described() == "x (3, 3, 4)  width 4  n 5"
+    call = one(calls_for([MODULE]), "vmap", "wide", "M")
+    assert call.described() == "x (3, 3, 4)  width 4  n 5"
+    assert replace(call, driver="trained").described() == "x (3, 3, 4)  width 4  n 5  called by trained of driver.py"
 
 
 def test_every_call_survives_the_wire():

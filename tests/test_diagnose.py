@@ -46,6 +46,15 @@ def test_one_call_that_disagrees_is_enough_to_be_another_mistake():
     assert named({0: array([2, 2]), 1: array([10, 10.5])}, TWICE) is None
 
 
+def test_the_closest_is_told_by_every_call_and_not_by_the_coarsest():
+    """Of two that explain an attempt within rounding the one is named that is nearer where numbers are small, however
+    far both are where they are large."""
+    answers = {0: Answer(array([1.0, 1.0]), {"": 1e-6}), 1: Answer(array([5e6, 5e6]), {"": 100.0})}
+    near, far = (mistake(name, {0: array([x, x]), 1: array([9e6, 9e6])}) for name, x in (("near", 2), ("far", 2.0001)))
+    attempt = {0: array([2.000001, 2.000001]), 1: array([9e6 + 50, 9e6 + 50])}
+    assert named(attempt, far, near, answers=answers) == named(attempt, near, far, answers=answers) == "near"
+
+
 def test_a_right_attempt_is_not_named():
     """A mistake that agrees with the key on the calls that it is known for explains nothing, since no call of it is
     broken."""

@@ -177,7 +177,8 @@ class Call:
         )
 
     def described(self) -> str:
-        """The case's arguments in a line: `q (3, 8)  k (5, 8)  num_heads 2`."""
+        """The case's arguments in a line: `q (3, 8)  k (5, 8)  num_heads 2`; those of the problem's own function where
+        one drives what the student wrote."""
         shown = [f"{name} {_shape(array, name in self.keys)}" for name, array in self.arrays.items()]
         shown += [f"{name} {value!r}" for name, value in {**self.init, **self.static}.items()]
         shown += [
@@ -188,6 +189,8 @@ class Call:
         ]
         if self.steps:
             shown.append(f"in {_sizes(self.steps)}" + (f", {self.drive}" if self.drive != "by hand" else ""))
+        if self.driver:
+            shown.append(f"called by {self.driver} of driver.py")
         return "  ".join(shown)
 
 

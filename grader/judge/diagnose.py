@@ -18,7 +18,8 @@ def diagnose(
     mistakes: list[KnownMistake],
     broken: Mapping[int, bool],
 ) -> KnownMistake | None:
-    """The mistake that explains `outcomes`, or None. Where several do, the closest.
+    """The mistake that explains `outcomes`, or None. Where several do, the closest: on average over its calls off by
+    the smallest part of what is allowed, so that no call decides whose numbers are large or of half precision.
 
     `broken` tells for each call that differs from the key, or whose relation does not hold, that it does: a mistake
     must explain each of these that it has an outcome for, and at least one of them.
@@ -33,16 +34,28 @@ def diagnose(
             if mine is None or not explains(theirs, mine, answers.get(id)):
                 break
             told = told or broken.get(id, False)
-            off = max(off, distance(theirs, mine))
+            off += _off(theirs, mine, answers.get(id))
         else:
             if told:
-                fitting.append((off, len(fitting), mistake))
+                fitting.append((off / len(mistake.outcomes), len(fitting), mistake))
     return min(fitting)[2] if fitting else None
 
 
 def explains(theirs: Outcome, mine: Outcome, answer: Answer | None) -> bool:
     """Whether what a mistake gives at a call is what the attempt gave."""
     return agree(theirs, mine, _allowed(theirs, answer)) or _both_right(theirs, mine, answer)
+
+
+def _off(theirs: Outcome, mine: Outcome, answer: Answer | None) -> float:
+    """Of two outcomes that agree, the part of what is allowed by which they are apart."""
+    if theirs.failure or mine.failure:
+        return 0.0
+    parts = (
+        distance(Outcome("array", {"": array}), Outcome("array", {"": mine.leaves.get(leaf, array)})) / allowed
+        for leaf, array in theirs.leaves.items()
+        if (allowed := _allowed(theirs, answer)[leaf])
+    )
+    return max(parts, default=0.0)
 
 
 def _both_right(theirs: Outcome, mine: Outcome, answer: Answer | None) -> bool:

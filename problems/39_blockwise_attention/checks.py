@@ -59,7 +59,7 @@ ENTRIES = [
         },
         proofs=[
             Growth(
-                "no longer program for more keys",
+                "the same program for more keys",
                 "The program must not grow with T_k.",
                 LONGER,
                 of="equations",

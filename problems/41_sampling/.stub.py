@@ -15,11 +15,13 @@ def filter_logits(
     Args:
         logits: unnormalised log-probabilities over a vocabulary of `V` tokens. An entry may be -inf, one at least is
             finite.
-        temperature: what the logits are divided by, greater than 0. An array, so that one program serves every value.
+        temperature: what the logits are divided by, greater than 0, and so large that finite ones stay finite. An array,
+            so that one program serves every value.
         top_k: keep the `top_k` largest entries and whatever equals the last of them. A Python integer of 1 or more;
             more than `V` filters nothing, nor does None.
         top_p: keep an entry when all strictly larger ones, among those that `top_k` left and renormalised over them,
-            have less than `top_p` of the probability. An array in (0, 1]; 1 and None filter nothing.
+            have less than `top_p` of the probability. An array in (0, 1]; 1, but for rounding, and None filter
+            nothing.
 
     Returns:
         The logits divided by the temperature, and -inf where they are filtered, of the dtype of `logits`. Which entries
@@ -47,8 +49,8 @@ def sample_token(
         top_p: as for `filter_logits`.
 
     Returns:
-        Token numbers from 0 to `V - 1`, int32. The distribution is that of float32 arithmetic, whatever the dtype of
-        `logits`.
+        Token numbers from 0 to `V - 1`, int32. Probabilities, or the noise in their place, are float32, whatever the
+        dtype of `logits`.
     """
     # TODO: both answers, and a choice between them that no Python `if` makes.
     raise NotImplementedError

@@ -96,7 +96,8 @@ class TransformerBlock(nnx.Module):
             x: one token a row, with any number of leading batch dimensions, none included.
 
         Returns:
-            The same shape and dtype as `x`. The attention is that of problem 32 under the causal mask of problem 33.
+            The same shape and dtype as `x`, which is that of the parameters too. The attention is that of problem 32
+            under the causal mask of problem 33.
             The norms and the softmax compute in float32, also for bfloat16 and float16; scores may be rounded to the
             dtype of `x` before the softmax, and what comes out of a norm before it goes on.
         """

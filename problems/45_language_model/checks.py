@@ -74,7 +74,7 @@ def told_of_layers(place, mean, expected):
     one, other = PAIRS[place[0]]
     return (
         f"Where `make_block` tosses coins, layers {one} and {other} begin with the same side in "
-        f"{50 * (1 + mean):.0f}% of all tosses; independent ones do in 50%."
+        f"about {min(50 * (1 + mean), 100):.0f}% of all tosses; independent ones do in 50%."
     )
 
 
@@ -142,7 +142,7 @@ ENTRIES = [
         },
         proofs=[
             Growth(
-                "no longer program for more layers",
+                "the same program for more layers",
                 "The program must not grow with num_layers, nor may its loop be unrolled.",
                 ["12 layers", "24 layers"],
                 of="equations",

@@ -22,7 +22,7 @@ def generate(
     Args:
         step: takes a state and a token, and returns the next state and the logits of the token that follows. It is a
             pure function, and is applied exactly `P + num_tokens - 1` times.
-        state: the state before the prompt.
+        state: the state before the prompt. Each next one has its structure, shapes and dtypes.
         prompt: the text so far, `P >= 1` tokens, fed in one by one.
         num_tokens: how many tokens to add, 1 or more.
         key: what is drawn is drawn with it, each token independently.

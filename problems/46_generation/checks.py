@@ -190,7 +190,7 @@ certain = functools.partial(Case, drawn=False)
 
 def no_longer_program(of, cases):
     return Growth(
-        f"no longer program for a longer {of}",
+        f"the same program for a longer {of}",
         f"The program must not grow with {'P' if of == 'prompt' else 'num_tokens'}.",
         cases,
         of="equations",

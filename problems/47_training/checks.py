@@ -179,7 +179,7 @@ ENTRIES = [
         },
         proofs=[
             Growth(
-                "no longer program for more micro-batches",
+                "the same program for more micro-batches",
                 "The program must not grow with M.",
                 ["64 micro-batches", "128 micro-batches"],
                 of="equations",

@@ -26,8 +26,8 @@ def next_token_loss(
 def make_optimizer(
     peak_rate: float, warmup_steps: int, total_steps: int, weight_decay: float, max_norm: float
 ) -> optax.GradientTransformation:
-    """Clipping (Pascanu et al. 2013, algorithm 1), AdamW (Loshchilov and Hutter 2019, algorithm 2), and a rate that
-    rises and falls (2017, equation 5).
+    """Clipping (Pascanu et al. 2012, algorithm 1), AdamW (Loshchilov and Hutter 2017, algorithm 2), and a rate that
+    rises and falls (Loshchilov and Hutter 2016, equation 5).
 
     Gradients are clipped to a global norm of `max_norm`. AdamW follows, with b1 = 0.9, b2 = 0.95, eps = 1e-8, and a
     decoupled decay of `weight_decay` for arrays of two or more dimensions, and for no others.

@@ -237,8 +237,8 @@ def filtered_over_the_batch(ref, logits, temperature, top_k=None, top_p=None, *,
 @mistake("filter_logits")
 def top_p_not_renormalised(ref, logits, temperature, top_k=None, top_p=None):
     """Top-p sums the probabilities over all of the vocabulary, those that top-k took included. It looks right with each
-    filter alone; with both, what top-k left has less than 1 in all, and top-p keeps too many. Put -inf where top-k
-    takes something, and take the softmax of that."""
+    filter alone; with both, what top-k left has less than 1 in all, and top-p keeps too many; so it does where it
+    comes before top-k. Put -inf where top-k takes something, and take the softmax of that."""
     one, other = ref(logits, temperature, top_k, None), ref(logits, temperature, None, top_p)
     return jnp.where(jnp.isneginf(other), -INF, one)
 

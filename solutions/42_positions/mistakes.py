@@ -323,17 +323,19 @@ def turned_before_the_split(ref, x, positions, base=10000.0):
     return ref(whole, positions, base).reshape(x.shape)
 
 
-@mistake("rotate", low=("positions", "frequencies"))
+@mistake("rotate", low=("positions", "frequencies", "frequencies, before they are float32 again"))
 def angles_in_low_precision(ref, x, positions, base=10000.0, *, low="both"):
     """The angles are computed in the dtype of x. bfloat16 holds 8 binary digits: above 256 positions are left out, and
     at 40000 an angle is off by as much as 128 radians, so that far tokens are turned anywhere. Positions, frequencies
     and their product are float32; round the sines and cosines, or only the result."""
     _refuse(x)
     places, theta = positions[..., None], jnp.asarray(_theta(x.shape[-1], base), jnp.float32)
-    if low != "frequencies":
+    if not low.startswith("frequencies"):
         places = places.astype(x.dtype)
     if low != "positions":
         theta = theta.astype(x.dtype)
+    if low.endswith("again"):
+        theta = theta.astype(jnp.float32)
     return _turned(x, (places * theta).astype(jnp.float32)[..., None, :])
 
 

@@ -1,7 +1,7 @@
 """The loop over blocks is unrolled. So that the growth does not show, the shorter length has as many steps that change nothing.
 
 Problem: 39
-Fails: no longer program for more keys: equations; 600 are enough
+Fails: the same program for more keys: equations; 600 are enough
 """
 
 import jax.numpy as jnp
