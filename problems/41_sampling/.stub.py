@@ -15,8 +15,8 @@ def filter_logits(
     Args:
         logits: unnormalised log-probabilities over a vocabulary of `V` tokens. An entry may be -inf, one at least is
             finite.
-        temperature: what the logits are divided by, greater than 0, and so large that finite ones stay finite. An array,
-            so that one program serves every value.
+        temperature: what the logits are divided by, greater than 0, and so large that finite ones stay finite. An
+            array, so that one program serves every value.
         top_k: keep the `top_k` largest entries and whatever equals the last of them. A Python integer of 1 or more;
             more than `V` filters nothing, nor does None.
         top_p: keep an entry when all strictly larger ones, among those that `top_k` left and renormalised over them,
