@@ -142,7 +142,7 @@ ENTRIES = [
             "empty sequences": Case(**SEVERAL, under=("eager", "jit", "vmap")),
             "causal within each sequence": Case(lengths=(3, 4), causal=True),
             "causal, empty sequences, rows that nobody owns": Case(**SEVERAL, causal=True, under=("eager", "grad")),
-            "other sequences score higher, by hundreds": Case(lengths=(3, 2, 3), tail=1, apart=400.0),
+            "other sequences score higher, by hundreds": Case(lengths=(3, 2, 3), tail=1, apart=1500.0),
             "causal, later keys score higher, by hundreds": Case(
                 lengths=(4, 3), causal=True, rise=150.0, under=("eager", "grad")
             ),
@@ -176,7 +176,7 @@ ENTRIES = [
             "rows that nobody owns": Case(lengths=(2, 3), tail=4, block_size=3, under=("eager", "jit", "grad")),
             "empty sequences, a block longer than the pack": Case(**SEVERAL, block_size=11, under=("eager", "jit")),
             "causal within each sequence": Case(lengths=(3, 5), block_size=3, causal=True),
-            "other sequences score higher, by hundreds": Case(lengths=(3, 2, 3), tail=1, block_size=2, apart=400.0),
+            "other sequences score higher, by hundreds": Case(lengths=(3, 2, 3), tail=1, block_size=2, apart=1500.0),
             "causal, later keys score higher, by hundreds": Case(
                 lengths=(4, 3), block_size=2, causal=True, rise=150.0, under=("eager", "grad")
             ),
@@ -191,9 +191,7 @@ ENTRIES = [
                 idle=("q", "k", "v under grad"),
                 under=("eager", "jit", "grad"),
             ),
-            "bfloat16": Case(
-                lengths=(9, 0, 6), tail=2, block_size=4, head_dim=16, dtype=HALF, under=("eager", "jit")
-            ),
+            "bfloat16": Case(lengths=(9, 0, 6), tail=2, block_size=4, head_dim=16, dtype=HALF, under=("eager", "jit")),
             "dozens of rows, causal": Case(**MANY, block_size=8),
             "a thousand rows in small blocks": long(1000, 8),
             "a thousand rows, the last block not full": long(1003, 8),
