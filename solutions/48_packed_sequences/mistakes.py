@@ -57,8 +57,8 @@ def the_rest_is_the_last_sequences(ref, cu_seqlens, total):
 
 @mistake("segment_ids", of=("ends",))
 def empty_sequences_not_counted(ref, cu_seqlens, total, *, of="beginnings"):
-    """Empty sequences have no number: those behind them are numbered too low. A 1 that is *set* at each beginning is one
-    1 where several sequences begin at one row. *Add* them, `.at[...].add(1)`, before the running sum."""
+    """Empty sequences have no number: those behind them are numbered too low. A 1 that is *set* at each beginning is
+    only one where several sequences begin at one row. *Add* them, `.at[...].add(1)`, before the running sum."""
     marks = jnp.zeros(total, jnp.int32).at[cu_seqlens if of == "beginnings" else cu_seqlens[1:]].set(1)
     return jnp.cumsum(marks, dtype=jnp.int32) - (of == "beginnings")
 
@@ -817,9 +817,9 @@ def hidden_by_addition(ref, q, k, v, cu_seqlens, block_size, causal=False):
 
 
 @mistake("packed_blockwise_attention")
-def blocks_sees_the_future(ref, q, k, v, cu_seqlens, block_size, causal=False):
-    """With `causal` each row sees itself and what comes later in its sequence: the comparison is turned round. A key may
-    be seen when its row is at most the query's."""
+def later_rows_seen_in_the_blocks(ref, q, k, v, cu_seqlens, block_size, causal=False):
+    """With `causal` each row sees itself and what comes later in its sequence: the comparison is turned round. A key
+    may be seen when its row is at most the query's."""
     return _blockwise(
         q,
         k,
