@@ -217,6 +217,15 @@ def the_rest_joins_the_last_sequence(ref, q, k, v, cu_seqlens, causal=False, **g
 
 
 @mistake("packed_attention")
+def the_rest_asks_the_last_sequence(ref, q, k, v, cu_seqlens, causal=False, **given):
+    """Rows behind the last sequence see it: their keys are hidden, and their queries have the number of the last
+    sequence, as `jnp.repeat` fills up. They have to be zeros: give them a number of their own, `B`."""
+    owner, row = jnp.minimum(_ids(cu_seqlens, len(q)), len(cu_seqlens) - 2), jnp.arange(len(q))
+    visible = (owner[:, None] == owner) & _owned(cu_seqlens, len(q)) & ((row <= row[:, None]) if causal else True)
+    return _attend(ref, given, q, k, v, cu_seqlens, causal, visible=visible)
+
+
+@mistake("packed_attention")
 def the_rest_cleared_by_a_product(ref, q, k, v, cu_seqlens, causal=False, **given):
     """Rows that nobody owns are computed and multiplied by 0 at the end. That clears ordinary numbers. What stands
     there may be so large that its scores overflow, and 0 times NaN is NaN: choose with `jnp.where`, or hide all keys
@@ -374,11 +383,11 @@ def forgot_the_scale(ref, q, k, v, cu_seqlens, causal=False, **given):
     return _attend(ref, given, q * q.shape[-1] ** 0.5, k, v, cu_seqlens, causal)
 
 
-@mistake("packed_attention", about="the scale")
-def scaled_by_the_number_of_heads(ref, q, k, v, cu_seqlens, causal=False, **given):
-    """The scores are divided by the square root of the number of heads, or of rows: `shape[1]` where it has to be
-    `shape[-1]`. The layout is (total, N, H), and the products were summed over H."""
-    return _attend(ref, given, q * (q.shape[-1] / q.shape[1]) ** 0.5, k, v, cu_seqlens, causal)
+@mistake("packed_attention", about="the scale", axis=(0,))
+def scaled_by_another_axis(ref, q, k, v, cu_seqlens, causal=False, *, axis=1, **given):
+    """The scores are divided by the square root of the number of heads, or of rows: `shape[1]` or `shape[0]` where it
+    has to be `shape[-1]`. The layout is (total, N, H), and the products were summed over H."""
+    return _attend(ref, given, q * (q.shape[-1] / q.shape[axis]) ** 0.5, k, v, cu_seqlens, causal)
 
 
 @mistake("packed_attention", about="the scale")
@@ -594,14 +603,14 @@ def blocks_up_to_the_last_sequence_rounded_down(ref, q, k, v, cu_seqlens, block_
     return _blockwise(q, k, v, cu_seqlens, block_size, causal, sees=sees)
 
 
-@mistake("packed_blockwise_attention")
-def slice_moved_back_at_the_end(ref, q, k, v, cu_seqlens, block_size, causal=False):
+@mistake("packed_blockwise_attention", blocks=("one more",))
+def slice_moved_back_at_the_end(ref, q, k, v, cu_seqlens, block_size, causal=False, *, blocks="rounded up"):
     """The last block is cut from arrays that end before it does. `dynamic_slice` does not complain: it moves the slice
     back until it fits, so that some keys count twice. Pad keys, values and numbers of sequences to whole blocks
     first."""
-    return _blockwise(
-        q, k, v, cu_seqlens, min(block_size, len(q)), causal, padded=lambda rows, block_size, filled: rows
-    )
+    size = min(block_size, len(q))
+    count = -(-len(q) // size) if blocks == "rounded up" else len(q) // size + 1
+    return _blockwise(q, k, v, cu_seqlens, size, causal, count=count, padded=lambda rows, block_size, filled: rows)
 
 
 @mistake("packed_blockwise_attention")
@@ -846,7 +855,7 @@ def forgot_the_scale_in_the_blocks(ref, q, k, v, cu_seqlens, block_size, causal=
 
 
 @mistake("packed_blockwise_attention", about="the scale")
-def scaled_by_another_axis(ref, q, k, v, cu_seqlens, block_size, causal=False):
+def blocks_scaled_by_the_number_of_heads(ref, q, k, v, cu_seqlens, block_size, causal=False):
     """The scores of the blocks are divided by sqrt(N): `shape[1]` is the number of heads in this layout. The width H is
     `shape[-1]`."""
     return ref(q * (q.shape[-1] / q.shape[1]) ** 0.5, k, v, cu_seqlens, block_size, causal)
