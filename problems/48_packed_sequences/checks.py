@@ -115,7 +115,7 @@ def rows(lengths, tail=0, **_):
     return sum(lengths) + tail
 
 
-# What is proved of these programs is proved of programs whose values are compared; the last of each is only traced.
+# Those with a last block that is not full, and the longest, are only traced; of the others values are compared, too.
 LONGER, RAGGED = ["512 rows", "1024 rows", "4096 rows"], ["515 rows", "1027 rows"]
 
 ENTRIES = [
