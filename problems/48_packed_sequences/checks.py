@@ -124,7 +124,7 @@ ENTRIES = [
         places,
         cases={
             "one sequence": Case(lengths=(3,)),
-            "two sequences": Case(lengths=(2, 3)),
+            "several sequences": Case(lengths=(1, 2, 4, 3)),
             "rows that nobody owns": Case(lengths=(1, 3), tail=3),
             "empty sequences": Case(lengths=(0, 2, 0, 0, 3, 0)),
             "empty sequences and rows that nobody owns": Case(lengths=(2, 0, 1, 0, 0), tail=4),
