@@ -30,23 +30,17 @@ def inputs(rng, t_q, t_k, d_k=3, d_v=5, level=0.0, dtype=np.float32, **shape):
     return {name: array.astype(dtype) for name, array in arrays.items()}
 
 
-def of_a_token(rng, before, d_k=3, d_v=5, level=0.0, dtype=np.float32, **shape):
-    """The state of as many tokens as came `before`, and the next token."""
+def tokens(rng, before, length=None, d_k=3, d_v=5, level=0.0, dtype=np.float32, **shape):
+    """The state of as many tokens as came `before`, and the next token; or the next `length` ones, for the driver."""
     earlier, v = draw(rng, before, d_k, **shape), values(rng, before, d_v, level)
     features = np.where(earlier > 0, earlier + 1, np.exp(np.minimum(earlier, 0)))
-    token = dict(q=draw(rng, 1, d_k, **shape)[0], k=draw(rng, 1, d_k, **shape)[0], v=values(rng, 1, d_v, level)[0])
     state = (features.T @ v).astype(np.float32), features.sum(0).astype(np.float32)
-    return dict(state=state) | {name: row.astype(dtype) for name, row in token.items()}
+    arrays = inputs(rng, length or 1, length or 1, d_k, d_v, level, dtype, **shape)
+    return dict(state=state) | {name: rows if length else rows[0] for name, rows in arrays.items()}
 
 
-def in_chunks(rng, length, chunk_size=None, **sizes):
-    """Without a `chunk_size` one token after another, by the driver."""
-    arrays = inputs(rng, length, length, **sizes)
-    return arrays if chunk_size is None else arrays | dict(chunk_size=chunk_size)
-
-
-def tokens(rng, before=None, length=None, **sizes):
-    return of_a_token(rng, before, **sizes) if length is None else in_chunks(rng, length, **sizes)
+def in_chunks(rng, length, chunk_size, **sizes):
+    return inputs(rng, length, length, **sizes) | dict(chunk_size=chunk_size)
 
 
 BF16 = ml_dtypes.bfloat16
@@ -159,12 +153,12 @@ ENTRIES = [
             "features of hundreds": Case(before=3, top=200.0, under=("eager", "grad")),
             "after thousands of tokens": Case(before=3000, d_k=8, level=3.0, under=("eager",)),
             "bfloat16": Case(before=40, d_k=8, level=3.0, dtype=BF16, under=FEW),
-            "token by token, in a lax.scan": Case(length=7, driver="token_by_token"),
+            "token by token, in a lax.scan": Case(before=0, length=7, driver="token_by_token"),
             "as many tokens as features, token by token": Case(
-                length=4, d_k=4, d_v=4, driver="token_by_token", under=("eager",)
+                before=2, length=4, d_k=4, d_v=4, driver="token_by_token", under=("eager",)
             ),
             "bfloat16, dozens of tokens, token by token": Case(
-                length=48, d_k=8, level=3.0, dtype=BF16, driver="token_by_token", under=FEW
+                before=0, length=48, d_k=8, level=3.0, dtype=BF16, driver="token_by_token", under=FEW
             ),
         },
         proofs=[

@@ -93,17 +93,19 @@ def causal_linear_attention(q, k, v, chunk_size):
     return out.reshape(-1, v.shape[1])[: len(q)].astype(q.dtype)
 
 
-def error_scale(q, k, v, state=None, chunk_size=None):
+def error_scale(q, k, v, state=None, chunk_size=None, eps=0.0):
     """How large the intermediate values are: the largest value, times how much a rounding of `elu(x) + 1` moves a
-    weight. Beside a feature that is far below 1 that is more than a rounding of it."""
-    q, k = np.atleast_2d(q), np.atleast_2d(k)
+    weight, which is more than a rounding of it beside a feature that is far below 1. Where there is a state, float32
+    whatever comes in, also how much it is rounded while tokens are added."""
+    q, k, v = np.atleast_2d(q), np.atleast_2d(k), np.atleast_2d(v)
 
     def features(x):
         return np.where(x > 0, x + 1, np.exp(np.minimum(x, 0)))
 
     (fq, fk), (rq, rk) = ((make(q), make(k)) for make in (features, lambda x: np.maximum(features(x), 1.0)))
-    moved, weights = rq @ fk.sum(0) + fq @ rk.sum(0), fq @ fk.sum(0)
-    if state is not None:
-        moved, weights = moved + rq @ state[1], weights + fq @ state[1]
-        return (1 + (moved / weights).max()) * max(np.abs(v).max(), np.abs(state[0]).max() / max(state[1].max(), 1.0))
-    return (1 + (moved / weights).max()) * np.abs(v).max()
+    S, z = (0.0, 0.0) if state is None else state
+    moved, weights = rq @ (fk.sum(0) + z) + fq @ rk.sum(0), fq @ (fk.sum(0) + z)
+    scale = (1 + (moved / weights).max()) * np.abs(v).max()
+    if state is None or eps > 1e-6:
+        return scale
+    return scale + len(k) ** 0.5 * np.abs(S + fk.T @ v).max()
