@@ -1,5 +1,5 @@
 """52 · The ladders of cases for `linear_attention`, `linear_attention_step` and `causal_linear_attention`. Sources:
-Katharopoulos et al. 2020, sections 3.2 to 3.4; Hua et al. 2022, section 3.3."""
+Katharopoulos et al. 2020, sections 3.2 to 3.4; Yang et al. 2023, section 2.2."""
 
 import ml_dtypes
 import numpy as np

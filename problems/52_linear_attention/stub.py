@@ -49,8 +49,8 @@ def linear_attention_step(
 def causal_linear_attention(
     q: Float[Array, "T d_k"], k: Float[Array, "T d_k"], v: Float[Array, "T d_v"], chunk_size: int
 ) -> Float[Array, "T d_v"]:
-    """What `linear_attention_step` gives for each of `T` tokens in turn, `chunk_size` of them at a time (Hua et al.
-    2022, section 3.3).
+    """What `linear_attention_step` gives for each of `T` tokens in turn, `chunk_size` of them at a time (Yang et al.
+    2023, section 2.2).
 
     Args:
         q: one query a row.
