@@ -1,4 +1,4 @@
-"""52 · The reference: Katharopoulos et al. 2020, in the chunks of Yang et al. 2023. All three read the same two sums."""
+"""52 · The reference: Katharopoulos et al. 2020, in chunks as in Yang et al. 2023. All three read the same two sums."""
 
 import jax
 import jax.numpy as jnp
