@@ -187,7 +187,7 @@ ENTRIES = [
             "features of hundreds": Case(length=5, chunk_size=2, top=200.0, under=("eager", "grad")),
             "bfloat16": Case(length=45, chunk_size=4, d_k=16, level=3.0, dtype=BF16, under=("eager", "jit", "grad")),
             "dozens of tokens": Case(length=37, chunk_size=8, d_k=16, d_v=6, level=1.0),
-            # Few chunks: a loop that is unrolled in Python is compiled in full before anyone can say so. A state for each
+            # Few chunks: a loop that is unrolled in Python is compiled in full before anyone says so. A state for each
             # token has fewer elements than all pairs of tokens, so that each of the two claims has mistakes of its own.
             "a thousand tokens in chunks of 16": Case(length=1001, chunk_size=16, **WIDE, under=("jit",)),
             "two thousand": Case(length=2002, chunk_size=16, **WIDE, under=()),
