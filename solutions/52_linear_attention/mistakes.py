@@ -576,6 +576,24 @@ def padding_in_front(ref, q, k, v, chunk_size):
 
 
 @mistake("causal_linear_attention")
+def padding_divided_by_nothing(ref, q, k, v, chunk_size):
+    """The output is right and the gradient is NaN. The last chunk is filled up behind `phi`, so that the padding has
+    features of 0 and its rows are 0 / 0. They are cut off, but a gradient of 0 comes back to them and leaves as NaN: pad
+    before `phi`, or cut off before you divide."""
+    size = min(chunk_size, len(q))
+
+    def turn(state, rows):
+        q, k, v = rows
+        (earlier, norm_before), (own, norm_within) = _before(q, *state), _within(q, k, v)
+        return _following(*state, k, v), _finish(earlier, own, norm_before, norm_within)
+
+    padded = (_padded(rows, size) for rows in (_phi(q), _phi(k), _wide(v)))
+    rows = tuple(rows.reshape(-1, size, rows.shape[1]) for rows in padded)
+    out = jax.lax.scan(turn, _start(q, v), rows)[1]
+    return out.reshape(-1, v.shape[1])[: len(q)].astype(q.dtype)
+
+
+@mistake("causal_linear_attention")
 def state_for_each_token(ref, q, k, v, chunk_size):
     """The values are right, and there is a state for each token: the prefix sum of the outer products has
     `T × d_k × d_v` numbers, more than `T × T` scores for short sequences. Within a chunk use scores under a triangle,
