@@ -578,8 +578,8 @@ def padding_in_front(ref, q, k, v, chunk_size):
 @mistake("causal_linear_attention")
 def padding_divided_by_nothing(ref, q, k, v, chunk_size):
     """The output is right and the gradient is NaN. The last chunk is filled up behind `phi`, so that the padding has
-    features of 0 and its rows are 0 / 0. They are cut off, but a gradient of 0 comes back to them and leaves as NaN: pad
-    before `phi`, or cut off before you divide."""
+    features of 0 and its rows are 0 / 0. They are cut off, but a gradient of 0 comes back to them and leaves as NaN:
+    pad before `phi`, or cut off before you divide."""
     size = min(chunk_size, len(q))
 
     def turn(state, rows):
