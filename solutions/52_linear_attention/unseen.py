@@ -11,12 +11,12 @@ def cases(rng) -> dict[str, dict[str, Case]]:
     t_q, t_k, d_k, d_v, before, length, size, half, base, chunk = rng.integers(
         [3, 20, 4, 4, 5, 30, 5, 30, 700, 9], [9, 40, 12, 12, 30, 60, 13, 50, 1100, 24]
     ).tolist()
-    widths, bfloat16 = dict(d_k=d_k, d_v=d_v), dict(level=3.0, dtype=ml_dtypes.bfloat16)
+    widths, bfloat16 = dict(d_k=d_k, d_v=d_v), dict(top=5.0, dtype=ml_dtypes.bfloat16)
     wide = dict(d_k=16, d_v=16)
     return {
         "linear_attention": {
             "sizes of this class": Case(t_q=t_q, t_k=t_k, **widths),
-            "bfloat16 of this class": Case(t_q=t_q, t_k=t_k, d_k=16, **bfloat16, under=("jit",), like="bfloat16"),
+            "bfloat16 of this class": Case(t_q=t_q, t_k=size, **bfloat16, under=("jit",), like="bfloat16"),
             "lengths of this class": Case(
                 t_q=base, t_k=base + 100, **wide, under=("jit",), like="1001 queries, 1101 keys"
             ),
@@ -29,12 +29,12 @@ def cases(rng) -> dict[str, dict[str, Case]]:
             "tokens of this class": Case(
                 before=0, length=t_k, d_k=d_k, driver="token_by_token", under=("eager", "jit")
             ),
-            "bfloat16 of this class": Case(before=before, d_k=d_k, **bfloat16, under=("jit",), like="bfloat16"),
+            "bfloat16 of this class": Case(before=2, d_v=d_v, **bfloat16, under=("jit",), like="bfloat16"),
         },
         "causal_linear_attention": {
             "sizes of this class": Case(length=length, chunk_size=size, **widths),
             "bfloat16 of this class": Case(
-                length=half, chunk_size=4, d_k=16, **bfloat16, under=("jit",), like="bfloat16"
+                length=half, chunk_size=4, d_k=16, level=3.0, dtype=ml_dtypes.bfloat16, under=("jit",), like="bfloat16"
             ),
             "length of this class": Case(
                 length=base, chunk_size=chunk, **wide, under=("jit",), like="a thousand tokens in chunks of 16"
