@@ -58,7 +58,7 @@ def linear(where, cases):
             "The work is linear in T_q and T_k.",
             cases,
             of="flops",
-            limit=lambda t_k, d_k, d_v, **_: 64 * t_k * (d_k + 1) * (d_v + 1),
+            limit=lambda t_k, d_k, d_v, **_: 1024 * t_k * (d_k + 1) * (d_v + 1),
             **options,
         ),
         Growth(
@@ -66,7 +66,7 @@ def linear(where, cases):
             "The largest array is linear in T_q and T_k.",
             cases,
             of="largest",
-            limit=lambda t_k, d_k, d_v, **_: 8 * t_k * (d_k + 1) * (d_v + 1),
+            limit=lambda t_k, d_k, d_v, **_: 64 * t_k * (d_k + 1) * (d_v + 1),
             **options,
         ),
     ]

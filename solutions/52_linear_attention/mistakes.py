@@ -117,7 +117,7 @@ def elu_without_the_one(ref, q, k, v):
     return _attend(q, k, v, jax.nn.elu, jax.nn.elu)
 
 
-@mistake("linear_attention", about="features", map=("relu", "relu plus one", "softplus", "a softmax"))
+@mistake("linear_attention", about="features", map=("relu", "relu plus one", "x or exp", "softplus", "a softmax"))
 def another_feature_map(ref, q, k, v, *, map="exp"):
     """The features are made by another function than `elu(x) + 1`, such as an exponential, a relu or a softplus. These
     are feature maps too, and some papers take them; the one that is asked for here is `x + 1` above 0 and `exp(x)`
@@ -126,6 +126,7 @@ def another_feature_map(ref, q, k, v, *, map="exp"):
         "exp": jnp.exp,
         "relu": jax.nn.relu,
         "relu plus one": lambda x: jax.nn.relu(x) + 1,
+        "x or exp": lambda x: jnp.where(x > 0, x, jnp.exp(x)),
         "softplus": jax.nn.softplus,
         "a softmax": jax.nn.softmax,
     }[map]
@@ -162,6 +163,39 @@ def divided_without_the_query(ref, q, k, v):
     divided by is the sum of its own weights, `phi(q) · z`: a product with that query's features."""
     keys = _phi(k)
     return (_phi(q) @ (keys.T @ _wide(v)) / keys.sum()).astype(q.dtype)
+
+
+@mistake("linear_attention")
+def each_feature_divided_by_itself(ref, q, k, v):
+    """Each row of `S` is divided by its entry of `z`, and the query averages what comes out. That gives each feature of
+    the query the same say, however many keys have it: multiply with the query first, `S` and `z` alike, and divide the
+    two results."""
+    queries, keys = _phi(q), _phi(k)
+    averages = keys.T @ _wide(v) / keys.sum(0)[:, None]
+    return (queries @ averages / queries.sum(-1, keepdims=True)).astype(q.dtype)
+
+
+@mistake("linear_attention")
+def softmax_of_features_and_of_keys(ref, q, k, v):
+    """Queries go through a softmax over their features, keys through one over the keys, and nothing is divided. That is
+    the linear attention of another paper (Shen et al. 2018). Here `phi` works number by number, and the division comes
+    last."""
+    return (jax.nn.softmax(_wide(q), axis=-1) @ (jax.nn.softmax(_wide(k), axis=0).T @ _wide(v))).astype(q.dtype)
+
+
+@mistake("linear_attention")
+def divisor_kept_above_one(ref, q, k, v):
+    """What is divided by is kept at 1 or above, with `maximum` or `clip`. Sums of weights are positive, but need not be
+    large: where features are small the outputs shrink. Divide by the sum as it is."""
+    queries, keys = _phi(q), _phi(k)
+    return (queries @ (keys.T @ _wide(v)) / jnp.maximum(queries @ keys.sum(0), 1.0)[:, None]).astype(q.dtype)
+
+
+@mistake("linear_attention", about="precision")
+def averages_in_float32(ref, q, k, v):
+    """The output is float32, whatever came in. Sums are float32, and what is handed out has the dtype of the inputs:
+    cast it, as the last thing."""
+    return _wide(ref(q, k, v))
 
 
 @mistake("linear_attention")
@@ -677,6 +711,13 @@ def loop_in_python(ref, q, k, v, chunk_size, *, how="for"):
         return state, jnp.stack(outs)
 
     return _causal(q, k, v, chunk_size, loop=loop)
+
+
+@mistake("causal_linear_attention", about="precision")
+def chunks_in_float32(ref, q, k, v, chunk_size):
+    """The output is float32, like the state, whatever came in. What the loop stacks may be float32; what is returned
+    has the dtype of the inputs: cast it at the end."""
+    return _wide(ref(q, k, v, chunk_size))
 
 
 @mistake("causal_linear_attention", about="precision")
