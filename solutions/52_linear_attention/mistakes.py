@@ -227,10 +227,10 @@ def nan_in_the_gradient(ref, q, k, v):
 
 
 @mistake("linear_attention")
-def weights_of_all_pairs(ref, q, k, v):
-    """The values are right, and the weights of all pairs exist: `T_q × T_k` of them, as in problem 31. The product of
-    three matrices may be done in another order: first `phi(K)ᵀ V`, of `d_k × d_v` numbers whatever the lengths are, and
-    then each query with that."""
+def an_entry_for_each_pair(ref, q, k, v):
+    """The values are right, and there is an array with an entry for each pair, `T_q × T_k` weights as in problem 31 or
+    a mask of that size. The product of three matrices may be done in another order: first `phi(K)ᵀ V`, of `d_k × d_v`
+    numbers whatever the lengths are, and then each query with that."""
     weights = _phi(q) @ _phi(k).T
     return (weights @ _wide(v) / weights.sum(-1, keepdims=True)).astype(q.dtype)
 
