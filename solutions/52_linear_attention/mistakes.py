@@ -309,6 +309,22 @@ def sum_of_keys_without_features(ref, state, q, k, v):
 
 
 @mistake("linear_attention_step")
+def sum_of_values_without_features(ref, state, q, k, v):
+    """`S` sums up `k vᵀ` with the keys as they are, and `z` sums up features. What is summed and what it is divided by
+    are made of different weights: apply `phi` to the key first, and use it for both."""
+    S, z = state[0] + jnp.outer(_wide(k), _wide(v)), state[1] + _phi(k)
+    return (S, z), _read(_phi(q), S, z).astype(q.dtype)
+
+
+@mistake("linear_attention_step")
+def divided_by_the_old_z(ref, state, q, k, v):
+    """The state that is handed on is right, and the output is the new `S` over the old `z`: what is divided has the
+    token in it, what it is divided by has not. Read both after the token was added."""
+    after, _ = ref(state, q, k, v)
+    return after, _read(_phi(q), after[0], state[1]).astype(q.dtype)
+
+
+@mistake("linear_attention_step")
 def tokens_counted_in_z(ref, state, q, k, v):
     """`z` counts tokens: 1 is added for each. Weights are no equal shares: they sum to `phi(q) · z`, where `z` is the
     sum of the keys' features."""
