@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 
 import ml_dtypes
 import numpy as np
@@ -150,8 +151,11 @@ def smooth(call: Call) -> dict[str, np.ndarray]:
 
 def product(oracle, call: Call, **changed) -> float:
     """What `grad` takes the gradient of: the output's floating leaves times the cotangent, rounded to their dtype."""
-    found = [leaf for leaf in value(oracle, call, **changed).values() if is_float(leaf)]
-    return sum((leaf * exact(cotangent(leaf.shape, call.seed).astype(dtype_of(call)))).sum() for leaf in found)
+    found = {leaf: array for leaf, array in value(oracle, call, **changed).items() if is_float(array)}
+    return sum(
+        (array * exact(cotangent(array.shape, call.seed).astype(dtype_of(oracle, call, leaf)))).sum()
+        for leaf, array in found.items()
+    )
 
 
 def directions(array: np.ndarray, count: int):
@@ -229,13 +233,12 @@ def compared_gradient(oracle, call: Call, name: str, came: np.ndarray, share: fl
 
 def form(oracle, call: Call, expected):
     """All but the numbers: an error, or shapes and dtypes, of what a module holds and of what is given. What the oracle
-    computes in float64 has the dtype of the inputs, or the one that the oracle names."""
+    computes in float64 has the dtype of the inputs, or the one that the oracle names (see `dtype_of`)."""
     if expected is Refused:
         return "ValueError"
-    dtype = getattr(named(oracle, call), "dtype", dtype_of(call))
     held = sorted(named(oracle, call)(**call.init).variables) if call.check.kind in ("parameters", "state") else []
     return held, {
-        leaf: (array.shape, (dtype if array.dtype == np.float64 else array.dtype).name)
+        leaf: (array.shape, (dtype_of(oracle, call, leaf) if array.dtype == np.float64 else array.dtype).name)
         for leaf, array in expected.items()
     }
 
@@ -248,8 +251,14 @@ def form_of(outcome: Outcome):
     return held, {leaf: (array.shape, array.dtype.name) for leaf, array in outcome.leaves.items()}
 
 
-def dtype_of(call: Call) -> np.dtype:
-    """That of the inputs, float32 where no input is a floating number."""
+def dtype_of(oracle, call: Call, leaf: str) -> np.dtype:
+    """That of the inputs, float32 where no input is a floating number. An oracle that names another has a `dtype`: one
+    for all that it gives, or a mapping of its parts, each to a dtype or to the input that it has the dtype of."""
+    told = getattr(named(oracle, call), "dtype", None)
+    if isinstance(told, dict):
+        told = told.get(re.sub(r"^(output|other|again|before)\.?", "", leaf))
+    if told is not None:
+        return call.arrays[told].dtype if isinstance(told, str) else told
     return next((array.dtype for array in smooth(call).values()), np.dtype(np.float32))
 
 

@@ -356,6 +356,43 @@ def test_multiplications_in_products_are_counted_alone(function, expected):
     assert (found["products"], found["exact"]) == (expected, True)
 
 
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (lambda q, k: q @ k.T, 0),
+        (lambda q, k: jax.lax.map(lambda a: jnp.cumsum(k @ a), q), T_Q),
+        (lambda q, k: jax.lax.fori_loop(0, 7, lambda i, c: c + k[i], q), 7),
+        (lambda q, k: jax.lax.fori_loop(0, 3, lambda i, c: jax.lax.map(lambda a: a + k[i], c), q), 3 * T_Q),
+        (lambda q, k: (jax.lax.map(jnp.exp, q), jax.lax.map(jnp.exp, k)), max(T_Q, T_K)),
+        (lambda q, k: (jax.lax.map(jnp.exp, k), q)[1], 0),
+    ],
+    ids=["no loop", "a map", "a counted loop", "a loop in a loop", "one after another", "a dead loop"],
+)
+def test_turns_are_those_of_the_longest_loop(function, expected):
+    """One inside another is counted for each turn of that; loops that follow one another are not added up."""
+    assert work.turns(traced(function, Q, K), "", limit=10**6)["turns"] == expected
+
+
+def test_turns_that_depend_on_values_prove_nothing():
+    def unknown(q, k):
+        return jax.lax.while_loop(lambda c: c[0, 0] < 0, lambda c: c @ k.T @ k, jax.lax.map(jnp.exp, q))
+
+    for limit, proved in ((T_Q, False), (T_Q - 1, True)):  # it takes too many already
+        assert ("unproved" not in work.turns(traced(unknown, Q, K), "", limit=limit)) is proved
+
+
+def test_the_largest_array_grows_with_the_scores():
+    """Twice as much for the rows alone, four times for every pair of rows; the limit picks none out before."""
+
+    def grown(function):
+        proof = Growth("g", "R.", ["a", "b"], of="largest", exponent=1.0)
+        rows = [np.ones((length, D), np.float32) for length in (T_K, 2 * T_K)]
+        return proof.broken([read.largest(traced(function, a, a), "", limit=10**6, length=len(a)) for a in rows])
+
+    assert grown(lambda q, k: q @ (k.T @ k)) is None
+    assert grown(lambda q, k: (q @ k.T) @ k).sign == "largest"
+
+
 def test_a_loop_of_unknown_length_proves_nothing():
     """Where the number of turns depends on values, what it costs is known only if it costs too much already."""
 

@@ -20,6 +20,7 @@ from grader.course.claims import (
     Precision,
     Proof,
     Races,
+    Turns,
     settled,
 )
 from grader.course.verdict import Failure, Outcome, Status
@@ -159,6 +160,12 @@ def test_a_run_that_was_cut_short():
             "R. It takes 11 multiplications in products of matrices; 10 are enough.",
         ),
         (
+            Turns("n", "R.", ["c"]),
+            dict(turns=12, limit=4, by="scan", inside=["jit", "scan"], line=None),
+            "turns",
+            "R. A loop takes 12 turns inside `scan`; 4 are enough.",
+        ),
+        (
             Copies("n", "R.", ["c"]),
             dict(by="gather", elements=8, limit=4, shape=[2, 4], inside=["jit"], line=None),
             "picked",
@@ -233,7 +240,7 @@ def test_a_claim_about_denominators_is_about_each_of_its_cases():
 def grown(of: str, *amounts: int, limit: int = 10**6, exponent: float = 0.5):
     """What is said of a program that takes the first amount at a length of 512, and each next one at twice the
     length."""
-    name = {"equations": "count", "memory": "bytes", "flops": "flops"}[of]
+    name = {"equations": "count", "memory": "bytes", "flops": "flops", "largest": "elements"}[of]
     found = Growth("g", "R.", ["a", "b"], of=of, exponent=exponent).broken(
         [{name: amount, "length": 512 << turn, "limit": limit} for turn, amount in enumerate(amounts)]
     )
@@ -256,6 +263,13 @@ def grown(of: str, *amounts: int, limit: int = 10**6, exponent: float = 0.5):
             4000,
             "flops",
             "R. At a length of 512 it takes 1000 arithmetic operations, and 4000 at 1024: it grows as the length to "
+            "the power 2.0.",
+        ),
+        (
+            1000,
+            4000,
+            "largest",
+            "R. At a length of 512 its largest array has 1000 elements, and 4000 at 1024: it grows as the length to "
             "the power 2.0.",
         ),
     ],

@@ -229,6 +229,7 @@ def test_no_link_leads_nowhere(built, pages):
         (46, "beam"),
         (47, "perplexity"),
         (48, "boundaries"),
+        (52, "prefix"),
     ],
 )
 def test_search_finds_a_word_of_each_lesson(opened, number, word):

@@ -14,6 +14,7 @@ from grader.course.claims import (
     Lowers,
     Precision,
     Races,
+    Turns,
 )
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Races",
     "Relation",
     "Statistic",
+    "Turns",
     "mistake",
 ]
 

@@ -132,10 +132,10 @@ class Kept(Proof):
 
 @dataclass(frozen=True)
 class Growth(Proof):
-    """From each case to the next and longer one, what `of` counts (equations, flops, memory, or kept: with
-    under="grad", elements between the passes) grows at most as `length(**sizes)` to the power `exponent`, and in each
-    it is at most `limit(**sizes)`: what is padded at a short length would grow slowly from there. Of equations that are
-    `rolled` no loop is unrolled either, not even in part."""
+    """From each case to the next and longer one, what `of` counts (equations, flops, memory, largest: the elements of
+    the largest array, or kept: with under="grad", elements between the passes) grows at most as `length(**sizes)` to
+    the power `exponent`, and in each it is at most `limit(**sizes)`: what is padded at a short length would grow slowly
+    from there. Of equations that are `rolled` no loop is unrolled either, not even in part."""
 
     of: str = "memory"
     exponent: float = 1.5
@@ -185,7 +185,7 @@ class Growth(Proof):
         return None
 
     def amount(self, fact) -> int:
-        return fact[{"equations": "count", "memory": "bytes", "flops": "flops", "kept": "elements"}[self.of]]
+        return fact[{"equations": "count", "memory": "bytes", "flops": "flops"}.get(self.of, "elements")]
 
     def power(self, few, many) -> float:
         return math.log(max(self.amount(many), 1) / max(self.amount(few), 1), many["length"] / few["length"])
@@ -194,7 +194,7 @@ class Growth(Proof):
         if self.of == "equations":
             return f"{max(map(self.amount, facts))} equations at any length"
         return (
-            f"{self.of} grows as the length to the power "
+            f"{'the largest array' if self.of == 'largest' else self.of} grows as the length to the power "
             f"{max(self.power(few, many) for few, many in itertools.pairwise(facts)):.2f}"
         )
 
@@ -210,6 +210,11 @@ COUNTED = {
         "the compiled program takes",
         "bytes of temporary memory",
         "What stays alive until the end counts in full: combine each piece with what came before, and let go of it.",
+    ),
+    "largest": (
+        "its largest array has",
+        "elements",
+        "Sum first what many rows share; what each row needs for itself alone is small.",
     ),
     "kept": (
         "it keeps",
@@ -248,6 +253,31 @@ class Flops(Proof):
 
 
 OPERATIONS = {"flops": "arithmetic operations", "products": "multiplications in products of matrices"}
+
+
+@dataclass(frozen=True)
+class Turns(Proof):
+    """No loop takes more than `limit(**sizes)` turns, one that is inside another counted for each turn of that. Where
+    their number depends on values nothing is proved."""
+
+    limit: Callable[..., int] = None
+
+    def measure(self, sizes):
+        return dict(of="turns", limit=int(self.limit(**sizes)))
+
+    def judge(self, facts):
+        (fact,) = facts
+        if fact["turns"] <= fact["limit"]:
+            return None
+        return Broken(
+            "turns",
+            f"{self.rule} A loop takes {fact['turns']} turns{_inside(fact)}; {fact['limit']} are enough.",
+            "Turns wait for one another. What can be done at once belongs into one of them, as products of matrices.",
+            fact["line"],
+        )
+
+    def reported(self, facts):
+        return f"{facts[0]['turns']} turns, of {facts[0]['limit']}"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ MEASURES = {
     "equations": read.equations,
     "flops": work.flops,
     "products": work.products,
+    "turns": work.turns,
     "precision": flow.precision,
     "denominators": denominators.denominators,
     "kernel": work.kernel,

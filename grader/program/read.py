@@ -251,7 +251,7 @@ def _arrays(part: Part, path: str) -> Iterator[tuple]:
 # --- measures: the facts that a claim is judged by
 
 
-def largest(part: Part, path: str, *, limit: int) -> dict:
+def largest(part: Part, path: str, *, limit: int, length: int = 0) -> dict:
     """The first array with at least `limit` elements, a product of matrices before all others, since that is what the
     others serve; or the largest there is."""
     best, rank = ((), "", "", None), (False, False, -1)
@@ -262,7 +262,9 @@ def largest(part: Part, path: str, *, limit: int) -> dict:
         if higher > rank:
             best, rank = found, higher
     shape, dtype, primitive, visit = best
-    return dict(elements=math.prod(shape), limit=limit, dtype=dtype, by=primitive, shape=list(shape)) | place(visit)
+    return dict(
+        elements=math.prod(shape), limit=limit, length=length, dtype=dtype, by=primitive, shape=list(shape)
+    ) | place(visit)
 
 
 def kept(part: Part, path: str, *, limit: int, length: int = 0) -> dict:

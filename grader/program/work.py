@@ -209,6 +209,20 @@ def _size(var) -> int:
 PRODUCT_TERMS = {"dot_general": _dot, "ragged_dot_general": _ragged_dot, "conv_general_dilated": _convolution}
 
 
+def turns(part: Part, path: str, *, limit: int) -> dict:
+    """The turns of the loop that takes most of them, those inside another one counted for each of its turns."""
+    most, where, known = 0, None, True
+    for visit in walk(part, path):
+        if visit.step.name == "while" and all(inner.times is None for inner in visit.step.parts):
+            known = False
+        if visit.step.name == "scan" and visit.times is not None:
+            taken = visit.times * visit.step.equation.params["length"]
+            if taken > most:
+                most, where = taken, visit
+    unproved = {} if known or most > limit else {"unproved": "it has a loop that runs as often as numbers say"}
+    return dict(turns=most, limit=limit, by=where.step.name if where else "") | place(where) | unproved
+
+
 # What devices exchange, by the names that several versions of JAX have for it.
 COLLECTIVES = {
     "psum": "psum",
