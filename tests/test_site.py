@@ -228,6 +228,7 @@ def test_no_link_leads_nowhere(built, pages):
         (45, "layers"),
         (46, "beam"),
         (47, "perplexity"),
+        (54, "Linformer"),
     ],
 )
 def test_search_finds_a_word_of_each_lesson(opened, number, word):
