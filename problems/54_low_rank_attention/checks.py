@@ -9,15 +9,12 @@ PART = "Long sequences"
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
-def inputs(
-    rng, d_model, num_heads, max_len, rank, length, batch=(), gain=1.0, lift=0.0, positive=False, dtype=np.float32
-):
+def inputs(rng, d_model, num_heads, max_len, rank, length, batch=(), gain=1.0, lift=0.0, dtype=np.float32):
     """`gain` stretches queries and keys, and so the scores by its square. `lift` is added to every score of the even
-    queries and taken from those of the odd ones. `positive` numbers have no mean of 0."""
+    queries and taken from those of the odd ones."""
 
     def draw(*shape):
-        drawn = rng.standard_normal(shape)
-        return np.abs(drawn) if positive else drawn
+        return rng.standard_normal(shape)
 
     x = draw(*batch, length, d_model)
     # A projection keeps the size of its input. So does a kernel along time, for the tokens that are there: its other
@@ -82,7 +79,6 @@ ENTRIES = [
                 max_len=12,
                 rank=5,
                 length=10,
-                positive=True,
                 dtype=ml_dtypes.bfloat16,
                 under=("eager", "jit"),
             ),

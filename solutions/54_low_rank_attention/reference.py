@@ -82,17 +82,15 @@ class LowRankAttention(nnx.Module):
 
 
 def error_scale(init, params, x):
-    """How large the intermediate values are: (1 + max |score|) max |v| over the heads, with sums over time taken of
-    absolute values."""
+    """How large the intermediate values are: (1 + max |score|) max |v| over the heads, of what is brought down."""
 
-    # A sum over time is rounded as its largest terms are, however small it is in the end, and it may be taken of the
-    # tokens or of their projections.
+    # Rounding errors grow with the largest score and the largest value, as in 32.
     def heads(name, kernel=None):
         rows = x @ params[f"{name}_proj.kernel"]
         if kernel is not None:
-            rows = np.abs(params[f"{kernel}.kernel"][: x.shape[-2]].T) @ np.abs(rows)
+            rows = params[f"{kernel}.kernel"][: x.shape[-2]].T @ rows
         return np.swapaxes(rows.reshape(*rows.shape[:-1], init["num_heads"], -1), -3, -2)
 
-    q, k, v = np.abs(heads("q")), heads("k", "k_down"), heads("v", "v_down")
+    q, k, v = heads("q"), heads("k", "k_down"), heads("v", "v_down")
     scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
-    return (1 + scores.max()) * v.max()
+    return (1 + np.abs(scores).max()) * np.abs(v).max()
