@@ -22,27 +22,30 @@ def brought_down_along_the_features(Ref):
     return Wrong
 
 
-@mistake
-def kernel_the_wrong_way_round(Ref):
+@mistake(by=("an einsum",))
+def kernel_the_wrong_way_round(Ref, *, by="a product"):
     """The kernel is multiplied from the left as it is, without being transposed. In papers E is (rank, max_len) and
     stands to the left of the keys; the kernel of a Flax Linear is (in, out), here (max_len, rank): transpose it, or sum
     over its first axis."""
 
     class Wrong(Ref):
         def bring_down(self, rows, down):
-            return down.kernel[...][: rows.shape[-2]] @ rows
+            kernel = down.kernel[...][: rows.shape[-2]]
+            return kernel @ rows if by == "a product" else jnp.einsum("rt,...td->...rd", kernel, rows)
 
     return Wrong
 
 
-@mistake
-def only_at_full_length(Ref):
+@mistake(by=("an einsum",))
+def only_at_full_length(Ref, *, by="calling the layer"):
     """It works for sequences of exactly `max_len` tokens only. A Linear asks for as many inputs as its kernel has rows;
     of a sequence of T tokens only the first T rows take part: `kernel[:T]`, or pad the keys and values with zeros to
     `max_len`."""
 
     class Wrong(Ref):
         def bring_down(self, rows, down):
+            if by == "an einsum":
+                return jnp.einsum("tr,...td->...rd", down.kernel[...], rows)
             return down(rows.swapaxes(-1, -2)).swapaxes(-1, -2)
 
     return Wrong
@@ -61,6 +64,18 @@ def last_rows_of_the_kernel(Ref):
 
 
 @mistake
+def rows_of_the_kernel_backwards(Ref):
+    """The kernels meet the tokens in the opposite order: the last token has row 0. A convolution turns its kernel
+    round, and a padded text may stand at the end of its buffer; here token t belongs to row t."""
+
+    class Wrong(Ref):
+        def rows_of(self, kernel, length):
+            return super().rows_of(kernel, length)[::-1]
+
+    return Wrong
+
+
+@mistake
 def rows_spread_over_the_kernel(Ref):
     """A shorter sequence uses T rows from all over the kernels, stretched to `max_len`. That would suit something with
     the same extent at every length, such as an image; a token has its own row, whatever comes after it: the first T
@@ -69,6 +84,20 @@ def rows_spread_over_the_kernel(Ref):
     class Wrong(Ref):
         def rows_of(self, kernel, length):
             return kernel[jnp.arange(length) * len(kernel) // length]
+
+    return Wrong
+
+
+@mistake
+def padded_with_the_last_token(Ref):
+    """A shorter sequence is filled up to `max_len` with its last token, which then has the rest of the kernels' rows as
+    well. Fill up with zeros, which add nothing to a sum; or leave those rows out: `kernel[:T]`."""
+
+    class Wrong(Ref):
+        def bring_down(self, rows, down):
+            missing = [(0, 0)] * rows.ndim
+            missing[-2] = (0, len(down.kernel[...]) - rows.shape[-2])
+            return down.kernel[...].T @ jnp.pad(rows, missing, mode="edge")
 
     return Wrong
 
@@ -161,12 +190,16 @@ def brought_down_by_a_reshape(Ref):
 # --- what is brought down, and who sees it
 
 
-@mistake
-def queries_brought_down_too(Ref):
+@mistake(joined=("in the shape of x",))
+def queries_brought_down_too(Ref, *, joined="as they come"):
     """The queries are brought down as well, so that `rank` rows come out. Every token wants an output of its own: only
     keys and values become fewer."""
 
     class Wrong(Ref):
+        def __call__(self, x):
+            output = super().__call__(x)
+            return output if joined == "as they come" else output.reshape(x.shape)
+
         def queries(self, x):
             return self.split(self.bring_down(self.q_proj(x), self.k_down))
 
@@ -232,6 +265,20 @@ def causal_out_of_habit(Ref, *, end="the start"):
     return Wrong
 
 
+@mistake(which=("k_down", "v_down"))
+def triangular_kernels(Ref, *, which="both"):
+    """The kernels are cut to a triangle, so that early tokens write to few rows or to all but a few. It looks causal,
+    and is not: every query attends to all rows, and so to late tokens. The first T rows of a kernel are used whole."""
+
+    class Wrong(Ref):
+        def bring_down(self, rows, down):
+            if which != "both" and down is not getattr(self, which):
+                return super().bring_down(rows, down)
+            return jnp.tril(self.rows_of(down.kernel[...], rows.shape[-2])).T @ rows
+
+    return Wrong
+
+
 @mistake
 def rows_beyond_the_tokens_hidden(Ref):
     """Of more rows than tokens, only the first T are attended to. Rows are not positions: each of the `rank` rows is
@@ -272,14 +319,15 @@ def scale_of_the_whole_width(Ref):
     return Wrong
 
 
-@mistake(about="the scale")
-def scale_of_the_rank(Ref):
-    """The scores are divided by sqrt(rank). The rank says how many rows there are, not how wide they are; a score adds
-    up head_dim products: divide by sqrt(head_dim)."""
+@mistake(about="the scale", of=("T",))
+def scale_of_a_number_of_rows(Ref, *, of="rank"):
+    """The scores are divided by sqrt(rank), or by sqrt(T). These say how many rows there are, not how wide they are; a
+    score adds up head_dim products, whatever the rows were mixed of: divide by sqrt(head_dim)."""
 
     class Wrong(Ref):
         def scores(self, q, k):
-            return super().scores(q, k) * (self.head_dim / k.shape[-2]) ** 0.5
+            count = k.shape[-2] if of == "rank" else q.shape[-2]
+            return super().scores(q, k) * (self.head_dim / count) ** 0.5
 
     return Wrong
 
@@ -432,10 +480,10 @@ def average_of_the_keys(Ref):
     return Wrong
 
 
-@mistake(which=("keys and values",))
+@mistake(which=("keys and values", "the keys", "the values"))
 def projection_left_out(Ref, *, which="the output"):
     """A projection is left out: the joined heads are returned without `o_proj`, or the tokens themselves are brought
-    down, without `k_proj` and `v_proj`. Shapes are the same either way; bringing down mixes tokens and leaves the
+    down, without `k_proj` or `v_proj`. Shapes are the same either way; bringing down mixes tokens and leaves the
     features as they are, so it takes no projection's place."""
 
     class Wrong(Ref):
@@ -445,10 +493,10 @@ def projection_left_out(Ref, *, which="the output"):
             return super().__call__(x)
 
         def keys(self, x):
-            return super().keys(x) if which == "the output" else self.split(self.bring_down(x, self.k_down))
+            return self.split(self.bring_down(x, self.k_down)) if "keys" in which else super().keys(x)
 
         def values(self, x):
-            return super().values(x) if which == "the output" else self.split(self.bring_down(x, self.v_down))
+            return self.split(self.bring_down(x, self.v_down)) if "values" in which else super().values(x)
 
     return Wrong
 
@@ -467,9 +515,8 @@ def residual_added(Ref):
 
 @mistake
 def only_without_batch(Ref):
-    """It works without batch dimensions only. `T, d_model = x.shape` is natural while one thinks of one sequence, and
-    `kernel[:len(x)]` counts sequences where there are several; any number of dimensions may stand in front: the tokens
-    are axis -2."""
+    """It works without batch dimensions only. `T, d_model = x.shape` is natural while one thinks of one sequence; any
+    number of dimensions may stand in front: take `x.shape[:-2]` along, or `*batch, T, d_model = x.shape`."""
 
     class Wrong(Ref):
         def __call__(self, x):
@@ -479,10 +526,23 @@ def only_without_batch(Ref):
     return Wrong
 
 
+@mistake(by=("an einsum",))
+def as_many_rows_as_sequences(Ref, *, by="a product"):
+    """The kernels are cut to the length of the first axis, `len(x)`, which is the number of sequences where there is a
+    batch. The tokens are the last axis but one, whatever stands in front: `x.shape[-2]`."""
+
+    class Wrong(Ref):
+        def bring_down(self, rows, down):
+            kernel = self.rows_of(down.kernel[...], len(rows))
+            return kernel.T @ rows if by == "a product" else jnp.einsum("tr,...td->...rd", kernel, rows)
+
+    return Wrong
+
+
 @mistake
 def only_with_one_batch_dimension(Ref):
     """It works with exactly one batch dimension only. `B, T, d_model = x.shape` is how most code starts, and a single
-    sequence or two batch dimensions do not fit it: the tokens are axis -2, whatever stands in front."""
+    sequence or two batch dimensions do not fit it: take `x.shape[:-2]` along, or `*batch, T, d_model = x.shape`."""
 
     class Wrong(Ref):
         def __call__(self, x):
