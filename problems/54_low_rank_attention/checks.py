@@ -55,7 +55,9 @@ ENTRIES = [
         inputs,
         cases={
             "one token, two rows": Case(d_model=6, num_heads=2, max_len=1, rank=2, length=1),
-            "one head, as long as it may be": Case(d_model=6, num_heads=1, max_len=5, rank=3, length=5, under=("eager", "grad")),
+            "one head, as long as it may be": Case(
+                d_model=6, num_heads=1, max_len=5, rank=3, length=5, under=("eager", "grad")
+            ),
             "several heads": Case(**WIDE, max_len=7, length=7),
             "a shorter sequence": Case(**WIDE, max_len=9, length=6),
             "one token, room for many": Case(**WIDE, max_len=9, length=1, under=("eager", "grad")),
@@ -69,7 +71,9 @@ ENTRIES = [
                 d_model=6, num_heads=2, max_len=6, rank=6, length=6, under=("eager",)
             ),
             "one batch dimension": Case(**WIDE, max_len=9, length=6, batch=(2,), under=("eager",)),
-            "two batch dimensions": Case(d_model=20, num_heads=4, max_len=11, rank=6, length=8, batch=(2, 3), under=("eager", "vmap")),
+            "two batch dimensions": Case(
+                d_model=20, num_heads=4, max_len=11, rank=6, length=8, batch=(2, 3), under=("eager", "vmap")
+            ),
             "every axis of length one": Case(
                 d_model=1, num_heads=1, max_len=1, rank=1, length=1, batch=(1,), idle=UNSEEN, under=("eager", "grad")
             ),
