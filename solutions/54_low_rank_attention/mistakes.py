@@ -236,6 +236,21 @@ def keys_not_brought_down(Ref, *, instead="all of them"):
 
 
 @mistake
+def tokens_beside_the_rows(Ref):
+    """Each query attends to the tokens themselves as well as to the rows that they are brought down to. Other layers
+    join a coarse view and a fine one; here the rows stand in the place of the tokens."""
+
+    class Wrong(Ref):
+        def keys(self, x):
+            return jnp.concatenate([super().keys(x), self.split(self.k_proj(x))], axis=-2)
+
+        def values(self, x):
+            return jnp.concatenate([super().values(x), self.split(self.v_proj(x))], axis=-2)
+
+    return Wrong
+
+
+@mistake
 def weights_brought_down(Ref):
     """The softmax runs over the tokens, and its weights are brought down afterwards, by `k_down`. The paper argues with
     such a product; the layer brings the keys down, takes scores with them, and its softmax runs over `rank` rows."""
@@ -438,6 +453,20 @@ def joined_by_reshape_alone(Ref):
         def join(self, heads):
             *batch, num_heads, length, head_dim = heads.shape
             return heads.reshape(*batch, length, num_heads * head_dim)
+
+    return Wrong
+
+
+@mistake(order=("nht", "htn", "hnt"))
+def joined_in_another_order(Ref, *, order="thn"):
+    """The heads are joined with their axes in another order. Right before the reshape to (..., T, d_model) they have to
+    be (..., T, N, H), so that the numbers of one head stand side by side, and one head after the other: of (..., N, T,
+    H) swap the axes of heads and tokens, and no others."""
+
+    class Wrong(Ref):
+        def join(self, heads):
+            *batch, num_heads, length, head_dim = heads.shape
+            return jnp.einsum(f"...nth->...{order}", heads).reshape(*batch, length, num_heads * head_dim)
 
     return Wrong
 
@@ -673,41 +702,30 @@ def keeps_the_rngs(Ref):
 # --- right values, and T × T numbers on the way
 
 
-@mistake(how=("a head at a time", "a query at a time"))
-def scores_of_all_pairs_first(Ref, *, how="all heads at once"):
-    """The values are right, but every query is multiplied with every key first, and the scores are brought down then:
-    (q kᵀ) E. A product of three matrices may be taken in either order, and this one makes the T × T numbers that the
-    layer is there to avoid. Bring the keys down first."""
+@mistake(how=("scores, a head at a time", "scores, a query at a time", "weights"))
+def products_in_the_wrong_order(Ref, *, how="scores"):
+    """The values are right, but on the way a product makes T × T numbers: of every query with every key, to be brought
+    down then, (q kᵀ) E; or of the weights with the kernel of the values, (P Fᵀ) v. A product of three matrices may be
+    taken in either order. Bring keys and values down first: q (kᵀ E), and P (Fᵀ v)."""
 
     class Wrong(Ref):
         def __call__(self, x):
+            if how == "weights":
+                weights = self.weights(self.scores(self.queries(x), self.keys(x)))
+                kernel = self.rows_of(self.v_down.kernel[...], x.shape[-2])
+                return self.o_proj(self.join((weights @ kernel.T) @ self.split(self.v_proj(x))))
             q, k = self.queries(x), self.split(self.k_proj(x))
             scores = self.brought_down(q, k, self.rows_of(self.k_down.kernel[...], x.shape[-2]))
             return self.o_proj(self.join(self.weights(scores) @ self.values(x)))
 
         def brought_down(self, q, k, kernel):
-            if how == "all heads at once":
+            if how == "scores":
                 return self.scores(q, k) @ kernel
-            if how == "a head at a time":
+            if how == "scores, a head at a time":
                 pairs = [(q[..., n, :, :], k[..., n, :, :]) for n in range(self.num_heads)]
                 return jnp.stack([self.scores(*pair) @ kernel for pair in pairs], axis=-3)
             rows = jax.lax.map(lambda query: self.scores(query, k), jnp.moveaxis(q[..., None, :], -3, 0))
             return jnp.moveaxis(rows[..., 0, :], 0, -2) @ kernel
-
-    return Wrong
-
-
-@mistake
-def weights_spread_over_the_tokens(Ref):
-    """The values are right, but the weights are multiplied with the kernel of the values first, (P Fᵀ) v, which gives
-    each query a weight for every token: T × T numbers. That product shows what a query looks at, and is nothing to
-    compute with. Bring the values down first."""
-
-    class Wrong(Ref):
-        def __call__(self, x):
-            weights = self.weights(self.scores(self.queries(x), self.keys(x)))
-            kernel = self.rows_of(self.v_down.kernel[...], x.shape[-2])
-            return self.o_proj(self.join((weights @ kernel.T) @ self.split(self.v_proj(x))))
 
     return Wrong
 
