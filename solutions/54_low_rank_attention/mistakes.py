@@ -731,9 +731,10 @@ def products_in_the_wrong_order(Ref, *, how="scores"):
 
 
 @mistake(by=("where",))
-def rows_picked_by_a_matrix(Ref, *, by="a product"):
-    """The values are right, but the first T rows of a kernel are picked with a T × max_len matrix, of zeros and ones or
-    of a comparison. It has more numbers than there are scores of all pairs. A slice picks them: `kernel[:T]`."""
+def all_places_compared(Ref, *, by="a product"):
+    """The values are right, but every place is compared with every place, as for a mask: T × T numbers or more, whether
+    they pick the first T rows of a kernel or hide something. A slice picks rows, `kernel[:T]`, and there is nothing to
+    hide."""
 
     class Wrong(Ref):
         def rows_of(self, kernel, length):
