@@ -236,6 +236,18 @@ def keys_not_brought_down(Ref, *, instead="all of them"):
 
 
 @mistake
+def nothing_brought_down(Ref):
+    """Each query attends to the tokens themselves, as in problem 32: `k_down` and `v_down` are made and never used.
+    Keys and values, projected, go through these first, along time; the queries then choose among `rank` rows."""
+
+    class Wrong(Ref):
+        def bring_down(self, rows, down):
+            return rows
+
+    return Wrong
+
+
+@mistake
 def tokens_beside_the_rows(Ref):
     """Each query attends to the tokens themselves as well as to the rows that they are brought down to. Other layers
     join a coarse view and a fine one; here the rows stand in the place of the tokens."""
