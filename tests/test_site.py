@@ -230,6 +230,7 @@ def test_no_link_leads_nowhere(built, pages):
         (47, "perplexity"),
         (48, "boundaries"),
         (52, "prefix"),
+        (54, "Linformer"),
     ],
 )
 def test_search_finds_a_word_of_each_lesson(opened, number, word):
