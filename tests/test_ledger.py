@@ -65,15 +65,16 @@ def test_verify_says_what_it_did_not_do_again(copies):
 
 
 def test_since_a_commit(copies):
-    """A change of a problem concerns that one and a few others; one of the grader's rooms all, or a sample of all; one
-    of a page of the site only the few."""
+    """A change of a problem concerns that one and a few others; one of the grader's rooms all; one of a page of the
+    site only the few. Where there may be no more than so many, new ones come first, then those with a change of their
+    own, and which of the others do is another matter at each commit."""
     root = copies[0].folder.parents[1]
 
     def git(*words):
         subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True)
 
-    def named(sample=False):
-        return [problem.number for problem in ledger.changed_since(root, copies, "HEAD", sample=sample)]
+    def named(most=None, commit="HEAD"):
+        return [problem.number for problem in ledger.changed_since(root, discover(root), commit, most)]
 
     def at_another_commit():
         git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "another")
@@ -89,12 +90,18 @@ def test_since_a_commit(copies):
         (root / path).write_text("")
         git("add", ".")
         assert (named() == [31, 32, 33]) == everywhere
-    samples = []
+    assert named(1) == [33] and len(named(2)) == 2
+    for half in ("problems", "solutions"):
+        shutil.copytree(root / half / "31_copy", root / half / "34_new")
+    git("add", ".")
+    assert named() == [31, 32, 33, 34] and named(1) == [34] and named(2) == [33, 34]
+    at_another_commit()
+    alone = set()
     for _ in range(4):
-        samples.append(named(sample=True))
-        at_another_commit()
-        (root / "grader/run/evaluate.py").write_text(f"# {len(samples)}")
+        (root / "grader/run/evaluate.py").write_text(f"# {alone}")
         git("add", ".")
-    assert all(len(sample) < 3 for sample in samples) and {*sum(samples, [])} == {31, 32, 33}
+        alone.update(named(1))
+        at_another_commit()
+    assert alone == {31, 32, 33, 34}
     with pytest.raises(CourseError, match="what changed since nowhere cannot be told: fatal: "):
-        ledger.changed_since(root, copies, "nowhere")
+        named(commit="nowhere")

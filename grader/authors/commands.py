@@ -25,9 +25,10 @@ def add_to(command: Callable) -> None:
         help="only what could have changed since a commit, and a few of the rest, other ones with each commit",
     )
     verify.add_argument(
-        "--sample",
-        action="store_true",
-        help="with --since: where only the grader changed, a quarter of the problems stand for all",
+        "--at-most",
+        type=int,
+        metavar="N",
+        help="with --since: so many problems stand for all, new ones first; other ones with each commit",
     )
 
     new = command(
@@ -89,12 +90,12 @@ def _verify(options) -> int:
     from grader.authors.verify import verify
 
     problems = select(options.problems, every_problem())
-    if options.sample and not options.since:
-        raise UsageError("--sample is of what could have changed: add --since COMMIT")
+    if options.at_most is not None and not options.since:
+        raise UsageError("--at-most is of what could have changed: add --since COMMIT")
     if options.since:
         from grader.authors.ledger import changed_since
 
-        problems = changed_since(course_root(), problems, options.since, sample=options.sample)
+        problems = changed_since(course_root(), problems, options.since, options.at_most)
     return verify(course_root(), problems, console_for(), anew=options.anew)
 
 

@@ -21,9 +21,8 @@ GRADER = Path(__file__).resolve().parents[1]
 ROOMS = ("course", "process", "program", "run", "key", "judge", "report", "authors")
 BESIDE = ("pyproject.toml",)
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "optax")
-# of what nothing changed one in so many is verified all the same, and of what only the grader's own change could have
-# changed, where a sample is asked for; other ones with each commit
-FEW, SAMPLE = 8, 4
+# of what nothing changed one in so many is verified all the same, another one with each commit
+FEW = 8
 
 
 def recall(problem: Problem) -> dict | None:
@@ -52,9 +51,9 @@ def digest(problem: Problem) -> str:
     return digest.hexdigest()
 
 
-def changed_since(root: Path, problems: list[Problem], commit: str, *, sample: bool = False) -> list[Problem]:
-    """The problems that could have changed since a commit, and a few of the others, which are other ones at another
-    commit. With `sample`, a change of the grader itself brings a part of the problems, and not all."""
+def changed_since(root: Path, problems: list[Problem], commit: str, most: int | None = None) -> list[Problem]:
+    """The problems that could have changed since a commit, and a few of the others; `most` of them where that is given:
+    new ones first, then those with a change of their own. Which are left out is another matter at each commit."""
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
@@ -67,11 +66,17 @@ def changed_since(root: Path, problems: list[Problem], commit: str, *, sample: b
         path.parts[0] == "grader" and path.parts[1:2] and path.parts[1] in ROOMS or str(path) in BESIDE
         for path in paths
     )
-    if everywhere and not sample:
-        return problems
     touched = {path.parts[1] for path in paths if path.parts[0] in ("problems", "solutions") and len(path.parts) > 2}
-    turn, one_in = int(git("rev-list", "--count", "HEAD")), SAMPLE if everywhere else FEW
-    return [problem for problem in problems if problem.name in touched or (problem.number + turn) % one_in == 0]
+    turn = int(git("rev-list", "--count", "HEAD"))
+    found = [
+        problem for problem in problems if everywhere or problem.name in touched or (problem.number + turn) % FEW == 0
+    ]
+    known = {Path(name).name for name in git("ls-tree", "--name-only", commit, "problems/").split()}
+    rank = {
+        problem: (problem.name in known, problem.name not in touched, (problem.number + turn) % len(problems))
+        for problem in found
+    }
+    return [problem for problem in found if most is None or problem in sorted(found, key=rank.get)[:most]]
 
 
 def _place(problem: Problem) -> Path | None:
