@@ -63,6 +63,7 @@ def test_every_formula_of_every_lesson_is_read(number):
         ),
         (r"\tilde K_{p+i} \leftarrow (X W_K)_i", ["K̃ₚ₊ᵢ ← (X W_K)ᵢ"]),
         (r"\tilde V_{p+i}", ["Ṽₚ₊ᵢ"]),
+        (r"\bar x = \#\{\, i : x_i \,\}", ["x̄ = #{ i : xᵢ }"]),
         (r"s^{bn}_{ij} = q^{bn}_i \cdot k^{bn}_j / \sqrt{H}", ["sᵇⁿᵢⱼ = qᵇⁿᵢ · kᵇⁿⱼ / √H"]),
         (r"K_{\lfloor n / G \rfloor}^\top", ["K_⌊n / G⌋ᵀ"]),
         (r"S_{bi} = \{\, j : m_{bj} \,\} \quad\text{(bidirectional)}", ["S_bi = { j : m_bj } (bidirectional)"]),

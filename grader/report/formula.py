@@ -21,6 +21,7 @@ WORD = {
         ),
         (" ".join(NAMED), " ".join(NAMED)),
         ("dots ldots cdots", "… … …"),
+        ("# %", "# %"),
     )
     for name, sign in zip(names.split(), signs.split())
 }
@@ -47,6 +48,7 @@ SPACE = {
     "right": "",
     "displaystyle": "",
 }
+ACCENT = {"tilde": "\N{COMBINING TILDE}", "bar": "\N{COMBINING MACRON}"}
 OPEN, CLOSE = "([{⌊⌈", ")]}⌋⌉"
 LOW = dict(zip("0123456789ijlmnprt+−′", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₗₘₙₚᵣₜ₊₋′"))
 HIGH = dict(zip("0123456789−⊤abcdefghijklmnoprstuvwxyz", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ"))
@@ -110,8 +112,8 @@ class _Reader:
             return _ratio(self._argument(), self._argument())
         if name == "sqrt":
             return Piece("√" + _grouped(self._argument()))
-        if name == "tilde":
-            return Piece(unicodedata.normalize("NFC", self._argument() + "\N{COMBINING TILDE}"))
+        if name in ACCENT:
+            return Piece(unicodedata.normalize("NFC", self._argument() + ACCENT[name]))
         if name == "begin":
             return self._cases()
         if name == "partial":
