@@ -25,6 +25,7 @@ from grader.bench.soak import expectations, told
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.pages import machine
 from grader.classroom.walls import walls
+from grader.course.problem import mistakes
 from grader.student.cli import STOPPED, main
 from tests import classroom
 from tests.conftest import PROBLEMS, ROOT
@@ -118,8 +119,15 @@ def test_the_class_has_what_a_class_may_have():
     rows = classroom.expected()
     assert len(rows) >= 60
     named = {(row["problem"], row["mistake"]): row["student"].lower() for row in rows if row["mistake"]}
-    assert {(str(number), name) for number, names in classroom.SAMPLE.items() for name in names} <= {*named}
-    assert all(mistake in student for (_, mistake), student in named.items())
+    banks = {number: mistakes(PROBLEMS[number].solutions / "mistakes.py") for number in classroom.SAMPLE}
+    sampled = {
+        (str(number), known.name): known.id
+        for number, bank in banks.items()
+        for known in bank
+        if known.id in classroom.SAMPLE[number]
+    }
+    assert len(sampled) == sum(map(len, classroom.SAMPLE.values())) and sampled.keys() <= named.keys()
+    assert all(sampled.get(key, key[1]) in student for key, student in named.items())
     students = {row["student"] for row in rows}
     assert all(any(f"right_{style}" in student for student in students) for style in classroom.right(31))
     assert {f"hostile_{name}" for name in {*classroom.HOSTILE} - classroom.SLOW} <= students

@@ -86,14 +86,14 @@ def make_model(yours: SimpleNamespace, d_model: int = 48, num_heads: int = 3, nu
             self.bias = yours.RelativeBias(num_heads, 8, 16, rngs=rngs)
 
         def __call__(self, x):
-            length = x.shape[-2]
+            count = x.shape[-2]
             q, k, v = (
                 projection(x).reshape(*x.shape[:-1], num_heads, -1)
                 for projection in (self.q_proj, self.k_proj, self.v_proj)
             )
-            q, k = (yours.rotate(array, jnp.arange(length)) for array in (q, k))
-            scores = jnp.einsum("...qnh,...knh->...nqk", q, k) / q.shape[-1] ** 0.5 + self.bias(length, length)
-            weights = jax.nn.softmax(scores, axis=-1, where=jnp.tri(length, dtype=bool))
+            q, k = (yours.rotate(array, jnp.arange(count)) for array in (q, k))
+            scores = jnp.einsum("...qnh,...knh->...nqk", q, k) / q.shape[-1] ** 0.5 + self.bias(count, count)
+            weights = jax.nn.softmax(scores, axis=-1, where=jnp.tri(count, dtype=bool))
             return self.o_proj(jnp.einsum("...nqk,...knh->...qnh", weights, v).reshape(x.shape))
 
     def make_block(*, rngs):

@@ -38,11 +38,11 @@ def causal_linear_attention(q, k, v, chunk_size):
         return add(state, b, c), (top / bottom[:, None]).astype(a.dtype)
 
     state, full = empty(k, v), len(q) // chunk_size
-    outputs = []
+    parts = []
     if full:
         cut = [x[: full * chunk_size].reshape(full, chunk_size, x.shape[1]) for x in (q, k, v)]
         state, out = jax.lax.scan(chunk, state, cut)
-        outputs.append(out.reshape(full * chunk_size, v.shape[1]))
+        parts.append(out.reshape(full * chunk_size, v.shape[1]))
     if len(q) % chunk_size:
-        outputs.append(chunk(state, [x[full * chunk_size :] for x in (q, k, v)])[1])
-    return jnp.concatenate(outputs)
+        parts.append(chunk(state, [x[full * chunk_size :] for x in (q, k, v)])[1])
+    return jnp.concatenate(parts)
