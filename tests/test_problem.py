@@ -259,7 +259,7 @@ def test_two_mistakes_may_be_one_misconception(tmp_path):
     path = tmp_path / "mistakes.py"
     path.write_text(
         'from grader.course import mistake\n@mistake("f")\ndef lost(ref, x):\n    """Lost."""\n    return ref(0 * x)\n'
-        '@mistake("g", name="lost")\ndef g_lost(ref, x):\n    """Lost in g."""\n    return ref(0 * x)\n'
+        '@mistake("g", misconception="lost")\ndef g_lost(ref, x):\n    """Lost in g."""\n    return ref(0 * x)\n'
     )
     assert [(known.id, known.name, known.entry, known.sentence) for known in mistakes(path)] == [
         ("lost", "lost", "f", "Lost."),

@@ -183,7 +183,7 @@ class Mistake:
         return f"{self.written or self.name} {self.form}".rstrip()
 
 
-def mistake(target=None, *, name="", about="", **forms):
+def mistake(target=None, *, misconception="", about="", **forms):
     """Marks a function of a `mistakes.py` as a mistake; its docstring is the sentence that the student reads.
 
     For a Function the mistake is called as `wrong(ref, *arguments)`; for a Module as `wrong(Ref)` and returns a class.
@@ -191,11 +191,12 @@ def mistake(target=None, *, name="", about="", **forms):
     a keyword-only argument, whose default is the first of them: `@mistake(number=(-10.0, -1000.0))` for one that is
     written `wrong(Ref, *, number=-100.0)`. Two that nobody can make at once, since both say what the same thing is, are
     `about` that: `@mistake(about="the scale")`. A mistake is called as its function is; where it is one misconception
-    with another, in this bank or in another problem's, both have one `name`: `@mistake("causal_mask", name="no_mask")`.
+    with another, in this bank or in another problem's, both have its name: `@mistake("f", misconception="no_mask")`.
     """
 
     def mark(make, entry=None):
-        make.is_mistake_of, make.forms, make.about, make.misconception = entry, forms, about, name or make.__name__
+        make.is_mistake_of, make.forms, make.about = entry, forms, about
+        make.misconception = misconception or make.__name__
         return make
 
     return mark(target) if callable(target) else functools.partial(mark, entry=target)

@@ -11,14 +11,14 @@ from grader.course import mistake
 # --- causal_mask
 
 
-@mistake("causal_mask", name="aligned_at_the_start")
+@mistake("causal_mask", misconception="aligned_at_the_start")
 def mask_aligned_at_the_start(ref, t_q, t_k):
     """The mask is aligned at the start: query 0 sees key 0 alone, whatever the lengths are. The queries are the last
     t_q of the t_k tokens, so query i stands at position i + (t_k - t_q), and the diagonal moves by that much."""
     return jnp.tri(t_q, t_k, dtype=bool)
 
 
-@mistake("causal_mask", name="aligned_at_the_start", about="what the mask holds")
+@mistake("causal_mask", misconception="aligned_at_the_start", about="what the mask holds")
 def mask_of_ones_aligned_at_the_start(ref, t_q, t_k):
     """Two things: the mask holds float numbers, because `jnp.ones` and `jnp.tri` do unless they get `dtype=bool`; and
     it is aligned at the start, where query 0 sees key 0 alone. The last query has to see every key: move the diagonal
@@ -26,28 +26,28 @@ def mask_of_ones_aligned_at_the_start(ref, t_q, t_k):
     return jnp.tril(jnp.ones((t_q, t_k)))
 
 
-@mistake("causal_mask", name="offset_reversed")
+@mistake("causal_mask", misconception="offset_reversed")
 def mask_with_the_offset_reversed(ref, t_q, t_k):
     """The diagonal moves the wrong way: by t_q - t_k instead of t_k - t_q. With fewer queries than keys each query sees
     more, and the last one sees everything."""
     return jnp.tri(t_q, t_k, t_q - t_k, dtype=bool)
 
 
-@mistake("causal_mask", name="without_the_token_itself")
+@mistake("causal_mask", misconception="without_the_token_itself")
 def mask_without_the_token_itself(ref, t_q, t_k):
     """A token does not see itself: the comparison is `<` where it has to be `<=`, or the diagonal is one too low. What
     a token must not see is later tokens; the very first one would see nothing at all."""
     return jnp.tri(t_q, t_k, t_k - t_q - 1, dtype=bool)
 
 
-@mistake("causal_mask", name="one_key_too_many")
+@mistake("causal_mask", misconception="one_key_too_many")
 def mask_with_one_key_too_many(ref, t_q, t_k):
     """Each query sees one key too far: its next token, which is the very one to predict. The last key that query i sees
     is j = i + (t_k - t_q), with no 1 added."""
     return jnp.tri(t_q, t_k, t_k - t_q + 1, dtype=bool)
 
 
-@mistake("causal_mask", name="inverted_the_mask")
+@mistake("causal_mask", misconception="inverted_the_mask")
 def mask_that_is_true_where_hidden(ref, t_q, t_k):
     """True stands where a key is hidden. In this track, as in JAX, True means: may attend. Some other libraries do it
     the other way round; put `~` before the mask."""
@@ -144,7 +144,7 @@ def _with(ref, q, k, v, given, **steps):
     return steps.get("weights", _weights)(_scores(q, k), steps.get("mask", _mask)(q, k)) @ v
 
 
-@mistake("causal_sdpa", name="ignored_the_mask")
+@mistake("causal_sdpa", misconception="ignored_the_mask")
 def no_mask(ref, q, k, v, **given):
     """No key is hidden: this is the attention of problem 31. A mask that is made and not used, or whose `jnp.where` is
     not assigned, does this too."""
@@ -180,7 +180,7 @@ def one_key_too_many(ref, q, k, v, **given):
     return _with(ref, q, k, v, given, mask=lambda q, k: _mask(q, k, 1))
 
 
-@mistake("causal_sdpa", name="inverted_the_mask", hidden=(-1e9,))
+@mistake("causal_sdpa", misconception="inverted_the_mask", hidden=(-1e9,))
 def hid_what_it_may_see(ref, q, k, v, *, hidden=-jnp.inf, **given):
     """The mask is used the wrong way round: the keys that a query may see are hidden and the later ones are seen, so
     the last query sees none, and its row is NaN, or the mean of everything where hidden scores are a number such as
@@ -254,7 +254,7 @@ def added_a_large_number(ref, q, k, v, **given):
     )
 
 
-@mistake("causal_sdpa", name="hidden_by_a_small_number", number=(-10.0,))
+@mistake("causal_sdpa", misconception="hidden_by_a_small_number", number=(-10.0,))
 def not_negative_enough(ref, q, k, v, *, number=-100.0, **given):
     """The hidden scores become a number that is not negative enough, such as -100. Beside visible scores of -400 a
     hidden key then takes all the weight. Use -inf, or at least a number that no score reaches."""

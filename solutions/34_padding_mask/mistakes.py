@@ -24,7 +24,7 @@ def mask_with_one_token_too_few(ref, lengths, max_len):
     return ref(lengths - 1, max_len)
 
 
-@mistake("padding_mask", name="inverted_the_mask")
+@mistake("padding_mask", misconception="inverted_the_mask")
 def mask_that_is_true_on_padding(ref, lengths, max_len):
     """True stands on the padding. In this track, as in JAX, True means: may attend. PyTorch's `key_padding_mask` goes
     the other way round; turn the comparison."""
@@ -446,14 +446,14 @@ def heads_interleaved(ref, q, k, v, num_heads, mask=None, **given):
     return _back(_attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
 
 
-@mistake("bidirectional_attention", name="joined_by_reshape_alone")
+@mistake("bidirectional_attention", misconception="joined_by_reshape_alone")
 def joined_without_moving(ref, q, k, v, num_heads, mask=None, **given):
     """The heads are joined by a reshape alone, from (B, N, T, H): a row then holds several tokens of one head. Swap the
     axes of heads and tokens back first, then reshape."""
     return _split(_attend(ref, given, q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
-@mistake("bidirectional_attention", name="all_heads_as_one")
+@mistake("bidirectional_attention", misconception="all_heads_as_one")
 def one_head_for_all(ref, q, k, v, num_heads, mask=None, **given):
     """There is one head over the full width: `num_heads` is not used. Each head has its own scores and weights, from
     its own chunk of the features."""
@@ -468,7 +468,7 @@ def first_features_for_every_head(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask)
 
 
-@mistake("bidirectional_attention", name="scale_of_the_whole_width", about="the scale")
+@mistake("bidirectional_attention", misconception="scale_of_the_whole_width", about="the scale")
 def scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are divided by sqrt(d_model). After the split a score is a sum over one head's width: divide by
     sqrt(H), H = d_model // num_heads."""
@@ -506,14 +506,14 @@ def one_of_both_masks_is_enough(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) | _keys(mask, k))
 
 
-@mistake("causal_attention", name="forgot_none")
+@mistake("causal_attention", misconception="forgot_none")
 def causal_forgot_none(ref, q, k, v, num_heads, mask=None, **given):
     """`mask=None` is used as if it were an array. Without padding the causal mask is all there is: ask `mask is None`
     before the two are combined."""
     return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) & mask[:, None, None, :])
 
 
-@mistake("causal_attention", name="inverted_the_mask")
+@mistake("causal_attention", misconception="inverted_the_mask")
 def causal_inverted_padding(ref, q, k, v, num_heads, mask=None, **given):
     """The padding mask is used the wrong way round: of the earlier keys, the padded ones are seen and the real ones
     hidden. True means: may attend, in both masks."""
@@ -541,28 +541,28 @@ def sees_the_future(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q).T & _keys(mask, k))
 
 
-@mistake("causal_attention", name="masked_the_queries")
+@mistake("causal_attention", misconception="masked_the_queries")
 def causal_masked_the_queries(ref, q, k, v, num_heads, mask=None, **given):
     """The padding mask lies on the axis of the queries: padded queries see nothing, and real queries see padded keys
     before them. The keys are the last axis of the scores: `mask[:, None, None, :]`."""
     return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) & _real(mask, k)[:, None, :, None])
 
 
-@mistake("causal_attention", name="zeroed_padded_queries")
+@mistake("causal_attention", misconception="zeroed_padded_queries")
 def causal_zeroed_padded_queries(ref, q, k, v, num_heads, mask=None, **given):
     """The rows of padded queries are zeros. A padded query with a real key before it is computed like any other; only a
     query with no key at all gets zeros."""
     return _attend(ref, given, q, k, v, num_heads, mask) * _real(mask, k)[..., None]
 
 
-@mistake("causal_attention", name="mask_of_the_first_sequence")
+@mistake("causal_attention", misconception="mask_of_the_first_sequence")
 def causal_mask_of_the_first_sequence(ref, q, k, v, num_heads, mask=None, **given):
     """Every sequence gets the padding of the first one. The combined mask differs from sequence to sequence: its shape
     is (B, 1, T, T), with the batch in front."""
     return _attend(ref, given, q, k, v, num_heads, None if mask is None else jnp.broadcast_to(mask[:1], mask.shape))
 
 
-@mistake("causal_attention", name="nan_where_nothing_is_seen")
+@mistake("causal_attention", misconception="nan_where_nothing_is_seen")
 def causal_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """The first rows under padding on the left are NaN, and so is a sequence of length 0: a query before the first real
     token sees nothing, and a softmax over -inf alone is NaN. It has to give zeros: take off 0 where there is no maximum
@@ -570,7 +570,7 @@ def causal_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given
     return _attend(ref, given, q, k, v, num_heads, mask, softmax=_with(-jnp.inf))
 
 
-@mistake("causal_attention", name="mean_where_nothing_is_seen")
+@mistake("causal_attention", misconception="mean_where_nothing_is_seen")
 def causal_mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """A query before the first real token gets the mean of all values, later ones and padding included: its scores are
     all the same large negative number, and equal scores are equal weights. It has to get zeros: choose them with
@@ -578,7 +578,7 @@ def causal_mean_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **give
     return _attend(ref, given, q, k, v, num_heads, mask, softmax=_most_negative)
 
 
-@mistake("causal_attention", name="hidden_by_a_small_number", number=(-10.0, -1000.0), zeroed=(False,))
+@mistake("causal_attention", misconception="hidden_by_a_small_number", number=(-10.0, -1000.0), zeroed=(False,))
 def causal_hidden_by_a_small_number(ref, q, k, v, num_heads, mask=None, *, number=-100.0, zeroed=True, **given):
     """A number such as -100 stands in the place of each hidden score, padded or later. Scores that count may be lower
     than that, and then what is hidden wins. Only -inf is below every score."""
@@ -647,7 +647,7 @@ def only_empty_sequences_zeroed_and_nan(ref, q, k, v, num_heads, mask=None, **gi
     )
 
 
-@mistake("causal_attention", name="gradient_nan_where_nothing_is_seen")
+@mistake("causal_attention", misconception="gradient_nan_where_nothing_is_seen")
 def causal_gradient_nan_where_nothing_is_seen(ref, q, k, v, num_heads, mask=None, **given):
     """The output is right and the gradient is NaN: rows before the first real token are NaN after the softmax, and
     `jnp.where` replaces them then. Backwards, its zero is multiplied by that NaN. Make the scores of such rows safe
@@ -686,7 +686,7 @@ def added_both_masks(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, visible=True, softmax=softmax)
 
 
-@mistake("causal_attention", name="added_a_large_number", number=(MOST_NEGATIVE,))
+@mistake("causal_attention", misconception="added_a_large_number", number=(MOST_NEGATIVE,))
 def causal_added_a_large_number(ref, q, k, v, num_heads, mask=None, *, number=-1e9, **given):
     """Two things, from adding -1e9 or `finfo.min` to the hidden scores. A query before the first real token gets the
     mean of all values. And a hidden score that is larger still comes through, up to inf, which nothing is taken off
@@ -694,7 +694,7 @@ def causal_added_a_large_number(ref, q, k, v, num_heads, mask=None, *, number=-1
     return _attend(ref, given, q, k, v, num_heads, mask, softmax=_added(number))
 
 
-@mistake("causal_attention", name="added_a_large_number_and_zeroed", number=(MOST_NEGATIVE,))
+@mistake("causal_attention", misconception="added_a_large_number_and_zeroed", number=(MOST_NEGATIVE,))
 def causal_added_a_large_number_and_zeroed(ref, q, k, v, num_heads, mask=None, *, number=-1e9, **given):
     """-1e9 or `finfo.min` is added to the hidden scores, and rows without a key are zeros. It is right for ordinary
     numbers, but a padded or later key whose score is larger comes through. Replace the score, so that nothing is left
@@ -740,7 +740,7 @@ def causal_first_features_for_every_head(ref, q, k, v, num_heads, mask=None, **g
     return _attend(ref, given, q, k, v, num_heads, mask)
 
 
-@mistake("causal_attention", name="mask_after_the_softmax")
+@mistake("causal_attention", misconception="mask_after_the_softmax")
 def padding_after_the_softmax(ref, q, k, v, num_heads, mask=None, **given):
     """Later keys are hidden before the softmax, padded ones only after it: their weights, or their values, are set to
     zero when they have had their share already. The rest of the row then sums to less than 1. Hide both before the
@@ -752,7 +752,7 @@ def padding_after_the_softmax(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, softmax=softmax)
 
 
-@mistake("causal_attention", name="renormalised")
+@mistake("causal_attention", misconception="renormalised")
 def causal_renormalised(ref, q, k, v, num_heads, mask=None, **given):
     """Hidden keys take part in the softmax, and the masked weights are divided by their sum. A hidden key that scores
     far higher makes all visible ones underflow to 0, and 0 / 0 is NaN, as it is before the first real token. Hide the
@@ -760,28 +760,28 @@ def causal_renormalised(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, softmax=_renormalised)
 
 
-@mistake("causal_attention", name="heads_interleaved")
+@mistake("causal_attention", misconception="heads_interleaved")
 def causal_heads_interleaved(ref, q, k, v, num_heads, mask=None, **given):
     """The heads take every N-th feature. Head n owns a contiguous chunk of the features, as in problem 32: reshape the
     width to (N, H), not to (H, N)."""
     return _back(_attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
 
 
-@mistake("causal_attention", name="joined_by_reshape_alone")
+@mistake("causal_attention", misconception="joined_by_reshape_alone")
 def causal_joined_without_moving(ref, q, k, v, num_heads, mask=None, **given):
     """The heads are joined by a reshape alone: (B, N, T, H) straight to (B, T, d_model) puts several tokens of one head
     into a row, and later ones into earlier rows. Swap the axes of heads and tokens back first."""
     return _split(_attend(ref, given, q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
-@mistake("causal_attention", name="scale_of_the_whole_width", about="the scale")
+@mistake("causal_attention", misconception="scale_of_the_whole_width", about="the scale")
 def causal_scaled_by_the_whole_width(ref, q, k, v, num_heads, mask=None, **given):
     """The scores are divided by sqrt(d_model); after the split into heads it has to be sqrt(H), the width over which
     the products were summed."""
     return _attend(ref, given, q / num_heads**0.5, k, v, num_heads, mask)
 
 
-@mistake("causal_attention", name="forgot_the_scale", about="the scale")
+@mistake("causal_attention", misconception="forgot_the_scale", about="the scale")
 def causal_forgot_the_scale(ref, q, k, v, num_heads, mask=None, **given):
     """The masks are right, but the scores are not divided by sqrt(H), the square root of one head's width."""
     return _attend(ref, given, q * (q.shape[-1] / num_heads) ** 0.5, k, v, num_heads, mask)

@@ -225,7 +225,7 @@ def forgot_the_scale(Ref):
     return Wrong
 
 
-@mistake(name="scale_of_the_whole_width", about="the scale")
+@mistake(misconception="scale_of_the_whole_width", about="the scale")
 def scale_of_the_model(Ref):
     """The scores are divided by sqrt(d_model). `x.shape[-1]` is at hand and is the right width with one head only; a
     score of one head adds up H = d_model // num_heads products: divide by sqrt(H)."""
@@ -482,7 +482,7 @@ def mask_over_queries(Ref):
     return Wrong
 
 
-@mistake(name="ignored_the_mask")
+@mistake(misconception="ignored_the_mask")
 def mask_ignored(Ref):
     """The mask has no effect. An argument that is taken and not used does this, or a `jnp.where` whose result is not
     assigned: masked tokens need the weight 0."""
@@ -495,7 +495,7 @@ def mask_ignored(Ref):
 
 
 @mistake(
-    name="inverted_the_mask",
+    misconception="inverted_the_mask",
     none=("ones", "ones, -inf", "ones, -inf, rows by the mask", "ones, -1e9", "ones, -1e9, rows by the mask"),
 )
 def mask_inverted(Ref, *, none="left"):
@@ -530,7 +530,7 @@ def none_hides_everything(Ref):
     return Wrong
 
 
-@mistake(name="nan_where_nothing_is_seen")
+@mistake(misconception="nan_where_nothing_is_seen")
 def nan_where_nothing_is_visible(Ref):
     """A query with no key to attend to gets NaN. A softmax over nothing but -inf is 0 / 0; the contract asks for zeros
     there, for instance by `jax.nn.softmax(scores, where=mask)`."""
@@ -542,7 +542,7 @@ def nan_where_nothing_is_visible(Ref):
     return Wrong
 
 
-@mistake(name="mean_where_nothing_is_seen", hidden=("added",))
+@mistake(misconception="mean_where_nothing_is_seen", hidden=("added",))
 def mean_where_nothing_is_visible(Ref, *, hidden="replaced"):
     """A query with no key to attend to gets the mean of all values. With -1e9 or `finfo.min` in place of every score of
     a row, or `finfo.min` added to it, these are equal again, and so are the weights: make them zeros there."""
@@ -702,7 +702,7 @@ def mask_after_the_softmax(Ref):
     return Wrong
 
 
-@mistake(name="softmax_over_hidden_keys_too")
+@mistake(misconception="softmax_over_hidden_keys_too")
 def softmax_over_masked_tokens_too(Ref):
     """The masked tokens take part in the softmax, and are taken out of it afterwards, by dividing what is left by its
     sum. On paper they cancel; but where a masked token scores far higher, all that is visible underflows to 0. Hide the

@@ -102,7 +102,7 @@ def no_mask_inside_the_call(Ref):
     return Wrong
 
 
-@mistake(name="aligned_at_the_start")
+@mistake(misconception="aligned_at_the_start")
 def mask_from_the_start(Ref):
     """The triangle of the mask begins at slot 0 in every call: query i sees the slots up to i, as if nothing had come
     before it. That is right in the first call only; the queries of this call stand at `pos`, so query i sees slot j
@@ -170,7 +170,7 @@ def one_slot_too_many(Ref):
     return Wrong
 
 
-@mistake(name="inverted_the_mask", hidden=(-1e9,))
+@mistake(misconception="inverted_the_mask", hidden=(-1e9,))
 def hid_what_it_may_see(Ref, *, hidden=-jnp.inf):
     """The mask is used the wrong way round: the slots that a query may see are hidden, and later and unused ones are
     seen. In `jnp.where(mask, a, b)` the score is `a`, which stands where the mask is True, and -inf is `b`."""
@@ -197,7 +197,7 @@ def zeros_for_scores(Ref):
     return Wrong
 
 
-@mistake(name="hidden_by_a_small_number", number=(-10.0,))
+@mistake(misconception="hidden_by_a_small_number", number=(-10.0,))
 def not_negative_enough(Ref, *, number=-100.0):
     """The hidden scores become a number that is not negative enough, such as -100. Beside visible scores of -900 a
     hidden slot then takes all the weight. Use -inf, or at least a number that no score reaches."""
@@ -274,7 +274,7 @@ def forgot_the_scale(Ref):
     return Wrong
 
 
-@mistake(name="scale_of_the_whole_width", about="the scale")
+@mistake(misconception="scale_of_the_whole_width", about="the scale")
 def scale_of_the_model(Ref):
     """The scores are divided by sqrt(d_model). `x.shape[-1]` is at hand and is the right width with one head only; a
     score of one head adds up head_dim = d_model // num_heads products: divide by sqrt(head_dim)."""

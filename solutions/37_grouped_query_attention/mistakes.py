@@ -186,7 +186,7 @@ def forgot_the_scale(Ref):
     return Wrong
 
 
-@mistake(name="scale_of_the_whole_width", about="the scale")
+@mistake(misconception="scale_of_the_whole_width", about="the scale")
 def scale_of_the_model(Ref):
     """The scores are divided by sqrt(d_model). `x.shape[-1]` is at hand and is the right width with one head only; a
     score of one head adds up head_dim = d_model // num_heads products: divide by sqrt(head_dim)."""

@@ -275,7 +275,7 @@ def sees_the_future(Ref):
     return Wrong
 
 
-@mistake("DecayingAttention", name="inverted_the_mask", hidden=(-1e9,))
+@mistake("DecayingAttention", misconception="inverted_the_mask", hidden=(-1e9,))
 def hid_what_it_may_see(Ref, *, hidden=-jnp.inf):
     """With `causal=True` the mask is used the wrong way round: the tokens that may be seen are hidden and the later
     ones are seen, so the last token sees none: its row is NaN, or the mean of everything where hidden scores are a
@@ -328,7 +328,7 @@ def zeros_for_scores(Ref):
     return Wrong
 
 
-@mistake("DecayingAttention", name="hidden_by_a_small_number", number=(-10.0,))
+@mistake("DecayingAttention", misconception="hidden_by_a_small_number", number=(-10.0,))
 def not_negative_enough(Ref, *, number=-100.0):
     """With `causal=True` the hidden scores become a number that is not negative enough, such as -100. Beside visible
     scores of some hundreds below 0 a hidden token then takes all the weight. Use -inf, or at least a number that no

@@ -246,7 +246,7 @@ def places_counted_within_the_block(ref, q, k, v, block_size, causal=False):
     return _attend(q, k, v, block_size, causal, seen=seen)
 
 
-@mistake(name="nan_where_nothing_is_seen")
+@mistake(misconception="nan_where_nothing_is_seen")
 def no_key_gives_nan(ref, q, k, v, block_size, causal=False):
     """A query with no key gets NaN: its maximum is -inf, and -inf - (-inf) is NaN. Where the maximum is still -inf,
     take off 0 instead; where the sum is 0 at the end, divide by 1."""
@@ -260,7 +260,7 @@ def no_key_gives_nan(ref, q, k, v, block_size, causal=False):
     return _attend(q, k, v, block_size, causal, fold=fold, finish=lambda total, out: out / total)
 
 
-@mistake(name="mean_where_nothing_is_seen")
+@mistake(misconception="mean_where_nothing_is_seen")
 def no_key_gives_the_mean(ref, q, k, v, block_size, causal=False):
     """A query with no key gets the mean of the values. Where every score is the same very negative number, exp(score -
     maximum) is 1 for all of them. Set the weights of hidden keys to 0 after exp, or hide with -inf and mind the rows

@@ -51,7 +51,7 @@ def scale_of_the_padded_width(ref, q, k, v, **options):
     return ref(q * (q.shape[-1] / padded) ** 0.5, k, v, **options)
 
 
-@mistake(name="nothing_is_rescaled")
+@mistake(misconception="nothing_is_rescaled")
 def no_rescaling(ref, q, k, v, **options):
     """What was summed under an old maximum is not shrunk when a larger one comes. Sum and output so far have to be
     multiplied by exp(old maximum - new maximum) before a block is added. With one block of keys nothing shows."""
@@ -134,7 +134,7 @@ def no_maximum(ref, q, k, v, **options):
         return ref(q, k, v, **options)
 
 
-@mistake(name="padded_keys_counted")
+@mistake(misconception="padded_keys_counted")
 def padding_counted(ref, q, k, v, **options):
     """The padding after the last key takes part: a key of zeros has the score 0 and so a weight like any other. Where
     T_k is no multiple of block_k, hide the scores of the last tile whose key index is T_k or more."""
@@ -216,7 +216,7 @@ def loop_past_the_last_block(ref, q, k, v, **options):
         return ref(q, k, v, **options)
 
 
-@mistake(name="nan_where_nothing_is_seen")
+@mistake(misconception="nan_where_nothing_is_seen")
 def divided_by_zero(ref, q, k, v, *, causal=False, **options):
     """A query without a key is NaN: its sum is 0, and 0 / 0 is NaN. With T_q > T_k under a causal mask the first T_q -
     T_k queries are such, and their row has to be zeros. Divide by 1 where the sum is 0."""
@@ -225,7 +225,7 @@ def divided_by_zero(ref, q, k, v, *, causal=False, **options):
     return jnp.where(dead[:, None], jnp.nan, output)
 
 
-@mistake(name="mean_where_nothing_is_seen")
+@mistake(misconception="mean_where_nothing_is_seen")
 def average_of_what_is_hidden(ref, q, k, v, **options):
     """A query without a key gets an average of values that it must not see. Its hidden scores are a finite number such
     as -1e30, which becomes the maximum, and exp(-1e30 - -1e30) is 1. Hide with -inf under a finite maximum, or set the

@@ -62,7 +62,7 @@ def bank(source: str) -> list[tuple[str, str, str, str]]:
             lines = ast.get_source_segment(source, node).splitlines()
             head, body = node.lineno, node.body[1:] or node.body
             code = lines[: node.body[0].lineno - head] + lines[body[0].lineno - head :]
-            named = {word.arg: word.value for word in getattr(marks[0], "keywords", ())}.get("name")
+            named = {word.arg: word.value for word in getattr(marks[0], "keywords", ())}.get("misconception")
             name = ast.literal_eval(named) if named else node.name
             found.append((name, entry, " ".join((ast.get_docstring(node) or "").split()), "\n".join(code)))
     return found
