@@ -10,6 +10,7 @@ from rich.console import Console
 from grader.authors import ledger
 from grader.authors.verify import verify
 from grader.course.problem import CourseError, discover
+from grader.student.cli import main
 from tests.conftest import PROBLEMS
 
 FOUND = dict(checks=31, cases=7, right=5, mistakes=17, caught=17, named=17, tried=208)
@@ -105,3 +106,15 @@ def test_since_a_commit(copies):
     assert alone == {31, 32, 33, 34}
     with pytest.raises(CourseError, match="what changed since nowhere cannot be told: fatal: "):
         named(commit="nowhere")
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["--at-most", "5"], "--at-most is of what could have changed: add --since COMMIT"),
+        (["--since", "HEAD", "--at-most", "0"], "--at-most takes 1 or more: of no problem nothing would be proved"),
+    ],
+)
+def test_a_sample_of_nothing_is_refused(words, told, capsys):
+    """An empty table says that everything holds together."""
+    assert main(["verify", *words]) == 2 and told in capsys.readouterr().err

@@ -92,6 +92,8 @@ def _verify(options) -> int:
     problems = select(options.problems, every_problem())
     if options.at_most is not None and not options.since:
         raise UsageError("--at-most is of what could have changed: add --since COMMIT")
+    if options.at_most is not None and options.at_most < 1:
+        raise UsageError("--at-most takes 1 or more: of no problem nothing would be proved")
     if options.since:
         from grader.authors.ledger import changed_since
 

@@ -72,11 +72,11 @@ def changed_since(root: Path, problems: list[Problem], commit: str, most: int | 
         problem for problem in problems if everywhere or problem.name in touched or (problem.number + turn) % FEW == 0
     ]
     known = {Path(name).name for name in git("ls-tree", "--name-only", commit, "problems/").split()}
-    rank = {
-        problem: (problem.name in known, problem.name not in touched, (problem.number + turn) % len(problems))
-        for problem in found
-    }
-    return [problem for problem in found if most is None or problem in sorted(found, key=rank.get)[:most]]
+
+    def rank(problem: Problem) -> tuple:
+        return problem.name in known, problem.name not in touched, (problem.number + turn) % len(problems)
+
+    return sorted(sorted(found, key=rank)[:most], key=lambda problem: problem.number)
 
 
 def _place(problem: Problem) -> Path | None:

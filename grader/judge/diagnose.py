@@ -28,17 +28,21 @@ def diagnose(
     for mistake in mistakes:
         if mistake.entry != entry:
             continue
-        told, off = False, 0.0
+        told = False
         for id, theirs in mistake.outcomes.items():
             mine = outcomes.get(id)
             if mine is None or not explains(theirs, mine, answers.get(id)):
                 break
             told = told or broken.get(id, False)
-            off += _off(theirs, mine, answers.get(id))
         else:
             if told:
-                fitting.append((off / len(mistake.outcomes), len(fitting), mistake))
-    return min(fitting)[2] if fitting else None
+                fitting.append(mistake)
+
+    def off(mistake: KnownMistake) -> float:
+        parts = [_off(theirs, outcomes[id], answers.get(id)) for id, theirs in mistake.outcomes.items()]
+        return sum(parts) / len(parts)
+
+    return min(fitting, key=off, default=None)
 
 
 def explains(theirs: Outcome, mine: Outcome, answer: Answer | None) -> bool:
@@ -50,10 +54,11 @@ def _off(theirs: Outcome, mine: Outcome, answer: Answer | None) -> float:
     """Of two outcomes that agree, the part of what is allowed by which they are apart."""
     if theirs.failure or mine.failure:
         return 0.0
+    allowed = _allowed(theirs, answer)
     parts = (
-        distance(Outcome("array", {"": array}), Outcome("array", {"": mine.leaves.get(leaf, array)})) / allowed
+        distance(Outcome("array", {"": array}), Outcome("array", {"": mine.leaves.get(leaf, array)})) / allowed[leaf]
         for leaf, array in theirs.leaves.items()
-        if (allowed := _allowed(theirs, answer)[leaf])
+        if allowed[leaf]
     )
     return max(parts, default=0.0)
 
