@@ -14,6 +14,7 @@ import pytest
 
 from grader.course.problem import Problem, discover
 from grader.judge.grade import grade
+from grader.process import child
 from grader.process.child import Limits
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # before any test imports JAX
@@ -65,6 +66,14 @@ def pytest_terminal_summary(terminalreporter, config) -> None:
             f"once. To run them too: "
             "python -m pytest -n auto --everything"
         )
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays_interrupted():
+    """What one test interrupts must not stop the workers of the next one."""
+    yield
+    left, _ = child.interrupted.is_set(), child.interrupted.clear()
+    assert not left, "Ctrl-C of this test was left behind: `interruptible` forgets it at its end"
 
 
 @pytest.fixture(scope="session")

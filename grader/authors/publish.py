@@ -14,7 +14,7 @@ from grader.authors import notebooks
 from grader.authors.notebooks import LessonFails
 from grader.course.problem import CourseError, Problem
 from grader.course.select import need
-from grader.process import child, store
+from grader.process import store
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -149,8 +149,7 @@ def _run(
                     failed.append((running[done], str(fault)))
                 through()
         except KeyboardInterrupt:
-            child.interrupted.set()  # each kernel stops before its next cell
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # each kernel stops before its next cell
             raise
     return {problem: executed[problem] for problem in problems if problem in executed}, sorted(
         failed, key=lambda pair: pair[0].number

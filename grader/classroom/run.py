@@ -28,7 +28,6 @@ from grader.classroom.orders import Orders, Tally
 from grader.course.problem import CourseError, Problem
 from grader.course.select import UsageError
 from grader.key.answers import key_digest
-from grader.process import child
 from grader.report import machine
 from grader.report.words import count
 
@@ -295,9 +294,6 @@ def _work(
                 else:
                     write_down(came)
                 progress.advance(task)
-        except KeyboardInterrupt:
-            child.interrupted.set()  # whoever waits for a worker gives up too
-            raise
         finally:
             hands.close()
 

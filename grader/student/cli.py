@@ -66,6 +66,7 @@ def interruptible():
             yield
     finally:
         signal.signal(signal.SIGINT, before)
+        child.interrupted.clear()  # whoever else works in this process was not interrupted
 
 
 def _interrupt(number, frame):
