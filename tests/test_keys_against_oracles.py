@@ -22,7 +22,7 @@ from grader.key.answers import Answers
 from grader.key.compare import DRAWN
 from grader.key.key import Answer
 from grader.run.transforms import cotangent
-from tests.conftest import PROBLEMS, ROOT
+from tests.conftest import EACH, PROBLEMS, ROOT
 from tests.oracles import Refused
 
 pytestmark = pytest.mark.thorough
@@ -300,7 +300,7 @@ def key_of(once):
     return found
 
 
-@pytest.mark.parametrize("number", PROBLEMS)
+@pytest.mark.parametrize("number", EACH)
 def test_every_answer_is_what_the_definition_gives(number, key_of):
     """Values, gradients, variables and errors are the oracle's. Only claims and a property's changed calls lack one."""
     problem, calls, key = key_of(number)

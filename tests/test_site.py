@@ -6,6 +6,7 @@ import http.server
 import json
 import posixpath
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,18 +16,17 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import pytest
 
 from grader.authors.lesson import HEADINGS, cells_of
-from grader.authors.notebooks import compose, repository_of, sources
+from grader.authors.notebooks import compose, place_of, repository_of, sources
 from grader.authors.site import edition
 from tests.browser import browser, serious  # noqa: F401
-from tests.conftest import PROBLEMS, ROOT
+from tests.conftest import EACH, PROBLEMS, ROOT
 from tests.site_text import statements, text_of, those_in, unsaid
 
 pytestmark = pytest.mark.thorough
 
 LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
-PAGES = [
+OTHERS = [
     "index.html",
-    *LESSONS,
     "a_language_model.html",
     "how_the_grader_decides.html",
     "glossary.html",
@@ -34,6 +34,7 @@ PAGES = [
     "search.html",
     "genindex.html",
 ]
+LOOKED_AT = [f"notebooks/{PROBLEMS[number].name}.html" for number in EACH]  # in a browser, one by one
 FINITE = "document.getAnimations().filter(a => a.effect.getTiming().iterations !== Infinity)"
 PHONE, DESKTOP = dict(width=390, height=844), dict(width=1300, height=900)
 WIDTHS = (390, 1280, 1920)
@@ -50,7 +51,20 @@ def publish(*arguments):
 @pytest.fixture(scope="module")
 def built(once):
     """The students' site and the single files, from one command."""
-    return once("published", lambda out: publish("--site", out / "site", "--html", out / "html"))
+
+    def make(out):
+        for number in PROBLEMS.keys() - {*EACH}:
+            _take_as_executed(PROBLEMS[number])
+        publish("--site", out / "site", "--html", out / "html")
+
+    return once("published", make)
+
+
+def _take_as_executed(problem):
+    """The notebook of the course stands for one that is run now."""
+    kept = place_of(problem, repository_of(ROOT))
+    if kept and not kept.exists():
+        shutil.copy(ROOT / "notebooks" / f"{problem.name}.ipynb", kept)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +128,7 @@ def opened(browser, address):  # noqa: F811
 def test_every_page_opens_in_peace(opened):
     """No error on the console, nothing from another host, every picture there and described, every formula set, nothing
     wider than a phone."""
-    for name in PAGES:
+    for name in [*OTHERS, *LOOKED_AT]:
         for viewport in (DESKTOP, PHONE):
             page = opened(name, viewport)
             assert page.complaints == [], name
@@ -136,7 +150,7 @@ def test_every_page_opens_in_peace(opened):
 @pytest.mark.parametrize(
     "scheme, pages, rules",
     [
-        ("light", [page for page in PAGES if page not in LESSONS[1:-1]], ()),
+        ("light", [*OTHERS, LESSONS[0], LESSONS[-1]], ()),
         (
             "dark",
             ("index.html", LESSONS[0], "how_the_grader_decides.html", "glossary.html"),
@@ -196,7 +210,7 @@ def test_no_link_leads_nowhere(built, pages):
     """Every link within the site leads to a page that is there, and to a place that is on it; none stands within
     another, or within what unfolds."""
     root = built / "site"
-    assert {*PAGES} <= {*pages}
+    assert {*OTHERS, *LESSONS} <= {*pages}
     for name, page in pages.items():
         assert page.nested == [], name
         for _, link in page.links:
@@ -299,7 +313,7 @@ def test_a_single_file_needs_no_other_and_no_network(browser, built):  # noqa: F
     """Opened from the disk, without a network, a lesson shows its formulas and its figures, and complains of
     nothing."""
     context = browser.new_context(offline=True)
-    for problem in PROBLEMS.values():
+    for problem in map(PROBLEMS.get, EACH):
         page, complaints = context.new_page(), []
         page.on(
             "console",
@@ -336,7 +350,7 @@ def test_nothing_leaves_the_column(opened, width):
     on a phone alone some are scrolled, each in its own box."""
     found = {
         name: told
-        for name in PAGES
+        for name in [*OTHERS, *LOOKED_AT]
         if name != "genindex.html" and (told := opened(name, dict(width=width, height=900)).evaluate(LEAVES))
     }
     assert not found, json.dumps(found, indent=1)
@@ -345,7 +359,7 @@ def test_nothing_leaves_the_column(opened, width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_leaves_the_column_of_a_single_file(browser, built, width):  # noqa: F811
     page, found = browser.new_page(viewport=dict(width=width, height=900)), {}
-    for problem in PROBLEMS.values():
+    for problem in map(PROBLEMS.get, EACH):
         page.goto((built / "html" / f"{problem.name}.html").as_uri())
         page.wait_for_selector("mjx-container svg")
         page.evaluate("MathJax.startup.promise.then(() => null)")
@@ -395,7 +409,7 @@ def test_the_home_page_shows_a_verdict(opened):
 
 def test_a_term_shows_its_meaning(opened):
     """Each link to the glossary carries the meaning, without TeX, and shows it when it is pointed at or focused."""
-    for name in LESSONS:
+    for name in LOOKED_AT:
         page = opened(name)
         terms = page.locator("a.to-term")
         meanings = terms.evaluate_all("terms => terms.map(term => term.dataset.meaning)")
@@ -416,7 +430,7 @@ def test_a_term_shows_its_meaning(opened):
 def test_no_meaning_is_cut_by_the_box_of_a_table(opened, viewport):
     """A meaning that is shown makes no box higher that has its own bars: it hangs out of it."""
     tried = 0
-    for name in LESSONS:
+    for name in LOOKED_AT:
         page = opened(name, viewport)
         for term in page.locator("table tr:last-child a.to-term").all():
             term.hover()
@@ -447,7 +461,7 @@ def test_no_term_stands_where_another_thing_is_meant(pages, name, elsewhere):
 
 def test_a_figure_stands_before_its_code(opened):
     """Each figure has a caption, and the code that draws it is folded under it; on a dark page it is dark."""
-    for number, name in zip(PROBLEMS, LESSONS):
+    for number, name in zip(EACH, LOOKED_AT):
         page = opened(name, scheme="dark")
         figures = sum(cell.alt != "" for cell in cells_of(PROBLEMS[number].lesson))
         told = page.locator(".cell_output figure").evaluate_all("""figures => figures.map(figure => {

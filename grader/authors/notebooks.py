@@ -183,20 +183,27 @@ def executed(problem: Problem, repository: str, ran: Callable[[], None] = lambda
     called)."""
     import nbformat
 
-    notebook = compose(problem, repository)
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in RUN_WITH]
-    text = json.dumps([nbformat.writes(notebook), PRELUDE, platform.python_version(), versions])
-    folder = store.folder(problem.folder.parents[1], "notebooks")
-    kept = folder / f"{problem.number}-{store.digest(text.encode())}.ipynb" if folder else None
+    kept = place_of(problem, repository)
     if kept and kept.exists():
         return nbformat.read(kept, as_version=4)
-    notebook = execute(problem, notebook)
+    notebook = execute(problem, compose(problem, repository))
     ran()
     if kept:
-        for earlier in folder.glob(f"{problem.number}-*.ipynb"):
+        for earlier in kept.parent.glob(f"{problem.number}-*.ipynb"):
             earlier.unlink(missing_ok=True)
         store.write(kept, nbformat.writes(notebook).encode())
     return notebook
+
+
+def place_of(problem: Problem, repository: str) -> Path | None:
+    """Where the executed notebook is kept, if anywhere."""
+    import nbformat
+
+    composed = nbformat.writes(compose(problem, repository))
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in RUN_WITH]
+    text = json.dumps([composed, PRELUDE, platform.python_version(), versions])
+    folder = store.folder(problem.folder.parents[1], "notebooks")
+    return folder / f"{problem.number}-{store.digest(text.encode())}.ipynb" if folder else None
 
 
 def repository_of(root: Path) -> str:
