@@ -99,7 +99,7 @@ class Largest(Proof):
         )
 
     def reported(self, facts):
-        return f"the largest array has {facts[0]['elements']} elements, of {facts[0]['limit']}"
+        return f"the largest array has {facts[0]['elements']} elements; fewer than {facts[0]['limit']} are allowed"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Kept(Proof):
         )
 
     def reported(self, facts):
-        return f"{facts[0]['elements']} elements are kept, of {facts[0]['limit']}"
+        return f"{facts[0]['elements']} elements are kept; up to {facts[0]['limit']} are allowed"
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class Flops(Proof):
         )
 
     def reported(self, facts):
-        return f"{facts[0][self.of]} {OPERATIONS[self.of]}, of {facts[0]['limit']}"
+        return f"{facts[0][self.of]} {OPERATIONS[self.of]}; up to {facts[0]['limit']} are allowed"
 
 
 OPERATIONS = {"flops": "arithmetic operations", "products": "multiplications in products of matrices"}
@@ -277,7 +277,7 @@ class Turns(Proof):
         )
 
     def reported(self, facts):
-        return f"{facts[0]['turns']} turns, of {facts[0]['limit']}"
+        return f"{facts[0]['turns']} turns; up to {facts[0]['limit']} are allowed"
 
 
 @dataclass(frozen=True)
