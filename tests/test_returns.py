@@ -222,7 +222,7 @@ def test_what_is_odd_about_a_group_is_told(book):
     rows = marks(book, Grading({31: 1.0}, groups=mine), {})
     assert [*groups.unmet(rows, mine)] == [
         "Charles_10 is in the group team_1 and handed in alone as well: what was handed in alone counts",
-        "grading.toml has a group team_2, and nothing arrived that is called so",
+        "grading.toml has a group team_2, and nothing arrived that is called so, or from one member alone",
         "linus is in two groups of grading.toml: take one away",
     ]
     assert sorted(row.student.student for row in groups.shared(rows, mine, {})) == [
@@ -231,6 +231,18 @@ def test_what_is_odd_about_a_group_is_told(book):
         "hoppergrace_43",
         "linus",
     ]
+
+
+def test_a_member_hands_in_for_all(book):
+    """Where nothing is called as the group, the work of the only member who handed in is everybody's, in a Moodle that
+    knows no groups; he stays who he is."""
+    mine = {"team_7": ("charles_10", "linus", "emmy@example.org")}
+    rows = marks(book, Grading({31: 1.0}, groups=mine), {})
+    assert [*groups.unmet(rows, mine)] == []
+    found = {row.student.student: row.total for row in groups.shared(rows, mine, {})}
+    assert found["linus"] == found["emmy@example.org"] == found["Charles_10"] and len(found) == len(rows) + 2
+    people = groups.spread([row.student for row in rows], mine)
+    assert {"linus", "emmy@example.org", "Charles_10"} <= {one.student for one in people}
 
 
 def test_who_is_alone_is_known_by_every_name(book):

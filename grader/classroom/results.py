@@ -14,7 +14,8 @@ from grader.classroom.book import groups
 from grader.classroom.book.entries import Wanted
 from grader.classroom.book.exports import export, write
 from grader.classroom.book.gradebook import Gradebook
-from grader.classroom.book.marks import Change, Marks, marks, names_of
+from grader.classroom.book.marks import Change, Marks, marks
+from grader.classroom.book.names import names_of
 from grader.classroom.book.people import keep, meant, settle
 from grader.classroom.book.points import properties_of, shown
 from grader.classroom.book.roster import Roster, Row
@@ -173,14 +174,15 @@ def override(
                 f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}"
             )
         weight, one = grading.weights[number], meant(book, student, grading.groups)
+        students = book.students()
         book.override(one.student, number, points, reason, getpass.getuser(), weight, new=one)
     told = (
         "the points follow from the checks again"
         if points is None
         else f"{shown(points)} of {shown(weight)} point{'' if weight == 1 else 's'} by hand"
     )
-    if shared := groups.members(one, grading.groups):
-        whom = f"the group {one.student}, that is {', '.join(shared)}"
+    if group := groups.of(one, students, grading.groups):
+        whom = f"the group {group}, that is {', '.join(grading.groups[group])}"
     else:
         whom = one.student if student == one.student else f"{one.name or student} ({one.student})"
     console.print(

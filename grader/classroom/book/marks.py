@@ -7,10 +7,12 @@ from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from grader.classroom.arrivals.submission import Student, Submission
+from grader.classroom.arrivals.submission import Student
 from grader.classroom.book.entries import Grade, Override, Wanted
 from grader.classroom.book.gradebook import Gradebook
+from grader.classroom.book.groups import standing
 from grader.classroom.book.late import Came, Lateness, lateness
+from grader.classroom.book.names import names_of
 from grader.classroom.book.points import Credit, credit, exact, shown
 from grader.classroom.book.roster import Row
 from grader.classroom.book.rules import Grading
@@ -203,14 +205,18 @@ def marks(
     `on_roster` has the rows of those whom a roster knows, who are called as it calls them."""
     grades = {(grade.student, grade.problem): grade for grade in book.grades()}
     overrides = _standing(book)
-    came = book.came()
+    came, students = book.came(), book.students()
+    for_all = standing(students, grading.groups)
     found = []
-    for student in book.students():
+    for student in students:
         of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
         row = on_roster.get(student.student)
         called = names_of(student, row)
         called |= {
-            name.casefold() for group, names in grading.groups.items() if group.casefold() in called for name in names
+            name.casefold()
+            for group, names in grading.groups.items()
+            if group.casefold() in called or group == for_all.get(student.student)
+            for name in names
         }
         mine = {}
         for problem, which in of.items():
@@ -227,18 +233,6 @@ def marks(
         student = replace(student, name=row.called) if row and row.name else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
     return found
-
-
-def names_of(student: Student | Submission, row: Row | None = None) -> set[str]:
-    """What a student may be called by in small letters: the key, names, logins and numbers, by the download and by the
-    roster."""
-    told = [
-        student.student,
-        student.name,
-        *student.ids.values(),
-        *((row.name, row.called, *row.ids.values()) if row else ()),
-    ]
-    return {part.casefold() for name in told for part in (name, name.partition("@")[0]) if part}
 
 
 def _dated(mark: Mark, came: Mapping[Wanted, Came], grading: Grading, called: Collection[str]) -> Mark:

@@ -11,9 +11,8 @@ from grader.classroom.arrivals.files import shown
 from grader.classroom.arrivals.naming import apart, safe
 from grader.classroom.arrivals.submission import Student, Submission
 from grader.classroom.book.gradebook import Gradebook
-from grader.classroom.book.groups import Groups, group_of
-from grader.classroom.book.marks import names_of
-from grader.classroom.book.names import first_last, full_name_keys, name_keys
+from grader.classroom.book.groups import Groups, group_of, standing
+from grader.classroom.book.names import first_last, full_name_keys, name_keys, names_of
 from grader.classroom.book.roster import Roster, Row
 from grader.course.select import UsageError
 
@@ -42,7 +41,10 @@ def meant(book: Gradebook, text: str, groups: Groups = {}) -> Student:
         UsageError: nobody, or more than one.
     """
     students = book.students()
-    alone = {one.student for one in students} - {one.student for one in book.waiting()}
+    alone, for_all = (
+        {one.student for one in students} - {one.student for one in book.waiting()},
+        standing(students, groups),
+    )
     try:
         one = _meant(book, text)
         called = names_of(one)
@@ -53,7 +55,7 @@ def meant(book: Gradebook, text: str, groups: Groups = {}) -> Student:
     if one and one.student in alone or not (group := group_of(called | {text.casefold()}, groups)):
         return one
     return next(
-        (student for student in students if group.casefold() in names_of(student)),
+        (any_ for any_ in students if for_all.get(any_.student) == group or group.casefold() in names_of(any_)),
         Student(safe(group), group, {}, "", ()),
     )
 
