@@ -18,13 +18,15 @@ from grader.classroom.book.exports import files
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import CANVAS as BY_CANVAS
 from grader.classroom.book.late import Came, Policy
-from grader.classroom.book.marks import marks
+from grader.classroom.book.marks import Mark, marks
+from grader.classroom.book.roster import Row
 from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.feedback import write_feedback
 from grader.classroom.pages.returns import CANVAS, MOODLE, comment, write_returns
 from grader.course.select import UsageError
+from grader.judge.explain import ENDED
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
 
@@ -285,3 +287,17 @@ def test_groups_that_make_no_sense(tmp_path, line, told):
     (tmp_path / "grading.toml").write_text(f"{line}\n[weights]\n31 = 1\n")
     with pytest.raises(UsageError, match=told):
         read_grading(tmp_path / "grading.toml", made_up.PROBLEMS, made_up.PROBLEMS)
+
+
+def test_a_name_that_lost_its_letters_is_not_taken(book):
+    """Excel writes `?` for what cp1252 lacks: then the download's own name stands."""
+    student = next(one for one in book.students() if one.student == "Ada_Lovelace_9")
+    for listed, called in (("L?velace, Ada", student.name), ("Lovelace, Augusta Ada", "Augusta Ada Lovelace")):
+        rows = marks(book, Grading({31: 1.0}), {}, on_roster={student.student: Row(listed, {}, 0)})
+        assert next(row.student.name for row in rows if row.student.student == student.student) == called
+
+
+def test_who_wrote_into_the_channel_is_flagged():
+    """An instructor learns of it from every file, not from the student's page alone."""
+    mark = Mark(31, 1.0, trouble=f"while it was called, {ENDED['forged'][0]}")
+    assert "wrote into the grader's channel" in mark.flags and "wrote into" not in str(Mark(31, 1.0).flags)

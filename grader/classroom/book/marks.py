@@ -18,8 +18,10 @@ from grader.classroom.book.roster import Row
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import is_unread
 from grader.course.verdict import Named, Status
+from grader.judge.explain import ENDED
 from grader.report import words
 
+FORGED = ENDED["forged"][0]  # what a verdict says of one
 Properties = Mapping[int, Container[tuple[str, str]]]  # of each problem, as `points.properties_of` has them
 
 
@@ -97,9 +99,14 @@ class Mark:
         return exact(self.weight * self.credit.share)
 
     @property
+    def forged(self) -> bool:
+        """Whether it wrote into the channel by which the grader hears what it gave."""
+        return FORGED in self.trouble
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """What an instructor should know of it."""
-        told = []
+        told = ["wrote into the grader's channel"] if self.forged else []
         if self.override:
             older = self.grade and self.override.attempt not in (None, self.grade.attempt)
             nothing = not (self.grade or self.unread or self.ungraded)
@@ -230,9 +237,15 @@ def marks(
                 told=student.told.get(problem, ()),
             )
             mine[problem] = _dated(mark, came, grading, called)
-        student = replace(student, name=row.called) if row and row.name else student
+        student = replace(student, name=row.called) if row and _is_better(row.name, student.name) else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
     return found
+
+
+def _is_better(listed: str, told: str) -> bool:
+    """Whether the roster's name is the one to call a student by: Excel writes `?` for letters that its encoding
+    lacks."""
+    return bool(listed) and not (told and {"?", "\N{REPLACEMENT CHARACTER}"} & {*listed})
 
 
 def _dated(mark: Mark, came: Mapping[Wanted, Came], grading: Grading, called: Collection[str]) -> Mark:
