@@ -156,6 +156,9 @@ ENTRIES = [
             ),
             "bfloat16": Case(length=20, window=6, sinks=2, head_dim=16, dtype=HALF, under=("jit",)),
             "dozens of tokens": Case(length=45, window=7, sinks=4, heads=3, head_dim=5),
+            "a window of more than a hundred": Case(
+                length=301, window=150, sinks=80, heads=1, head_dim=2, under=("jit",)
+            ),
             "512 tokens": long(512, under=("jit",)),
             "1024 tokens": long(1024),
             "1024 tokens, a window of 16": long(1024, window=16),
