@@ -19,7 +19,7 @@ def cases(rng) -> dict[str, dict[str, Case]]:
                 length=window, window=length, sinks=sinks, heads=heads, head_dim=width, idle=("sinks",), under=("jit",)
             ),
             "sinks of this class, beyond the length": Case(
-                length=sinks + 3, window=2, sinks=length, heads=heads, head_dim=width, under=("jit",)
+                length=sinks + 3, window=2, sinks=length, heads=heads, head_dim=width, idle=("window",), under=("jit",)
             ),
             "whole windows of this class": Case(length=16 * blocks, **wide, **like, like="512 tokens"),
             "twice as many of them": Case(length=32 * blocks, **wide, under=(), like="1024 tokens"),
