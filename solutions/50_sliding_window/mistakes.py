@@ -122,8 +122,8 @@ def window_too_narrow(ref, q, k, v, window, sinks=0, *, empty="NaN"):
     tokens before it are seen: keys from `i - window + 1` on."""
     if window > 1:
         return ref(q, k, v, window - 1, sinks)
-    nothing = {"NaN": jnp.nan, "zeros": 0.0, "the mean": 1.0}[empty]
-    return ref(q, k, v, window, sinks) * nothing
+    nothing = _or_nothing(empty)
+    return _attend(q, k, v, window, sinks, sees=lambda i, j, w, s: _sees(i, j, w - 1, s), weights=nothing)
 
 
 @mistake("sliding_window_attention", about="the window", empty=("zeros", "the mean"))
@@ -317,6 +317,8 @@ def a_softmax_for_the_sinks(ref, q, k, v, window, sinks=0, *, joined="added"):
     of attention among all that it sees: put the scores side by side, and take one softmax of them."""
     first = min(sinks, len(q))
     near = ref(q, k, v, window)
+    if not first:
+        return near
     queries, sink = jnp.arange(len(q))[:, None], jnp.arange(first)
     scores = jnp.einsum("inh,snh->nis", _wide(q), _wide(k[:first])) / q.shape[-1] ** 0.5
     out = jnp.einsum("nis,snh->inh", _softmax(scores, sink <= queries), _wide(v[:first]))
