@@ -247,15 +247,13 @@ def the_first_key_counted_often(ref, q, k, v, window, sinks=0):
 
 @mistake("sliding_window_attention")
 def a_slice_that_moves(ref, q, k, v, window, sinks=0):
-    """The first queries see later tokens. `dynamic_slice` moves a slice that begins below 0 to the start instead of
-    cutting it, so each of them gets the first `window` keys. Pad in front of the first key, or hide by the numbers that
-    the slice really has."""
-
-    def sees(i, j, window, sinks):
-        begin = jnp.maximum(i - window + 1, 0)
-        return (j >= begin) & (j < begin + window) | (j < sinks) & (j <= i)
-
-    return _attend(q, k, v, window, sinks, sees=sees)
+    """The first queries see the end of the text, and not themselves. A slice that begins below 0 is not cut:
+    `dynamic_slice` counts from the end, as an index does, and then moves the slice until it fits. Pad in front of the
+    first key, and hide the padding."""
+    size = min(window, len(q))
+    scores = jnp.einsum("inh,jnh->nij", _wide(q[: size - 1]), _wide(k[len(k) - size :])) / q.shape[-1] ** 0.5
+    early = jnp.einsum("nij,jnh->inh", jax.nn.softmax(scores, axis=-1), _wide(v[len(v) - size :])).astype(q.dtype)
+    return jnp.concatenate([early, ref(q, k, v, window, sinks)[size - 1 :]])
 
 
 @mistake("sliding_window_attention")
@@ -380,15 +378,15 @@ def zeros_for_scores(ref, q, k, v, window, sinks=0, *, all_pairs=False):
     return _as_the_reference(q, k, v, window, sinks, weights=weights, all_pairs=all_pairs)
 
 
-@mistake("sliding_window_attention", misconception="hidden_by_a_small_number", number=(-10.0,), all_pairs=(True,))
-def not_negative_enough(ref, q, k, v, window, sinks=0, *, number=-100.0, all_pairs=False):
+@mistake("sliding_window_attention", misconception="hidden_by_a_small_number", number=(-10.0,))
+def not_negative_enough(ref, q, k, v, window, sinks=0, *, number=-100.0):
     """The hidden scores become a number that is not negative enough, such as -100. Beside visible scores of -900 a
     hidden key then takes all the weight. Use -inf, or at least a number that no score reaches."""
 
     def weights(scores, seen):
         return jax.nn.softmax(jnp.where(seen, scores, number))
 
-    return _as_the_reference(q, k, v, window, sinks, weights=weights, all_pairs=all_pairs)
+    return _as_the_reference(q, k, v, window, sinks, weights=weights)
 
 
 @mistake("sliding_window_attention", all_pairs=(True,))
@@ -540,7 +538,8 @@ def blocks_longer_than_the_sequence(ref, q, k, v, window, sinks=0):
 @mistake("RollingCacheAttention", misconception="position_not_advanced")
 def every_token_the_first(Ref):
     """The position stays where it was, so each token overwrites the one before it, and is told that nothing came
-    before. Add 1 to `pos` for each token."""
+    before. Add 1 to `pos` for each token. If that line is there, look for `@jax.jit` on the method: it works on a copy
+    of the module, and what it writes is gone when it returns. Leave `jit` to the caller."""
 
     class Wrong(Ref):
         def advance(self):
@@ -757,8 +756,8 @@ def never_forgets(Ref):
 
 @mistake("RollingCacheAttention", misconception="forgot_the_scale", about="the scale")
 def forgot_the_scale_of_a_head(Ref):
-    """The scores are sqrt(H) times too large, where H is the width of a head: divide them by sqrt(H) before the
-    softmax. A window of 1 does not show it."""
+    """The scores of the slots are not divided by the root of `head_dim`, and so are that many times too large. A window
+    of 1 hides it, and so does a single token: divide before the softmax."""
 
     class Wrong(Ref):
         def scores(self, q, k):
@@ -1055,19 +1054,6 @@ def a_number_for_each_slot_kept_beside(Ref):
 
         def written(self, token):
             return self.numbers[...] >= 0
-
-    return Wrong
-
-
-@mistake("RollingCacheAttention")
-def jit_that_forgets(Ref):
-    """`@jax.jit` on the method works on a copy of the module: what it writes into the caches is gone when it returns,
-    and the next call finds zeros. `nnx.jit` hands the changes back; better, leave `jit` to the caller."""
-
-    class Wrong(Ref):
-        @jax.jit
-        def __call__(self, x):
-            return super(Wrong, self).__call__(x)
 
     return Wrong
 
