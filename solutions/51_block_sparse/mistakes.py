@@ -119,13 +119,15 @@ def window_on_one_side(ref, key, num_blocks, window, num_global, num_random, *, 
     return _pattern(ref, kept, key, num_blocks, window, num_global, num_random, near=near)
 
 
-@mistake("bigbird_blocks", about="the window")
-def all_later_blocks_in_the_window(ref, key, num_blocks, window, num_global, num_random, **kept):
-    """The difference `i - j` is compared with the window as it is, and every later block passes, since it is below 0.
-    Take the absolute value of the difference."""
+@mistake("bigbird_blocks", about="the window", side=("earlier",))
+def one_side_of_the_window_open(ref, key, num_blocks, window, num_global, num_random, *, side="later", **kept):
+    """The window ends on one side only: on the other one every block is seen. The difference `i - j` is compared with
+    the window as it is, and whatever is below 0 passes; or one triangle was made in the place of two. Take the absolute
+    value of the difference."""
 
     def near(n, window):
-        return jnp.arange(n)[:, None] - jnp.arange(n) <= window
+        apart = jnp.arange(n)[:, None] - jnp.arange(n)
+        return (apart if side == "later" else -apart) <= window
 
     return _pattern(ref, kept, key, num_blocks, window, num_global, num_random, near=near)
 
@@ -441,6 +443,31 @@ def _nothing(rows, q, block_size, out):
     return jnp.where(jnp.repeat(sees, block_size)[:, None, None], out, 0)
 
 
+def _fold(state, scores, values):
+    """One more pair: (maximum, sum, unfinished output) of its queries, before and after."""
+    top, total, out = state
+    new = jax.lax.stop_gradient(jnp.maximum(top, scores.max(-1)))
+    shrink, powers = jnp.exp(top - new), jnp.exp(scores - new[..., None])
+    return new, total * shrink + powers.sum(-1), out * shrink[..., None] + powers @ values
+
+
+def _in_turns(q, k, v, rows, columns, block_size, *, fold=_fold, top=-jnp.inf):
+    """The same with a pair in each turn of a loop."""
+    queries, keys, values = (_blocks(x, block_size).swapaxes(1, 2).astype(jnp.float32) for x in (q, k, v))
+    blocks, heads, size, width = queries.shape
+    queries = jnp.pad(queries, ((0, 1), (0, 0), (0, 0), (0, 0)))
+    start = jnp.full((blocks + 1, heads, size), top), jnp.zeros((blocks + 1, heads, size)), jnp.zeros(queries.shape)
+
+    def step(state, pair):
+        row, column = _row_of(pair[0], blocks), pair[1]
+        scores = queries[row] @ keys[column].swapaxes(-1, -2) / width**0.5
+        now = fold([part[row] for part in state], scores, values[column])
+        return tuple(part.at[row].set(its) for part, its in zip(state, now)), None
+
+    (_, total, out), _ = jax.lax.scan(step, start, (rows, columns))
+    return _divide(out, total)[:blocks].swapaxes(1, 2).reshape(q.shape).astype(q.dtype)
+
+
 # --- block_sparse_attention: which pairs
 
 
@@ -607,6 +634,28 @@ def one_maximum_for_all(ref, q, k, v, rows, columns, block_size, *, over="everyt
     return _attend(q, k, v, rows, columns, block_size, powers=powers)
 
 
+@mistake("block_sparse_attention", what=("the sum", "the output"))
+def not_rescaled(ref, q, k, v, rows, columns, block_size, *, what="both"):
+    """The pairs come one by one, and when a pair raises the maximum of its row, the sum or the output that the row has
+    so far is not rescaled. Both are relative to the old maximum: multiply both by exp(old maximum - new maximum) before
+    the pair is added."""
+
+    def fold(state, scores, values):
+        top, total, out = _fold(state, scores, values)
+        powers = jnp.exp(scores - top[..., None])
+        total = total if what == "the output" else state[1] + powers.sum(-1)
+        return top, total, out if what == "the sum" else state[2] + powers @ values
+
+    return _in_turns(q, k, v, rows, columns, block_size, fold=fold)
+
+
+@mistake("block_sparse_attention")
+def maximum_starts_at_zero(ref, q, k, v, rows, columns, block_size):
+    """The running maximum starts at 0, so that it never falls below. Where all scores of a query are hundreds below 0,
+    every power is 0, and so are sum and output. Start at -inf."""
+    return _in_turns(q, k, v, rows, columns, block_size, top=0.0)
+
+
 @mistake("block_sparse_attention")
 def maximum_of_the_column(ref, q, k, v, rows, columns, block_size):
     """The maximum and the sum are taken over the queries of a piece, or of those that see the same keys: the weights of
@@ -632,13 +681,14 @@ def nan_where_nothing_is_seen(ref, q, k, v, rows, columns, block_size):
 
 @mistake("block_sparse_attention")
 def gradient_nan_where_nothing_is_seen(ref, q, k, v, rows, columns, block_size):
-    """The output is right and the gradient is NaN: `jnp.where(sum == 0, 0, out / sum)` still computes 0 / 0 for rows
-    without a pair, and backwards that is 0 times inf. Choose the divisor: `out / jnp.where(sum == 0, 1, sum)`."""
+    """The output is right and the gradient is NaN: rows without a pair are NaN after the softmax, and `jnp.where`
+    replaces them then. Backwards, its zero is multiplied by that NaN. Let no NaN be computed: choose the divisor,
+    `out / jnp.where(sum == 0, 1, sum)`, and compute what is listed alone."""
 
-    def divide(out, sums):
-        return jnp.where((sums == 0)[..., None], 0.0, out / sums[..., None])
+    def softmax(scores, mask):
+        return jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), axis=-1)
 
-    return _attend(q, k, v, rows, columns, block_size, divide=divide)
+    return _nothing(rows, q, block_size, _dense(q, k, v, _mask(rows, columns, len(q), block_size), softmax))
 
 
 @mistake("block_sparse_attention")
