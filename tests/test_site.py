@@ -243,6 +243,7 @@ def test_no_link_leads_nowhere(built, pages):
         (46, "beam"),
         (47, "perplexity"),
         (48, "boundaries"),
+        (51, "dilation"),
         (52, "prefix"),
         (54, "Linformer"),
     ],

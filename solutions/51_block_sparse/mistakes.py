@@ -219,14 +219,16 @@ def a_coin_for_each_block(ref, key, num_blocks, window, num_global, num_random, 
     return _pattern(ref, kept, key, num_blocks, window, num_global, num_random, draw=draw)
 
 
-@mistake("bigbird_blocks")
-def one_draw_for_all_rows(ref, key, num_blocks, window, num_global, num_random, **kept):
+@mistake("bigbird_blocks", among=("all blocks",))
+def one_draw_for_all_rows(ref, key, num_blocks, window, num_global, num_random, *, among="the rest", **kept):
     """All rows draw with the same randomness: one row of numbers that spreads over all, or one key that is handed to
     each row under `vmap`. Rows then see the same random blocks, which serve nobody new. Draw numbers for all pairs at
     once, or split the key."""
 
     def draw(key, given, count):
         row = jax.random.uniform(key, (1, len(given)))
+        if among == "all blocks":
+            return jnp.broadcast_to(_smallest(row, count), given.shape)
         return _among_the_rest(key, given, count, lambda key, n: jnp.broadcast_to(row, (n, n)))
 
     return _pattern(ref, kept, key, num_blocks, window, num_global, num_random, draw=draw)
@@ -341,7 +343,7 @@ def numbers_for_true(ref, key, num_blocks, window, num_global, num_random, *, dt
 
 @mistake("bigbird_blocks")
 def pairs_in_place_of_a_pattern(ref, key, num_blocks, window, num_global, num_random):
-    """What comes back is the list of rows and columns of the pairs. Its length depends on the draw, so that `jit` cannot
+    """What comes back is the list of rows and columns of the pairs. Its length depends on the draw, and `jit` cannot
     know it. Give the boolean pattern; whoever needs a list makes it with a length that is known."""
     return jnp.nonzero(ref(key, num_blocks, window, num_global, num_random))
 
@@ -510,7 +512,7 @@ def padding_scores_zero(ref, q, k, v, rows, columns, block_size, *, row="the fir
 
 @mistake("block_sparse_attention")
 def rows_and_columns_swapped(ref, q, k, v, rows, columns, block_size):
-    """Queries and keys are swapped in the pairs: the queries of block `columns[p]` see the keys of block `rows[p]`. Rows
+    """Queries and keys are swapped in the pairs: queries of block `columns[p]` see the keys of block `rows[p]`. Rows
     are queries and columns keys, as in a matrix of scores."""
     return ref(q, k, v, columns, rows, block_size)
 
@@ -531,8 +533,8 @@ def each_block_sees_itself_anyway(ref, q, k, v, rows, columns, block_size):
 
 @mistake("block_sparse_attention")
 def pairs_of_tokens(ref, q, k, v, rows, columns, block_size):
-    """`rows` and `columns` are taken for numbers of tokens: a pair lets one query see one key. They number blocks; block
-    r holds the tokens from `r * block_size` on."""
+    """`rows` and `columns` are taken for numbers of tokens: a pair lets one query see one key. They number blocks, and
+    block r holds the tokens from `r * block_size` on."""
     return ref(q, k, v, rows, columns, 1)
 
 
@@ -562,7 +564,9 @@ def the_last_run_of_a_row(ref, q, k, v, rows, columns, block_size):
     """Pairs of a row are brought together only where they stand side by side: a row that comes again later begins anew,
     and what it had is overwritten. Pairs come in any order: sort them by row first, or add to what the row has."""
     run = jnp.cumsum(jnp.concatenate([jnp.zeros(1, bool), rows[1:] != rows[:-1]]))
-    last = jax.ops.segment_max(run, jnp.where(rows < 0, len(q) // block_size, rows), num_segments=len(q) // block_size + 1)
+    last = jax.ops.segment_max(
+        run, jnp.where(rows < 0, len(q) // block_size, rows), num_segments=len(q) // block_size + 1
+    )
     kept = run == last[rows]
     return ref(q, k, v, jnp.where(kept, rows, -1), jnp.where(kept, columns, -1), block_size)
 
@@ -602,7 +606,7 @@ def softmax_for_each_pair(ref, q, k, v, rows, columns, block_size, *, then="adde
 
 @mistake("block_sparse_attention")
 def each_pair_takes_off_its_own_maximum(ref, q, k, v, rows, columns, block_size):
-    """Each pair takes off the maximum of its own scores, and the powers of a row are then added up. They are relative to
+    """Each pair takes off the maximum of its own scores, and the powers of a row are added up. They are relative to
     different numbers: a block that scores far lower weighs as much as one that scores high. Take off one maximum for
     the row, over all of its pairs."""
     return _attend(q, k, v, rows, columns, block_size, powers=_own_powers)
@@ -610,7 +614,7 @@ def each_pair_takes_off_its_own_maximum(ref, q, k, v, rows, columns, block_size)
 
 @mistake("block_sparse_attention")
 def nothing_taken_off(ref, q, k, v, rows, columns, block_size):
-    """exp overflows: no maximum is taken off the scores, and logits in the hundreds give inf / inf = NaN, or 0 / 0 where
+    """exp overflows: no maximum is taken off the scores. Logits in the hundreds give inf / inf = NaN, or 0 / 0 where
     all are far below 0. Take off the maximum of each query, over all pairs of its row."""
 
     def powers(scores, row, blocks):
@@ -674,8 +678,8 @@ def maximum_of_the_column(ref, q, k, v, rows, columns, block_size):
 
 @mistake("block_sparse_attention")
 def nan_where_nothing_is_seen(ref, q, k, v, rows, columns, block_size):
-    """Rows without a pair are NaN: their sum is 0, and 0 / 0 is NaN. They have to be zeros: divide by 1 where the sum is
-    0."""
+    """Rows without a pair are NaN: their sum is 0, and 0 / 0 is NaN. They have to be zeros: divide by 1 where the sum
+    is 0."""
     return _attend(q, k, v, rows, columns, block_size, divide=lambda out, sums: out / sums[..., None])
 
 

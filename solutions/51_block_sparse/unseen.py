@@ -8,7 +8,9 @@ from grader.course import Case
 
 def cases(rng) -> dict[str, dict[str, Case]]:
     """More rungs for the ladder of each name."""
-    blocks, pairs, padding, size, heads, width, half = rng.integers([6, 13, 2, 4, 2, 3, 5], [9, 21, 6, 8, 4, 7, 9]).tolist()
+    blocks, pairs, padding, size, heads, width, half = rng.integers(
+        [6, 13, 2, 4, 2, 3, 5], [9, 21, 6, 8, 4, 7, 9]
+    ).tolist()
     number, window, first, drawn = rng.integers([9, 1, 1, 2], [12, 3, 3, 4]).tolist()
     many, listed, token = rng.integers([50, 81, 3], [90, 130, 6]).tolist()
     sparse = dict(num_blocks=blocks, num_pairs=pairs, padding=padding, block_size=size, heads=heads, head_dim=width)

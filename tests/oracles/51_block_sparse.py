@@ -16,17 +16,12 @@ def bigbird_blocks(key, num_blocks, window, num_global, num_random):
     return seen
 
 
-bigbird_blocks.dtype = np.dtype(bool)
-
-
 def rows_of(num_blocks, window, num_global, num_random):
     """For each row all sets of blocks that it may see, each of them as likely as any other."""
     for i in range(num_blocks):
         given = {j for j in range(num_blocks) if is_given(i, j, window, num_global)}
         rest = sorted({*range(num_blocks)} - given)
-        yield [
-            sorted(given | {*drawn}) for drawn in itertools.combinations(rest, min(num_random, len(rest)))
-        ]
+        yield [sorted(given | {*drawn}) for drawn in itertools.combinations(rest, min(num_random, len(rest)))]
 
 
 def is_given(i, j, window, num_global):
@@ -50,10 +45,7 @@ bigbird_blocks.patterns = patterns
 def chances(**sizes):
     """How likely each block of queries sees each block of keys."""
     return np.array(
-        [
-            [np.mean([j in seen for seen in choices]) for j in range(sizes["num_blocks"])]
-            for choices in rows_of(**sizes)
-        ]
+        [[np.mean([j in seen for seen in choices]) for j in range(sizes["num_blocks"])] for choices in rows_of(**sizes)]
     )
 
 
