@@ -324,11 +324,13 @@ def rows_with_fewer_left_get_none(ref, key, num_blocks, window, num_global, num_
     return _pattern(ref, kept, key, num_blocks, window, num_global, num_random, draw=draw)
 
 
-@mistake("bigbird_blocks")
-def drawn_too_many_at_a_time(ref, key, num_blocks, window, num_global, num_random):
+@mistake("bigbird_blocks", by=("top_k",))
+def drawn_too_many_at_a_time(ref, key, num_blocks, window, num_global, num_random, *, by="choice"):
     """Where fewer blocks are left than asked for it ends with an error: `top_k` of more than there are, or a choice
     without replacement among too few. All that are left are to be seen then: ask for `min(num_random, num_blocks)`, and
     mind rows that have fewer left."""
+    if num_random > num_blocks and by == "top_k":
+        jax.lax.top_k(jnp.zeros((num_blocks, num_blocks)), num_random)
     if num_random > num_blocks:
         jax.random.choice(key, num_blocks, (num_random,), replace=False)
     return ref(key, num_blocks, window, num_global, num_random)
