@@ -181,6 +181,17 @@ def drawn_with_replacement(ref, key, num_blocks, window, num_global, num_random,
     return _pattern(ref, kept, key, num_blocks, window, num_global, num_random, draw=draw)
 
 
+@mistake("bigbird_blocks")
+def one_key_for_all_draws_of_a_row(ref, key, num_blocks, window, num_global, num_random, **kept):
+    """The random blocks of a row are drawn one after the other with the same key, so that the same block comes each
+    time, and the row gains one. A key is used once: split it, or draw all numbers of the row in one call."""
+
+    def draw(key, given, count):
+        return _among_the_rest(key, given, min(count, 1))
+
+    return _pattern(ref, kept, key, num_blocks, window, num_global, num_random, draw=draw)
+
+
 @mistake("bigbird_blocks", how=("each by itself",))
 def drawn_among_all_blocks(ref, key, num_blocks, window, num_global, num_random, *, how="without replacement", **kept):
     """The random blocks are drawn among all blocks, and some of them fall on blocks that the window or a global block
@@ -475,12 +486,14 @@ def _in_turns(q, k, v, rows, columns, block_size, *, fold=_fold, top=-jnp.inf):
 # --- block_sparse_attention: which pairs
 
 
-@mistake("block_sparse_attention")
-def padding_wraps_round_to_the_last_block(ref, q, k, v, rows, columns, block_size):
+@mistake("block_sparse_attention", computed=("all pairs",))
+def padding_wraps_round_to_the_last_block(ref, q, k, v, rows, columns, block_size, *, computed="listed pairs"):
     """Padding counts as a pair of the last block with itself: an index of -1 is the last one. That goes unnoticed where
     the last row sees the last block alone, or where nothing is padded. Send padding to a row of its own behind all
     others, and cut that off."""
     blocks = len(q) // block_size
+    if computed == "all pairs":
+        return _dense(q, k, v, _mask(rows % blocks, columns % blocks, len(q), block_size))
     return ref(q, k, v, rows % blocks, columns % blocks, block_size)
 
 

@@ -57,8 +57,8 @@ def cases(rng) -> dict[str, dict[str, Case]]:
                 dtype=ml_dtypes.bfloat16,
                 under=("jit",),
             ),
-            "a list of this class": long(many, listed, "64 blocks, 101 pairs", under=("jit",)),
-            "blocks and pairs doubled": long(2 * many, 2 * listed, "128 blocks, 202 pairs"),
-            "pairs doubled": long(many, 2 * listed, "64 blocks, 202 pairs"),
+            "a list of this class": long(many, listed, "40 blocks, 61 pairs", under=("jit",)),
+            "blocks and pairs doubled": long(2 * many, 2 * listed, "80 blocks, 122 pairs"),
+            "pairs doubled": long(many, 2 * listed, "40 blocks, 122 pairs"),
         },
     }
