@@ -54,7 +54,7 @@ def chances(p):
     return p, p * (1 - p), np.where((p == 0) | (p == 1), 0.0, np.maximum(p, 1 - p))
 
 
-DRAWS = 8192
+DRAWS = 12288
 EQUALS = 1e-4  # the share of draws that may be off where two random numbers of a few bits are equal
 
 

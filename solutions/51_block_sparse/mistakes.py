@@ -525,6 +525,21 @@ def padding_scores_zero(ref, q, k, v, rows, columns, block_size, *, row="the fir
     return _attend(q, k, v, rows, columns, block_size, scores=scores, row_of=row_of, add=add)
 
 
+@mistake("block_sparse_attention", row=("the last",))
+def padding_hidden_in_an_empty_row(ref, q, k, v, rows, columns, block_size, *, row="the first"):
+    """Padding is counted in row 0, or in the last, with scores of -inf. That is right while the row sees something. If
+    it sees nothing its maximum is -inf as well, and -inf - (-inf) is NaN. Take off 0 where there is no maximum, or send
+    padding to a row of its own."""
+
+    def scores(queries, keys):
+        return jnp.where((rows >= 0)[:, None, None, None], _scores(queries, keys), -jnp.inf)
+
+    def row_of(rows, blocks):
+        return jnp.maximum(rows, 0) if row == "the first" else rows % blocks
+
+    return _attend(q, k, v, rows, columns, block_size, scores=scores, row_of=row_of)
+
+
 @mistake("block_sparse_attention")
 def rows_and_columns_swapped(ref, q, k, v, rows, columns, block_size):
     """Queries and keys are swapped in the pairs: queries of block `columns[p]` see the keys of block `rows[p]`. Rows
