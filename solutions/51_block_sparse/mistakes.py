@@ -713,16 +713,13 @@ def nan_where_nothing_is_seen(ref, q, k, v, rows, columns, block_size):
     return _attend(q, k, v, rows, columns, block_size, divide=lambda out, sums: out / sums[..., None])
 
 
-@mistake("block_sparse_attention")
-def gradient_nan_where_nothing_is_seen(ref, q, k, v, rows, columns, block_size):
-    """The output is right and the gradient is NaN: rows without a pair are NaN after the softmax, and `jnp.where`
-    replaces them then. Backwards, its zero is multiplied by that NaN. Let no NaN be computed: choose the divisor,
-    `out / jnp.where(sum == 0, 1, sum)`, and compute what is listed alone."""
-
-    def softmax(scores, mask):
-        return jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), axis=-1)
-
-    return _nothing(rows, q, block_size, _dense(q, k, v, _mask(rows, columns, len(q), block_size), softmax))
+@mistake("block_sparse_attention", row=("the last",))
+def gradient_nan_where_nothing_is_seen(ref, q, k, v, rows, columns, block_size, *, row="the first"):
+    """The output is right and the gradient is NaN: padding is counted in row 0, or in the last, with scores of -inf.
+    Where that row sees nothing its powers are NaN, and `jnp.where` replaces the result. Backwards, its zero is
+    multiplied by that NaN. Let no NaN be computed: send padding to a row of its own."""
+    kept = padding_hidden_in_an_empty_row(ref, q, k, v, rows, columns, block_size, row=row)
+    return _nothing(rows, q, block_size, kept)
 
 
 @mistake("block_sparse_attention")
