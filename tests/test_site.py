@@ -244,6 +244,7 @@ def test_no_link_leads_nowhere(built, pages):
         (47, "perplexity"),
         (48, "boundaries"),
         (50, "sinks"),
+        (51, "dilation"),
         (52, "prefix"),
         (54, "Linformer"),
     ],
