@@ -655,7 +655,8 @@ def zeros_put_in_afterwards(Ref, *, of="the average"):
 @mistake
 def asked_python_for_an_empty_mask(Ref):
     """A Python `if` asks whether any token is visible. That cannot be traced by `jit`, and it asks for the whole batch
-    at once, where one context can be empty beside another that is not: leave hidden keys out of the softmax for each row, as `where=` does."""
+    at once, where one context can be empty beside another that is not: leave hidden keys out of the softmax for each
+    row, as `where=` does."""
 
     class Wrong(Ref):
         def __call__(self, x, context, context_mask=None):
