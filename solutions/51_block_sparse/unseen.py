@@ -11,7 +11,7 @@ def cases(rng) -> dict[str, dict[str, Case]]:
     blocks, pairs, padding, size, heads, width, half = rng.integers(
         [6, 13, 2, 4, 2, 3, 5], [9, 21, 6, 8, 4, 7, 9]
     ).tolist()
-    number, window, first, drawn = rng.integers([9, 1, 1, 2], [12, 3, 3, 4]).tolist()
+    number, other, window, first, drawn = rng.integers([9, 6, 1, 1, 1], [17, 12, 4, 4, 5]).tolist()
     many, listed, token = rng.integers([50, 81, 3], [90, 130, 6]).tolist()
     sparse = dict(num_blocks=blocks, num_pairs=pairs, padding=padding, block_size=size, heads=heads, head_dim=width)
 
@@ -30,10 +30,10 @@ def cases(rng) -> dict[str, dict[str, Case]]:
                 under=("eager", "jit"),
             ),
             "a pattern of this class": Case(
-                num_blocks=number - 2,
+                num_blocks=other,
                 window=1,
                 num_global=1,
-                num_random=drawn - 1,
+                num_random=drawn,
                 under=("eager", "jit", "vmap"),
                 like="window, global and random blocks",
             ),
