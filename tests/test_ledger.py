@@ -122,9 +122,10 @@ def test_a_sample_of_nothing_is_refused(words, told, capsys):
 
 
 def test_tests_that_are_dear_go_through_a_few():
-    """With `--since`, what is repeated for each problem is done for so many of them."""
+    """With `--since`, what is repeated for each problem is done for so many of them at most."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "--since", "HEAD", "--at-most", "3"]
     done = subprocess.run(
         [*command, "tests/test_keys_against_oracles.py", "-k", "every_answer"], cwd=ROOT, capture_output=True, text=True
     )
-    assert done.stdout.count("::test_every_answer_is_what_the_definition_gives[") == 3, done.stdout + done.stderr
+    chosen = done.stdout.count("::test_every_answer_is_what_the_definition_gives[")
+    assert 1 <= chosen <= 3, done.stdout + done.stderr

@@ -1,6 +1,8 @@
 """Cases that only a class run tries: their sizes follow from its secret seed and are new in each round, so that nobody
 can write for them."""
 
+import ml_dtypes
+
 from grader.course import Case
 
 
@@ -28,6 +30,25 @@ def cases(rng) -> dict[str, dict[str, Case]]:
             ),
             "a length of this class": Case(length=base, **wide, **like, like="509 tokens"),
             "twice that length": Case(length=2 * base, **wide, under=(), like="1018 tokens"),
+            "few tokens, a window far beyond": Case(
+                length=base // 8,
+                **wide | dict(window=base << 5),
+                under=(),
+                like="64 tokens, a window far beyond",
+            ),
+            "few tokens, sinks far beyond": Case(
+                length=base // 8, **wide | dict(sinks=base << 5), under=(), like="64 tokens, sinks far beyond"
+            ),
+            "bfloat16 at sizes of this class": Case(
+                length=length,
+                window=window,
+                sinks=sinks,
+                heads=heads,
+                head_dim=16,
+                dtype=ml_dtypes.bfloat16,
+                under=("jit",),
+                like="bfloat16",
+            ),
         },
         "RollingCacheAttention": {
             "sizes of this class": Case(**small, window=ring, count=rounds + 2),
