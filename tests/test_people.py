@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from grader.classroom.arrivals.submission import Submission
-from grader.classroom.book import groups
+from grader.classroom.book import group_marks
 from grader.classroom.book.exports import grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
@@ -149,13 +149,13 @@ def test_points_for_a_member_are_the_groups(book, tmp_path, text):
     )
     mine = {"team_1": ("Grace Hopper", "li1", "Guest 2")}
     with Gradebook(tmp_path / NAME) as book:
-        rows = groups.shared(marks(book, Grading({33: 1.0}, groups=mine), {}), mine, {})
+        rows = group_marks.shared(marks(book, Grading({33: 1.0}, groups=mine), {}), mine, {})
         assert {row.student.student: row.total for row in rows if row.by_problem[33].override} == {
             "Grace_Hopper": 50,
             "li1": 50,
             "Guest_2": 50,
         }
-        assert not [*groups.unmet(marks(book, Grading({33: 1.0}, groups=mine), {}), mine)]
+        assert not [*group_marks.unmet(marks(book, Grading({33: 1.0}, groups=mine), {}), mine)]
 
 
 def test_points_for_a_group_that_handed_in_nothing(book, tmp_path):

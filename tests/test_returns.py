@@ -12,7 +12,7 @@ import pytest
 
 from grader.classroom.arrivals.naming import named
 from grader.classroom.arrivals.submission import EMPTY_HANDED, Piece, Submission
-from grader.classroom.book import groups
+from grader.classroom.book import group_marks, groups
 from grader.classroom.book.entries import Wanted
 from grader.classroom.book.exports import files
 from grader.classroom.book.gradebook import NAME, Gradebook
@@ -201,7 +201,7 @@ def test_a_group_is_one_grade_for_several_students(book, tmp_path):
     )
     matched = roster.matched(people)
     assert matched.missing == () == matched.unknown
-    found = groups.shared(marks(book, grading, {}, on_roster=matched.rows), grading.groups, matched.rows)
+    found = group_marks.shared(marks(book, grading, {}, on_roster=matched.rows), grading.groups, matched.rows)
     assert {
         row.student.name: row.total
         for row in found
@@ -222,12 +222,12 @@ def test_what_is_odd_about_a_group_is_told(book):
     """A group of which nothing arrived, a member of two, and one who handed in alone too, whose own work counts."""
     mine = {"team_1": ("Charles_10", "linus"), "team_2": ("linus",)}
     rows = marks(book, Grading({31: 1.0}, groups=mine), {})
-    assert [*groups.unmet(rows, mine)] == [
+    assert [*group_marks.unmet(rows, mine)] == [
         "Charles_10 is in the group team_1 and handed in alone as well: what was handed in alone counts",
         "grading.toml has a group team_2, and nothing arrived that is called so, or from one member alone",
         "linus is in two groups of grading.toml: take one away",
     ]
-    assert sorted(row.student.student for row in groups.shared(rows, mine, {})) == [
+    assert sorted(row.student.student for row in group_marks.shared(rows, mine, {})) == [
         "Ada_Lovelace_9",
         "Charles_10",
         "hoppergrace_43",
@@ -240,8 +240,8 @@ def test_a_member_hands_in_for_all(book):
     knows no groups; he stays who he is."""
     mine = {"team_7": ("charles_10", "linus", "emmy@example.org")}
     rows = marks(book, Grading({31: 1.0}, groups=mine), {})
-    assert [*groups.unmet(rows, mine)] == []
-    found = {row.student.student: row.total for row in groups.shared(rows, mine, {})}
+    assert [*group_marks.unmet(rows, mine)] == []
+    found = {row.student.student: row.total for row in group_marks.shared(rows, mine, {})}
     assert found["linus"] == found["emmy@example.org"] == found["Charles_10"] and len(found) == len(rows) + 2
     people = groups.spread([row.student for row in rows], mine)
     assert {"linus", "emmy@example.org", "Charles_10"} <= {one.student for one in people}
@@ -252,9 +252,9 @@ def test_who_is_alone_is_known_by_every_name(book):
     mine = {"team_1": ("Ada Lovelace", "linus")}
     rows = marks(book, Grading({31: 1.0}, groups=mine), {})
     assert "Ada Lovelace is in the group team_1 and handed in alone as well: what was handed in alone counts" in [
-        *groups.unmet(rows, mine)
+        *group_marks.unmet(rows, mine)
     ]
-    assert [row.student.student for row in groups.shared(rows, mine, {}) if "Ada" in row.student.name] == [
+    assert [row.student.student for row in group_marks.shared(rows, mine, {}) if "Ada" in row.student.name] == [
         "Ada_Lovelace_9"
     ]
 

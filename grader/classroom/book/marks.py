@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from grader.classroom.arrivals.submission import Student
+from grader.classroom.book.called import names_of
 from grader.classroom.book.entries import Grade, Override, Wanted
 from grader.classroom.book.gradebook import Gradebook
-from grader.classroom.book.groups import standing
+from grader.classroom.book.groups import handed_in
 from grader.classroom.book.late import Came, Lateness, lateness
-from grader.classroom.book.names import names_of
 from grader.classroom.book.points import Credit, credit, exact, shown
 from grader.classroom.book.roster import Row
 from grader.classroom.book.rules import Grading
@@ -213,18 +213,13 @@ def marks(
     grades = {(grade.student, grade.problem): grade for grade in book.grades()}
     overrides = _standing(book)
     came, students = book.came(), book.students()
-    for_all = standing(students, grading.groups)
+    whose = handed_in(students, grading.groups)
     found = []
     for student in students:
         of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
         row = on_roster.get(student.student)
         called = names_of(student, row)
-        called |= {
-            name.casefold()
-            for group, names in grading.groups.items()
-            if group.casefold() in called or group == for_all.get(student.student)
-            for name in names
-        }
+        called |= {name.casefold() for name in grading.groups.get(whose.get(student.student, ""), ())}
         mine = {}
         for problem, which in of.items():
             mark = _mark(grades.get(which), overrides.get(which), problem, grading, properties)

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from grader.classroom.arrivals.files import shown
 from grader.classroom.arrivals.naming import apart, safe
 from grader.classroom.arrivals.submission import Student, Submission
+from grader.classroom.book.called import names_of
 from grader.classroom.book.gradebook import Gradebook
-from grader.classroom.book.groups import Groups, group_of, standing
-from grader.classroom.book.names import first_last, full_name_keys, name_keys, names_of
+from grader.classroom.book.groups import Groups, group_of, handed_in
+from grader.classroom.book.names import first_last, full_name_keys, name_keys
 from grader.classroom.book.roster import Roster, Row
 from grader.course.select import UsageError
 
@@ -41,10 +42,7 @@ def meant(book: Gradebook, text: str, groups: Groups = {}) -> Student:
         UsageError: nobody, or more than one.
     """
     students = book.students()
-    alone, for_all = (
-        {one.student for one in students} - {one.student for one in book.waiting()},
-        standing(students, groups),
-    )
+    alone = {one.student for one in students} - {one.student for one in book.waiting()}
     try:
         one = _meant(book, text)
         called = names_of(one)
@@ -54,8 +52,9 @@ def meant(book: Gradebook, text: str, groups: Groups = {}) -> Student:
             raise
     if one and one.student in alone or not (group := group_of(called | {text.casefold()}, groups)):
         return one
+    whose = handed_in(students, groups)
     return next(
-        (any_ for any_ in students if for_all.get(any_.student) == group or group.casefold() in names_of(any_)),
+        (student for student in students if whose.get(student.student) == group),
         Student(safe(group), group, {}, "", ()),
     )
 
