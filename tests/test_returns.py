@@ -14,12 +14,11 @@ from grader.classroom.arrivals.naming import named
 from grader.classroom.arrivals.submission import EMPTY_HANDED, Piece, Submission
 from grader.classroom.book import group_marks, groups
 from grader.classroom.book.entries import Wanted
-from grader.classroom.book.exports import files
+from grader.classroom.book.exports import files, grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import CANVAS as BY_CANVAS
 from grader.classroom.book.late import Came, Policy
 from grader.classroom.book.marks import Mark, marks
-from grader.classroom.book.roster import Row
 from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.book.unread import unread
@@ -290,11 +289,22 @@ def test_groups_that_make_no_sense(tmp_path, line, told):
 
 
 def test_a_name_that_lost_its_letters_is_not_taken(book):
-    """Excel writes `?` for what cp1252 lacks: then the download's own name stands."""
-    student = next(one for one in book.students() if one.student == "Ada_Lovelace_9")
-    for listed, called in (("L?velace, Ada", student.name), ("Lovelace, Augusta Ada", "Augusta Ada Lovelace")):
-        rows = marks(book, Grading({31: 1.0}), {}, on_roster={student.student: Row(listed, {}, 0)})
-        assert next(row.student.name for row in rows if row.student.student == student.student) == called
+    """Excel writes `?` for what cp1252 lacks: then the download's own name stands, on pages and in grades.csv."""
+    people = [one for one in book.students() if one.student == "Ada_Lovelace_9"]
+    for listed, called, told in (
+        ("Ada L?velace", people[0].name, people[0].name),
+        ("Lovelace, Augusta Ada", "Augusta Ada Lovelace", "Lovelace, Augusta Ada"),
+    ):
+        roster = parsed(f'Identifier,Full name,Grade\nParticipant 9,"{listed}",\n'.encode(), "r.csv")
+        matched = roster.matched(people)
+        rows = marks(book, Grading({31: 1.0}), {}, on_roster=matched.rows)
+        assert next(row.student.name for row in rows if row.student.student == "Ada_Lovelace_9") == called
+        (line,) = [
+            one
+            for one in csv.reader(io.StringIO(grades_csv(rows, Grading({31: 1.0}), matched)))
+            if "Ada_Lovelace_9" in one
+        ]
+        assert line[1] == told
 
 
 def test_who_wrote_into_the_channel_is_flagged():

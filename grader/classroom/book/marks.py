@@ -232,15 +232,9 @@ def marks(
                 told=student.told.get(problem, ()),
             )
             mine[problem] = _dated(mark, came, grading, called)
-        student = replace(student, name=row.called) if row and _is_better(row.name, student.name) else student
+        student = replace(student, name=row.called) if row and row.name else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
     return found
-
-
-def _is_better(listed: str, told: str) -> bool:
-    """Whether the roster's name is the one to call a student by: Excel writes `?` for letters that its encoding
-    lacks."""
-    return bool(listed) and not (told and {"?", "\N{REPLACEMENT CHARACTER}"} & {*listed})
 
 
 def _dated(mark: Mark, came: Mapping[Wanted, Came], grading: Grading, called: Collection[str]) -> Mark:
