@@ -62,7 +62,7 @@ def built(once):
 
 @contextlib.contextmanager
 def others_taken_as_executed():
-    """For as long as this lasts, the course's notebook of each problem that is not among EACH stands for one that ran."""
+    """For as long as this lasts, the notebook of the course stands for one that ran, but for the problems of EACH."""
     lent = []
     for number in PROBLEMS.keys() - {*EACH}:
         problem = PROBLEMS[number]
