@@ -262,57 +262,31 @@ ONCE, VALUES, NO_GRADIENT = ("eager",), ("eager", "jit"), ("eager", "jit", "vmap
 # Of what is certain one draw is as good as another. (It counts as drawn, so that who draws too few is told by claims.)
 CERTAIN = ("key", "the first draw each time")
 
+
+def blocks(num_blocks, window=0, num_global=0, num_random=0, **options):
+    """A pattern that has nothing of what is not said."""
+    sizes = dict(num_blocks=num_blocks, window=window, num_global=num_global, num_random=num_random)
+    return Case(**sizes, **options)
+
+
 ENTRIES = [
     Function(
         "bigbird_blocks",
         pattern,
         cases={
-            "one block": Case(
-                num_blocks=1,
-                window=0,
-                num_global=0,
-                num_random=0,
-                drawn=False,
-                under=ONCE,
-                idle=("window", "num_global", "num_random"),
+            "one block": blocks(1, drawn=False, under=ONCE, idle=("window", "num_global", "num_random")),
+            "a window": blocks(6, window=1, drawn=False, under=VALUES),
+            "a window of the block alone": blocks(4, drawn=False, under=ONCE),
+            "a window and global blocks": blocks(7, window=1, num_global=2, drawn=False, under=ONCE),
+            "a window wider than all": blocks(4, window=7, drawn=False, under=ONCE, idle=("num_global", "num_random")),
+            "more global blocks than there are": blocks(
+                4, num_global=9, drawn=False, under=ONCE, idle=("window", "num_random")
             ),
-            "a window": Case(num_blocks=6, window=1, num_global=0, num_random=0, drawn=False, under=VALUES),
-            "a window of the block alone": Case(
-                num_blocks=4, window=0, num_global=0, num_random=0, drawn=False, under=ONCE
-            ),
-            "a window and global blocks": Case(
-                num_blocks=7, window=1, num_global=2, num_random=0, drawn=False, under=ONCE
-            ),
-            "a window wider than all": Case(
-                num_blocks=4,
-                window=7,
-                num_global=0,
-                num_random=0,
-                drawn=False,
-                under=ONCE,
-                idle=("num_global", "num_random"),
-            ),
-            "more global blocks than there are": Case(
-                num_blocks=4,
-                window=0,
-                num_global=9,
-                num_random=0,
-                drawn=False,
-                under=ONCE,
-                idle=("window", "num_random"),
-            ),
-            "one random block": Case(num_blocks=4, window=0, num_global=0, num_random=1, under=NO_GRADIENT),
-            "window, global and random blocks": Case(
-                num_blocks=7, window=1, num_global=1, num_random=2, under=NO_GRADIENT
-            ),
-            "fewer left than asked for": Case(num_blocks=8, window=2, num_global=1, num_random=3, under=ONCE),
-            "more asked for than there are": Case(
-                num_blocks=5,
-                window=0,
-                num_global=1,
-                num_random=8,
-                under=VALUES,
-                idle=("window", "num_global", *CERTAIN),
+            "one random block": blocks(4, num_random=1, under=NO_GRADIENT),
+            "window, global and random blocks": blocks(7, window=1, num_global=1, num_random=2, under=NO_GRADIENT),
+            "fewer left than asked for": blocks(8, window=2, num_global=1, num_random=3, under=ONCE),
+            "more asked for than there are": blocks(
+                5, num_global=1, num_random=8, under=VALUES, idle=("window", "num_global", *CERTAIN)
             ),
         },
         statistics=[
