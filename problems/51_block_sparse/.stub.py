@@ -44,8 +44,8 @@ def block_sparse_attention(
         rows: the numbers of the blocks of queries, int32, traced.
         columns: the numbers of the blocks of keys: the queries of block `rows[p]` see the keys of block `columns[p]`.
             Pairs stand in any order, none of them twice, and a row may have any number of them. -1 in both is padding.
-        block_size: how many tokens a block has, a Python integer that divides `T`. Block `i` holds the tokens from
-            `i * block_size` on.
+        block_size: how many tokens a block has, a Python integer that divides `T`. Block `i` holds the tokens from `i *
+            block_size` on.
 
     Returns:
         For each query one softmax over all keys that it sees, times their values, in the dtype of the inputs. Queries
