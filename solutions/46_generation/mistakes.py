@@ -169,13 +169,16 @@ def end_of_text_holds_for_one_token(ref, step, state, prompt, num_tokens, key, t
     return jnp.append(first[None], jax.lax.scan(one, (state, first), keys[1:])[1])
 
 
-@mistake("generate")
-def end_of_text_one_token_late(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
+@mistake("generate", first=("in time",))
+def end_of_text_one_token_late(
+    ref, step, state, prompt, num_tokens, key, temperature, eos=None, *, first="late as well"
+):
     """The end of text takes hold one token late: the flag is set from the token before, so one more token is drawn
     after `eos`. Set it from the token that has just been drawn."""
 
     def is_over(text, place, eos):
-        return ((text == eos) & (jnp.arange(num_tokens) < place - 1)).any()
+        asked = jnp.arange(num_tokens) < place - 1
+        return ((text == eos) & (asked.at[0].set(True) if first == "in time" else asked)).any()
 
     return _write(step, state, prompt, num_tokens, key, temperature, eos, is_over=is_over)
 
