@@ -230,6 +230,7 @@ def test_no_link_leads_nowhere(built, pages):
         (47, "perplexity"),
         (48, "boundaries"),
         (52, "prefix"),
+        (53, "interviewer"),
         (54, "Linformer"),
     ],
 )

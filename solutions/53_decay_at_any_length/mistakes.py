@@ -1036,8 +1036,8 @@ def whole_blocks_seen(ref, q, k, v, alpha, band):
 
 @mistake("banded_attention")
 def no_maximum_taken_off(ref, q, k, v, alpha, band):
-    """The exponentials are taken of the scores as they are, and leave `float32` above 88: inf over inf is NaN. Far below
-    0 all of them are 0, and 0 over 0 is NaN too. Take each row's maximum off first, as `jax.nn.softmax` does."""
+    """The exponentials are taken of the scores as they are, and leave `float32` above 88: inf over inf is NaN. Far
+    below 0 all of them are 0, and 0 over 0 is NaN too. Take each row's maximum off first, as `jax.nn.softmax` does."""
 
     def weights(scores, seen):
         powers = jnp.where(seen, jnp.exp(scores), 0.0)
@@ -1049,8 +1049,8 @@ def no_maximum_taken_off(ref, q, k, v, alpha, band):
 @mistake("banded_attention", misconception="nan_in_the_gradient")
 def nan_from_the_padding(ref, q, k, v, alpha, band):
     """The output is right, and the gradient is NaN. Queries of the padding that see no key have nothing but -inf in
-    their rows, and their softmax is NaN. They are cut off, but a gradient of 0 comes back to them and leaves as NaN: let
-    them see something, or hide with `where=` in the softmax."""
+    their rows, and their softmax is NaN. They are cut off, but a gradient of 0 comes back to them and leaves as NaN:
+    let them see something, or hide with `where=` in the softmax."""
     length, size = len(q), 16
     band = min(band, length - 1)
     count = -(-length // size)
@@ -1078,8 +1078,8 @@ def one_rate_in_the_band(ref, q, k, v, alpha, band, *, whose="the first head's")
 
 @mistake("banded_attention")
 def fails_beyond_the_length(ref, q, k, v, alpha, band):
-    """It fails where the band is as long as the sequence or longer, such as with a slice that is longer than the rows it
-    is cut from. A wider band sees no more than all keys: go on with `min(band, T - 1)`."""
+    """It fails where the band is as long as the sequence or longer, such as with a slice that is longer than the rows
+    it is cut from. A wider band sees no more than all keys: go on with `min(band, T - 1)`."""
     if band >= len(q) > 1:
         raise ValueError("a band as long as the sequence")
     return ref(q, k, v, alpha, band)
@@ -1132,9 +1132,9 @@ def keys_read_anew_for_each_query(ref, q, k, v, alpha, band):
 
 @mistake("banded_attention")
 def loop_in_python(ref, q, k, v, alpha, band):
-    """The loop over blocks or tokens is a Python `for`. Each turn becomes a copy of its operations in the program, which
-    grows with T and takes ever longer to compile. Cut all blocks at once, or use `jax.lax.map`, whose program holds one
-    block."""
+    """The loop over blocks or tokens is a Python `for`. Each turn becomes a copy of its operations in the program,
+    which grows with T and takes ever longer to compile. Cut all blocks at once, or use `jax.lax.map`, whose program
+    holds one block."""
     size = max(16, min(band, len(q)))
     outs = []
     for start in range(0, len(q), size):

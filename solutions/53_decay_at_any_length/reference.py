@@ -89,8 +89,8 @@ def chunked_retention(q, k, v, log_decay, chunk_size):
 
 
 def neighbourhoods(rows, size, band):
-    # For each block of `size` tokens the rows from `band` before it to `band` behind it, `(count, size + 2 band, N, H)`.
-    # What is outside of the sequence is zeros, and hidden below.
+    # For each block of `size` tokens the rows from `band` before it to `band` behind it, of shape
+    # `(count, size + 2 band, N, H)`. What is outside of the sequence is zeros, and hidden below.
     count = -(-len(rows) // size)
     padded = jnp.pad(rows, ((band, band + count * size - len(rows)), (0, 0), (0, 0)))
     return padded[jnp.arange(count)[:, None] * size + jnp.arange(size + 2 * band)]

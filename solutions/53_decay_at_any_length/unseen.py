@@ -61,7 +61,12 @@ def cases(rng) -> dict[str, dict[str, Case]]:
                 length=5 * many + 200, band=band, alphas=(0.2, 0.9), width=8, **jit, like="403 tokens in a band of 4"
             ),
             "twice that length": Case(
-                length=10 * many + 400, band=band, alphas=(0.2, 0.9), width=8, under=(), like="806 tokens in a band of 4"
+                length=10 * many + 400,
+                band=band,
+                alphas=(0.2, 0.9),
+                width=8,
+                under=(),
+                like="806 tokens in a band of 4",
             ),
             "a wide band of this class": Case(
                 length=base, band=wide_band, alphas=(0.05,), width=8, **jit, like="1024 tokens in a band of 32"

@@ -1,5 +1,5 @@
-"""53 · Retention by its sum, one query at a time, and problem 38's attention over a band. No state is kept but where one
-is asked for."""
+"""53 · Retention by its sum, one query at a time, and problem 38's attention over a band. No state is kept but where
+one is asked for."""
 
 import math
 
