@@ -167,7 +167,7 @@ ENTRIES = [
         "retention_step",
         tokens,
         cases={
-            "the first token": Case(before=0, idle=("log_decay",)),
+            "the first token": Case(before=0, idle=("log_decay",), under=VALUES),
             "the second token": Case(before=1),
             "the fifth token, three heads": Case(before=4, decays=THREE, under=("eager", "grad")),
             "every size the same": Case(before=3, **SAME, under=("eager", "grad")),
@@ -203,13 +203,13 @@ ENTRIES = [
             "one chunk": Case(length=3, chunk_size=3),
             "two chunks of one token": Case(length=2, chunk_size=1, under=("eager", "grad")),
             "two whole chunks": Case(length=6, chunk_size=3, under=("eager", "grad")),
-            "three whole chunks": Case(length=6, chunk_size=2, decays=THREE, under=FEW),
+            "three whole chunks": Case(length=6, chunk_size=2, decays=THREE, under=("eager",)),
             "a last chunk that is not full": Case(length=8, chunk_size=3),
             "a chunk longer than the sequence": Case(length=4, chunk_size=11, under=("eager", "grad")),
             "every size the same": Case(length=4, chunk_size=4, **SAME, under=("eager", "vmap")),
-            "as many chunks as tokens in each": Case(length=9, chunk_size=3, under=("eager",)),
-            "every axis of length one": Case(length=1, chunk_size=1, **ONES, idle=("log_decay",), under=FEW),
-            "later keys are larger": Case(length=7, chunk_size=2, rise=4.0, under=("eager",)),
+            "as many chunks as tokens in each": Case(length=9, chunk_size=3, under=("jit",)),
+            "every axis of length one": Case(length=1, chunk_size=1, **ONES, idle=("log_decay",), under=("jit",)),
+            "later keys are larger": Case(length=7, chunk_size=2, rise=4.0, under=("jit",)),
             "rates from 0 to -50": Case(length=13, chunk_size=5, decays=ALL_RATES, under=("jit", "grad")),
             "bfloat16": Case(
                 length=45, chunk_size=4, decays=(0.0, -0.004), width=16, level=2.0, dtype=BF16, under=("eager", "jit")
@@ -238,16 +238,16 @@ ENTRIES = [
         "banded_attention",
         band_inputs,
         cases={
-            "one token": Case(length=1, band=1, idle=("q", "k", "alpha"), under=VALUES),
+            "one token": Case(length=1, band=1, idle=("q", "k", "alpha", "band"), under=VALUES),
             "a band of 0": Case(length=3, band=0, idle=("q", "k", "alpha"), under=FEW),
             "the nearest neighbours": Case(length=4, band=1),
             "two to each side": Case(length=8, band=2, alphas=(0.1, 0.4, 1.5), under=("eager", "grad")),
             "a band as long as all but one token": Case(length=5, band=4, under=("eager", "grad")),
-            "a band as long as the sequence": Case(length=5, band=5, under=("eager",)),
+            "a band as long as the sequence": Case(length=5, band=5, under=("jit",)),
             "a band far longer than the sequence": Case(length=4, band=19),
             "every size the same": Case(length=4, band=4, alphas=(0.1, 0.3, 0.7, 1.2), width=4, under=FEW),
             "every axis of length one": Case(
-                length=1, band=0, alphas=(0.5,), width=1, idle=("q", "k", "alpha"), under=FEW
+                length=1, band=0, alphas=(0.5,), width=1, idle=("q", "k", "alpha", "band"), under=FEW
             ),
             "large rates": Case(length=7, band=2, alphas=(3.0, 60.0), under=("eager", "grad")),
             "keys beyond the band score higher, by dozens": Case(

@@ -42,6 +42,13 @@ def _split_factors(log_decay, length):
     return jnp.where(_steps(length) >= 0, pairs, 0.0)
 
 
+def _split_within(q, k, v, log_decay):
+    """The same with the factors in queries and keys."""
+    place = jnp.arange(len(q))
+    near = _products(q * _faded(log_decay, place).T[:, :, None], k * _faded(-log_decay, place).T[:, :, None])
+    return jnp.einsum("nij,jnd->ind", jnp.where(_steps(len(q)) >= 0, near, 0.0), v)
+
+
 def _hidden_too_late(log_decay, length):
     """Later tokens are hidden behind the exponential, where it may be infinite."""
     return jnp.where(_steps(length) >= 0, _faded(log_decay, _steps(length)), 0.0)
@@ -306,20 +313,14 @@ def heads_added_up(ref, q, k, v, log_decay):
     return _all_pairs(q, k, v, log_decay, weights=weights)
 
 
-@mistake("retention", where=("around the middle",))
-def power_that_overflows(ref, q, k, v, log_decay, *, where="from the start"):
+@mistake("retention", where=("queries and keys",))
+def power_that_overflows(ref, q, k, v, log_decay, *, where="the factors"):
     """The factor of a distance is split in two, `γ^i` for the query and `γ^-j` for the key. The second one leaves
     `float32` where `-log_decay * j` is above 88, and what comes out is inf or NaN: subtract the places first, and take
     the exponential of `log_decay * (i - j)`, which is never above 1."""
-    if where == "from the start":
+    if where == "the factors":
         return _all_pairs(q, k, v, log_decay, _split_factors)
-
-    def triangle(log_decay, length):
-        place = jnp.arange(length) - length // 2
-        pairs = _faded(log_decay, place)[:, :, None] * _faded(-log_decay, place)[:, None, :]
-        return jnp.where(_steps(length) >= 0, pairs, 0.0)
-
-    return _all_pairs(q, k, v, log_decay, triangle)
+    return _split_within(_wide(q), _wide(k), _wide(v), log_decay).astype(q.dtype)
 
 
 @mistake("retention", misconception="nan_in_the_gradient")
@@ -424,11 +425,11 @@ def state_grows(ref, state, q, k, v, log_decay):
     return ref(state, q, k, v, -log_decay)
 
 
-@mistake("retention_step", whose=("the last head's", "their mean"), misconception="one_rate_for_all_heads")
+@mistake("retention_step", whose=("their mean",), misconception="one_rate_for_all_heads")
 def one_rate_in_a_step(ref, state, q, k, v, log_decay, *, whose="the first head's"):
     """All heads fade at one rate: that of the first or of the last one, or the mean of all. Each head has a rate of its
     own: give the factor two more axes, `[:, None, None]`, so that it stands beside the heads."""
-    rate = {"the first head's": log_decay[0], "the last head's": log_decay[-1], "their mean": log_decay.mean()}[whose]
+    rate = log_decay[0] if whose == "the first head's" else log_decay.mean()
     return ref(state, q, k, v, jnp.full_like(log_decay, 1) * rate)
 
 
@@ -659,7 +660,7 @@ def one_part_without_its_scale(ref, q, k, v, log_decay, chunk_size, *, part="the
     return _chunked(q, k, v, log_decay, chunk_size, both=both)
 
 
-@mistake("chunked_retention", whose=("the last head's", "their mean"), misconception="one_rate_for_all_heads")
+@mistake("chunked_retention", whose=("their mean",), misconception="one_rate_for_all_heads")
 def one_rate_in_chunks(ref, q, k, v, log_decay, chunk_size, *, whose="the first head's"):
     """All heads forget at one rate: that of the first or of the last one, or the mean of all. Each head has its own:
     give the factors an axis of heads."""
@@ -708,20 +709,18 @@ def slice_moved_back_at_the_end(ref, q, k, v, log_decay, chunk_size):
     return _chunked(cut(q), cut(k), cut(v), log_decay, size)[: len(q)]
 
 
-@mistake("chunked_retention", where=("in the whole sequence",))
-def chunk_power_that_overflows(ref, q, k, v, log_decay, chunk_size, *, where="within the chunk"):
+@mistake("chunked_retention", where=("queries and keys", "the whole sequence"))
+def chunk_power_that_overflows(ref, q, k, v, log_decay, chunk_size, *, where="the factors"):
     """The factor of a distance is split in two, `γ^i` for the query and `γ^-j` for the key, within a chunk or over the
     whole sequence. The second one leaves `float32` where `-log_decay * j` is above 88, and what comes out is inf or
     NaN: subtract the places first, and take the exponential of `log_decay * (i - j)`, which is never above 1."""
-    if where == "within the chunk":
-        return _chunked(
-            q,
-            k,
-            v,
-            log_decay,
-            chunk_size,
-            within=lambda q, k, v, log_decay: _within(q, k, v, log_decay, _split_factors),
-        )
+
+    def split(q, k, v, log_decay):
+        return _within(q, k, v, log_decay, _split_factors)
+
+    if where != "the whole sequence":
+        within = split if where == "the factors" else _split_within
+        return _chunked(q, k, v, log_decay, chunk_size, within=within)
     size, place = min(chunk_size, len(q)), jnp.arange(len(q))
     towards = _faded(log_decay, place).T[:, :, None] * _wide(q)
     away = _faded(-log_decay, place).T[:, :, None] * _wide(k)
@@ -1068,7 +1067,7 @@ def nan_from_the_padding(ref, q, k, v, alpha, band):
     return out.reshape(-1, *v.shape[1:])[:length].astype(q.dtype)
 
 
-@mistake("banded_attention", whose=("the last head's", "their mean"), misconception="one_rate_for_all_heads")
+@mistake("banded_attention", whose=("their mean",), misconception="one_rate_for_all_heads")
 def one_rate_in_the_band(ref, q, k, v, alpha, band, *, whose="the first head's"):
     """All heads decay at one rate: that of the first or of the last one, or the mean of all. Each head has its own:
     give the decay an axis of heads in front of the distances."""
