@@ -664,7 +664,7 @@ def one_part_without_its_scale(ref, q, k, v, log_decay, chunk_size, *, part="the
 def one_rate_in_chunks(ref, q, k, v, log_decay, chunk_size, *, whose="the first head's"):
     """All heads forget at one rate: that of the first or of the last one, or the mean of all. Each head has its own:
     give the factors an axis of heads."""
-    rate = {"the first head's": log_decay[0], "the last head's": log_decay[-1], "their mean": log_decay.mean()}[whose]
+    rate = log_decay[0] if whose == "the first head's" else log_decay.mean()
     return ref(q, k, v, jnp.full_like(log_decay, 1) * rate, chunk_size)
 
 
@@ -1071,7 +1071,7 @@ def nan_from_the_padding(ref, q, k, v, alpha, band):
 def one_rate_in_the_band(ref, q, k, v, alpha, band, *, whose="the first head's"):
     """All heads decay at one rate: that of the first or of the last one, or the mean of all. Each head has its own:
     give the decay an axis of heads in front of the distances."""
-    rate = {"the first head's": alpha[0], "the last head's": alpha[-1], "their mean": alpha.mean()}[whose]
+    rate = alpha[0] if whose == "the first head's" else alpha.mean()
     return ref(q, k, v, jnp.full_like(alpha, 1) * rate, band)
 
 

@@ -81,8 +81,8 @@ def chunked_retention(q, k, v, log_decay, chunk_size):
         q, k, v = rows
         return following(state, k, v, log_decay), earlier(state, q, log_decay) + within(q, k, v, log_decay)
 
-    # One turn for each chunk, traced once. What is carried is float32 as the rates are, whatever the inputs are, and one
-    # state, not one for each token.
+    # One turn for each chunk, traced once. What is carried is one state, not one for each token, and float32 as the
+    # rates are, whatever the inputs are.
     start = jnp.zeros((*q.shape[1:], v.shape[-1]), jnp.promote_types(q.dtype, log_decay.dtype))
     _, out = jax.lax.scan(turn, start, tuple(chunks(rows, size) for rows in (q, k, v)))
     # The chunks are joined, and the rows of the padding cut off.
