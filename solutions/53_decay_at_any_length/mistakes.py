@@ -122,11 +122,13 @@ def _banded(
     weights=_softmax,
     everyone=False,
     wrapped=False,
+    cut=True,
 ):
     """The right answer, from the keys around each query, or one with a piece exchanged. `before` and `behind` are how
-    far it reaches to each side; with `everyone` padding is seen, and with `wrapped` the other end of the sequence."""
+    far it reaches to each side, `cut` to the sequence; with `everyone` padding is seen, and with `wrapped` the other
+    end of the sequence."""
     length = len(q)
-    before, behind = (min(band if side is None else side, length - 1) for side in (before, behind))
+    before, behind = (min(band if side is None else side, length - 1 if cut else band) for side in (before, behind))
     steps = jnp.arange(-before, behind + 1)
     place = jnp.arange(length)[:, None] + steps
     seen = jnp.ones(place.shape, bool) if everyone or wrapped else (place >= 0) & (place < length)
@@ -1006,11 +1008,11 @@ def hidden_scores_set_to_zero(ref, q, k, v, alpha, band, *, hidden="0"):
     return _dense(q, k, v, alpha, band, weights)
 
 
-@mistake("banded_attention")
-def padding_seen(ref, q, k, v, alpha, band):
+@mistake("banded_attention", band_is=("as it came",))
+def padding_seen(ref, q, k, v, alpha, band, *, band_is="cut to the sequence"):
     """Keys are padded with zeros at both ends, and the first and the last tokens see that padding. Its products are 0,
     which is no small score, so it takes a share of the weights: hide places before the start and behind the end."""
-    return _banded(q, k, v, alpha, band, everyone=True)
+    return _banded(q, k, v, alpha, band, everyone=True, cut=band_is == "cut to the sequence")
 
 
 @mistake("banded_attention")
@@ -1075,12 +1077,12 @@ def one_rate_in_the_band(ref, q, k, v, alpha, band, *, whose="the first head's")
     return ref(q, k, v, jnp.full_like(alpha, 1) * rate, band)
 
 
-@mistake("banded_attention")
-def fails_beyond_the_length(ref, q, k, v, alpha, band):
+@mistake("banded_attention", error=("TypeError",))
+def fails_beyond_the_length(ref, q, k, v, alpha, band, *, error="ValueError"):
     """It fails where the band is as long as the sequence or longer, such as with a slice that is longer than the rows
     it is cut from. A wider band sees no more than all keys: go on with `min(band, T - 1)`."""
     if band >= len(q) > 1:
-        raise ValueError("a band as long as the sequence")
+        raise {"ValueError": ValueError, "TypeError": TypeError}[error]("a band as long as the sequence")
     return ref(q, k, v, alpha, band)
 
 
