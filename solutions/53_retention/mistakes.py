@@ -793,14 +793,19 @@ def nan_in_the_gradient(ref, q, k, v, log_decay, chunk_size):
     return _chunked(q, k, v, log_decay, chunk_size, within=within)
 
 
-@mistake("chunked_retention")
-def state_for_each_token(ref, q, k, v, log_decay, chunk_size):
+@mistake("chunked_retention", how=("an einsum", "stacked by the scan"))
+def state_for_each_token(ref, q, k, v, log_decay, chunk_size, *, how="a product"):
     """The values are right, and there is a state for each token, stacked or scanned over at once: `N × T × H × H_v`
     numbers, more than all products for short sequences. Within a chunk use products under a triangle, and carry one
     state from chunk to chunk."""
-    outer = _wide(k)[:, :, :, None] * _wide(v)[:, :, None, :]
     factor = _faded(log_decay, 1)[:, None, None]
-    _, states = jax.lax.scan(lambda state, new: (factor * state + new,) * 2, 0 * outer[0], outer)
+    if how == "stacked by the scan":
+        start = jnp.zeros((*q.shape[1:], v.shape[-1]), jnp.promote_types(q.dtype, jnp.float32))
+        _, states = jax.lax.scan(lambda state, row: (factor * state + _outer(*row),) * 2, start, (k, v))
+    else:
+        outer = _wide(k)[:, :, :, None] * _wide(v)[:, :, None, :]
+        outer = outer if how == "a product" else jnp.einsum("tnh,tnd->tnhd", _wide(k), _wide(v))
+        _, states = jax.lax.scan(lambda state, new: (factor * state + new,) * 2, 0 * outer[0], outer)
     return (jnp.einsum("tnh,tnhd->tnd", _wide(q), states) / q.shape[-1] ** 0.5).astype(q.dtype)
 
 
@@ -822,14 +827,15 @@ def weights_of_all_tokens(ref, q, k, v, log_decay, chunk_size):
     return _all_pairs(q, k, v, log_decay)
 
 
-@mistake("chunked_retention")
-def whole_triangle_made_first(ref, q, k, v, log_decay, chunk_size):
+@mistake("chunked_retention", how=("jnp.tri",))
+def whole_triangle_made_first(ref, q, k, v, log_decay, chunk_size, *, how="a comparison"):
     """The weights come chunk by chunk, but their factors, or a mask, are made for all tokens before the loop, and a
     piece is cut out for each chunk. An array of `T × T` for each head is of that size too: the triangle of a chunk is
     the same in every chunk, and small."""
     size = min(chunk_size, len(q))
     length = -(-len(q) // size) * size
-    whole = jnp.broadcast_to(_steps(length) >= 0, (q.shape[1], length, length))
+    mask = _steps(length) >= 0 if how == "a comparison" else jnp.tri(length) > 0
+    whole = jnp.broadcast_to(mask, (q.shape[1], length, length))
 
     def turn(state, rows):
         start, q, k, v = rows
