@@ -124,7 +124,8 @@ def banded_attention(q, k, v, alpha, band):
 def error_scale(q, k, v, log_decay=None, state=None, chunk_size=None, alpha=None, band=None, eps=0.0):
     """How large the intermediate values are. For the three forms of retention: the sum of all terms without their
     signs, and in float32 also what honest rounding makes of it, where each step may be off in its factor and in its
-    sum. For the band: (1 + max |score|) max |v|, over all pairs that are seen."""
+    sum; in half precision twice that sum, since of two right outputs one may be rounded up and the other down. For the
+    band: (1 + max |score|) max |v|, over all pairs that are seen."""
     if alpha is not None:
         away = np.abs(np.arange(len(q))[:, None] - np.arange(len(q)))
         scores = np.einsum("inh,jnh->nij", q, k) / np.sqrt(q.shape[-1]) - alpha[:, None, None] * away
@@ -140,4 +141,4 @@ def error_scale(q, k, v, log_decay=None, state=None, chunk_size=None, alpha=None
         total = terms + rounding if eps < 1e-6 else terms
         read = np.einsum("nh,nhd->nd", query, total).max() / np.sqrt(q.shape[-1])
         largest = max(largest, read) if state is None else max(largest, read, total.max())
-    return largest
+    return largest if eps < 1e-6 else 2 * largest
