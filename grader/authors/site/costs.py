@@ -13,12 +13,12 @@ UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 ALT = (
     "Two panels against the length, both axes logarithmic. Left, the largest array in the program of the gradient: "
     "dense, blockwise and packed attention rise with the square of the length, all others as the length. Right, the "
-    "arithmetic operations: exact attention over all keys rises with the square, whether it is in blocks or not; window, "
-    "band, blocks, linear attention, retention and low rank rise as the length."
+    "arithmetic operations: exact attention over all keys rises with the square, in blocks or not; window, band, "
+    "blocks, linear attention, retention and low rank rise as the length."
 )
 CAPTION = (
-    "Left: what has to be there at once, when one trains. Right: how much is computed. Lines of slope 1 double when the "
-    "length doubles; lines of slope 2 quadruple."
+    "Left: what has to be there at once, when one trains. Right: how much is computed. Where the length "
+    "doubles, lines of slope 1 double and lines of slope 2 quadruple."
 )
 
 
