@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from grader.classroom.arrivals import archive, cells, files, pieces
 from grader.classroom.arrivals.arrivals import arrivals
 from grader.classroom.arrivals.naming import named, safe
-from grader.classroom.arrivals.submission import EMPTY_HANDED
+from grader.classroom.arrivals.submission import BESIDE, EMPTY_HANDED
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.orders import Tally
 from grader.classroom.run import _note
@@ -623,10 +623,8 @@ def test_a_module_beside_the_answer_is_not_read(folder):
         f"{place} is not read: put what 31_sdpa/stub.py needs of it into that one file"
         for place in ("31_sdpa/helpers.py", "parts/scores.py")
     ]
-    assert ada.told == {31: tuple(told)} and ada.notes == (
-        *(f"31: {line}" for line in told),
-        "belongs to no problem: jax/x.py, other.py",
-    )
+    left = "belongs to no problem: jax/x.py, other.py"
+    assert ada.told == {31: tuple(told), BESIDE: (left,)} and ada.notes == (*(f"31: {line}" for line in told), left)
 
 
 @pytest.mark.parametrize("codec", ["utf-16", "utf-16-be"])
@@ -1740,3 +1738,15 @@ def test_what_nobody_thought_of_costs_no_other_student_anything(folder, monkeypa
     assert found["eve"].trouble == "eve cannot be read (IndexError): hand in stub.py alone" and pieces_of(
         found["ada"]
     ) == {31: A31}
+
+
+def test_a_file_of_another_kind_by_the_name_of_an_answer(folder):
+    """`31.pdf` could not be read, so that nobody imports a 0 for it; notes about a problem are no answer."""
+    ada = read(
+        folder({"ada/31.pdf": b"%PDF", "ada/33.py": A33, "ada/32_notes.pdf": b"%PDF", "ada/34_padding_mask.docx": b"x"})
+    )["ada"]
+    assert {number: piece.trouble for number, piece in ada.pieces.items()} == {
+        31: "31.pdf is a PDF file, and no Python: hand in the file with your code",
+        33: "",
+        34: "34_padding_mask.docx is a DOCX file, and no Python: hand in the file with your code",
+    }

@@ -1,9 +1,11 @@
 """What was verified and has not changed costs nothing; what could have changed is verified."""
 
 import io
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from rich.console import Console
@@ -122,9 +124,56 @@ def test_a_sample_of_nothing_is_refused(words, told, capsys):
 
 
 def test_tests_that_are_dear_go_through_a_few():
-    """With `--since`, what is repeated for each problem is done for so many of them."""
+    """With `--since`, what is repeated for each problem is done for so many of them at most."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "--since", "HEAD", "--at-most", "3"]
     done = subprocess.run(
         [*command, "tests/test_keys_against_oracles.py", "-k", "every_answer"], cwd=ROOT, capture_output=True, text=True
     )
-    assert done.stdout.count("::test_every_answer_is_what_the_definition_gives[") == 3, done.stdout + done.stderr
+    chosen = done.stdout.count("::test_every_answer_is_what_the_definition_gives[")
+    assert 1 <= chosen <= 3, done.stdout + done.stderr
+
+
+CHEAP = {  # what is done for each problem there is, since it takes a moment
+    "tests/test_docs.py::test_links_lead_somewhere",
+    "tests/test_pages.py::test_a_lesson_keeps_to_80_columns",
+    "tests/test_pages.py::test_every_formula_of_every_lesson_is_read",
+    "tests/test_pages.py::test_lessons_are_written_in_lines_that_fit",
+    "tests/test_pages.py::test_narrow_code_is_the_same_program",
+    "tests/test_publish.py::test_a_notebook_has_the_lesson_the_stub_and_the_hints",
+    "tests/test_publish.py::test_the_notebooks_match_their_lessons",
+    "tests/test_reference.py::test_solutions_import_no_student_code",
+    "tests/test_similar.py::test_right_answers_are_alike_by_nature",
+    "tests/test_unseen.py::test_claims_and_properties_hold_there_too",
+    "tests/test_unseen.py::test_every_transform_is_tried_at_them",
+    "tests/test_unseen.py::test_sizes_are_new_in_each_round",
+    "tests/test_unseen.py::test_whoever_gets_other_inputs_has_a_prover",
+}
+
+
+@pytest.mark.thorough
+def test_fifty_more_problems_are_fifty_more_of_what_takes_a_moment(tmp_path):
+    """What CI runs grows with the track by nothing dear: of fifty copies of a problem no more than so many are tried in
+    earnest, and each of the others adds a few tests of its text."""
+    copy, most = tmp_path / "course", 3
+    for part in ("grader", "problems", "solutions", "tests", "notebooks", "README.md", "pyproject.toml"):
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, copy / part)
+        copy.mkdir(exist_ok=True)
+    for number in range(901, 951):
+        for half in ("problems", "solutions"):
+            shutil.copytree(copy / half / PROBLEMS[31].name, copy / half / f"{number}_copy")
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"],
+    ):
+        subprocess.run(["git", "-C", str(copy), *words], check=True)
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "--collect-only", "--everything"]
+    done = subprocess.run(
+        [*command, "--since", "HEAD", "--at-most", str(most)], cwd=copy, capture_output=True, text=True
+    )
+    of_copies = Counter(
+        test.partition("[")[0] for test in done.stdout.splitlines() if re.search(r"\[.*\b9[0-5]\d(_copy)?\b", test)
+    )
+    each = {test for test, count in of_copies.items() if count > most}
+    assert each == CHEAP, done.stdout[-2000:] + done.stderr
+    assert sum(of_copies[test] for test in CHEAP) <= 50 * 25

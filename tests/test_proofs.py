@@ -21,8 +21,8 @@ from grader.course.claims import (
     Proof,
     Races,
     Turns,
-    settled,
 )
+from grader.course.settle import settled
 from grader.course.verdict import Failure, Outcome, Status
 from grader.judge.attempt import Attempt
 from grader.judge.diagnose import diagnose

@@ -183,10 +183,11 @@ def executed(problem: Problem, repository: str, ran: Callable[[], None] = lambda
     called)."""
     import nbformat
 
-    kept = place_of(problem, repository)
+    notebook = compose(problem, repository)
+    kept = place_of(problem, notebook)
     if kept and kept.exists():
         return nbformat.read(kept, as_version=4)
-    notebook = execute(problem, compose(problem, repository))
+    notebook = execute(problem, notebook)
     ran()
     if kept:
         for earlier in kept.parent.glob(f"{problem.number}-*.ipynb"):
@@ -195,13 +196,12 @@ def executed(problem: Problem, repository: str, ran: Callable[[], None] = lambda
     return notebook
 
 
-def place_of(problem: Problem, repository: str) -> Path | None:
-    """Where the executed notebook is kept, if anywhere."""
+def place_of(problem: Problem, composed: NotebookNode) -> Path | None:
+    """Where a notebook is kept once it has been executed, if anywhere."""
     import nbformat
 
-    composed = nbformat.writes(compose(problem, repository))
     versions = [f"{name} {importlib.metadata.version(name)}" for name in RUN_WITH]
-    text = json.dumps([composed, PRELUDE, platform.python_version(), versions])
+    text = json.dumps([nbformat.writes(composed), PRELUDE, platform.python_version(), versions])
     folder = store.folder(problem.folder.parents[1], "notebooks")
     return folder / f"{problem.number}-{store.digest(text.encode())}.ipynb" if folder else None
 

@@ -50,7 +50,7 @@ def add_to(command: Callable) -> None:
         help="fill the roster out of the points that its system counts the assignment out of, where the totals are "
         "out of others",
     )
-    grading.add_argument("--similar", action="store_true", help="also report pairs of suspiciously similar answers")
+    grading.add_argument("--similar", action="store_true", help="also report suspiciously similar answers")
     change = grading.add_mutually_exclusive_group()
     change.add_argument(
         "--regrade",
