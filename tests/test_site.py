@@ -256,6 +256,7 @@ def test_no_link_leads_nowhere(built, pages):
         (50, "sinks"),
         (51, "dilation"),
         (52, "prefix"),
+        (53, "interviewer"),
         (54, "Linformer"),
     ],
 )
