@@ -229,6 +229,7 @@ def test_no_link_leads_nowhere(built, pages):
         (46, "beam"),
         (47, "perplexity"),
         (48, "boundaries"),
+        (49, "checkpointed"),
         (52, "prefix"),
         (54, "Linformer"),
     ],

@@ -119,9 +119,7 @@ ENTRIES = [
         proofs=[
             no_longer_program("the same program for more tokens", LONGER, 600),
             no_longer_program("the same program for more tokens, the last block not full", RAGGED, 900),
-            nothing_large(
-                "nothing of size T_q × T_k", "Nothing of size T_q × T_k may exist, not even a mask.", NARROW
-            ),
+            nothing_large("nothing of size T_q × T_k", "Nothing of size T_q × T_k may exist, not even a mask.", NARROW),
             Precision("float32 where it sums", FLOAT32, ["bfloat16"]),
         ],
         idle=("block_size",),

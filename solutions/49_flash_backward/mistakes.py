@@ -705,9 +705,7 @@ def gradient_nan_where_nothing_is_seen(ref, q, k, v, block_size, causal=False):
     """The output is right and the gradient is NaN: a query without keys has scores of -inf and the logarithm -inf, and
     the exponential of their difference is NaN. From there it reaches every key and every value. Take off 0 where the
     logarithm is -inf."""
-    return _attention(
-        q, k, v, block_size, causal, weigh=lambda scores, logarithm: jnp.exp(scores - logarithm[:, None])
-    )
+    return _attention(q, k, v, block_size, causal, weigh=lambda scores, logarithm: jnp.exp(scores - logarithm[:, None]))
 
 
 @mistake("flash_attention", number=(-1e30,))
@@ -898,9 +896,10 @@ def weights_kept(ref, q, k, v, block_size, causal=False, *, how="at once"):
 def _from_weights(q, k, v, out, weights, grad_out, block_size, causal):
     """The way back with all weights at once."""
     grad_out, rows, keys = (x.astype(jnp.float32) for x in (grad_out, q, k))
-    grad_scores = _slope(
-        weights, grad_out @ v.astype(jnp.float32).T, _row_sums(grad_out, out.astype(jnp.float32))
-    ) / len(q[0]) ** 0.5
+    grad_scores = (
+        _slope(weights, grad_out @ v.astype(jnp.float32).T, _row_sums(grad_out, out.astype(jnp.float32)))
+        / len(q[0]) ** 0.5
+    )
     return (
         (grad_scores @ keys).astype(q.dtype),
         (grad_scores.T @ rows).astype(k.dtype),

@@ -15,9 +15,7 @@ def cases(rng) -> dict[str, dict[str, Case]]:
     ).tolist()
     widths, wider = dict(d_k=d_k, d_v=d_v), dict(d_k=16, d_v=16)
     bfloat16 = dict(t_q=t_q, t_k=half, block_size=4, d_k=16, dtype=ml_dtypes.bfloat16, under=("jit",), like="bfloat16")
-    narrow = dict(
-        t_q=queries, t_k=keys, block_size=block, causal=True, **wider, like="a thousand keys in blocks of 8"
-    )
+    narrow = dict(t_q=queries, t_k=keys, block_size=block, causal=True, **wider, like="a thousand keys in blocks of 8")
     broad = dict(
         t_q=queries,
         t_k=keys,
