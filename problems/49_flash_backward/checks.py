@@ -49,11 +49,12 @@ def inputs_output_and_a_number_a_row(t_q, t_k, block_size, d_k, d_v, **_):
     return t_q * (d_k + d_v + 1) + t_k * (d_k + d_v)
 
 
-# Far above every width and block. The longer ones are only traced.
+# Far above every width and block. All but one are only traced: a loop that is unrolled in Python is compiled in full
+# before anyone can say so.
 LONGER, RAGGED = ["512 tokens", "1024 tokens", "4096 tokens"], ["515 tokens", "1027 tokens"]
-NARROW, BROAD = "a thousand keys in blocks of 8", "a thousand keys in blocks of 32, the last one not full"
+NARROW, BROAD = "a thousand keys in blocks of 16", "a thousand keys in blocks of 32, the last one not full"
 LONG = {
-    NARROW: Case(t_q=512, t_k=1024, block_size=8, causal=True, **WIDE, under=()),
+    NARROW: Case(t_q=512, t_k=1024, block_size=16, causal=True, **WIDE, under=()),
     BROAD: Case(t_q=512, t_k=1003, block_size=32, causal=True, **WIDE, under=()),
     **{f"{tokens} tokens": long(tokens) for tokens in (512, 1024, 4096, 515, 1027)},
 }
@@ -114,7 +115,7 @@ ENTRIES = [
             "bfloat16": Case(t_q=5, t_k=14, block_size=4, d_k=16, dtype=BF16, under=("eager", "jit")),
             "dozens of tokens, causal": Case(t_q=33, t_k=33, block_size=8, causal=True, d_k=16, d_v=6, under=FORWARD),
             **LONG,
-            NARROW: Case(t_q=512, t_k=1024, block_size=8, causal=True, **WIDE, under=("jit",)),
+            "512 tokens": long(512, ("jit",)),
         },
         proofs=[
             no_longer_program("the same program for more tokens", LONGER, 600),
@@ -136,7 +137,7 @@ ENTRIES = [
             "every size the same": Case(t_q=4, t_k=4, block_size=4, d_k=4, d_v=4, under=BOTH),
             "large logits": Case(t_q=4, t_k=6, block_size=3, lift=200.0, under=BOTH),
             "scores that rise and fall by hundreds, pair by pair": Case(
-                t_q=4, t_k=6, block_size=1, swing=150.0, under=BOTH
+                t_q=4, t_k=6, block_size=1, swing=150.0, under=("eager",)
             ),
             "every score far below 0, the last block not full": Case(
                 t_q=3, t_k=8, block_size=3, rise=150.0, under=BOTH
@@ -154,9 +155,8 @@ ENTRIES = [
             ),
             "bfloat16": Case(t_q=5, t_k=14, block_size=4, d_k=16, dtype=BF16, under=("jit", "grad")),
             "dozens of tokens, causal": Case(t_q=33, t_k=33, block_size=8, causal=True, d_k=16, d_v=6),
-            # What is proved of this program is proved of one whose values are compared.
             **LONG,
-            NARROW: Case(t_q=512, t_k=1024, block_size=8, causal=True, **WIDE, under=("grad",)),
+            "512 tokens": long(512, ("grad",)),
         },
         proofs=[
             no_longer_program("the same program for more tokens", LONGER, 600),
@@ -180,15 +180,16 @@ ENTRIES = [
             ),
             Precision("float32 where it sums", FLOAT32, ["bfloat16"]),
             Precision("float32 where the gradient sums", FLOAT32, ["bfloat16"], under="grad"),
+            # A few large pieces are each smaller than all pairs, and grow as they do.
             Growth(
-                "compiled, no more than linear memory in the gradient",
-                "Compiled, the gradient's memory may grow with the length, not with its square.",
+                "the gradient's largest array is linear",
+                "The largest array in the gradient's program may grow with the lengths, not with their product.",
                 LONGER,
                 under="grad",
-                of="memory",
-                exponent=1.5,
+                of="largest",
+                exponent=1.2,
                 length=length,
-                limit=lambda t_q, block_size, d_k, d_v, **_: 128 * t_q * (block_size + d_k + d_v),
+                limit=all_pairs,
             ),
         ],
         idle=("block_size",),
