@@ -131,7 +131,7 @@ ENTRIES = [
         cases={
             "one block": Case(t_q=2, t_k=3, block_size=3),
             "two whole blocks": Case(t_q=3, t_k=6, block_size=3, under=BOTH),
-            "a last block that is not full": Case(t_q=3, t_k=7, block_size=3),
+            "a last block that is not full": Case(t_q=3, t_k=7, block_size=3, under=("eager", "jit", "grad")),
             "a block longer than the sequence": Case(t_q=3, t_k=4, block_size=11, causal=False, under=BOTH),
             "values far from 0, more queries than keys": Case(t_q=7, t_k=5, block_size=3, level=8.0, under=BOTH),
             "every size the same": Case(t_q=4, t_k=4, block_size=4, d_k=4, d_v=4, under=BOTH),
@@ -145,16 +145,20 @@ ENTRIES = [
             "every axis of length one": Case(
                 t_q=1, t_k=1, block_size=1, d_k=1, d_v=1, idle=("q", "k", "v under grad"), under=("jit", "grad")
             ),
-            "causal, fewer queries than keys": Case(t_q=3, t_k=8, block_size=3, causal=True),
+            "causal, fewer queries than keys": Case(
+                t_q=3, t_k=8, block_size=3, causal=True, under=("eager", "vmap", "grad")
+            ),
             "causal, later keys score higher, by hundreds": Case(
                 t_q=4, t_k=4, block_size=2, causal=True, rise=150.0, under=BOTH
             ),
-            "causal, more queries than keys": Case(t_q=7, t_k=4, block_size=2, causal=True),
+            "causal, more queries than keys": Case(t_q=7, t_k=4, block_size=2, causal=True, under=BOTH),
             "causal, more queries than keys, the last block not full": Case(
                 t_q=7, t_k=5, block_size=2, causal=True, under=BOTH
             ),
             "bfloat16": Case(t_q=5, t_k=14, block_size=4, d_k=16, dtype=BF16, under=("jit", "grad")),
-            "dozens of tokens, causal": Case(t_q=33, t_k=33, block_size=8, causal=True, d_k=16, d_v=6),
+            "dozens of tokens, causal": Case(
+                t_q=33, t_k=33, block_size=8, causal=True, d_k=16, d_v=6, under=("jit", "vmap", "grad")
+            ),
             **LONG,
             "512 tokens": long(512, ("grad",)),
         },
