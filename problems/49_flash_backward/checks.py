@@ -103,11 +103,11 @@ ENTRIES = [
             "scores that rise and fall by hundreds, pair by pair": Case(
                 t_q=4, t_k=6, block_size=1, swing=150.0, under=("eager", "jit")
             ),
-            "every score far below 0": Case(t_q=3, t_k=8, block_size=3, rise=150.0, under=("eager",)),
+            "every score far below 0": Case(t_q=3, t_k=8, block_size=3, rise=40.0, under=("eager",)),
             "every axis of length one": Case(t_q=1, t_k=1, block_size=1, d_k=1, d_v=1, under=("eager", "jit")),
             "causal, fewer queries than keys": Case(t_q=3, t_k=8, block_size=3, causal=True, under=FORWARD),
-            "causal, later keys score higher, by hundreds": Case(
-                t_q=4, t_k=4, block_size=2, causal=True, rise=150.0, under=("eager",)
+            "causal, later keys score higher, by dozens": Case(
+                t_q=4, t_k=4, block_size=2, causal=True, rise=40.0, under=("eager",)
             ),
             # A multiple of the block, so that a wrong answer for a dead row does not depend on how the last block is
             # filled up.
@@ -139,17 +139,15 @@ ENTRIES = [
             "scores that rise and fall by hundreds, pair by pair": Case(
                 t_q=4, t_k=6, block_size=1, swing=150.0, under=("eager",)
             ),
-            "every score far below 0, the last block not full": Case(
-                t_q=3, t_k=8, block_size=3, rise=150.0, under=BOTH
-            ),
+            "every score far below 0, the last block not full": Case(t_q=3, t_k=8, block_size=3, rise=40.0, under=BOTH),
             "every axis of length one": Case(
                 t_q=1, t_k=1, block_size=1, d_k=1, d_v=1, idle=("q", "k", "v under grad"), under=("jit", "grad")
             ),
             "causal, fewer queries than keys": Case(
                 t_q=3, t_k=8, block_size=3, causal=True, under=("eager", "vmap", "grad")
             ),
-            "causal, later keys score higher, by hundreds": Case(
-                t_q=4, t_k=4, block_size=2, causal=True, rise=150.0, under=BOTH
+            "causal, later keys score higher, by dozens": Case(
+                t_q=4, t_k=4, block_size=2, causal=True, rise=40.0, under=BOTH
             ),
             "causal, more queries than keys": Case(t_q=7, t_k=4, block_size=2, causal=True, under=BOTH),
             "causal, more queries than keys, the last block not full": Case(

@@ -106,7 +106,11 @@ flash_attention.defvjp(forward, backward)
 
 
 def error_scale(q, k, v, block_size, causal=False):
-    """How large the intermediate values are: (1 + max |score|) max |v|, over all scores, hidden or not."""
-    # What decides the tolerance, from all scores at once: an answer key has memory enough.
-    scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
-    return (1 + np.abs(scores).max()) * np.abs(v).max()
+    """How large the intermediate values are: (1 + max |score|) max |v|, over all scores, hidden or not, times what a
+    gradient for the scores is multiplied by, where that is more than 1."""
+    # What decides the tolerance, from all scores at once: an answer key has memory enough. Weights that are computed
+    # again from scores that were rounded otherwise sum to 1 but for a rounding of the scores, and what is left over is
+    # multiplied by what all keys of a row have in common.
+    root = np.sqrt(q.shape[-1])
+    scores = q @ np.swapaxes(k, -1, -2) / root
+    return (1 + np.abs(scores).max()) * np.abs(v).max() * max(1.0, np.abs(q).max() / root, np.abs(k).max() / root)
