@@ -21,6 +21,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"  # before any test imports JAX
 
 ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS = {problem.number: problem for problem in discover(ROOT)}
+EACH = [*PROBLEMS]  # which of them a test goes through that is dear and repeated for each: all, or some with --since
 
 
 # The short run tries every kind of thing once, and leaves out what repeats it.
@@ -34,6 +35,21 @@ def pytest_addoption(parser) -> None:
         action="store_true",
         help="also the tests that repeat a thing for each mistake, submission, screen or problem",
     )
+    parser.addoption(
+        "--since",
+        metavar="COMMIT",
+        help="what is dear and repeated for each problem only for those that could have changed since a commit, and a "
+        "few of the rest, other ones with each commit",
+    )
+    parser.addoption("--at-most", type=int, metavar="N", help="with --since: for so many, new ones first")
+
+
+def pytest_configure(config) -> None:
+    if commit := config.getoption("--since"):
+        from grader.authors.ledger import changed_since
+
+        chosen = changed_since(ROOT, [*PROBLEMS.values()], commit, config.getoption("--at-most"))
+        EACH[:] = [problem.number for problem in chosen]
 
 
 def pytest_collection_modifyitems(config, items) -> None:

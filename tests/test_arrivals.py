@@ -1740,3 +1740,15 @@ def test_what_nobody_thought_of_costs_no_other_student_anything(folder, monkeypa
     assert found["eve"].trouble == "eve cannot be read (IndexError): hand in stub.py alone" and pieces_of(
         found["ada"]
     ) == {31: A31}
+
+
+def test_a_file_of_another_kind_by_the_name_of_an_answer(folder):
+    """`31.pdf` could not be read, so that nobody imports a 0 for it; notes about a problem are no answer."""
+    ada = read(
+        folder({"ada/31.pdf": b"%PDF", "ada/33.py": A33, "ada/32_notes.pdf": b"%PDF", "ada/34_padding_mask.docx": b"x"})
+    )["ada"]
+    assert {number: piece.trouble for number, piece in ada.pieces.items()} == {
+        31: "31.pdf is a PDF file, and no Python: hand in the file with your code",
+        33: "",
+        34: "34_padding_mask.docx is a DOCX file, and no Python: hand in the file with your code",
+    }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +16,7 @@ from grader.course.cases import Case, Module, ModuleInputs
 from grader.judge.explain import explain_mismatch
 from grader.key.compare import compare
 from grader.run.drive import DRIVES
+from grader.student.script import snippet
 from tests.test_evaluate import evaluated
 
 
@@ -158,6 +162,54 @@ def test_what_is_kept_in_a_global_is_another_sequences():
     }
     assert {"eager", "jit", "leaks"} <= wrong
     KEPT.clear()
+
+
+class OneRow(Running):
+    """Takes a row without the axis of rows, and keeps the sum with the wrong sign."""
+
+    def __call__(self, x):
+        assert x.shape == (2,)
+        self.total[...] -= x
+        self.count[...] += 1
+        return -self.total[...] * self.scale[...]
+
+
+def one_row(rng, steps, **how):
+    return dataclasses.replace(inputs(rng, steps, **how), by_row=True)
+
+
+@pytest.mark.parametrize("drive", DRIVES)
+def test_a_step_may_be_a_row_without_its_axis(drive):
+    """Whoever takes the module through a sequence, each call gets one row; what it keeps in a variable that is free is
+    not told, and its form is."""
+    batch, under = ((3,), ("eager",)) if drive == "jax.vmap" else ((), ("eager", "jit"))
+    case = Case(steps=(1, 1, 1), drive=drive, batch=batch, under=under)
+    made = calls_for([Module("f", one_row, cases={"case": case}, free=("total",))])
+    found = evaluated(OneRow, made)
+    for call in made:
+        if call.transform in ("eager", "jit"):
+            x, leaves = call.arrays["x"], found[call.id].leaves
+            assert {*leaves} == {"output[0]", "output[1]", "output[2]", "variables.count"}
+            for step, row in enumerate(np.moveaxis(np.cumsum(x, axis=-2) * [2, 3], -2, 0)):
+                np.testing.assert_allclose(leaves[f"output[{step}]"], row, rtol=1e-5)
+    for listed in (found[call.id].structure for call in made if call.transform == "state"):
+        assert ["total", "Cache", [2], "float32"] in listed[1]
+
+
+@pytest.mark.parametrize("drive", DRIVES)
+def test_a_script_takes_the_rows_as_the_grader_does(drive, tmp_path):
+    """What `debug` writes out gives the same outputs."""
+    (tmp_path / "stub.py").write_text(
+        "import jax.numpy as jnp\nfrom flax import nnx\n"
+        + "".join(map(inspect.getsource, (Running, OneRow)))
+        + "f = OneRow\n"
+    )
+    case = Case(steps=(1, 1), drive=drive, batch=(3,) if drive == "jax.vmap" else (), under=("eager",))
+    call = calls_for([Module("f", one_row, cases={"case": case}, free=("total",))])[0]
+    script = {}
+    exec(snippet(call, tmp_path / "stub.py", 1), script)
+    sums = np.cumsum(call.arrays["x"], axis=-2) * [2, 3]
+    np.testing.assert_allclose(script["output"], sums, rtol=1e-5)
 
 
 def test_double_precision_goes_through_the_state():

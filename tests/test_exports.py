@@ -169,7 +169,7 @@ def test_what_was_not_handed_in_is_blank_everywhere(book):
         "report": ["–", "–", "–"],
         "page": [(nothing, "–"), (nothing, "–")],
         "html": ["–", "–"],
-        "sum": "– + –: nothing was handed in, so there is no total.",
+        "sum": "– + –: nothing that counts was handed in, so there is no total.",
         "comment": ["– of 1, nothing was handed in", "– of 3, nothing was handed in"],
     }
     assert told["half"] == {

@@ -20,7 +20,7 @@ from markdown_it import MarkdownIt
 from grader.classroom.arrivals.submission import Piece, Submission
 from grader.classroom.book.exports import export
 from grader.classroom.book.gradebook import NAME, Gradebook
-from grader.classroom.book.groups import shared, unmet
+from grader.classroom.book.group_marks import shared, unmet
 from grader.classroom.book.marks import marks
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import unread

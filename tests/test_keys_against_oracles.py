@@ -22,7 +22,7 @@ from grader.key.answers import Answers
 from grader.key.compare import DRAWN
 from grader.key.key import Answer
 from grader.run.transforms import cotangent
-from tests.conftest import PROBLEMS, ROOT
+from tests.conftest import EACH, PROBLEMS, ROOT
 from tests.oracles import Refused
 
 pytestmark = pytest.mark.thorough
@@ -300,7 +300,7 @@ def key_of(once):
     return found
 
 
-@pytest.mark.parametrize("number", PROBLEMS)
+@pytest.mark.parametrize("number", EACH)
 def test_every_answer_is_what_the_definition_gives(number, key_of):
     """Values, gradients, variables and errors are the oracle's. Only claims and a property's changed calls lack one."""
     problem, calls, key = key_of(number)
@@ -309,15 +309,18 @@ def test_every_answer_is_what_the_definition_gives(number, key_of):
     assert disagreements(problem, calls, key) == {}
 
 
-WITH_DISTRIBUTIONS = [41, 46]
+WITH_DISTRIBUTIONS = [41, 46, 51]
 
 
 def drawn_by_an_oracle(function, arguments, rng, count: int):
     """What is drawn `count` times, the same where all places share their luck, and the probabilities at each place.
 
     An oracle gives the `probabilities` of each place by itself, or, where one depends on another, their `joint` ones,
-    with an axis for each place.
+    with an axis for each place; or it draws `patterns` of True and False itself, each place with its probability.
     """
+    if hasattr(function, "patterns"):
+        drawn, together = (function.patterns(rng, count, together, **arguments) for together in (False, True))
+        return drawn, together, function.probabilities(**arguments)
     if hasattr(function, "joint"):
         joint = function.joint(**arguments)
         drawn = np.stack(np.unravel_index(rng.choice(joint.size, count, p=joint.ravel()), joint.shape), axis=-1)
@@ -343,9 +346,9 @@ def test_claims_about_draws_hold_of_the_exact_distribution(number):
         arguments = call.arguments({name: exact(array) for name, array in call.arrays.items()})
         arguments.pop("key")
         drawn, together, right = drawn_by_an_oracle(named(oracle, call), arguments, rng, statistic.draws)
-        other_indices = (drawn + 1) % right.shape[-1]
+        other = ~drawn if drawn.dtype == bool else (drawn + 1) % right.shape[-1]
         assert statistic.broken(call.known, drawn) is None, call.check
-        assert any(statistic.broken(call.known, wrong) for wrong in (other_indices, together)), call.check
+        assert any(statistic.broken(call.known, wrong) for wrong in (other, together)), call.check
         mean = np.asarray(statistic.expected(call.known)[0])
         if mean.shape == right.shape:
             assert distance(mean, right) < 1e-12

@@ -3,6 +3,7 @@
 import io
 import shutil
 import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,7 @@ from grader.authors import ledger
 from grader.authors.verify import verify
 from grader.course.problem import CourseError, discover
 from grader.student.cli import main
-from tests.conftest import PROBLEMS
+from tests.conftest import PROBLEMS, ROOT
 
 FOUND = dict(checks=31, cases=7, right=5, mistakes=17, caught=17, named=17, tried=208)
 
@@ -118,3 +119,13 @@ def test_since_a_commit(copies):
 def test_a_sample_of_nothing_is_refused(words, told, capsys):
     """An empty table says that everything holds together."""
     assert main(["verify", *words]) == 2 and told in capsys.readouterr().err
+
+
+def test_tests_that_are_dear_go_through_a_few():
+    """With `--since`, what is repeated for each problem is done for so many of them at most."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--since", "HEAD", "--at-most", "3"]
+    done = subprocess.run(
+        [*command, "tests/test_keys_against_oracles.py", "-k", "every_answer"], cwd=ROOT, capture_output=True, text=True
+    )
+    chosen = done.stdout.count("::test_every_answer_is_what_the_definition_gives[")
+    assert 1 <= chosen <= 3, done.stdout + done.stderr

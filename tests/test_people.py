@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from grader.classroom.arrivals.submission import Submission
-from grader.classroom.book import groups
+from grader.classroom.book import group_marks
 from grader.classroom.book.exports import grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.marks import marks
@@ -149,22 +149,24 @@ def test_points_for_a_member_are_the_groups(book, tmp_path, text):
     )
     mine = {"team_1": ("Grace Hopper", "li1", "Guest 2")}
     with Gradebook(tmp_path / NAME) as book:
-        rows = groups.shared(marks(book, Grading({33: 1.0}, groups=mine), {}), mine, {})
+        rows = group_marks.shared(marks(book, Grading({33: 1.0}, groups=mine), {}), mine, {})
         assert {row.student.student: row.total for row in rows if row.by_problem[33].override} == {
             "Grace_Hopper": 50,
             "li1": 50,
             "Guest_2": 50,
         }
-        assert not [*groups.unmet(marks(book, Grading({33: 1.0}, groups=mine), {}), mine)]
+        assert not [*group_marks.unmet(marks(book, Grading({33: 1.0}, groups=mine), {}), mine)]
 
 
 def test_points_for_a_group_that_handed_in_nothing(book, tmp_path):
-    """They wait for the group; who handed in alone has points alone."""
+    """They go to the one who handed in for all, and are everybody's."""
     book.close()
     (tmp_path / "grading.toml").write_text('[weights]\n33 = 1\n[groups]\nteam_1 = ["grace", "kurt"]\n')
     assert by_hand(tmp_path, "Grace Hopper", 33, 0.5, "On paper.").startswith(
         "the group team_1, that is grace, kurt, problem 33: "
     )
-    assert by_hand(tmp_path, "kurt", 33, 1, "Alone.").startswith("kurt, problem 33: ")
+    assert by_hand(tmp_path, "kurt", 33, 1, "Together.").startswith(
+        "the group team_1, that is grace, kurt, problem 33: "
+    )
     with Gradebook(tmp_path / NAME) as book:
-        assert [given.student for given in book.overrides()] == ["team_1", "kurt"]
+        assert {given.student for given in book.overrides()} == {"kurt"}

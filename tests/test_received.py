@@ -90,13 +90,13 @@ def line(call: Call, arrays: dict, double: bool = False) -> str:
 
 
 def rows(call: Call, arrays: dict) -> list[dict]:
-    """The arrays of each step."""
+    """The arrays of each step, or its one row."""
     if not call.steps:
         return [arrays]
     axis = AXIS_OF_ROWS.get(call.drive, 0)
     ends = [*itertools.accumulate(call.steps)]
     return [
-        {name: np.take(a, range(end - size, end), axis) for name, a in arrays.items()}
+        {name: np.take(a, end - size if call.by_row else range(end - size, end), axis) for name, a in arrays.items()}
         for size, end in zip(call.steps, ends)
     ]
 
@@ -146,7 +146,7 @@ def expected_gradient(call: Call, double: bool = False) -> dict[str, np.ndarray]
                     (1 + times * array.astype(np.float64)) * cotangent(array.shape, call.seed)
                 )
     # a scalar has no rows, and comes in one step
-    together = np.concatenate if call.steps else lambda found: found[0]
+    together = np.stack if call.by_row else np.concatenate if call.steps else lambda found: found[0]
     return {name: sum(found) if name in call.params else together(found) for name, found in steps.items()}
 
 

@@ -125,7 +125,7 @@ def test_the_total():
     """The points of the problems, their sum, and how it is scaled; nothing where the one problem's points are the
     total, and no 0 for what is blank."""
     marks = {31: of(made_up.passed(), 1.0), 33: Mark(33, 3.0)}
-    assert total({33: marks[33]}, Grading({33: 3.0})) == "–: nothing was handed in, so there is no total."
+    assert total({33: marks[33]}, Grading({33: 3.0})) == "–: nothing that counts was handed in, so there is no total."
     assert total(marks, Grading({31: 1.0, 33: 3.0})) == f"1 + – = 1 of 4 points, and 1 × 100 / 4 = 25.{MISSING}"
     assert total(marks, Grading({31: 1.0, 33: 3.0}, maximum=4)) == f"1 + – = 1 of 4 points.{MISSING}"
     unread = {31: marks[31], 33: Mark(33, 3.0, unread=True)}

@@ -12,19 +12,20 @@ import pytest
 
 from grader.classroom.arrivals.naming import named
 from grader.classroom.arrivals.submission import EMPTY_HANDED, Piece, Submission
-from grader.classroom.book import groups
+from grader.classroom.book import group_marks, groups
 from grader.classroom.book.entries import Wanted
-from grader.classroom.book.exports import files
+from grader.classroom.book.exports import files, grades_csv
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import CANVAS as BY_CANVAS
 from grader.classroom.book.late import Came, Policy
-from grader.classroom.book.marks import marks
+from grader.classroom.book.marks import Mark, marks
 from grader.classroom.book.roster_file import parsed
 from grader.classroom.book.rules import Grading, read_grading
 from grader.classroom.book.unread import unread
 from grader.classroom.pages.feedback import write_feedback
 from grader.classroom.pages.returns import CANVAS, MOODLE, comment, write_returns
 from grader.course.select import UsageError
+from grader.judge.explain import ENDED
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
 
@@ -199,7 +200,7 @@ def test_a_group_is_one_grade_for_several_students(book, tmp_path):
     )
     matched = roster.matched(people)
     assert matched.missing == () == matched.unknown
-    found = groups.shared(marks(book, grading, {}, on_roster=matched.rows), grading.groups, matched.rows)
+    found = group_marks.shared(marks(book, grading, {}, on_roster=matched.rows), grading.groups, matched.rows)
     assert {
         row.student.name: row.total
         for row in found
@@ -220,12 +221,12 @@ def test_what_is_odd_about_a_group_is_told(book):
     """A group of which nothing arrived, a member of two, and one who handed in alone too, whose own work counts."""
     mine = {"team_1": ("Charles_10", "linus"), "team_2": ("linus",)}
     rows = marks(book, Grading({31: 1.0}, groups=mine), {})
-    assert [*groups.unmet(rows, mine)] == [
+    assert [*group_marks.unmet(rows, mine)] == [
         "Charles_10 is in the group team_1 and handed in alone as well: what was handed in alone counts",
-        "grading.toml has a group team_2, and nothing arrived that is called so",
+        "grading.toml has a group team_2, and nothing arrived that is called so, or from one member alone",
         "linus is in two groups of grading.toml: take one away",
     ]
-    assert sorted(row.student.student for row in groups.shared(rows, mine, {})) == [
+    assert sorted(row.student.student for row in group_marks.shared(rows, mine, {})) == [
         "Ada_Lovelace_9",
         "Charles_10",
         "hoppergrace_43",
@@ -233,14 +234,26 @@ def test_what_is_odd_about_a_group_is_told(book):
     ]
 
 
+def test_a_member_hands_in_for_all(book):
+    """Where nothing is called as the group, the work of the only member who handed in is everybody's, in a Moodle that
+    knows no groups; he stays who he is."""
+    mine = {"team_7": ("charles_10", "linus", "emmy@example.org")}
+    rows = marks(book, Grading({31: 1.0}, groups=mine), {})
+    assert [*group_marks.unmet(rows, mine)] == []
+    found = {row.student.student: row.total for row in group_marks.shared(rows, mine, {})}
+    assert found["linus"] == found["emmy@example.org"] == found["Charles_10"] and len(found) == len(rows) + 2
+    people = groups.spread([row.student for row in rows], mine)
+    assert {"linus", "emmy@example.org", "Charles_10"} <= {one.student for one in people}
+
+
 def test_who_is_alone_is_known_by_every_name(book):
     """A member who handed in alone has one grade, whichever name the group calls him by."""
     mine = {"team_1": ("Ada Lovelace", "linus")}
     rows = marks(book, Grading({31: 1.0}, groups=mine), {})
     assert "Ada Lovelace is in the group team_1 and handed in alone as well: what was handed in alone counts" in [
-        *groups.unmet(rows, mine)
+        *group_marks.unmet(rows, mine)
     ]
-    assert [row.student.student for row in groups.shared(rows, mine, {}) if "Ada" in row.student.name] == [
+    assert [row.student.student for row in group_marks.shared(rows, mine, {}) if "Ada" in row.student.name] == [
         "Ada_Lovelace_9"
     ]
 
@@ -273,3 +286,28 @@ def test_groups_that_make_no_sense(tmp_path, line, told):
     (tmp_path / "grading.toml").write_text(f"{line}\n[weights]\n31 = 1\n")
     with pytest.raises(UsageError, match=told):
         read_grading(tmp_path / "grading.toml", made_up.PROBLEMS, made_up.PROBLEMS)
+
+
+def test_a_name_that_lost_its_letters_is_not_taken(book):
+    """Excel writes `?` for what cp1252 lacks: then the download's own name stands, on pages and in grades.csv."""
+    people = [one for one in book.students() if one.student == "Ada_Lovelace_9"]
+    for listed, called, told in (
+        ("Ada L?velace", people[0].name, people[0].name),
+        ("Lovelace, Augusta Ada", "Augusta Ada Lovelace", "Lovelace, Augusta Ada"),
+    ):
+        roster = parsed(f'Identifier,Full name,Grade\nParticipant 9,"{listed}",\n'.encode(), "r.csv")
+        matched = roster.matched(people)
+        rows = marks(book, Grading({31: 1.0}), {}, on_roster=matched.rows)
+        assert next(row.student.name for row in rows if row.student.student == "Ada_Lovelace_9") == called
+        (line,) = [
+            one
+            for one in csv.reader(io.StringIO(grades_csv(rows, Grading({31: 1.0}), matched)))
+            if "Ada_Lovelace_9" in one
+        ]
+        assert line[1] == told
+
+
+def test_who_wrote_into_the_channel_is_flagged():
+    """An instructor learns of it from every file, not from the student's page alone."""
+    mark = Mark(31, 1.0, trouble=f"while it was called, {ENDED['forged'][0]}")
+    assert "wrote into the grader's channel" in mark.flags and "wrote into" not in str(Mark(31, 1.0).flags)

@@ -9,7 +9,8 @@ from grader.classroom.book.points import properties_of
 from grader.classroom.grading.exam import DISGUISE, Exam, packed, unpacked, with_unseen
 from grader.course.calls import calls_for
 from grader.course.cases import of_class
-from grader.course.claims import Lowers, settle
+from grader.course.claims import Lowers
+from grader.course.settle import settle
 from grader.course.verdict import Outcome, Status
 from grader.judge.attempt import Attempt
 from grader.judge.derive import disguised

@@ -184,19 +184,26 @@ def executed(problem: Problem, repository: str, ran: Callable[[], None] = lambda
     import nbformat
 
     notebook = compose(problem, repository)
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in RUN_WITH]
-    text = json.dumps([nbformat.writes(notebook), PRELUDE, platform.python_version(), versions])
-    folder = store.folder(problem.folder.parents[1], "notebooks")
-    kept = folder / f"{problem.number}-{store.digest(text.encode())}.ipynb" if folder else None
+    kept = place_of(problem, notebook)
     if kept and kept.exists():
         return nbformat.read(kept, as_version=4)
     notebook = execute(problem, notebook)
     ran()
     if kept:
-        for earlier in folder.glob(f"{problem.number}-*.ipynb"):
+        for earlier in kept.parent.glob(f"{problem.number}-*.ipynb"):
             earlier.unlink(missing_ok=True)
         store.write(kept, nbformat.writes(notebook).encode())
     return notebook
+
+
+def place_of(problem: Problem, composed: NotebookNode) -> Path | None:
+    """Where a notebook is kept once it has been executed, if anywhere."""
+    import nbformat
+
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in RUN_WITH]
+    text = json.dumps([nbformat.writes(composed), PRELUDE, platform.python_version(), versions])
+    folder = store.folder(problem.folder.parents[1], "notebooks")
+    return folder / f"{problem.number}-{store.digest(text.encode())}.ipynb" if folder else None
 
 
 def repository_of(root: Path) -> str:

@@ -23,8 +23,8 @@ import numpy as np
 
 from grader.course.calls import DRAWS, Call, is_float
 from grader.course.cases import CLAIM_KINDS, Function, Mistake
-from grader.course.claims import settle
 from grader.course.problem import CourseError, discover, load, mistakes
+from grader.course.settle import settle
 from grader.course.trees import parts_of
 from grader.course.verdict import Check, Failure, Outcome, named_tuple_of_fields
 from grader.key.compare import DRAWN, agree

@@ -17,7 +17,7 @@ import numpy as np
 from grader.authors.mutants import CAUGHT_BY
 from grader.course.calls import Call, is_float
 from grader.course.cases import TRANSFORMS, Entry
-from grader.course.claims import drawn_of
+from grader.course.settle import drawn_of
 from grader.course.verdict import Outcome
 from grader.key.compare import DRAWN, compare
 from grader.key.key import Answer, AnswerKey

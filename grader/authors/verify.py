@@ -22,8 +22,8 @@ from grader.authors.mutants import CAUGHT_BY, OF_KEYS
 from grader.authors.proofread import faults_of
 from grader.course import problem as course
 from grader.course.calls import Call, calls_for
-from grader.course.claims import settle, settled
 from grader.course.problem import CourseError, Problem
+from grader.course.settle import settle, settled
 from grader.course.verdict import Outcome, Status
 from grader.judge.attempt import listen
 from grader.judge.diagnose import diagnose

@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.classroom.arrivals.arrivals import Arrivals
-from grader.classroom.book import groups
+from grader.classroom.book import group_marks, groups
+from grader.classroom.book.called import names_of
 from grader.classroom.book.entries import Wanted
 from grader.classroom.book.exports import export, write
 from grader.classroom.book.gradebook import Gradebook
-from grader.classroom.book.marks import Change, Marks, marks, names_of
+from grader.classroom.book.marks import Change, Marks, marks
 from grader.classroom.book.people import keep, meant, settle
 from grader.classroom.book.points import properties_of, shown
 from grader.classroom.book.roster import Roster, Row
@@ -70,8 +71,8 @@ def write_results(
     )
     found = marks(book, grading, properties_of_all(problems), ungraded, rows, unasked)
     found = [replace(row, gone=row.student.student not in here and row.ever) for row in found]
-    unmet = [*_unmet(grading, found, rows), *groups.unmet(found, grading.groups)]
-    found = groups.shared(found, grading.groups, rows)
+    unmet = [*_unmet(grading, found, rows), *group_marks.unmet(found, grading.groups)]
+    found = group_marks.shared(found, grading.groups, rows)
     titles = {problem.number: problem.title for problem in problems}
     pairs = _similar(out, handed_in, problems) if similar else None
     comments = {row.student.student: comment(row, grading, titles) for row in found}
@@ -173,14 +174,15 @@ def override(
                 f"problem {number} is not graded here; there are {', '.join(map(str, sorted(grading.weights)))}"
             )
         weight, one = grading.weights[number], meant(book, student, grading.groups)
+        group = groups.handed_in([*book.students(), one], grading.groups).get(one.student)
         book.override(one.student, number, points, reason, getpass.getuser(), weight, new=one)
     told = (
         "the points follow from the checks again"
         if points is None
         else f"{shown(points)} of {shown(weight)} point{'' if weight == 1 else 's'} by hand"
     )
-    if shared := groups.members(one, grading.groups):
-        whom = f"the group {one.student}, that is {', '.join(shared)}"
+    if group:
+        whom = f"the group {group}, that is {', '.join(grading.groups[group])}"
     else:
         whom = one.student if student == one.student else f"{one.name or student} ({one.student})"
     console.print(

@@ -46,12 +46,14 @@ class Call:
     # the structures of the arguments that are more than an array
     trees: dict[str, Any] = field(default_factory=dict)
     steps: tuple[int, ...] = ()  # a stateful module's calls: how many rows each takes
+    by_row: bool = False  # whether each takes one row, without its axis
     drive: str = "by hand"
     mode: str = ""  # of a module: train or eval
     # the function of the problem's `driver.py` that is called in the place of what the student wrote
     driver: str = ""
     drawn: bool = False  # whether its values are drawn, and so have no expected ones; a worker is not told
     given: tuple[str, ...] = ()  # a module's variables whose initial values are compared
+    free: tuple[str, ...] = ()  # a module's variables whose values after its calls are not
     raises: str = ""  # what the contract asks to be raised; a worker is not told
     # what to measure of the program: for a proof facts, for a relation its outputs
     measure: dict[str, Any] = field(default_factory=dict)
@@ -74,10 +76,12 @@ class Call:
             static=_sent(self.static),
             trees=self.trees,
             steps=self.steps,
+            by_row=self.by_row,
             drive=self.drive,
             mode=self.mode,
             driver=self.driver,
             given=self.given,
+            free=self.free,
             measure=self.measure,
         )
         return message, {f"params/{n}": a for n, a in self.params.items()} | {
@@ -224,6 +228,7 @@ def calls_for(entries: list[Entry], seed: int = 0) -> list[Call]:
                     module=module and not rung.driver,
                     by_name=bool(index % 2 or rung.driver),
                     keyword_only=() if rung.driver else tuple(entry.keyword_only),
+                    free=tuple(entry.free),
                     raises=rung.raises,
                     driver=rung.driver,
                     drawn=with_key if rung.drawn is None else rung.drawn,
@@ -350,6 +355,7 @@ def _split(inputs) -> dict[str, dict]:
         static=static,
         order=tuple(arguments),
         steps=tuple(inputs.steps) if module else (),
+        by_row=module and inputs.by_row,
         drive=inputs.drive if module else "by hand",
         mode=inputs.mode if module else "",
     )

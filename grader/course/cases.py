@@ -79,8 +79,8 @@ class ModuleInputs:
     """What one case of a Module needs: constructor arguments, parameters by path (`"q_proj.kernel"`), call arguments.
 
     A module that keeps state is called once for each of `steps`, with that many rows of every array, in the way that
-    `drive` names (see `run/drive.py`). `mode` is "train" or "eval", for what a module such as `nnx.Dropout` does only
-    in one of them.
+    `drive` names (see `run/drive.py`); `by_row` each step is one row, without the axis of rows. `mode` is "train" or
+    "eval", for what a module such as `nnx.Dropout` does only in one of them.
     """
 
     init: Mapping[str, Any]
@@ -88,6 +88,7 @@ class ModuleInputs:
     call: Mapping[str, Any]
     steps: Sequence[int] = ()
     drive: str = "by hand"
+    by_row: bool = False
     mode: str = ""
 
 
@@ -141,6 +142,7 @@ class Entry:
     # arguments that make no difference in any case, such as the size of a block
     idle: Sequence[str] = ()
     given: Sequence[str] = ()  # of a Module: the variables whose initial values the contract gives
+    free: Sequence[str] = ()  # of a Module: the variables in which it may keep what it likes, as it likes
 
     @property
     def claims(self) -> dict[str, Proof]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from grader.course.calls import Call
 from grader.course.cases import CLAIM_KINDS, TRANSFORMS, Entry, Relation
-from grader.course.claims import Proof, drawn_of
+from grader.course.claims import Proof
 from grader.course.problem import Problem
+from grader.course.settle import drawn_of
 from grader.course.statistics import Statistic
 from grader.course.verdict import UNPROVED, Check, Difference, Finding, Outcome, Status, cut
 from grader.judge.attempt import Attempt

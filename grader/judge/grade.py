@@ -310,7 +310,7 @@ def _named(
     run: Run, verdict: EntryVerdict, entry: Entry, calls: list[Call], attempt: Attempt, answers, broken
 ) -> EntryVerdict:
     """The verdict with the mistake that explains it, or the two, or the one that explains how it begins."""
-    from grader.course.claims import settled
+    from grader.course.settle import settled
     from grader.judge.diagnose import diagnose
     from grader.judge.pairs import beginning_of, begun_by, in_all, pairs_in, seen_in
 

@@ -2,7 +2,7 @@
 takes in seconds.
 
 A traced program is a tree of equations. Those that nothing depends on are dropped first, through every loop and call,
-so that what is left is what the program does. A measure returns facts: plain data, which `claims.py` judges.
+so that what is left is what the program does. A measure returns facts: plain data, which `course/claims` judges.
 """
 
 from __future__ import annotations

@@ -102,13 +102,18 @@ class ModuleTarget:
         return self.nnx.merge(self.graphdef, self.nnx.from_flat_state(flat), copy=True)
 
     def parts(self, arrays) -> list[dict]:
-        """The arrays of each call: all of them, or the rows of each step."""
+        """The arrays of each call: all of them, or the rows of each step, or its one row."""
         if not self.form.steps:
             return [arrays]
         ends = list(itertools.accumulate(self.form.steps))
         axis = AXIS_OF_ROWS.get(self.form.drive, 0)
         return [
-            {name: jax.lax.slice_in_dim(a, end - size, end, axis=axis) for name, a in arrays.items()}
+            {
+                name: jax.lax.index_in_dim(a, end - size, axis, keepdims=False)
+                if self.form.by_row
+                else jax.lax.slice_in_dim(a, end - size, end, axis=axis)
+                for name, a in arrays.items()
+            }
             for size, end in zip(self.form.steps, ends)
         ]
 
@@ -116,12 +121,14 @@ class ModuleTarget:
         return pass_arguments(module, arguments_of(self.form, arrays, self.driver), self.form.by_name)
 
     def told(self, outputs: list, module):
-        """What the calls gave, and what the module holds beside its parameters afterwards."""
+        """What the calls gave, and what the module holds beside its parameters afterwards, but for what is free."""
         output = outputs if self.form.steps else outputs[0]
         others = {
             _dotted(path): _value(variable)
             for path, variable in self.held(module)
-            if isinstance(variable, self.nnx.Variable) and not isinstance(variable, self.nnx.Param)
+            if isinstance(variable, self.nnx.Variable)
+            and not isinstance(variable, self.nnx.Param)
+            and _dotted(path) not in self.form.free
         }
         return {"output": output, "variables": others} if others else output
 

@@ -252,7 +252,7 @@ def _sequence(call, arguments: str) -> list[str]:
     names."""
     variables = _variables(call).values()
     names = ", ".join(variables)
-    parts = ", ".join(f"{name}[start:start + size]" for name in variables)
+    parts = ", ".join(f"{name}[start]" if call.by_row else f"{name}[start:start + size]" for name in variables)
     step = {
         "nnx.jit": ["step = nnx.jit(step)"],
         "jax.jit": [
@@ -285,7 +285,7 @@ def _sequence(call, arguments: str) -> list[str]:
         ]
     elif call.drive == "lax.scan":
         size = call.steps[0]
-        cut = ", ".join(f"{name}.reshape(-1, {size}, *{name}.shape[1:])" for name in variables)
+        cut = ", ".join(name if call.by_row else f"{name}.reshape(-1, {size}, *{name}.shape[1:])" for name in variables)
         lines += [
             "    def body(state, parts):",
             "        module = nnx.merge(graphdef, state)",
@@ -299,7 +299,7 @@ def _sequence(call, arguments: str) -> list[str]:
             f"        outputs.append(step(module, {parts}))",
             "        start += size",
         ]
-    lines += ["    return jnp.concatenate(outputs)", ""]
+    lines += [f"    return jnp.{'stack' if call.by_row else 'concatenate'}(outputs)", ""]
     return lines + (["call = jax.vmap(call)", ""] if call.drive == "jax.vmap" else [])
 
 

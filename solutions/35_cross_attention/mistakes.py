@@ -460,8 +460,8 @@ def _MaskedBy(Ref):
 @mistake
 def mask_without_the_heads(Ref):
     """The mask has no axis for the heads. `context_mask[..., None, :]` is (B, 1, T_k), which lines up with scores (B,
-    T_q, T_k); with heads the batch falls on the axis of the heads, and that fits only where B equals num_heads, with
-    the wrong masks: add one more axis, `[..., None, None, :]`."""
+    T_q, T_k); with heads the batch falls on the axis of the heads, and that fits only where B is 1, or equals
+    num_heads and then with the wrong masks: add one more axis, `[..., None, None, :]`."""
 
     class Wrong(_MaskedBy(Ref)):
         def visible(self, mask):
@@ -632,18 +632,22 @@ def masked_tokens_on_the_diagonal_seen(Ref):
     return Wrong
 
 
-@mistake
-def zeros_put_in_afterwards(Ref):
-    """The values are right but the gradient is NaN. `jnp.where` or `nan_to_num` on the average hides the NaN of a row
-    without any key on the way forward; on the way back the weights are still NaN, and the gradient of the values is NaN
-    * 0. Make the weights zeros, before the product with the values."""
+@mistake(of=("the output",))
+def zeros_put_in_afterwards(Ref, *, of="the average"):
+    """The values are right but the gradient is NaN. `jnp.where` or `nan_to_num` on the average, or on the output, hides
+    the NaN of a row without any key on the way forward; on the way back the weights are still NaN, and the gradient of
+    the values is NaN * 0. Make the weights zeros, before the product with the values."""
 
     class Wrong(Ref):
+        def __call__(self, x, context, context_mask=None):
+            output = super().__call__(x, context, context_mask)
+            return jnp.nan_to_num(output) if of == "the output" else output
+
         def attend(self, q, k, v, visible):
             if visible is None:
                 return super().attend(q, k, v, visible)
-            weights = jax.nn.softmax(jnp.where(visible, self.scores(q, k), -jnp.inf), axis=-1)
-            return jnp.where(visible.any(-1, keepdims=True), weights @ v, 0.0)
+            average = jax.nn.softmax(jnp.where(visible, self.scores(q, k), -jnp.inf), axis=-1) @ v
+            return average if of == "the output" else jnp.where(visible.any(-1, keepdims=True), average, 0.0)
 
     return Wrong
 
@@ -651,7 +655,8 @@ def zeros_put_in_afterwards(Ref):
 @mistake
 def asked_python_for_an_empty_mask(Ref):
     """A Python `if` asks whether any token is visible. That cannot be traced by `jit`, and it asks for the whole batch
-    at once, where one context can be empty beside another that is not: decide with `jnp.where`, for each row."""
+    at once, where one context can be empty beside another that is not: leave hidden keys out of the softmax for each
+    row, as `where=` does."""
 
     class Wrong(Ref):
         def __call__(self, x, context, context_mask=None):

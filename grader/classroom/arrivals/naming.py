@@ -135,6 +135,10 @@ class Topics:
         tells only of a problem."""
         return self._first.sub("", self._last.sub("", COPY.sub("", COPY_OF.sub("", stem)))).strip(" _.-")
 
+    def exactly(self, stem: str) -> frozenset[int]:
+        """The problems that a name tells of, where it tells of nothing else."""
+        return self.of(stem) if self._exact.fullmatch(stem) else frozenset()
+
     def version(self, stem: str) -> tuple:
         """How a name stands beside others of one student for one problem, the largest first: as the course names it,
         with something more, marked as another version."""

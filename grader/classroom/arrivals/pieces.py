@@ -31,6 +31,7 @@ from grader.classroom.arrivals.files import (
     File,
     Refused,
     refused,
+    shown,
     too_large,
 )
 from grader.classroom.arrivals.kind import kind
@@ -201,7 +202,17 @@ class Work:
         told += [(untouched[0], line) for line in self.lost()] if untouched else []
         if told:
             return Piece(problem.number, told[0][0].place, trouble=told[0][1])
-        return self._piece(problem, *untouched[:2]) if untouched else None
+        if untouched:
+            return self._piece(problem, *untouched[:2])
+        return next(self._of_another_kind(problem), None)
+
+    def _of_another_kind(self, problem: Problem):
+        """What is called as an answer is, and is neither Python nor a notebook: `31.pdf`."""
+        for file in self.files:
+            other = file.suffix not in ("", ".py", ".ipynb") and not file.trouble
+            if other and problem.number in self.course.topics.exactly(file.stem):
+                trouble = NOT_PYTHON.format(f"a {shown(file.suffix[1:].upper())} file")
+                yield Piece(problem.number, file.place, trouble=f"{file.place} {trouble}")
 
     def _piece(self, problem: Problem, file: File, content: bytes) -> Piece:
         return Piece(problem.number, file.place, content, when=file.date)

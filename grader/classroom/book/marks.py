@@ -7,17 +7,21 @@ from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from grader.classroom.arrivals.submission import Student, Submission
+from grader.classroom.arrivals.submission import Student
+from grader.classroom.book.called import names_of
 from grader.classroom.book.entries import Grade, Override, Wanted
 from grader.classroom.book.gradebook import Gradebook
+from grader.classroom.book.groups import handed_in
 from grader.classroom.book.late import Came, Lateness, lateness
 from grader.classroom.book.points import Credit, credit, exact, shown
 from grader.classroom.book.roster import Row
 from grader.classroom.book.rules import Grading
 from grader.classroom.book.unread import is_unread
 from grader.course.verdict import Named, Status
+from grader.judge.explain import ENDED
 from grader.report import words
 
+FORGED = ENDED["forged"][0]  # what a verdict says of one
 Properties = Mapping[int, Container[tuple[str, str]]]  # of each problem, as `points.properties_of` has them
 
 
@@ -95,9 +99,14 @@ class Mark:
         return exact(self.weight * self.credit.share)
 
     @property
+    def forged(self) -> bool:
+        """Whether it wrote into the channel by which the grader hears what it gave."""
+        return FORGED in self.trouble
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """What an instructor should know of it."""
-        told = []
+        told = ["wrote into the grader's channel"] if self.forged else []
         if self.override:
             older = self.grade and self.override.attempt not in (None, self.grade.attempt)
             nothing = not (self.grade or self.unread or self.ungraded)
@@ -203,15 +212,14 @@ def marks(
     `on_roster` has the rows of those whom a roster knows, who are called as it calls them."""
     grades = {(grade.student, grade.problem): grade for grade in book.grades()}
     overrides = _standing(book)
-    came = book.came()
+    came, students = book.came(), book.students()
+    whose = handed_in(students, grading.groups)
     found = []
-    for student in book.students():
+    for student in students:
         of = {problem: (student.student, problem) for problem in sorted(grading.weights)}
         row = on_roster.get(student.student)
         called = names_of(student, row)
-        called |= {
-            name.casefold() for group, names in grading.groups.items() if group.casefold() in called for name in names
-        }
+        called |= {name.casefold() for name in grading.groups.get(whose.get(student.student, ""), ())}
         mine = {}
         for problem, which in of.items():
             mark = _mark(grades.get(which), overrides.get(which), problem, grading, properties)
@@ -227,18 +235,6 @@ def marks(
         student = replace(student, name=row.called) if row and row.name else student
         found.append(Marks(student, mine, grading.total({problem: mark.points for problem, mark in mine.items()})))
     return found
-
-
-def names_of(student: Student | Submission, row: Row | None = None) -> set[str]:
-    """What a student may be called by in small letters: the key, names, logins and numbers, by the download and by the
-    roster."""
-    told = [
-        student.student,
-        student.name,
-        *student.ids.values(),
-        *((row.name, row.called, *row.ids.values()) if row else ()),
-    ]
-    return {part.casefold() for name in told for part in (name, name.partition("@")[0]) if part}
 
 
 def _dated(mark: Mark, came: Mapping[Wanted, Came], grading: Grading, called: Collection[str]) -> Mark:

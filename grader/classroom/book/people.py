@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from grader.classroom.arrivals.files import shown
 from grader.classroom.arrivals.naming import apart, safe
 from grader.classroom.arrivals.submission import Student, Submission
+from grader.classroom.book.called import names_of
 from grader.classroom.book.gradebook import Gradebook
-from grader.classroom.book.groups import Groups, group_of
-from grader.classroom.book.marks import names_of
+from grader.classroom.book.groups import Groups, group_of, handed_in
 from grader.classroom.book.names import first_last, full_name_keys, name_keys
 from grader.classroom.book.roster import Roster, Row
 from grader.course.select import UsageError
@@ -52,8 +52,9 @@ def meant(book: Gradebook, text: str, groups: Groups = {}) -> Student:
             raise
     if one and one.student in alone or not (group := group_of(called | {text.casefold()}, groups)):
         return one
+    whose = handed_in(students, groups)
     return next(
-        (student for student in students if group.casefold() in names_of(student)),
+        (student for student in students if whose.get(student.student) == group),
         Student(safe(group), group, {}, "", ()),
     )
 

@@ -110,7 +110,7 @@ def total(marks: Mapping[int, Mark], grading: Grading) -> str:
     if any(mark.undecided for mark in counting):
         return f"{summed}: there is no total until each of them has points."
     if all(mark.missing for mark in counting):
-        return f"{summed}: nothing was handed in, so there is no total."
+        return f"{summed}: nothing that counts was handed in, so there is no total."
     points = grading.total({mark.problem: mark.points for mark in counting})
     scaled = f", and {shown(earned)} × {shown(grading.maximum)} / {shown(whole)} = {shown(points)}"
     missing = MISSING if any(mark.missing for mark in counting) else ""

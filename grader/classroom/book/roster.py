@@ -11,7 +11,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from grader.classroom.arrivals.files import shown
 from grader.classroom.arrivals.submission import Student, Submission
@@ -41,6 +41,11 @@ class Row:
         """The name as people say it, the first name first."""
         last, comma, first = self.name.partition(",")
         return f"{first.strip()} {last.strip()}" if comma and first.strip() else self.name
+
+    def whole(self, told: str) -> Row:
+        """The row, with the name that a download tells where this one lost letters: Excel writes `?` for those that its
+        encoding lacks."""
+        return replace(self, name=told) if told and {"?", "\N{REPLACEMENT CHARACTER}"} & {*self.name} else self
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,11 @@ class Roster:
                 claims.setdefault(at, []).append(student)
         sure = {at: [student for student in students if len(found[student]) == 1] for at, students in claims.items()}
         sure = {at: [student for student in students if student in here] or students for at, students in sure.items()}
+        called = {one.student: one.name for group in groups for one in group}
         rows = {
-            student: self.rows[one[0]] for student, one in found.items() if len(one) == 1 and sure[one[0]] == [student]
+            student: self.rows[one[0]].whole(called[student])
+            for student, one in found.items()
+            if len(one) == 1 and sure[one[0]] == [student]
         }
         replaced = {
             student: tuple(sure[one[0]])

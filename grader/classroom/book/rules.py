@@ -48,7 +48,8 @@ maximum = 100
 # [late.days]               # days late, where you know it better: Canvas does not say how late something is
 # bela = 2
 
-# Groups: one submission, called as on the left, and its grade for each of several students, by name, login or number.
+# Groups: one submission, and its grade for each of several students, by name, login or number. It is called as on the
+# left, or one of them alone hands it in; then the left is any name.
 # [groups]
 # team_a = ["ada", "Dr. Bela O'Neil"]
 # "Team 7" = ["chidi@example.org", "4711"]

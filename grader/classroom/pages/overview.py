@@ -264,6 +264,9 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
             for row, mark in pairs
             if mark.unread
         ],
+        "wrote into the channel by which the grader hears what it gave": [
+            f"{names[row.student.student]}, {mark.problem}" for row, mark in pairs if mark.forged
+        ],
         "not everything could be checked": [
             f"{names[row.student.student]}, {mark.problem}: {shown(mark.points)} of {shown(mark.weight)} so far"
             for row, mark in pairs

@@ -217,6 +217,7 @@ def readable() -> list[Path]:
     """What a worker has to read: Python, the packages and the grader. `/usr` holds the C library."""
     paths = [
         Path("/usr"),
+        Path("/etc/fonts"),  # of a plotting library that a stub may import, which complains without
         Path(sys.base_prefix),
         Path(sys.prefix),
         *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")),
