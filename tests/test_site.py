@@ -253,6 +253,7 @@ def test_no_link_leads_nowhere(built, pages):
         (46, "beam"),
         (47, "perplexity"),
         (48, "boundaries"),
+        (49, "checkpointed"),
         (50, "sinks"),
         (51, "dilation"),
         (52, "prefix"),
