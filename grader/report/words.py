@@ -79,6 +79,11 @@ def diagnosis(entry: EntryVerdict) -> tuple[str, tuple[str, ...]]:
             f"At ‘{found.first}’, the first case that fails, yours gives what this mistake gives: {found.sentence}",
             f"At ‘{found.unexplained}’ it gives something else: it may be another mistake, or not the only one.",
         )
+    if entry.uses:
+        return f"it uses {entry.uses}", (
+            f"`{entry.name}` is made of `{entry.uses}`, which is wrong too. Mend that first: what is wrong here may be "
+            f"no more than that.",
+        )
     return spoken(entry.mistake), (entry.sentence,)
 
 

@@ -65,8 +65,8 @@ def packed_blockwise_attention(
 
     Returns:
         What `packed_attention` gives, in the dtype of the inputs. Scores, softmax and running sums are float32, also
-        for bfloat16 inputs. Nothing of size `total × total` exists on the way, and the program does not grow with
-        `total`. The gradient is right, and may store more.
+        for bfloat16 inputs. Where `block_size` is far below `total`, nothing of size `total × total` exists on the way;
+        the program does not grow with `total`. The gradient is right, and may store more.
     """
     # TODO: the loop of problem 39; each block brings the numbers of the sequences that own its keys.
     raise NotImplementedError
