@@ -42,6 +42,12 @@ def _split_factors(log_decay, length):
     return jnp.where(_steps(length) >= 0, pairs, 0.0)
 
 
+def _quotients(log_decay, length):
+    """The factor of each distance as a quotient of powers, of which the later ones are 0."""
+    powers = jnp.cumprod(jnp.broadcast_to(_faded(log_decay, 1), (length, len(log_decay))), axis=0).T
+    return jnp.where(_steps(length) >= 0, powers[:, :, None] / powers[:, None, :], 0.0)
+
+
 def _split_within(q, k, v, log_decay):
     """The same with the factors in queries and keys."""
     place = jnp.arange(len(q))
@@ -163,11 +169,12 @@ def forgot_the_scale(ref, q, k, v, log_decay):
     return ref(q * q.shape[-1] ** 0.5, k, v, log_decay)
 
 
-@mistake("retention", about="the scale", by=("the root of all heads",))
+@mistake("retention", about="the scale", by=("the root of all heads", "the root of H_v"))
 def another_scale(ref, q, k, v, log_decay, *, by="H"):
-    """The products are divided by another number than `sqrt(H)`, such as `H` itself or the root of the width of all
-    heads together. What counts is the width of one head, and its root."""
-    return ref(q / q.shape[-1] ** 0.5 if by == "H" else q / q.shape[1] ** 0.5, k, v, log_decay)
+    """The products are divided by another number than `sqrt(H)`, such as `H` itself, the root of the width of all heads
+    together, or the root of the width of the values. What counts is the width of one head's keys, and its root."""
+    divisor = {"H": q.shape[-1], "the root of all heads": q.shape[1], "the root of H_v": v.shape[-1] / q.shape[-1]}[by]
+    return ref(q / divisor**0.5, k, v, log_decay)
 
 
 @mistake("retention")
@@ -193,6 +200,13 @@ def later_tokens_seen(ref, q, k, v, log_decay, *, later="fading too"):
         return _faded(log_decay, steps)
 
     return _all_pairs(q, k, v, log_decay, triangle)
+
+
+@mistake("retention")
+def earlier_tokens_hidden(ref, q, k, v, log_decay):
+    """The triangle lies the wrong way round: tokens see later ones and none before them. The query stands in the rows
+    and the key in the columns, and what is seen is below the diagonal: `j <= i`."""
+    return _all_pairs(q, k, v, log_decay, lambda rate, length: jnp.swapaxes(_triangle(rate, length), 1, 2))
 
 
 @mistake("retention", misconception="token_missing_from_its_own_sum")
@@ -271,6 +285,18 @@ def no_decay(ref, q, k, v, log_decay):
     return ref(q, k, v, 0 * log_decay)
 
 
+@mistake("retention")
+def rates_along_the_keys(ref, q, k, v, log_decay):
+    """The rates, one for each head, meet the keys of the distances and not an axis of heads: shapes are aligned from
+    their ends. It fails, or, where there are as many heads as tokens, gives each key another rate. Write
+    `log_decay[:, None, None]`."""
+
+    def triangle(log_decay, length):
+        return jnp.where(_steps(length) >= 0, jnp.exp(_wide(log_decay) * jnp.maximum(_steps(length), 0)), 0.0)
+
+    return _all_pairs(q, k, v, log_decay, triangle)
+
+
 @mistake("retention", by=("the root of it",))
 def divided_by_the_sum_of_factors(ref, q, k, v, log_decay, *, by="the sum"):
     """Each row is divided by the sum of its factors, or by the root of that, as the paper does for its parallel form
@@ -315,13 +341,13 @@ def heads_added_up(ref, q, k, v, log_decay):
     return _all_pairs(q, k, v, log_decay, weights=weights)
 
 
-@mistake("retention", where=("queries and keys",))
+@mistake("retention", where=("queries and keys", "a quotient"))
 def power_that_overflows(ref, q, k, v, log_decay, *, where="the factors"):
-    """The factor of a distance is split in two, `γ^i` for the query and `γ^-j` for the key. The second one leaves
-    `float32` where `-log_decay * j` is above 88, and what comes out is inf or NaN: subtract the places first, and take
-    the exponential of `log_decay * (i - j)`, which is never above 1."""
-    if where == "the factors":
-        return _all_pairs(q, k, v, log_decay, _split_factors)
+    """The factor of a distance is split in two, `γ^i` for the query and `γ^-j`, or a division by `γ^j`, for the key.
+    The second one leaves `float32` where `-log_decay * j` is above 88, and what comes out is inf or NaN: subtract the
+    places first, and take the exponential of `log_decay * (i - j)`, which is never above 1."""
+    if where != "queries and keys":
+        return _all_pairs(q, k, v, log_decay, _split_factors if where == "the factors" else _quotients)
     return _split_within(_wide(q), _wide(k), _wide(v), log_decay).astype(q.dtype)
 
 
@@ -387,6 +413,14 @@ def faded_again_when_read(ref, state, q, k, v, log_decay):
     decay once more where it is read. It is faded up to now already: read it as it is."""
     after, _ = ref(state, q, k, v, log_decay)
     return after, _read(_faded(log_decay, 1)[:, None, None] * after, q).astype(q.dtype)
+
+
+@mistake("retention_step")
+def faded_after_it_is_read(ref, state, q, k, v, log_decay):
+    """The token is added, the queries read, and then everything fades, ready for the next token. The state that comes
+    in has not faded yet, and what is handed on has this token in it as it is: fade first, then add, then read."""
+    both = state + _outer(k, v)
+    return _faded(log_decay, 1)[:, None, None] * both, _read(both, q).astype(q.dtype)
 
 
 @mistake("retention_step")
@@ -539,6 +573,14 @@ def state_read_without_fading(ref, q, k, v, log_decay, chunk_size, *, like="as i
     return _chunked(q, k, v, log_decay, chunk_size, ahead=lambda size: jnp.full(size, size * all_of))
 
 
+@mistake("chunked_retention")
+def state_read_the_wrong_way_round(ref, q, k, v, log_decay, chunk_size):
+    """The first token of a chunk reads the faintest state and the last one the strongest: the factors count from the
+    wrong end. The state is from before the chunk, and the first token is the nearest to it: counted from 0, token `i`
+    is `i + 1` steps away."""
+    return _chunked(q, k, v, log_decay, chunk_size, ahead=lambda size: size - jnp.arange(size))
+
+
 @mistake("chunked_retention", by=("one too many",))
 def state_carried_a_step_off(ref, q, k, v, log_decay, chunk_size, *, by="one too few"):
     """From chunk to chunk the state fades by one step too few, or too many. Between the last token of one chunk and the
@@ -547,11 +589,12 @@ def state_carried_a_step_off(ref, q, k, v, log_decay, chunk_size, *, by="one too
     return _chunked(q, k, v, log_decay, chunk_size, carry=lambda size: size + more)
 
 
-@mistake("chunked_retention", by=("one step",))
-def state_carried_without_fading(ref, q, k, v, log_decay, chunk_size, *, by="nothing"):
-    """From chunk to chunk the state does not fade, or fades by a single step, as if a chunk were one token. It ages by
-    the length of the chunk: multiply it by `exp(log_decay * chunk_size)` before the chunk is added."""
-    steps = 0 if by == "nothing" else 1
+@mistake("chunked_retention", by=("one step", "the whole length"))
+def state_carried_by_another_number(ref, q, k, v, log_decay, chunk_size, *, by="nothing"):
+    """From chunk to chunk the state does not fade, or fades by a single step as if a chunk were one token, or by as
+    many as the sequence has. It ages by the length of the chunk: multiply it by `exp(log_decay * chunk_size)` before
+    the chunk is added."""
+    steps = {"nothing": 0, "one step": 1, "the whole length": len(q)}[by]
     return _chunked(q, k, v, log_decay, chunk_size, carry=lambda size: steps)
 
 
@@ -750,14 +793,19 @@ def nan_in_the_gradient(ref, q, k, v, log_decay, chunk_size):
     return _chunked(q, k, v, log_decay, chunk_size, within=within)
 
 
-@mistake("chunked_retention")
-def state_for_each_token(ref, q, k, v, log_decay, chunk_size):
+@mistake("chunked_retention", how=("an einsum", "stacked by the scan"))
+def state_for_each_token(ref, q, k, v, log_decay, chunk_size, *, how="a product"):
     """The values are right, and there is a state for each token, stacked or scanned over at once: `N × T × H × H_v`
     numbers, more than all products for short sequences. Within a chunk use products under a triangle, and carry one
     state from chunk to chunk."""
-    outer = _wide(k)[:, :, :, None] * _wide(v)[:, :, None, :]
     factor = _faded(log_decay, 1)[:, None, None]
-    _, states = jax.lax.scan(lambda state, new: (factor * state + new,) * 2, 0 * outer[0], outer)
+    if how == "stacked by the scan":
+        start = jnp.zeros((*q.shape[1:], v.shape[-1]), jnp.promote_types(q.dtype, jnp.float32))
+        _, states = jax.lax.scan(lambda state, row: (factor * state + _outer(*row),) * 2, start, (k, v))
+    else:
+        outer = _wide(k)[:, :, :, None] * _wide(v)[:, :, None, :]
+        outer = outer if how == "a product" else jnp.einsum("tnh,tnd->tnhd", _wide(k), _wide(v))
+        _, states = jax.lax.scan(lambda state, new: (factor * state + new,) * 2, 0 * outer[0], outer)
     return (jnp.einsum("tnh,tnhd->tnd", _wide(q), states) / q.shape[-1] ** 0.5).astype(q.dtype)
 
 
@@ -779,14 +827,15 @@ def weights_of_all_tokens(ref, q, k, v, log_decay, chunk_size):
     return _all_pairs(q, k, v, log_decay)
 
 
-@mistake("chunked_retention")
-def whole_triangle_made_first(ref, q, k, v, log_decay, chunk_size):
+@mistake("chunked_retention", how=("jnp.tri",))
+def whole_triangle_made_first(ref, q, k, v, log_decay, chunk_size, *, how="a comparison"):
     """The weights come chunk by chunk, but their factors, or a mask, are made for all tokens before the loop, and a
     piece is cut out for each chunk. An array of `T × T` for each head is of that size too: the triangle of a chunk is
     the same in every chunk, and small."""
     size = min(chunk_size, len(q))
     length = -(-len(q) // size) * size
-    whole = jnp.broadcast_to(_steps(length) >= 0, (q.shape[1], length, length))
+    mask = _steps(length) >= 0 if how == "a comparison" else jnp.tri(length) > 0
+    whole = jnp.broadcast_to(mask, (q.shape[1], length, length))
 
     def turn(state, rows):
         start, q, k, v = rows
@@ -996,11 +1045,11 @@ def divided_over_all_keys(ref, q, k, v, alpha, band):
     return _dense(q, k, v, alpha, band, weights)
 
 
-@mistake("banded_attention", hidden=("1e-9",))
-def hidden_scores_set_to_zero(ref, q, k, v, alpha, band, *, hidden="0"):
-    """Scores beyond the band are multiplied by 0, or set to a small number. A score of 0 is no small one: its
-    exponential is 1, and where all scores of the band are far below 0 it takes everything. Hide with -inf, or leave
-    the pair out."""
+@mistake("banded_attention", hidden=("1e-9", "-100"))
+def hidden_scores_set_to_a_number(ref, q, k, v, alpha, band, *, hidden="0"):
+    """Scores beyond the band are multiplied by 0, or set to a number such as 0, 1e-9 or -100. A score of 0 is no small
+    one: its exponential is 1. Nor is -100 where the scores of the band are lower still: then what is hidden takes
+    everything. Hide with -inf, or leave the pair out."""
 
     def weights(scores, seen):
         return jax.nn.softmax(jnp.where(seen, scores, float(hidden)), axis=-1)
@@ -1008,10 +1057,12 @@ def hidden_scores_set_to_zero(ref, q, k, v, alpha, band, *, hidden="0"):
     return _dense(q, k, v, alpha, band, weights)
 
 
-@mistake("banded_attention", band_is=("as it came",))
+@mistake("banded_attention", band_is=("as it came", "cut, and no decay there"))
 def padding_seen(ref, q, k, v, alpha, band, *, band_is="cut to the sequence"):
     """Keys are padded with zeros at both ends, and the first and the last tokens see that padding. Its products are 0,
     which is no small score, so it takes a share of the weights: hide places before the start and behind the end."""
+    if band_is == "cut, and no decay there":
+        return _banded(q, k, v, alpha, band, weights=lambda scores, seen: jax.nn.softmax(jnp.where(seen, scores, 0.0)))
     return _banded(q, k, v, alpha, band, everyone=True, cut=band_is == "cut to the sequence")
 
 
@@ -1043,6 +1094,32 @@ def no_maximum_taken_off(ref, q, k, v, alpha, band):
     def weights(scores, seen):
         powers = jnp.where(seen, jnp.exp(scores), 0.0)
         return powers / powers.sum(-1, keepdims=True)
+
+    return _banded(q, k, v, alpha, band, weights=weights)
+
+
+@mistake("banded_attention")
+def maximum_of_all_rows(ref, q, k, v, alpha, band):
+    """One maximum is taken off for all queries together. A query whose scores are a hundred below it has exponentials
+    of 0 alone, and 0 over 0 is NaN. Each row has its own maximum: `max(axis=-1, keepdims=True)`."""
+
+    def weights(scores, seen):
+        hidden = jnp.where(seen, scores, -jnp.inf)
+        powers = jnp.exp(hidden - hidden.max())
+        return powers / powers.sum(-1, keepdims=True)
+
+    return _banded(q, k, v, alpha, band, weights=weights)
+
+
+@mistake("banded_attention", ends=("NaN",))
+def softmax_over_the_heads(ref, q, k, v, alpha, band, *, ends="left out"):
+    """The softmax runs over the heads instead of the keys, so that the weights of a query do not sum to 1. Each head
+    divides by its own sum over the keys of the band: mind which axis of the scores holds them."""
+
+    def weights(scores, seen):
+        if ends == "NaN":
+            return jax.nn.softmax(jnp.where(seen, scores, -jnp.inf), axis=0)
+        return jax.nn.softmax(scores, axis=0, where=seen)
 
     return _banded(q, k, v, alpha, band, weights=weights)
 
