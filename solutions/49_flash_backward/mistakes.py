@@ -395,6 +395,14 @@ def everything_at_once(ref, q, k, v, block_size, causal=False, *, program="a sof
     return (weights @ v.astype(jnp.float32)).astype(q.dtype), logarithm
 
 
+@mistake("flash_forward", pieces=(4,))
+def a_few_large_pieces(ref, q, k, v, block_size, causal=False, *, pieces=2):
+    """The keys are cut into a few pieces, whose number does not depend on the length, and whose scores are all there at
+    once. Each piece is smaller than T_q × T_k, and grows with the square of the length all the same. Read `block_size`
+    keys at a time."""
+    return _forward(q, k, v, -(-len(k) // pieces), causal, loop=_in_python)
+
+
 @mistake("flash_forward")
 def whole_mask_made_first(ref, q, k, v, block_size, causal=False):
     """The scores come block by block, but the mask is made for all queries and all keys before the loop, and cut into
@@ -461,6 +469,10 @@ def _slope(weights, grad_weights, row_sums):
     return weights * (grad_weights - row_sums)
 
 
+def _weights(weights, grad_scores):
+    return weights
+
+
 def _add(grad_q, more):
     return grad_q + more
 
@@ -481,6 +493,7 @@ def _backward(
     weigh=_weigh,
     row_sums=_row_sums,
     slope=_slope,
+    for_values=_weights,
     scale_of_q=1.0,
     scale_of_k=1.0,
     add=_add,
@@ -502,11 +515,12 @@ def _backward(
         weights = weigh(jnp.where(mask, scores(q, block), hidden), logarithm)
         grad_weights = product(grad_out, its_values.astype(jnp.float32).T)
         grad_scores = slope(weights, grad_weights, sum_of_each_row) / q.shape[1] ** 0.5
+        by = for_values(weights, grad_scores)
         more = product(grad_scores, block.astype(jnp.float32))
         grad_q = add(grad_q.astype(jnp.float32), more).astype(sums)
         grad_k, grad_v = (
             jax.lax.dynamic_update_slice_in_dim(whole, made, start, 0)
-            for whole, made in ((grad_k, product(grad_scores.T, rows)), (grad_v, product(weights.T, grad_out)))
+            for whole, made in ((grad_k, product(grad_scores.T, rows)), (grad_v, product(by.T, grad_out)))
         )
         return grad_q, grad_k, grad_v
 
@@ -519,12 +533,13 @@ def _backward(
     )
 
 
-def _attention(q, k, v, block_size, causal, *, forward=_forward, backward=_backward, keep=None, **steps):
-    """Attention with this way there and this way back. `keep` turns output and logarithm into what is kept of them."""
+def _attention(q, k, v, block_size, causal, *, forward=_forward, backward=_backward, alone=None, keep=None, **steps):
+    """Attention with this way there and this way back. `keep` turns output and logarithm into what is kept of them;
+    `alone` is what runs where no gradient is asked for."""
 
     @jax.custom_vjp
     def attend(q, k, v):
-        return forward(q, k, v, block_size, causal)[0]
+        return (alone or forward)(q, k, v, block_size, causal)[0]
 
     def there(q, k, v):
         out, logarithm = forward(q, k, v, block_size, causal)
@@ -575,6 +590,15 @@ def d_summed_over_too_much(ref, q, k, v, block_size, causal=False, *, axis="ever
         return whole if axis == "everything" else whole / len(out)
 
     return _attention(q, k, v, block_size, causal, row_sums=row_sums)
+
+
+@mistake("flash_attention", about="D")
+def d_is_a_mean(ref, q, k, v, block_size, causal=False):
+    """D is the mean of dO * O over the features, where it has to be their sum: it stands for a sum over the keys of
+    P * dP, and dP is a product of two rows, summed over the features. Write `.sum(-1)`."""
+    return _attention(
+        q, k, v, block_size, causal, row_sums=lambda grad_out, out: _row_sums(grad_out, out) / len(out[0])
+    )
 
 
 @mistake("flash_attention", about="D")
@@ -688,6 +712,31 @@ def no_mask_on_the_way_back(ref, q, k, v, block_size, causal=False):
     return _attention(q, k, v, block_size, causal, seen=seen)
 
 
+@mistake("flash_attention", to=("one key earlier",))
+def mask_moved_on_the_way_back(ref, q, k, v, block_size, causal=False, *, to="the start"):
+    """On the way back the causal mask is another one than forward: aligned at the start, or without a query's own key.
+    Weights come back that were none, or none come back where there were some. As in the forward pass, query i sees the
+    keys j <= i + (T_k - T_q); let one function say so for both."""
+
+    def seen(query, key, t_q, t_k, causal):
+        last = query if to == "the start" else query + (t_k - t_q) - 1
+        return (key <= last) & (key < t_k) if causal else _seen(query, key, t_q, t_k, causal)
+
+    return _attention(q, k, v, block_size, causal, seen=seen)
+
+
+@mistake("flash_attention")
+def last_block_dropped_on_the_way_back(ref, q, k, v, block_size, causal=False):
+    """On the way back the keys after the last full block are left out: their gradients are zeros, and what they give to
+    dq is missing. `T_k // block_size` rounds down. Round up, as in the forward pass."""
+    whole = len(k) // block_size * block_size
+
+    def seen(query, key, t_q, t_k, causal):
+        return _seen(query, key, t_q, t_k, causal) & (key < whole)
+
+    return _attention(q, k, v, block_size, causal, seen=seen)
+
+
 @mistake("flash_attention")
 def padding_not_hidden_on_the_way_back(ref, q, k, v, block_size, causal=False):
     """On the way back the padding of the last block has weights. Mostly they do no harm: the keys are zeros, and the
@@ -735,6 +784,26 @@ def weights_taken_for_constants(ref, q, k, v, block_size, causal=False):
     """The gradients of q and k are zeros: the weights are treated as constants, and only dv = Pᵀ dO is there. The
     gradient goes on through the weights to the scores, and from these to q and k."""
     return _attention(q, k, v, block_size, causal, slope=lambda weights, *_: jnp.zeros_like(weights))
+
+
+@mistake("flash_attention")
+def dv_from_the_gradient_of_the_scores(ref, q, k, v, block_size, causal=False):
+    """The gradient of v is made of dS: dSᵀ dO. The output is P V, so a value gets the gradients of the outputs, each by
+    the weight that it had there: dv = Pᵀ dO. Only q and k get theirs by way of the scores."""
+
+    return _attention(q, k, v, block_size, causal, for_values=lambda weights, grad_scores: grad_scores)
+
+
+@mistake("flash_attention")
+def gradients_in_float32(ref, q, k, v, block_size, causal=False):
+    """The gradients of bfloat16 inputs are float32, as the loop sums them. Each gradient has the dtype of its input:
+    cast it once, at the end."""
+
+    def backward(q, k, v, out, logarithm, grad_out, block_size, causal):
+        wide = (x.astype(jnp.float32) for x in (q, k, v))
+        return _backward(*wide, out, logarithm, grad_out, block_size, causal)
+
+    return _attention(q, k, v, block_size, causal, backward=backward)
 
 
 @mistake("flash_attention")
@@ -907,16 +976,29 @@ def _from_weights(q, k, v, out, weights, grad_out, block_size, causal):
     )
 
 
-@mistake("flash_attention")
-def everything_at_once_on_the_way_back(ref, q, k, v, block_size, causal=False):
-    """Forward it goes block by block, and on the way back all T_q × T_k weights are computed at once. Little is kept
-    between the passes, and the peak is as high as before. The backward pass needs a loop over the blocks as well."""
+@mistake("flash_attention", where=("there",))
+def everything_at_once_in_the_gradient(ref, q, k, v, block_size, causal=False, *, where="back"):
+    """Called alone it goes block by block, and in the program of the gradient all T_q × T_k weights are computed at
+    once: on the way back, or in the function that runs forward there and returns what is kept. Little is kept between
+    the passes, and the peak is as high as before. Both functions need a loop over the blocks."""
+
+    def forward(q, k, v, block_size, causal):
+        return _at_once(q, k, v, causal) if where == "there" else _forward(q, k, v, block_size, causal)
 
     def backward(q, k, v, out, logarithm, grad_out, block_size, causal):
         weights = jnp.exp(_all_scores(q, k, causal) - _base(logarithm)[:, None])
         return _from_weights(q, k, v, out, weights, grad_out, block_size, causal)
 
-    return _attention(q, k, v, block_size, causal, backward=backward)
+    return _attention(
+        q,
+        k,
+        v,
+        block_size,
+        causal,
+        alone=_forward,
+        forward=forward,
+        backward=_backward if where == "there" else backward,
+    )
 
 
 @mistake("flash_attention", pieces=(4,))
@@ -975,25 +1057,20 @@ def loop_in_python_on_the_way_back(ref, q, k, v, block_size, causal=False, *, pa
     return _attention(q, k, v, block_size, causal, forward=forward, loop=_in_python)
 
 
-@mistake("flash_attention")
-def products_in_bfloat16_on_the_way_back(ref, q, k, v, block_size, causal=False):
-    """On the way back products of bfloat16 matrices are bfloat16 again: dP, dQ, dK and dV have 8 bits before anything
-    is added up. Say `preferred_element_type=jnp.float32` in each product, or cast its operands first."""
+@mistake("flash_attention", of=("the scores",))
+def products_in_bfloat16_on_the_way_back(ref, q, k, v, block_size, causal=False, *, of="the gradients"):
+    """On the way back a product of two bfloat16 matrices gives bfloat16 again: the scores have 8 bits before they are
+    exponentiated, or dP, dQ, dK and dV before anything is added up. Say `preferred_element_type=jnp.float32` in each
+    product, or cast its operands first."""
+    if of == "the scores":
+        return _attention(
+            q, k, v, block_size, causal, scores=lambda q, keys: (q @ keys.T).astype(jnp.float32) / q.shape[1] ** 0.5
+        )
 
     def product(a, b):
         return (a.astype(q.dtype) @ b.astype(q.dtype)).astype(jnp.float32)
 
     return _attention(q, k, v, block_size, causal, product=product)
-
-
-@mistake("flash_attention")
-def scores_in_bfloat16_on_the_way_back(ref, q, k, v, block_size, causal=False):
-    """On the way back the scores are a product in bfloat16, which is rounded to 8 bits before it is exponentiated,
-    while the logarithm is that of float32 scores: the weights do not sum to 1. The scores are float32 in both
-    passes."""
-    return _attention(
-        q, k, v, block_size, causal, scores=lambda q, keys: (q @ keys.T).astype(jnp.float32) / q.shape[1] ** 0.5
-    )
 
 
 @mistake("flash_attention")

@@ -105,12 +105,13 @@ def backward(block_size, causal, kept, grad_out):
 flash_attention.defvjp(forward, backward)
 
 
-def error_scale(q, k, v, block_size, causal=False):
+def error_scale(q, k, v, block_size, causal=False, *, eps):
     """How large the intermediate values are: (1 + max |score|) max |v|, over all scores, hidden or not, times what a
-    gradient for the scores is multiplied by, where that is more than 1."""
+    gradient for the scores is multiplied by, where that is more than 1. Of an error of half precision, which scores
+    never have, they are a smaller part."""
     # What decides the tolerance, from all scores at once: an answer key has memory enough. Weights that are computed
     # again from scores that were rounded otherwise sum to 1 but for a rounding of the scores, and what is left over is
     # multiplied by what all keys of a row have in common.
     root = np.sqrt(q.shape[-1])
-    scores = q @ np.swapaxes(k, -1, -2) / root
-    return (1 + np.abs(scores).max()) * np.abs(v).max() * max(1.0, np.abs(q).max() / root, np.abs(k).max() / root)
+    scores = np.abs(q @ np.swapaxes(k, -1, -2) / root).max() * min(1.0, np.finfo(np.float32).eps / eps)
+    return (1 + scores) * np.abs(v).max() * max(1.0, np.abs(q).max() / root, np.abs(k).max() / root)
