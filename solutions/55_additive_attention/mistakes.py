@@ -664,17 +664,15 @@ def one_row_decides_for_all(Ref):
 
 @mistake
 def zeros_put_in_afterwards(Ref):
-    """The values are right but the gradient is NaN. `jnp.where` or `nan_to_num` on the weights of a row without any key
-    hides its NaN on the way forward; on the way back the softmax of nothing but -inf is still NaN, and NaN * 0 is NaN.
-    Make the scores safe before the softmax, or tell it where to look."""
+    """The values are right but the gradient is NaN. `jnp.where` or `nan_to_num` on the context hides the NaN of a row
+    without any key on the way forward; on the way back its weights are still NaN, and the gradient of the keys is
+    NaN * 0. Make the weights zeros before they meet the keys."""
 
     class Wrong(Ref):
-        def weights(self, scores, mask):
-            if mask is None:
-                return super().weights(scores, mask)
-            scores = jnp.where(mask, scores.astype(jnp.float32), -jnp.inf)
-            powers = jnp.exp(scores - jax.lax.stop_gradient(scores.max(-1, keepdims=True)))
-            return jnp.where(mask.any(-1, keepdims=True), powers / powers.sum(-1, keepdims=True), 0.0)
+        def __call__(self, query, keys, mask=None):
+            scores = self.scores(query, keys).astype(jnp.float32)
+            weights = self.weights(scores if mask is None else jnp.where(mask, scores, -jnp.inf), None)
+            return jnp.nan_to_num(self.context(weights, keys)), jnp.nan_to_num(weights)
 
     return Wrong
 
