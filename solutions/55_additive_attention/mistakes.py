@@ -801,9 +801,10 @@ def bias_left_on(Ref, *, which="all"):
     class Wrong(Ref):
         def make(self, d_query, d_key, d_attention, rngs):
             super().make(d_query, d_key, d_attention, rngs)
-            for name, layer in [*vars(self).items()]:
-                if which in ("all", name) or which == "both projections" and name in ("query_proj", "key_proj"):
-                    setattr(self, name, nnx.Linear(layer.in_features, layer.out_features, rngs=rngs))
+            both = ("query_proj", "key_proj")
+            for name in {"all": (*both, "score"), "both projections": both}.get(which, (which,)):
+                layer = getattr(self, name)
+                setattr(self, name, nnx.Linear(layer.in_features, layer.out_features, rngs=rngs))
 
     return Wrong
 

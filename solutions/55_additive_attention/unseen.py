@@ -19,7 +19,12 @@ def cases(rng) -> dict[str, dict[str, Case]]:
                 like="one sequence of a batch hidden entirely",
             ),
             "as many sequences as keys in this class": Case(
-                d_query=query, d_key=key, d_attention=key, length=batch, batch=(batch,), like="as many sequences as keys"
+                d_query=query,
+                d_key=key,
+                d_attention=key,
+                length=batch,
+                batch=(batch,),
+                like="as many sequences as keys",
             ),
         }
     }
