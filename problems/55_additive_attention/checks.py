@@ -25,7 +25,7 @@ def inputs(
 ):
     """`mask` says what the call holds; "holes, one empty" leaves one sequence of the batch without a key. `gain`
     stretches the scores. With `lift` each score of the first sequence, the third and so on is 3 times that lower, and
-    of the others that much higher; hidden keys score twice as much more. `huge` numbers stand at hidden keys."""
+    of the others that much higher; hidden keys score twice as much more. With `huge` the first hidden key is so."""
 
     def draw(*shape):
         return rng.standard_normal(shape)
@@ -80,9 +80,11 @@ def _lift(call, params, lift):
 
 
 def _make_huge(call, params):
-    """Every feature of a hidden key is huge, of either sign, and so is what it adds to a hidden unit: the sum has no
-    size that a float32 can hold, or is no number at all."""
-    call["keys"] = np.where(call["mask"][..., None], call["keys"] / 4, HUGE * np.sign(call["keys"]))
+    """Every feature of the first hidden key is huge, of either sign, and so is what it adds to a hidden unit: the sum
+    has no size that a float32 can hold, or is no number at all."""
+    hidden = ~call["mask"]
+    first = (hidden & (hidden.cumsum(-1) == 1))[..., None]
+    call["keys"] = np.where(first, HUGE * np.sign(call["keys"]), call["keys"] / 4)
     kernel = params["key_proj.kernel"]
     kernel[...] = np.sign(kernel) * np.maximum(np.abs(kernel), 1.25)
 
@@ -93,7 +95,7 @@ UNEQUAL = dict(d_query=3, d_key=5, d_attention=4, length=6)
 # a context of projected keys has the right shape
 AS_WIDE = dict(d_query=6, d_key=4, d_attention=4, length=7)
 # of one key the weight is 1, whatever its score
-UNSEEN = ("query", "query_proj.kernel", "key_proj.kernel", "score.kernel")
+UNSEEN = ("query", "query_proj.kernel", "key_proj.kernel", "score.kernel", "keys under grad")
 VALUES = ("eager", "jit")
 
 ENTRIES = [
@@ -113,7 +115,7 @@ ENTRIES = [
             ),
             # Most numbers that people put in the place of a hidden score are above these.
             "visible scores of -30 000": Case(**UNEQUAL, mask="holes", lift=1e4, under=("eager",)),
-            "numbers of 3e38 at hidden keys": Case(
+            "numbers of 3e38 at a hidden key": Case(
                 d_query=3, d_key=8, d_attention=6, length=9, mask="holes", huge=True, under=VALUES
             ),
             "a batch of one": Case(**UNEQUAL, batch=(1,), mask="holes", under=("eager",)),

@@ -95,8 +95,8 @@ def tanh_of_the_keys_alone(Ref):
 
 @mistake
 def projections_multiplied(Ref):
-    """The projections are multiplied unit by unit, and not added. A product is how the attention of problem 31 compares;
-    here the two are added, which gives this attention its name."""
+    """The projections are multiplied unit by unit, and not added. A product is how the attention of problem 31
+    compares; here the two are added, which gives this attention its name."""
 
     class Wrong(Ref):
         def joined(self, query, keys):
@@ -187,9 +187,9 @@ def one_projection_for_both(Ref, *, which="query_proj"):
 
 @mistake
 def query_without_the_axis_of_the_keys(Ref):
-    """The query's projection is added to the keys' as it is. Without a batch that is right; with one, broadcasting lines
-    up the axis of the batch with that of the keys, which is an error, or, where there are as many sequences as keys, a
-    wrong answer: give it an axis, `[..., None, :]`."""
+    """The query's projection is added to the keys' as it is. Without a batch that is right; with one, broadcasting
+    lines up the axis of the batch with that of the keys, which is an error, or, where there are as many sequences as
+    keys, a wrong answer: give it an axis, `[..., None, :]`."""
 
     class Wrong(Ref):
         def joined(self, query, keys):
@@ -200,8 +200,8 @@ def query_without_the_axis_of_the_keys(Ref):
 
 @mistake(how=("an index", "an axis in front"))
 def only_with_one_batch_dimension(Ref, *, how="a tuple"):
-    """It works with exactly one batch dimension only, as `[:, None, :]` or `B, T, _ = keys.shape` do. A single query, or
-    two batch dimensions, do not fit that: count axes from the end, `[..., None, :]`."""
+    """It works with exactly one batch dimension only, as `[:, None, :]` or `B, T, _ = keys.shape` do. A single query,
+    or two batch dimensions, do not fit that: count axes from the end, `[..., None, :]`."""
 
     class Wrong(Ref):
         def joined(self, query, keys):
@@ -228,8 +228,8 @@ def only_without_batch(Ref):
 
 @mistake
 def squeezed(Ref):
-    """`squeeze()` takes off every axis of length 1. Of a batch of one, or of a single key, it takes that axis too:
-    name the axis, `squeeze(-1)`, or take an index, `[..., 0]`."""
+    """`squeeze()` takes off every axis of length 1. Of a batch of one, or of a single key, it takes that axis too: name
+    the axis, `squeeze(-1)`, or take an index, `[..., 0]`."""
 
     class Wrong(Ref):
         def scores(self, query, keys):
@@ -243,8 +243,8 @@ def squeezed(Ref):
 
 @mistake
 def softmax_before_the_axis_is_taken_off(Ref):
-    """The softmax runs over an axis of length 1. `score` gives (..., T, 1), and the softmax of a single number is 1: all
-    keys get the weight 1. Take that axis off first, so that the last axis is that of the keys."""
+    """The softmax runs over an axis of length 1. `score` gives (..., T, 1), and the softmax of a single number is 1:
+    all keys get the weight 1. Take that axis off first, so that the last axis is that of the keys."""
 
     class Wrong(Ref):
         def weights(self, scores, mask):
@@ -301,8 +301,8 @@ def one_maximum_for_the_batch(Ref):
 
 @mistake
 def no_softmax(Ref):
-    """The scores are used as weights, without a softmax. They are neither positive nor do they sum to 1: the weights are
-    the softmax of the scores over the keys."""
+    """The scores are used as weights, without a softmax. They are neither positive nor do they sum to 1: the weights
+    are the softmax of the scores over the keys."""
 
     class Wrong(Ref):
         def weights(self, scores, mask):
@@ -433,7 +433,8 @@ def weights_first(Ref):
 
 @mistake
 def scores_for_the_weights(Ref):
-    """The second result are the scores, from before the softmax. The weights are asked for: positive, with the sum 1."""
+    """The second result are the scores, from before the softmax. The weights are asked for: positive, with the sum
+    1."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, mask=None):
@@ -482,8 +483,8 @@ def weights_in_half_precision(Ref):
 
 @mistake
 def context_in_float32(Ref):
-    """With half-precision keys the context is float32. The weights are float32 and lift the product; the context has the
-    dtype of the keys: cast it back."""
+    """With half-precision keys the context is float32. The weights are float32 and lift the product; the context has
+    the dtype of the keys: cast it back."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, mask=None):
@@ -495,8 +496,8 @@ def context_in_float32(Ref):
 
 @mistake
 def no_gradient_through_the_weights(Ref):
-    """The weights that are returned have no gradient: they went through `stop_gradient`. To look at them that is enough;
-    a loss on the alignment, as in problems 58 and 60, then teaches nothing. Return them as they are."""
+    """The weights that are returned have no gradient: they went through `stop_gradient`. To look at them that is
+    enough; a loss on the alignment, as in problems 58 and 60, then teaches nothing. Return them as they are."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, mask=None):
@@ -587,8 +588,8 @@ def mean_where_nothing_is_visible(Ref):
 
 @mistake
 def weights_left_where_nothing_is_visible(Ref):
-    """Where no key may be attended to, the context is zeros and the weights are not: they are the mean, from scores that
-    are all the same large negative number. Make the weights zeros, and the context follows."""
+    """Where no key may be attended to, the context is zeros and the weights are not: they are the mean, from scores
+    that are all the same large negative number. Make the weights zeros, and the context follows."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, mask=None):
@@ -604,8 +605,8 @@ def weights_left_where_nothing_is_visible(Ref):
 
 @mistake(number=(-10.0, -1000.0, -10000.0), zeroed=(False,))
 def hidden_by_a_small_number(Ref, *, number=-100.0, zeroed=True):
-    """A number such as -100 stands in the place of each masked score. Scores of visible keys may be lower than that, and
-    then what is masked wins. Only -inf is below every score."""
+    """A number such as -100 stands in the place of each masked score. Scores of visible keys may be lower than that,
+    and then what is masked wins. Only -inf is below every score."""
 
     class Wrong(Ref):
         def weights(self, scores, mask):
@@ -665,8 +666,8 @@ def one_row_decides_for_all(Ref):
 @mistake
 def zeros_put_in_afterwards(Ref):
     """The values are right but the gradient is NaN. `jnp.where` or `nan_to_num` on the context hides the NaN of a row
-    without any key on the way forward; on the way back its weights are still NaN, and the gradient of the keys is
-    NaN * 0. Make the weights zeros before they meet the keys."""
+    without any key on the way forward; on the way back its weights are still NaN, and the gradient of the keys is NaN *
+    0. Make the weights zeros before they meet the keys."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, mask=None):
@@ -749,9 +750,9 @@ def mask_after_the_softmax(Ref):
 
 @mistake(total=("with a small number",))
 def softmax_over_hidden_keys_too(Ref, *, total="guarded"):
-    """The masked keys take part in the softmax, and are taken out of it afterwards, by dividing what is left by its sum.
-    On paper they cancel; but where a masked key scores far higher, all that is visible underflows to 0. Hide the scores
-    first."""
+    """The masked keys take part in the softmax, and are taken out of it afterwards, by dividing what is left by its
+    sum. On paper they cancel; but where a masked key scores far higher, all that is visible underflows to 0. Hide the
+    scores first."""
 
     class Wrong(Ref):
         def weights(self, scores, mask):
@@ -795,8 +796,8 @@ def infinity_times_zero(Ref):
 @mistake(which=("score", "query_proj", "key_proj", "both projections"))
 def bias_left_on(Ref, *, which="all"):
     """There is a bias in one of the layers. `nnx.Linear` adds one unless it is told not to, and the paper's code had
-    some; this contract has none: pass `use_bias=False`. In `score` a bias would do nothing at all, since a softmax drops
-    what is added to all scores."""
+    some; this contract has none: pass `use_bias=False`. In `score` a bias would do nothing at all, since a softmax
+    drops what is added to all scores."""
 
     class Wrong(Ref):
         def make(self, d_query, d_key, d_attention, rngs):
