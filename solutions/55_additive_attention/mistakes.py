@@ -93,14 +93,16 @@ def tanh_of_the_keys_alone(Ref):
     return Wrong
 
 
-@mistake
-def projections_multiplied(Ref):
+@mistake(tanh=("before",))
+def projections_multiplied(Ref, *, tanh="after"):
     """The projections are multiplied unit by unit, and not added. A product is how the attention of problem 31
     compares; here the two are added, which gives this attention its name."""
 
     class Wrong(Ref):
-        def joined(self, query, keys):
-            return self.query_proj(query)[..., None, :] * self.key_proj(keys)
+        def scores(self, query, keys):
+            q, k = self.query_proj(query)[..., None, :], self.key_proj(keys)
+            hidden = self.activate(q) * self.activate(k) if tanh == "before" else self.activate(q * k)
+            return self.score(hidden)[..., 0]
 
     return Wrong
 
@@ -157,6 +159,19 @@ def scaled_scores(Ref, *, by="d_attention"):
     return Wrong
 
 
+@mistake(about="the scale", by=("sqrt(d_attention)", "sqrt(2)"))
+def sum_made_smaller(Ref, *, by="2"):
+    """The sum is divided before tanh, by 2 as for a mean, or by a root. Nothing is scaled here, neither inside nor
+    behind tanh: the kernels are learned and hold any such factor. Take the sum as it is."""
+
+    class Wrong(Ref):
+        def joined(self, query, keys):
+            joined = super().joined(query, keys)
+            return joined / {"2": 2, "sqrt(2)": 2**0.5}.get(by, joined.shape[-1] ** 0.5)
+
+    return Wrong
+
+
 @mistake
 def projections_exchanged(Ref):
     """The query goes through `key_proj` and the keys through `query_proj`. Where both are of one width nothing
@@ -198,10 +213,10 @@ def query_without_the_axis_of_the_keys(Ref):
     return Wrong
 
 
-@mistake(how=("an index", "an axis in front"))
+@mistake(how=("an index", "an axis in front", "squeeze(2)"))
 def only_with_one_batch_dimension(Ref, *, how="a tuple"):
-    """It works with exactly one batch dimension only, as `[:, None, :]` or `B, T, _ = keys.shape` do. A single query,
-    or two batch dimensions, do not fit that: count axes from the end, `[..., None, :]`."""
+    """It works with exactly one batch dimension only, as `[:, None, :]`, `squeeze(2)` or `B, T, _ = keys.shape` do. A
+    single query, or two batch dimensions, do not fit that: count axes from the end, `[..., None, :]`."""
 
     class Wrong(Ref):
         def joined(self, query, keys):
@@ -209,6 +224,11 @@ def only_with_one_batch_dimension(Ref, *, how="a tuple"):
                 _, _, _ = keys.shape
             q = self.query_proj(query)
             return (q[:, None, :] if how == "an index" else jnp.expand_dims(q, 1)) + self.key_proj(keys)
+
+        def scores(self, query, keys):
+            if how == "squeeze(2)":
+                return self.score(self.activate(self.joined(query, keys))).squeeze(2)
+            return super().scores(query, keys)
 
     return Wrong
 
@@ -373,6 +393,34 @@ def mean_in_place_of_the_sum(Ref):
     class Wrong(Ref):
         def context(self, weights, keys):
             return super().context(weights / keys.shape[-2], keys)
+
+    return Wrong
+
+
+@mistake
+def query_added_to_the_context(Ref):
+    """The query is added to the context. A residual belongs to a block around the layer, and it needs equal widths;
+    here the context is the average of the keys, and nothing else."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, mask=None):
+            context, weights = super().__call__(query, keys, mask)
+            return context + query, weights
+
+    return Wrong
+
+
+@mistake
+def the_best_key_alone(Ref):
+    """The key with the highest score has all the weight. That is hard attention, problem 59, and no gradient comes
+    through the choice: here the weights are the softmax of the scores."""
+
+    class Wrong(Ref):
+        def weights(self, scores, mask):
+            scores = scores.astype(jnp.float32)
+            best = (scores if mask is None else jnp.where(mask, scores, -jnp.inf)).argmax(-1)
+            weights = jax.nn.one_hot(best, scores.shape[-1])
+            return weights if mask is None else jnp.where(mask, weights, 0.0)
 
     return Wrong
 
@@ -723,14 +771,14 @@ def hidden_inside_the_score(Ref):
     return Wrong
 
 
-@mistake
-def masked_keys_set_to_zero(Ref):
-    """The masked keys are set to zero, and then attended to like the others. A key of zeros has a score, from the query
-    alone, and takes its share: hide the scores."""
+@mistake(number=(-1e9, -jnp.inf))
+def masked_keys_overwritten(Ref, *, number=0.0):
+    """The masked keys are overwritten, with zeros or with a large negative number, and then attended to like the
+    others. Such a key still has a score, a key of zeros from the query alone, and takes its share: hide the scores."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, mask=None):
-            return super().__call__(query, keys if mask is None else jnp.where(mask[..., None], keys, 0))
+            return super().__call__(query, keys if mask is None else jnp.where(mask[..., None], keys, number))
 
     return Wrong
 
