@@ -491,6 +491,19 @@ def scores_for_the_weights(Ref):
     return Wrong
 
 
+@mistake
+def logarithms_of_the_weights(Ref):
+    """The second result are the logarithms of the weights. `log_softmax` is what a loss over classes takes; the weights
+    themselves are asked for, which are 0 where a key is hidden, and not -inf."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, mask=None):
+            context, weights = super().__call__(query, keys, mask)
+            return context, jnp.log(weights)
+
+    return Wrong
+
+
 @mistake(where=("in front of the keys",))
 def weights_with_an_axis_too_many(Ref, *, where="behind"):
     """The weights have an axis of length 1 that is left from the computation, such as that of the score layer's output,
@@ -707,6 +720,21 @@ def one_row_decides_for_all(Ref):
             if mask is None:
                 return super().weights(scores, mask)
             return jnp.where(mask.any(), super().weights(jnp.where(mask, scores, -jnp.inf), None), 0.0)
+
+    return Wrong
+
+
+@mistake
+def mean_beside_a_sequence_that_is_not_empty(Ref):
+    """A sequence of which nothing is visible gets the mean of its keys, unless the whole batch is empty: `mask.any()`
+    asks all sequences at once, and scores that are all the same large negative number are equal weights. Ask each one,
+    `mask.any(axis=-1, keepdims=True)`."""
+
+    class Wrong(Ref):
+        def weights(self, scores, mask):
+            if mask is None:
+                return super().weights(scores, mask)
+            return jnp.where(mask.any(), super().weights(jnp.where(mask, scores, -1e9), None), 0.0)
 
     return Wrong
 
