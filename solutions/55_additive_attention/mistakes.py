@@ -799,7 +799,7 @@ def hidden_inside_the_score(Ref):
     return Wrong
 
 
-@mistake(number=(-1e9, -jnp.inf))
+@mistake(number=(-1e9,))
 def masked_keys_overwritten(Ref, *, number=0.0):
     """The masked keys are overwritten, with zeros or with a large negative number, and then attended to like the
     others. Such a key still has a score, a key of zeros from the query alone, and takes its share: hide the scores."""
