@@ -259,6 +259,7 @@ def test_no_link_leads_nowhere(built, pages):
         (52, "prefix"),
         (53, "interviewer"),
         (54, "Linformer"),
+        (55, "Bahdanau"),
     ],
 )
 def test_search_finds_a_word_of_each_lesson(opened, number, word):

@@ -17,7 +17,8 @@ def flash_forward(
         q: one query a row.
         k: one key a row, of the same width as the queries. The scale is `1 / sqrt(d_k)`.
         v: one value a row, one for each key.
-        block_size: how many keys one step of the loop reads, a Python integer, of any relation to `T_k`.
+        block_size: how many keys one step of the loop reads, a Python integer. `T_k` need not be a multiple of it, and it
+            may be larger than `T_k`.
         causal: whether query `i` sees only the keys `j <= i + (T_k - T_q)`, a Python boolean. With `T_q > T_k` the
         first queries see none.
 
@@ -51,7 +52,8 @@ def flash_attention(
         The output alone. Its gradients have the dtypes of the inputs; those of a query without keys are zeros. Between
         the passes nothing is kept but the inputs, the output and one number a row. Nothing of size `T_q × T_k` exists
         in the program of the gradient, and neither program grows with the lengths. Scores, weights and running sums
-        are `float32`, also for bfloat16 inputs.
+        are `float32`, also for bfloat16 inputs; what is multiplied with keys or values may be cast, if the product adds
+        up in `float32`.
     """
-    # TODO: `jax.custom_vjp`, with `block_size` and `causal` static; one loop over the blocks on the way back.
+    # TODO: `jax.custom_vjp`, with `block_size` and `causal` static; a loop over the blocks on the way back.
     raise NotImplementedError

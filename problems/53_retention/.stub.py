@@ -19,7 +19,7 @@ def retention(
         For each token and head the sum over `j <= i` of `exp(log_decay * (i - j)) * (q_i · k_j / sqrt(H)) * v_j`, in
         the dtype of `q`. Neither it nor a gradient overflows, whatever the rates are, for thousands of tokens.
     """
-    # TODO: the factors of all pairs, without an exponential of a number above 0; then two products.
+    # TODO: the factors of all pairs, without an exponential of a number above 0, and two products; or the steps.
     raise NotImplementedError
 
 
@@ -67,8 +67,8 @@ def chunked_retention(
 
     Returns:
         The output for each token and head, in the dtype of `q`. A loop takes at most `ceil(T / chunk_size)` turns, and
-        the program does not grow with `T`. With a `chunk_size` of 4 or more nothing of size `N × T × T` exists on the
-        way, nor of size `N × T × H × H_v`. Products, state and sums are float32, also for bfloat16 inputs; nothing
+        the program does not grow with `T`. With chunks of 4 tokens or more, and far fewer than `T`, nothing of size
+        `N × T × T` exists on the way, nor of size `N × T × H × H_v`. Products, state and sums are float32, also for bfloat16 inputs; nothing
         overflows.
     """
     # TODO: a loop over chunks that carries the state. What came before a chunk is in the state, and fades on for each
@@ -93,7 +93,7 @@ def banded_attention(
     Returns:
         For each token and head the average of the values with the weights softmax of
         `q_i · k_j / sqrt(H) - alpha * |i - j|` over the keys with `|i - j| <= band`, in the dtype of `q`. It is not
-        causal. Work and memory are linear in `T`, and the program does not grow with `T`.
+        causal. For a fixed band work and memory are linear in `T`, and the program does not grow with `T`.
     """
     # TODO: never make the scores of all pairs. Blocks of queries with the keys around them are one way.
     raise NotImplementedError
