@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-NAMED = ("ln", "log", "exp", "max", "min", "sin", "cos")
+NAMED = ("ln", "log", "exp", "max", "min", "sin", "cos", "tanh")
 WORD = {
     name: sign
     for names, signs in (
