@@ -33,7 +33,10 @@ OPERATOR = dict(
     )
 )
 FUNCTION = {"sum": "Σ", "prod": "Π", **{name: name for name in NAMED}}
-BRACKET = {"lfloor": "⌊", "lceil": "⌈", "{": "{", "lVert": "‖", "rfloor": "⌋", "rceil": "⌉", "}": "}", "rVert": "‖"}
+BRACKET = {
+    **{"lfloor": "⌊", "lceil": "⌈", "{": "{", "lVert": "‖", "lvert": "|"},
+    **{"rfloor": "⌋", "rceil": "⌉", "}": "}", "rVert": "‖", "rvert": "|"},
+}
 SPACE = {
     ",": " ",
     ";": " ",

@@ -17,10 +17,10 @@ def flash_forward(
         q: one query a row.
         k: one key a row, of the same width as the queries. The scale is `1 / sqrt(d_k)`.
         v: one value a row, one for each key.
-        block_size: how many keys one step of the loop reads, a Python integer. `T_k` need not be a multiple of it, and it
-            may be larger than `T_k`.
+        block_size: how many keys one step of the loop reads, a Python integer. `T_k` need not be a multiple of it, and
+            it may be larger than `T_k`.
         causal: whether query `i` sees only the keys `j <= i + (T_k - T_q)`, a Python boolean. With `T_q > T_k` the
-        first queries see none.
+            first queries see none.
 
     Returns:
         The output, in the dtype of the inputs, zeros for a query without keys; and for each query the natural logarithm

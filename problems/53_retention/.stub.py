@@ -67,9 +67,9 @@ def chunked_retention(
 
     Returns:
         The output for each token and head, in the dtype of `q`. A loop takes at most `ceil(T / chunk_size)` turns, and
-        the program does not grow with `T`. With chunks of 4 tokens or more, and far fewer than `T`, nothing of size
-        `N × T × T` exists on the way, nor of size `N × T × H × H_v`. Products, state and sums are float32, also for bfloat16 inputs; nothing
-        overflows.
+        the program does not grow with `T`. With chunks of 4 tokens or more, and far fewer than `T`, nothing of size `N
+        × T × T` exists on the way, nor of size `N × T × H × H_v`. Products, state and sums are float32, also for
+        bfloat16 inputs; nothing overflows.
     """
     # TODO: a loop over chunks that carries the state. What came before a chunk is in the state, and fades on for each
     # token of the chunk; the rest is `retention` of the chunk.
