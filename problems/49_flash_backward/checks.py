@@ -125,8 +125,8 @@ ENTRIES = [
         inputs,
         cases={
             "one block": Case(t_q=2, t_k=3, block_size=3, under=FORWARD),
-            "two whole blocks": Case(t_q=3, t_k=6, block_size=3, under=("eager",)),
-            "a last block that is not full": Case(t_q=3, t_k=7, block_size=3, under=FORWARD),
+            "two whole blocks": Case(t_q=4, t_k=6, block_size=3, under=("eager",)),
+            "a last block that is not full": Case(t_q=3, t_k=8, block_size=3, under=FORWARD),
             "a block longer than the sequence": Case(t_q=3, t_k=4, block_size=11, causal=False, under=("eager",)),
             "large logits": Case(t_q=4, t_k=6, block_size=3, lift=200.0, under=("eager", "jit")),
             "scores that rise and fall by hundreds, pair by pair": Case(
@@ -160,8 +160,8 @@ ENTRIES = [
         inputs,
         cases={
             "one block": Case(t_q=2, t_k=3, block_size=3),
-            "two whole blocks": Case(t_q=3, t_k=6, block_size=3, under=BOTH),
-            "a last block that is not full": Case(t_q=3, t_k=7, block_size=3, under=("eager", "jit", "grad")),
+            "two whole blocks": Case(t_q=4, t_k=6, block_size=3, under=BOTH),
+            "a last block that is not full": Case(t_q=3, t_k=8, block_size=3, under=("eager", "jit", "grad")),
             "a block longer than the sequence": Case(t_q=3, t_k=4, block_size=11, causal=False, under=BOTH),
             "values far from 0, more queries than keys": Case(t_q=7, t_k=5, block_size=3, level=8.0, under=BOTH),
             "every size the same": Case(t_q=4, t_k=4, block_size=4, d_k=4, d_v=4, under=BOTH),

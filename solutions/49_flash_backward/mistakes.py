@@ -353,21 +353,24 @@ def places_counted_within_the_block(ref, q, k, v, block_size, causal=False):
     return _forward(q, k, v, block_size, causal, seen=seen)
 
 
+def _unguarded(state, scores, values):
+    top, total, out = state
+    top_now = jnp.maximum(top, scores.max(-1, keepdims=True))
+    shrink, powers = jnp.exp(top - top_now), jnp.exp(scores - top_now)
+    return top_now, total * shrink + powers.sum(-1, keepdims=True), out * shrink + powers @ values
+
+
+_without_guards = functools.partial(_forward, fold=_unguarded, finish=lambda total, out: out / total)
+
+
 @mistake("flash_forward", misconception="nan_where_nothing_is_seen")
 def no_key_gives_nan(ref, q, k, v, block_size, causal=False):
     """A query without keys gets NaN: its maximum is -inf, and -inf - (-inf) is NaN. Where the maximum is still -inf,
     take off 0 instead; where the sum is 0 at the end, divide by 1."""
-
-    def fold(state, scores, values):
-        top, total, out = state
-        top_now = jnp.maximum(top, scores.max(-1, keepdims=True))
-        shrink, powers = jnp.exp(top - top_now), jnp.exp(scores - top_now)
-        return top_now, total * shrink + powers.sum(-1, keepdims=True), out * shrink + powers @ values
-
-    return _forward(q, k, v, block_size, causal, fold=fold, finish=lambda total, out: out / total)
+    return _without_guards(q, k, v, block_size, causal)
 
 
-@mistake("flash_forward", misconception="mean_where_nothing_is_seen", number=(-1e30,))
+@mistake("flash_forward", misconception="mean_where_nothing_is_seen", number=(-1e30, -1e9, -1e4))
 def no_key_gives_the_mean(ref, q, k, v, block_size, causal=False, *, number=float(jnp.finfo(jnp.float32).min)):
     """A query without keys gets the mean of the values, and a logarithm that is a very negative number: every score of
     its row is that number, and equal scores have equal weights. Hide with -inf, and mind the rows that see nothing."""
@@ -888,6 +891,24 @@ def forgot_the_scale_in_both_passes(ref, q, k, v, block_size, causal=False):
     """The scores are not divided by sqrt(d_k), and the gradients are right for that: output and gradients are those of
     another function. Divide the scores, in both passes."""
     return ref(q * q.shape[1] ** 0.5, k, v, block_size, causal)
+
+
+@mistake("flash_attention", misconception="nan_where_nothing_is_seen")
+def no_key_gives_nan_in_both_passes(ref, q, k, v, block_size, causal=False):
+    """A query without keys gets NaN, in the output already: its maximum is -inf, and -inf - (-inf) is NaN. In the loop
+    take off 0 where the maximum is still -inf; divide by 1 where the sum is 0; and mind the row on the way back."""
+    return _attention(q, k, v, block_size, causal, forward=_without_guards)
+
+
+@mistake("flash_attention", misconception="mean_where_nothing_is_seen", number=(-1e30, -1e9, -1e4))
+def no_key_gives_the_mean_in_both_passes(
+    ref, q, k, v, block_size, causal=False, *, number=float(jnp.finfo(jnp.float32).min)
+):
+    """A query without keys gets the mean of the values, and hands its gradient to all of them: every score of its row
+    is the same very negative number, and equal scores have equal weights. Hide with -inf in both passes, and mind the
+    rows that see nothing."""
+    forward = functools.partial(_forward, hidden=number)
+    return _attention(q, k, v, block_size, causal, forward=forward, hidden=number)
 
 
 @mistake("flash_attention")
