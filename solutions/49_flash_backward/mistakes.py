@@ -1094,22 +1094,15 @@ def products_in_bfloat16_on_the_way_back(ref, q, k, v, block_size, causal=False,
     return _attention(q, k, v, block_size, causal, product=product)
 
 
-@mistake("flash_attention")
-def dq_summed_in_bfloat16(ref, q, k, v, block_size, causal=False):
-    """The gradient of q is added up block by block in the dtype of the inputs. bfloat16 has 8 bits, and what a late
-    block adds to a large sum is lost. Carry it in float32, and cast it once, behind the loop."""
-    return _attention(q, k, v, block_size, causal, sums=q.dtype)
+@mistake("flash_attention", what=("the logarithm",))
+def a_sum_kept_in_bfloat16(ref, q, k, v, block_size, causal=False, *, what="the gradient of q"):
+    """A sum is kept in the dtype of the inputs: the gradient of q from block to block, or the logarithm of a row's sum.
+    bfloat16 has 8 bits. What a late block adds to a large sum is lost, and with a logarithm of 20 every weight is off
+    by up to 6 percent. Keep both in float32, and cast the gradient once, behind the loop."""
+    if what == "the gradient of q":
+        return _attention(q, k, v, block_size, causal, sums=q.dtype)
 
+    def keep(out, logarithm):
+        return out, logarithm.astype(out.dtype).astype(jnp.float32)
 
-@mistake("flash_attention")
-def logarithm_kept_in_bfloat16(ref, q, k, v, block_size, causal=False):
-    """The logarithm is kept in the dtype of the inputs. With 8 bits a logarithm of 20 is off by up to 0.06, and every
-    weight that is computed from it by 6 percent. It is one number a row: keep it in float32."""
-    return _attention(
-        q,
-        k,
-        v,
-        block_size,
-        causal,
-        keep=lambda out, logarithm: (out, logarithm.astype(out.dtype).astype(jnp.float32)),
-    )
+    return _attention(q, k, v, block_size, causal, keep=keep)
