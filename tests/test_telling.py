@@ -19,7 +19,6 @@ from grader.course.cases import Case, Function, Module, ModuleInputs
 from grader.course.problem import discover, load
 from grader.course.statistics import Statistic
 from grader.course.verdict import Outcome
-from grader.key.answers import Answers
 from grader.key.key import Answer, AnswerKey
 from grader.run.evaluate import Evaluation
 from grader.run.failure import failure_of
@@ -251,17 +250,6 @@ def test_the_tiny_problems_pass_every_gate(number):
     """Trees, keys, draws, functions as arguments, training loops and modules in train: each argument counts, and no
     constant and no mutant passes."""
     assert gates(TINY[number]) == []
-
-
-def test_a_claim_that_no_mistake_breaks_is_found():
-    """Of a claim about a program the bank has to hold one mistake that breaks it."""
-    problem = TINY[76]
-    calls, (entry,) = calls_for(problem.entries), problem.entries
-    with Answers(problem, calls) as answers:
-        bank = answers.mistakes()
-    assert faults([*telling.claims_that_nothing_breaks(entry, calls, bank)]) == []
-    told = faults([*telling.claims_that_nothing_breaks(entry, calls, [])])
-    assert len(told) == len(entry.proofs) and all("no mistake of the bank breaks this claim" in one for one in told)
 
 
 def changed_case(number: int, case: str, **options):

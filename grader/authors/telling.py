@@ -1,5 +1,5 @@
 """Whether a problem's cases tell right from wrong: each argument counts, no allowed error is so large that a constant
-passes, each claim about a program is broken by somebody, and automatic mutants are caught.
+passes, and automatic mutants are caught.
 
 What a mutant gives is mostly known without running it: that of a reference which ignores an argument is what the
 reference gives for another value of it, that of one whose gradient is detached is the key with zeros in its place.
@@ -9,7 +9,7 @@ claims about what is drawn have to tell right from wrong.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +17,10 @@ import numpy as np
 from grader.authors.mutants import CAUGHT_BY
 from grader.course.calls import Call, is_float
 from grader.course.cases import TRANSFORMS, Entry
-from grader.course.settle import drawn_of, settle
+from grader.course.settle import drawn_of
 from grader.course.verdict import Outcome
 from grader.key.compare import DRAWN, compare
-from grader.key.key import Answer, AnswerKey, KnownMistake
+from grader.key.key import Answer, AnswerKey
 
 AS_IT_IS = "as it is"
 KEYS = 3  # other keys that are tried where they must make no difference
@@ -210,28 +210,6 @@ def arguments_that_make_no_difference(
             )
         else:
             yield None
-
-
-# What is claimed of a program
-
-
-def claims_that_nothing_breaks(entry: Entry, calls: list[Call], bank: Iterable[KnownMistake]) -> Iterator[str | None]:
-    """For each claim about a program: a fault where no mistake of the bank breaks it."""
-    asked = {call.check.case for call in calls if (call.check.entry, call.check.kind) == (entry.name, "proof")}
-    broken = {
-        name
-        for known in bank
-        if known.entry == entry.name
-        for name, (_, sign) in settle(entry, calls, known.outcomes).items()
-        if sign
-    }
-    for name in sorted(asked):
-        yield (
-            None
-            if name in broken
-            else f"{entry.name}, {name}: no mistake of the bank breaks this claim, so nothing shows that it sees "
-            f"anything: write one that does, or take the claim away"
-        )
 
 
 # What is drawn

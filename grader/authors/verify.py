@@ -245,10 +245,6 @@ def _trials(proof: Proof):
         for entry in problem.entries
         if any(call.drawn and call.check.entry == entry.name for call in calls)
     ]
-    trials += [
-        lambda entry=entry: _counted(proof, [*telling.claims_that_nothing_breaks(entry, calls, proof.key.mistakes)])
-        for entry in problem.entries
-    ]
     trials += [lambda name=name: _mutants_are_caught(proof, name, calls) for name in CAUGHT_BY]
     try:
         bank = course.mistakes(problem.solutions / "mistakes.py")
