@@ -39,14 +39,10 @@ NEIGHBOURS = 3  # blocks that a block of 51 sees
 
 @dataclass(frozen=True)
 class Mechanism:
-    """A program of `q, k, v (T, 64)` for a length, and what it is: exact softmax attention over all that it may see,
-    causal, and what has to be kept to go on by one token."""
+    """A program of `q, k, v (T, 64)` for a length."""
 
     name: str
     program: Callable[[SimpleNamespace, int], Callable]
-    exact: bool
-    causal: bool
-    state: str
 
 
 def _with_a_head(function):
@@ -73,54 +69,36 @@ def _low_rank(yours, length):
 
 
 MECHANISMS = (
-    Mechanism("33 causal", lambda yours, _: yours.causal_sdpa, True, True, "keys, values"),
+    Mechanism("33 causal", lambda yours, _: yours.causal_sdpa),
     Mechanism(
         "39 blockwise",
         lambda yours, _: lambda q, k, v: yours.blockwise_attention(q, k, v, BLOCK, causal=True),
-        True,
-        True,
-        "keys, values",
     ),
-    Mechanism("48 packed", _packed, True, True, "keys, values"),
+    Mechanism("48 packed", _packed),
     Mechanism(
         "49 flash",
         lambda yours, _: lambda q, k, v: yours.flash_attention(q, k, v, BLOCK, causal=True),
-        True,
-        True,
-        "keys, values",
     ),
     Mechanism(
         "50 window",
         lambda yours, _: _with_a_head(lambda q, k, v: yours.sliding_window_attention(q, k, v, BLOCK)),
-        True,
-        True,
-        "64 of each",
     ),
-    Mechanism("51 block-sparse", _block_sparse, True, False, ""),
+    Mechanism("51 block-sparse", _block_sparse),
     Mechanism(
         "52 linear",
         lambda yours, _: lambda q, k, v: yours.causal_linear_attention(q, k, v, BLOCK),
-        False,
-        True,
-        "64 × 64 + 64",
     ),
     Mechanism(
         "53 retention",
         lambda yours, _: _with_a_head(
             lambda q, k, v: yours.chunked_retention(q, k, v, jnp.full(1, -0.01), chunk_size=BLOCK)
         ),
-        False,
-        True,
-        "64 × 64",
     ),
     Mechanism(
         "53 banded",
         lambda yours, _: _with_a_head(lambda q, k, v: yours.banded_attention(q, k, v, jnp.ones(1), BLOCK)),
-        False,
-        False,
-        "",
     ),
-    Mechanism("54 low rank", _low_rank, False, False, ""),
+    Mechanism("54 low rank", _low_rank),
 )
 
 
