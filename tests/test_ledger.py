@@ -19,6 +19,16 @@ from tests.conftest import PROBLEMS, ROOT
 FOUND = dict(checks=31, cases=7, right=5, mistakes=17, caught=17, named=17, tried=208)
 
 
+def committed(folder) -> None:
+    """Makes a repository of a folder, with all that is in it in one commit."""
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"],
+    ):
+        subprocess.run(["git", "-C", str(folder), *words], check=True)
+
+
 @pytest.fixture
 def copies(tmp_path) -> list:
     """A repository with three problems, each a copy of 31 under a number of its own."""
@@ -29,12 +39,7 @@ def copies(tmp_path) -> list:
                 tmp_path / half / f"{number}_copy",
                 ignore=shutil.ignore_patterns("__pycache__"),
             )
-    for words in (
-        ["init", "-q"],
-        ["add", "."],
-        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"],
-    ):
-        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    committed(tmp_path)
     return discover(tmp_path)
 
 
@@ -161,12 +166,7 @@ def test_fifty_more_problems_are_fifty_more_of_what_takes_a_moment(tmp_path):
     for number in range(901, 951):
         for half in ("problems", "solutions"):
             shutil.copytree(copy / half / PROBLEMS[31].name, copy / half / f"{number}_copy")
-    for words in (
-        ["init", "-q"],
-        ["add", "."],
-        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"],
-    ):
-        subprocess.run(["git", "-C", str(copy), *words], check=True)
+    committed(copy)
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "--collect-only", "--everything"]
     done = subprocess.run(
         [*command, "--since", "HEAD", "--at-most", str(most)], cwd=copy, capture_output=True, text=True

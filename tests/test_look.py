@@ -52,7 +52,7 @@ def test_who_is_missing_is_told(tmp_path):
         "identifier,github_username,github_id,name\nada@example.org,ada,1,Ada\nzoe@example.org,zoe,2,Zoe\n"
     )
     told = looked_at(tmp_path, {"ada/31.py": ANSWER, "odd/31.py": ANSWER}, roster=tmp_path / "roster.csv")
-    assert "on the roster, and nothing arrived: Zoe" in told and "arrived, and not on the roster: odd" in told
+    assert "on the roster, and nothing arrived: Zoe" in told and "arrived, and is not on the roster: odd" in told
 
 
 def test_the_command(tmp_path, capsys):

@@ -8,7 +8,6 @@ from collections import Counter
 from grader.classroom.arrivals.arrivals import arrivals
 from grader.classroom.arrivals.submission import Submission
 from grader.classroom.book import groups
-from grader.classroom.book.roster import Matched
 from grader.classroom.book.roster_file import read_roster
 from grader.classroom.book.rules import NAME, read_grading
 from grader.classroom.orders import Orders
@@ -38,7 +37,11 @@ def look(orders: Orders, console) -> int:
     rules = orders.out / NAME
     shared = read_grading(rules, orders.problems, orders.everything).groups if rules.exists() else {}
     matched = roster.matched(groups.spread(handed_in.people(), shared)) if roster else None
-    for line in (*_beside(matched), *(f"note: {note}" for note in handed_in.notes)):
+    apart = matched.apart() if matched else {}
+    for line in (
+        *(f"{what}: {', '.join(whom)}" for what, whom in apart.items() if whom),
+        *(f"note: {note}" for note in handed_in.notes),
+    ):
         console.print(Text(line), soft_wrap=True)
     of_each = ", ".join(f"{answers[number]} to {number}" for number in sorted(answers))
     console.print(
@@ -56,14 +59,3 @@ def _told(submission: Submission) -> str:
     troubles = [piece.trouble for piece in submission.pieces.values()]
     told = dict.fromkeys(filter(None, (submission.trouble, *troubles, *submission.notes)))
     return "\n".join(map(sentence, told))
-
-
-def _beside(matched: Matched | None):
-    """What the roster and the submissions have not in common."""
-    if matched is None:
-        return
-    if matched.missing:
-        yield f"on the roster, and nothing arrived: {', '.join(row.shown for row in matched.missing)}"
-    if matched.unknown:
-        yield f"arrived, and not on the roster: {', '.join(matched.unknown)}"
-    yield from (one.told() for one in matched.ambiguous)

@@ -25,7 +25,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from grader.classroom.arrivals.arrivals import submitted
-from grader.classroom.arrivals.submission import BESIDE, Submission
+from grader.classroom.arrivals.submission import NO_PROBLEM, Submission
 from grader.classroom.book.entries import Record, Wanted, digest_of
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import Came, Policy
@@ -216,7 +216,7 @@ def results_of(
         if (unread := _unread(row))
         else ""
     )
-    about = [row.student.trouble] if row.student.trouble else row.student.told.get(BESIDE, ())
+    about = [row.student.trouble] if row.student.trouble else row.student.told.get(NO_PROBLEM, ())
     output = _html([*(plain(words.sentence(line)) for line in about), plain(without), how(grading)])
     return dict(
         score=row.total,

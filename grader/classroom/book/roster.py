@@ -211,6 +211,14 @@ class Matched:
     def system(self) -> str:
         return self.roster.system
 
+    def apart(self, names: Mapping[str, str] = {}) -> dict[str, list[str]]:
+        """What the roster and the class have not in common, and whom it is about, by the names that are known."""
+        return {
+            "on the roster, and nothing arrived": [row.shown for row in self.missing],
+            "arrived, and is not on the roster": [names.get(key, key) for key in self.unknown],
+            "could be more than one on the roster": [one.told(names) for one in self.ambiguous],
+        }
+
     def scale(self, assignment: str, maximum: float) -> float | None:
         """What a total out of `maximum` is multiplied with to be out of what the system counts the assignment out of.
         None where the system gives no points for it."""

@@ -229,9 +229,7 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
     pairs = [(row, mark) for row in marks for mark in row.by_problem.values() if mark.grade]
     replaced = roster.replaced if roster else {}
     found = {
-        "on the roster, and nothing arrived": [row.shown for row in roster.missing] if roster else [],
-        "arrived, and is not on the roster": [names.get(key, key) for key in roster.unknown] if roster else [],
-        "could be more than one on the roster": [one.told(names) for one in roster.ambiguous] if roster else [],
+        **(roster.apart(names) if roster else {}),
         "no longer among the submissions, and graded as before": dict.fromkeys(
             names[row.student.student] for row, _ in pairs if row.gone and row.student.student not in replaced
         ),
