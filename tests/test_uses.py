@@ -59,6 +59,8 @@ def test_who_is_right_or_known_is_left_alone(filtered, drawn):
         "def filtered(x): return drawn(x)\ndef drawn(x): return filtered(x)",
         "def filtered(x): return x\ndef drawn(x):\n    filtered = x + 1\n    return filtered",
         "def filtered(x): return x\ndef drawn(x, filtered=0): return filtered",
+        "def filtered(x): return x\ndef drawn(x):\n    def filtered(y): return 2 * y\n    return filtered(x)",
+        "def filtered(x): return x\ndef drawn(x):\n    from jax.nn import relu as filtered\n    return filtered(x)",
         "def drawn(:",
         "",
     ],

@@ -9,6 +9,7 @@ from dataclasses import replace
 from grader.course.verdict import EntryVerdict, Status
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def with_uses(entries: Iterable[EntryVerdict], source: str) -> tuple[EntryVerdict, ...]:
@@ -45,14 +46,20 @@ def _read(source: str) -> Mapping[str, set[str]]:
         names = [inner for inner in inside if isinstance(inner, ast.Name)]
         loaded = {inner.id for inner in names if isinstance(inner.ctx, ast.Load)}
         stored = {inner.id for inner in names if isinstance(inner.ctx, ast.Store)}
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            defined, own = {node.name}, {inner.arg for inner in inside if isinstance(inner, ast.arg)} | stored
-            loaded -= own  # a variable that is called so is another thing
+        if isinstance(node, DEFINITION):
+            defined = {node.name}
+            loaded -= stored | _own(inside[1:])  # what is called so within is another thing
         else:
             defined = stored
         for name in defined:
             read.setdefault(name, set()).update(loaded)
     return read
+
+
+def _own(inside: Iterable[ast.AST]) -> set[str]:
+    """What a definition calls its own: arguments, functions and classes within, and what it imports."""
+    bound = (inner for inner in inside if isinstance(inner, (ast.arg, ast.alias, *DEFINITION)))
+    return {getattr(inner, "arg", None) or getattr(inner, "asname", None) or inner.name for inner in bound}
 
 
 def _reached(read: Mapping[str, set[str]], name: str) -> set[str]:

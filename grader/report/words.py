@@ -152,9 +152,9 @@ def opening(verdict: Verdict) -> str:
 
 
 def debugging(verdict: Verdict, entry: EntryVerdict, *, here: bool = False) -> str:
-    """The command that runs the first failing case in a terminal, where there is a case to run. Where the file lies
-    `here`, one that is not the stub's is named."""
-    if entry.first is None or entry.first.check.kind in ("name", "end"):
+    """The command that runs the first failing case in a terminal, where there is a case to run, and nothing else to
+    mend first. Where the file lies `here`, one that is not the stub's is named."""
+    if entry.first is None or entry.uses or entry.first.check.kind in ("name", "end"):
         return ""
     which = f' "{entry.name} {called(entry.first.check)}"' if len(verdict.entries) > 1 else ""
     other = here and verdict.path != f"problems/{verdict.name}/stub.py"
