@@ -105,6 +105,16 @@ def test_what_is_quadratic_is_seen():
     assert long.forward == 16 * short.forward and long.operations > 15 * short.operations
 
 
+def test_the_table_fits_a_terminal():
+    """Of 80 columns; and the page reads back what is printed."""
+    cost = long_sequences.Cost(67_000_000, 1_000_000, 276_000_000)
+    told = [*long_sequences.lines({one.name: [cost] * 3 for one in long_sequences.MECHANISMS})]
+    assert max(map(len, told)) < 80
+    lengths, rows = costs.read("\n".join(told))
+    assert lengths == [*long_sequences.LENGTHS] and [*rows] == [one.name for one in long_sequences.MECHANISMS]
+    assert rows["51 block-sparse"] == [67e6] * 3 + [1e6] * 3 + [276e6] * 3
+
+
 @pytest.mark.parametrize("number, told", [(640, "640"), (1500, "1.5k"), (32768, "33k"), (4.2e6, "4.2M"), (1e13, "10T")])
 def test_how_a_number_is_shortened(number, told):
     assert long_sequences.short(number) == told
