@@ -24,7 +24,7 @@ import numpy as np
 from grader.course.calls import DRAWS, Call, is_float
 from grader.course.cases import CLAIM_KINDS, Function, Mistake
 from grader.course.problem import CourseError, discover, load, mistakes
-from grader.course.settle import settle
+from grader.course.settle import settle, settled
 from grader.course.trees import parts_of
 from grader.course.verdict import Check, Failure, Outcome, named_tuple_of_fields
 from grader.key.compare import DRAWN, agree
@@ -305,16 +305,29 @@ def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
     for one in bank:
         while one.stages and not _unlike(entries[one.known.entry], one.calls, one.outcomes, key):
             one.go_on()
-    while alike := {
-        id(mine): mine
-        for one, other in itertools.combinations(bank, 2)
-        if one.is_like(other, key)
-        for mine in (one, other)
-        if mine.stages
-    }:
-        for one in alike.values():
+    while alike := _alike(bank, entries, key):
+        for one in alike:
             one.go_on()
     return [(one.known, one.outcomes) for one in bank]
+
+
+def _alike(bank: list[_Known], entries, key: dict[int, Answer]) -> list[_Known]:
+    """The mistakes that nothing so far tells from another one, and of which there is more to know. A claim that two
+    programs break in the same manner tells nobody which of them it is, however far each of them goes."""
+    told = {id(one): settled(entries[one.known.entry], one.calls, one.outcomes) for one in bank}
+    alike = {
+        id(mine): mine
+        for one, other in itertools.combinations(bank, 2)
+        if one.may_be(other) and _agree(told[id(one)], told[id(other)], key)
+        for mine in (one, other)
+        if mine.stages
+    }
+    return [*alike.values()]
+
+
+def _agree(ours: dict[int, Outcome], theirs: dict[int, Outcome], key: dict[int, Answer]) -> bool:
+    """Whether two mistakes give the same wherever both were asked."""
+    return all(agree(ours[id], theirs[id], key[id].allowed if id in key else {}) for id in ours.keys() & theirs.keys())
 
 
 def _bank(problem, calls: list[Call]) -> list[_Known]:
@@ -384,16 +397,9 @@ class _Known:
         ]
         self.outcomes |= _run(self.find, stage, self.driver, eagerly=True)
 
-    def is_like(self, other: _Known, key: dict[int, Answer]) -> bool:
-        """Whether nothing that is known of both tells them apart, and they are not two forms of one."""
-        return (
-            self.known.entry == other.known.entry
-            and self.known.written != other.known.written
-            and all(
-                agree(self.outcomes[id], other.outcomes[id], key[id].allowed if id in key else {})
-                for id in self.outcomes.keys() & other.outcomes.keys()
-            )
-        )
+    def may_be(self, other: _Known) -> bool:
+        """Whether both are about one name, and they are not two forms of one."""
+        return self.known.entry == other.known.entry and self.known.written != other.known.written
 
 
 def _with(reference, replaced: str, wrong, name: str):
