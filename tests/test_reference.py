@@ -161,11 +161,11 @@ def array(values, dtype) -> Outcome:
     return Outcome("array", {"": np.asarray(values, dtype)})
 
 
-def allowed(runs, scale=None, dtype="float32", kind="eager", **fields) -> float:
-    """`runs`: (neighbour, value in single, value in double) each."""
-    call = Call(
-        0, Check("f", kind, "c"), arrays={"x": np.ones(1, dtype)}, order=("x", *fields.get("static", ())), **fields
-    )
+def allowed(runs, scale=None, dtype="float32", kind="eager", given=None, **fields) -> float:
+    """`runs`: (neighbour, value in single, value in double) each. What comes in has the dtype of what comes out, or
+    that which is `given`."""
+    arrays = {"x": np.ones(1, given or dtype)}
+    call = Call(0, Check("f", kind, "c"), arrays=arrays, order=("x", *fields.get("static", ())), **fields)
     made = [
         (None, neighbour, call, array([single], dtype), array([double], "float64"))
         for neighbour, single, double in runs
@@ -214,6 +214,16 @@ def test_a_scale_that_asks_is_told_the_rounding_of_the_dtype(dtype, eps):
         return 2.0**-6 / eps
 
     assert allowed([(0, 0.0, 0.0)], scale=scale, dtype=dtype) == 2.0**-6
+
+
+@pytest.mark.parametrize("given, eps", [("float32", 2.0**-23), ("bfloat16", 2.0**-8)])
+def test_a_scale_that_asks_is_told_the_rounding_of_what_comes_in(given, eps):
+    """A result in float32 may be made of what was rounded to half precision."""
+
+    def scale(x, eps, inputs_eps):
+        return 4 * inputs_eps / eps
+
+    assert allowed([(0, 0.0, 0.0)], scale=scale, given=given) == 4 * eps
 
 
 def test_integers_are_exact():

@@ -4,7 +4,8 @@ Each answer is computed in float64 and in the call's own dtype, at the inputs an
 away. The allowed error is 16 times the largest distance between the two, since one float32 answer can be lucky, and at
 least `eps * error_scale(inputs)`, where the reference says how large its intermediate values are. What it computes in
 float32 whatever comes in is a smaller part of a half-precision rounding: an `error_scale` with an argument `eps` is
-told the one that it is multiplied by.
+told the one that it is multiplied by. What comes out in float32 may be made of what was rounded to half precision: with
+an argument `inputs_eps` it is told that of the coarsest arguments and parameters.
 """
 
 from __future__ import annotations
@@ -147,8 +148,17 @@ def _plain_calls(calls: list[Call]) -> list[tuple[Call, tuple]]:
 def _nudge(rng, array):
     if not is_float(array):
         return array
-    step = 2.0**-8 if array.dtype.name == "bfloat16" else np.finfo(array.dtype).eps
-    return (array.astype(np.float64) * (1 + step * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
+    return (array.astype(np.float64) * (1 + _eps(array) * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
+
+
+def _eps(array) -> float:
+    """How far 1 is from the next number of this type, or nearly so."""
+    return 2.0**-8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
+
+
+def _inputs_eps(call: Call) -> float:
+    arrays = (*call.arrays.values(), *call.params.values())
+    return max((_eps(array) for array in arrays if is_float(array)), default=0.0)
 
 
 def driver_of(problem):
@@ -214,8 +224,9 @@ def _answer(call: Call, runs: list, scale) -> Answer:
                 )
             continue
         error = max(_error(single.leaves[leaf], double.leaves[leaf]) for _, _, _, single, double in runs)
-        eps = 2.0**-8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
-        told = {"eps": eps} if scale and "eps" in inspect.signature(scale).parameters else {}
+        eps = _eps(array)
+        told = {"eps": eps, "inputs_eps": _inputs_eps(call)} if scale else {}
+        told = {name: value for name, value in told.items() if name in inspect.signature(scale).parameters}
         floor = (
             max(
                 (

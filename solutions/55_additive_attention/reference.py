@@ -3,7 +3,6 @@ mistake can change one of them."""
 
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 from flax import nnx
 
@@ -60,7 +59,7 @@ class AdditiveAttention(nnx.Module):
         return jnp.einsum("...t,...td->...d", weights, keys.astype(weights.dtype)).astype(keys.dtype)
 
 
-def error_scale(init, params, query, keys, mask=None, eps=0.0):
+def error_scale(init, params, query, keys, mask=None, *, eps, inputs_eps):
     """How large the intermediate values are: (1 + how far roundings move a score) max |key|, of visible keys."""
     # A hidden unit adds its weight times tanh to a score. Rounded are the sum inside, which moves tanh by as much as
     # tanh is steep there, and tanh itself.
@@ -72,13 +71,6 @@ def error_scale(init, params, query, keys, mask=None, eps=0.0):
     scale = 1 + (moved @ np.abs(params["score.kernel"]))[seen].max(initial=0.0)
     # The weights are float32 where nothing else is. What they are made of was rounded to half precision then, and that
     # is what moves them.
-    if eps < HALF and all(map(_half, (query, *params.values()))):
-        return scale * HALF / eps
+    if eps < inputs_eps:
+        return scale * inputs_eps / eps
     return scale * np.abs(keys).max()
-
-
-HALF = 2.0**-8
-
-
-def _half(array):
-    return np.array_equal(array, array.astype(ml_dtypes.bfloat16))
