@@ -142,7 +142,7 @@ def test_what_nobody_judged_is_no_failure(book):
     text = Elements(page(found, GRADING)).text
     assert "1 of 2 passed 1 passed, 1 a known mistake, 2 could not be read" in text
     assert "none was judged 1 could not be read" in text
-    assert "1 of 2 students" in text and "of 4 passed" not in text
+    assert "1 of 2 students with a verdict" in text and "of 4 passed" not in text
 
 
 def test_a_name_that_is_not_written_is_no_failure(book):
@@ -197,6 +197,16 @@ def test_misconceptions(small):
     assert [(one.name, len(one.students)) for one in found.problems[2].mistakes] == [
         ("forgot_the_scale", 1),
         ("whole_matrix", 1),
+    ]
+
+
+def test_a_misconception_at_one_problem_has_one_number(small):
+    """However many have a verdict on another problem, above and below it is said of as many."""
+    html = page(told(small), GRADING)
+    assert len(told(small).rows) > 3
+    assert re.findall(r"whole matrix</strong><span class=\"points\">([^<·]*[a-z])", html) == [
+        "1 of 3 students with a verdict",
+        "1 of 3 students with a verdict",
     ]
 
 
@@ -272,7 +282,7 @@ def test_the_page_needs_nothing_else(small):
     )
     svgs = [attributes for tag, attributes in found.elements if tag == "svg"]
     assert svgs and all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
-    assert "2 of 4 students" in found.images()
+    assert "2 of 4 students with a verdict" in found.images()
     words = "1 passed, 2 a known mistake, 1 failed without a known mistake, 1 could not be read"
     assert words in found.images() and words in found.text
     assert "Ada and Bela" in found.text and "93 %" in found.text
@@ -297,9 +307,8 @@ def test_who_has_which_misconception(small):
     whom something was judged, so that few are never a full bar."""
     html = page(told(small), GRADING)
     first = Elements(html.partition("What to teach next</h2>")[2].partition("</li>")[0])
-    assert first.text.startswith("forgot the scale 2 of 4 students · at 31 and 39") and first.text.endswith(
-        "Bela , Chidi"
-    )
+    assert first.text.startswith("forgot the scale 2 of 4 students with a verdict · at 31 and 39")
+    assert first.text.endswith("Bela , Chidi")
     bar = next(attributes for tag, attributes in first.elements if tag == "rect")
     assert float(bar["width"]) == pytest.approx(50, abs=0.5)
 

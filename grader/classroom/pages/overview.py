@@ -37,6 +37,7 @@ class Misconception:
     name: str
     sentence: str
     students: frozenset[str]
+    among: frozenset[str]  # on whose answer to one of these problems there is a verdict
     problems: tuple[int, ...]
 
 
@@ -82,7 +83,6 @@ class Report:
     similar: str = ""
     warnings: tuple[str, ...] = ()  # what to know before grades are imported
     rows: tuple[Marks, ...] = ()  # everybody, in the order of names
-    judged: int = 0  # of whom at least one answer was
     names: Mapping[str, str] = field(default_factory=dict)  # what each key's student is called
 
 
@@ -119,7 +119,6 @@ def report(
         similar,
         tuple(warnings),
         tuple(sorted(marks, key=lambda row: (called(row).casefold(), row.student.student))),
-        sum(any(_end(mark) in JUDGED for mark in row.by_problem.values()) for row in there),
         names_by_key(marks),
     )
 
@@ -168,9 +167,13 @@ def _of_problem(number: int, title: str, marks: Sequence[tuple[str, Mark]]) -> P
             for mistake, told in name.mistakes:
                 made[mistake].add(student)
                 said.setdefault(mistake, told)
+    among = frozenset(student for student, mark in marks if _end(mark) in JUDGED)
     mistakes = tuple(
         sorted(
-            (Misconception(name, said[name], frozenset(students), (number,)) for name, students in made.items()),
+            (
+                Misconception(name, said[name], frozenset(students), among | students, (number,))
+                for name, students in made.items()
+            ),
             key=_rank,
         )
     )
@@ -216,6 +219,7 @@ def _over_all(problems: Iterable[ProblemReport]) -> tuple[Misconception, ...]:
             name,
             min(found, key=_rank).sentence,
             frozenset().union(*(one.students for one in found)),
+            frozenset().union(*(one.among for one in found)),
             tuple(one.problems[0] for one in found),
         )
         for name, found in by_name.items()

@@ -82,16 +82,16 @@ def _teach(told: Report) -> Markup:
     links = _links(told)
     return tag(
         "ol",
-        *(_misconception(found, told.judged, links, f" · at {in_words(found.problems)}") for found in told.teach),
+        *(_misconception(found, links, f" · at {in_words(found.problems)}") for found in told.teach),
         class_="bars",
     )
 
 
-def _misconception(found: Misconception, of: int, links: Mapping[str, Markup], at: str = "") -> Markup:
-    """A misconception with who has it. Its bar is their part of those of whom something was judged, so that one student
-    of many is never a full one."""
-    number = len(found.students)
-    told = f"{number} of {count(of, 'student')}"
+def _misconception(found: Misconception, links: Mapping[str, Markup], at: str = "") -> Markup:
+    """A misconception with who has it. Its bar is their part of those with a verdict where it was made, so that one
+    student of many is never a full one."""
+    number, of = len(found.students), len(found.among)
+    told = f"{number} of {count(of, 'student')} with a verdict"
     return tag(
         "li",
         tag("div", tag("strong", spoken(found.name)), tag("span", f"{told}{at}", class_="points"), class_="head"),
@@ -266,9 +266,7 @@ def _distribution(totals: Sequence[float], maximum: float) -> Markup:
 def _details(problem: ProblemReport, links: Mapping[str, Markup]) -> Markup:
     parts = [tag("h3", f"{problem.number} · {problem.title}", id=f"p{problem.number}")]
     if problem.mistakes:
-        parts.append(
-            tag("ol", *(_misconception(found, problem.judged, links) for found in problem.mistakes), class_="bars")
-        )
+        parts.append(tag("ol", *(_misconception(found, links) for found in problem.mistakes), class_="bars"))
     if problem.unnamed:
         rows = [tag("tr", tag("td", why), tag("td", number, class_="number")) for why, number in problem.unnamed]
         head = tag(
