@@ -863,9 +863,28 @@ Original file is located at
 '''
 PLAIN = f"# In[1]:\n\n\n{A31.decode()}\n\n# In[2]:\n\n\n{TRIAL}"
 BY_JUPYTEXT = f"# %%\n{TRIAL}\n# %%\n# %%grade 31\n# def sdpa(q, k, v):\n#     return v\n"
+IN_PERCENT = (
+    f"# %%\n{TRIAL}\n# %% tags=['a']\n# %%grade 31\n{A31.decode()}\n# %% [markdown]\n# def of it\n\n# %%\n{TRIAL}"
+)
+IN_LIGHT = f"{TRIAL}\n# ## Your turn\n# + tags=['a']\n# %%grade 31\n{A31.decode()}\n# -\n\n# Some hints\n\n{TRIAL}"
+WITHOUT_MARKS = f"{TRIAL}\n# Your turn\n\n# %%grade 31\n{A31.decode()}\n# %grade 31\n\n# Some hints\n\n{TRIAL}"
+AS_TEXT = f"%load_ext grader\n\n{TRIAL}\n%%grade 31\n{A31.decode()}\n\n%grade 31\n\n{TRIAL}"
 
 
-@pytest.mark.parametrize("text", [BY_JUPYTER, BY_COLAB, BY_COLAB.replace("\n", "\r\n"), PLAIN, BY_JUPYTEXT])
+@pytest.mark.parametrize(
+    "text",
+    [
+        BY_JUPYTER,
+        BY_COLAB,
+        BY_COLAB.replace("\n", "\r\n"),
+        PLAIN,
+        BY_JUPYTEXT,
+        IN_PERCENT,
+        IN_LIGHT,
+        WITHOUT_MARKS,
+        AS_TEXT,
+    ],
+)
 @pytest.mark.parametrize("name", ["31.py", "homework.py"])
 def test_a_notebook_that_was_exported_as_python(folder, text, name):
     """What Jupyter, Colab and jupytext write of a notebook is read as the notebook, without its trials, and the student
