@@ -81,7 +81,7 @@ def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -
     about = chapters.chapters(parts)
     for part, chapter in about.items():
         text = (HERE / "pages" / f"{chapter.page}.md").read_text(encoding="utf-8")
-        pages[f"{chapter.page}.md"] = chapters.whole(text, chapter).encode()
+        pages[f"{chapter.page}.md"] = chapters.whole(text, chapter, parts[part]).encode()
         contents[part].insert(0, chapter.page)
     contents["The course"] = list(PAGES)
     if solutions:
