@@ -158,6 +158,17 @@ def test_infinities_do_not_hide_what_is_finite():
     assert what == "x: redrawn" and np.isfinite(other.arrays["x"]).all()
 
 
+def test_what_is_drawn_in_the_place_of_a_huge_number_is_finite():
+    """One that is nearly too large for its type stands for a key that a mask hides: infinity would be another test."""
+
+    def hidden(rng):
+        return dict(x=np.where(np.arange(6) < 2, 3e38, rng.standard_normal(6)).astype(np.float32))
+
+    calls, _ = keyed(entry := Function("f", hidden, cases={"case": Case(under=("jit",))}), lambda x: 0 * x, 0.0)
+    ((_, what, other),) = telling.changed_calls(entry, [call for call in calls if call.check.kind == "jit"])
+    assert what == "x: redrawn" and np.isfinite(other.arrays["x"]).all() and (abs(other.arrays["x"]) > 1e37).any()
+
+
 def test_an_answer_that_would_pass_for_another_call_is_found():
     """When the two draws of "again" have one answer, who keeps the first one passes."""
     entry = Function("f", inputs, cases={"case": Case()})

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
 
 from grader.authors.mutants import CAUGHT_BY
@@ -167,7 +168,8 @@ def _other_arrays(rng, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
         other = finite.mean() + (finite.std() or 1.0) * rng.standard_normal(array.shape)
         if (values > 0).all():  # a temperature or a rate stays one
             other = np.abs(other) if finite.std() else 3 * values
-        return [("redrawn", np.asarray(other, array.dtype))]
+        most = float(ml_dtypes.finfo(array.dtype).max)
+        return [("redrawn", np.asarray(other.clip(-most, most), array.dtype))]
     return [("zeros", np.zeros_like(array)) if array.any() else ("ones", np.ones_like(array))]
 
 
