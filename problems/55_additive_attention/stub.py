@@ -42,7 +42,7 @@ class AdditiveAttention(nnx.Module):
             `score(tanh(query_proj(query) + key_proj(keys)))`, which is not scaled; they are float32, also for bfloat16
             keys. The context is the sum of the keys themselves, each times its weight, in the dtype of the keys. Where
             no key may be attended to, both are zeros, and every gradient is finite. What stands at a masked key, any
-            finite number, reaches neither.
+            finite number, reaches neither; gradients are tried with ordinary numbers there.
         """
         # TODO: compare the query with every key, hide what is masked, take the softmax, and average the keys.
         raise NotImplementedError
