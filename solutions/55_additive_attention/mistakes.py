@@ -347,13 +347,18 @@ def sigmoid_for_the_softmax(Ref):
 # --- the context
 
 
-@mistake
-def context_of_projected_keys(Ref):
+@mistake(emptied=(True,))
+def context_of_projected_keys(Ref, *, emptied=False):
     """The context is the sum of the projected keys. In problem 32 what is averaged goes through a projection, and where
     d_attention equals d_key the shape is right; the projection serves the comparison only: average the keys
     themselves."""
 
     class Wrong(Ref):
+        def __call__(self, query, keys, mask=None):
+            if emptied and mask is not None:
+                keys = jnp.where(mask[..., None], keys, 0)
+            return super().__call__(query, keys, mask)
+
         def context(self, weights, keys):
             return super().context(weights, self.key_proj(keys))
 
@@ -694,8 +699,8 @@ def added_a_small_number(Ref, *, number=-100.0, zeroed=True):
     return Wrong
 
 
-@mistake(number=(-jnp.inf,))
-def added_a_large_number(Ref, *, number=-1e9):
+@mistake(number=(-jnp.inf,), zeroed=(False,))
+def added_a_large_number(Ref, *, number=-1e9, zeroed=True):
     """A large negative number, or -inf, is added to the masked scores. tanh keeps a score small, so that this hides
     nearly everything; but the projection of a huge key can be inf - inf, its score is NaN, and so is what is added to
     it. Put the number in place of the score, with `where`."""
@@ -704,7 +709,10 @@ def added_a_large_number(Ref, *, number=-1e9):
         def weights(self, scores, mask):
             if mask is None:
                 return super().weights(scores, mask)
-            weights = super().weights(scores + jnp.where(mask, 0.0, number), mask.any(-1, keepdims=True) | mask)
+            scores = scores + jnp.where(mask, 0.0, number)
+            if not zeroed:
+                return super().weights(scores, None)
+            weights = super().weights(scores, mask.any(-1, keepdims=True) | mask)
             return jnp.where(mask.any(-1, keepdims=True), weights, 0.0)
 
     return Wrong
