@@ -59,8 +59,8 @@ def each_as_often(case):
         lambda drawn, inputs: dropped(drawn),
         lambda inputs: of_chance(np.full(inputs["weights"].shape, inputs["rate"])),
         told,
-        advice="`jax.random.bernoulli(key, p, shape)` is True with probability `p`. What it is to say, dropped or kept, "
-        "decides whether `p` is `rate` or `1 - rate`.",
+        advice="`jax.random.bernoulli(key, p, shape)` is True with probability `p`: with `rate` where True is to mean "
+        "dropped, and with `1 - rate` where it is to mean kept.",
     )
 
 
@@ -152,8 +152,7 @@ def as_many(case):
         of,
         expected,
         lambda place, mean, expected: (
-            f"{place[0]} of them are dropped in {100 * mean:.1f}% of all draws; it has to be in "
-            f"{100 * expected:.1f}%."
+            f"{place[0]} of them are dropped in {100 * mean:.1f}% of all draws; it has to be in {100 * expected:.1f}%."
         ),
         advice="A share of all weights is not what `rate` is: it is the probability of each.",
         draws=DRAWS,
@@ -176,8 +175,8 @@ def share_in_half_precision(case):
         lambda place, mean, expected: (
             f"{100 * mean:.2f}% of the weights are dropped; it has to be {100 * expected:.2f}%."
         ),
-        advice="A random number of the weights' dtype has a few bits only. Draw float32 numbers: `jax.random.bernoulli` "
-        "with a Python float does.",
+        advice="A random number of the weights' dtype has a few bits only. Draw float32 numbers, as "
+        "`jax.random.bernoulli` does for a Python float.",
         draws=4 * DRAWS,
     )
 

@@ -498,9 +498,7 @@ def the_width_of_the_paper(ref, weights, width):
 def distance_not_squared(ref, weights, width):
     """The distance is not squared: what stands in the exponent is |i / T_q - j / T_k|, so that the cost has an edge on
     the diagonal."""
-    return _with_cost(
-        weights, lambda q, k: 1 - jnp.exp(-jnp.abs(_apart(_places(q), _places(k))) / (2 * width**2))
-    )
+    return _with_cost(weights, lambda q, k: 1 - jnp.exp(-jnp.abs(_apart(_places(q), _places(k))) / (2 * width**2)))
 
 
 @mistake("guided_attention_loss", about="the places")
@@ -558,7 +556,8 @@ def summed_where_a_mean_is_asked(ref, weights, width, *, over="everything"):
     """Somewhere there is a sum in the place of the mean: over everything, over the keys of a row, or over the batch.
     The mean is over every entry of the weights, so that neither length nor batch size changes the strength."""
     q, k = weights.shape[-2:]
-    return ref(weights, width) * {"everything": weights.size, "the queries": k, "the batch": weights.size // (q * k)}[over]
+    count = {"everything": weights.size, "the queries": k, "the batch": weights.size // (q * k)}[over]
+    return ref(weights, width) * count
 
 
 @mistake("guided_attention_loss", about="the mean")
