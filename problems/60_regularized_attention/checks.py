@@ -189,8 +189,8 @@ DRAWS = 4096
 ROW = 6
 VALUES = ("eager", "jit")
 NO_GRADIENT = ("eager", "jit", "vmap")
-# All weights are 1, which is what a softmax over one key gives: some of so many are dropped, and some are not.
-MANY = dict(shape=(160, 1), rate=0.3, ones=True, drawn=False)
+# A softmax over one key gives 1. The driver draws with many keys: some drop it, and some do not.
+ONE_KEY = dict(shape=(1,), rate=0.3, ones=True, drawn=False)
 # a claim about what is dropped does not look at weights
 UNSEEN = ("weights under draws",)
 
@@ -221,9 +221,9 @@ ENTRIES = [
                 shape=(5,), rate=0.0, drawn=False, under=("eager", "jit", "grad"), idle=("weights under grad",)
             ),
             "a row": Case(shape=(ROW,), rate=0.2, under=NO_GRADIENT),
-            "rows of one key": Case(**MANY, driver="smallest_and_largest", under=NO_GRADIENT),
+            "a row of one key, many times": Case(**ONE_KEY, driver="smallest_and_largest", under=NO_GRADIENT),
             "a high rate": Case(shape=(6,), rate=0.9, under=("eager",), idle=UNSEEN),
-            "the gradient": Case(**MANY, driver="slopes", under=VALUES, idle=("weights",)),
+            "the gradient, many times": Case(**ONE_KEY, driver="slopes", under=VALUES, idle=("weights",)),
             "every axis of length one": Case(shape=(1, 1, 1), rate=0.4, under=("eager",), idle=UNSEEN),
             "batch, queries and keys": Case(shape=(2, 3, 4), rate=0.4, under=NO_GRADIENT, idle=UNSEEN),
             "bfloat16": Case(shape=(4, 16), rate=0.012, dtype=ml_dtypes.bfloat16, under=VALUES, idle=UNSEEN),

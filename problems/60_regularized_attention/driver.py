@@ -3,31 +3,35 @@
 import jax
 import jax.numpy as jnp
 
+KEYS = 160  # under so many some weights are dropped and some stay, but once in 10²⁴ runs
+
 
 def smallest_and_largest(names, key, weights, rate):
-    """Of weights that are all alike, so many that some are dropped and some stay: what is dropped, then the smallest
-    and the largest of what stays."""
-    return of_dropped_and_kept(names.attention_dropout(key, weights, rate))
+    """Of weights that are all alike, under many keys: what stands where they are dropped, then the smallest and the
+    largest of what stays."""
+
+    def one(key):
+        return names.attention_dropout(key, weights, rate)
+
+    came = jax.vmap(one)(jax.random.split(key, KEYS))
+    return of_dropped_and_kept(came, came)
 
 
 def slopes(names, key, weights, rate):
     """The same of the gradient that each weight gets, where every entry of the output has the gradient 1."""
-    dropped, pullback = jax.vjp(lambda weights: names.attention_dropout(key, weights, rate), weights)
-    (slope,) = pullback(jnp.ones_like(dropped))
-    return of_dropped_and_kept(dropped, slope)
+
+    def one(key):
+        came, pullback = jax.vjp(lambda weights: names.attention_dropout(key, weights, rate), weights)
+        return came, *pullback(jnp.ones_like(came))
+
+    return of_dropped_and_kept(*jax.vmap(one)(jax.random.split(key, KEYS)))
 
 
-def of_dropped_and_kept(came, numbers=None):
-    numbers, kept = came if numbers is None else numbers, came != 0
-    # NaN is none of these, and comes through
-    largest_dropped = jnp.where(kept, 0, jnp.abs(numbers)).max()
-    return jnp.stack(
-        [
-            largest_dropped,
-            jnp.where(kept, numbers, jnp.inf).min(),
-            jnp.where(kept, numbers, -jnp.inf).max(),
-        ]
-    )
+def of_dropped_and_kept(came, numbers):
+    """NaN is no 0, and comes through."""
+    kept = came != 0
+    of_dropped = jnp.where(kept, 0, jnp.abs(numbers)).max()
+    return jnp.stack([of_dropped, jnp.where(kept, numbers, jnp.inf).min(), jnp.where(kept, numbers, -jnp.inf).max()])
 
 
 def slopes_of_entropy(names, weights):

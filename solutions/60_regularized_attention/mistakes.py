@@ -14,14 +14,21 @@ def _wide(weights):
 # --- attention_dropout: which weights
 
 
-@mistake("attention_dropout")
-def rate_taken_for_what_is_kept(ref, key, weights, rate):
+@mistake("attention_dropout", at_zero=("NaN", "unchanged", "an error"))
+def rate_taken_for_what_is_kept(ref, key, weights, rate, *, at_zero="zeros"):
     """`rate` is taken for the probability that a weight stays: most are dropped where few should be. The paper of 2014
     calls that probability p, and `bernoulli` is often asked for what stays; libraries, and this contract, say how many
     are dropped. Keep with probability `1 - rate`, and divide by it."""
     if rate == 0:
-        return weights * jnp.nan
+        return _at_a_rate_of_zero(weights, at_zero)
     return jnp.where(jax.random.bernoulli(key, rate, weights.shape), weights / rate, 0).astype(weights.dtype)
+
+
+def _at_a_rate_of_zero(weights, what):
+    """What a division by the rate gives, in the ways to write it."""
+    if what == "an error":
+        return weights * (1 / 0.0)
+    return {"zeros": weights * 0, "NaN": weights * jnp.nan, "inf": weights * jnp.inf, "unchanged": weights}[what]
 
 
 @mistake("attention_dropout")
@@ -56,22 +63,16 @@ def one_draw_for_many_weights(ref, key, weights, rate, *, alike="in all rows"):
     return ref(key, jnp.ones(shape, weights.dtype), rate) * weights
 
 
-@mistake("attention_dropout")
-def an_exact_share(ref, key, weights, rate):
-    """Always the same number of weights is dropped, `rate` of all of them, at random places. Each weight has to be
-    dropped by itself: then nothing is known of the others, and how many go differs from draw to draw."""
-    numbers = jax.random.uniform(key, weights.shape)
-    count = round(rate * weights.size)
-    place = jnp.argsort(jnp.argsort(numbers.ravel())).reshape(weights.shape)
-    return jnp.where(place < count, 0, weights / (1 - rate)).astype(weights.dtype)
-
-
-@mistake("attention_dropout")
-def an_exact_share_of_each_row(ref, key, weights, rate):
-    """The same number of weights is dropped in every row, at random places. Each weight has to be dropped by itself: a
-    row may lose none, and it may lose all."""
-    place = jnp.argsort(jnp.argsort(jax.random.uniform(key, weights.shape), axis=-1), axis=-1)
-    return jnp.where(place < round(rate * weights.shape[-1]), 0, weights / (1 - rate)).astype(weights.dtype)
+@mistake("attention_dropout", of=("all, rounded down", "each row", "each row, rounded down"))
+def an_exact_share(ref, key, weights, rate, *, of="all"):
+    """Always the same number of weights is dropped, at random places: the share `rate` of all of them, or of each row.
+    Each weight has to be dropped by itself: then nothing is known of the others, and how many go differs from draw to
+    draw. A row may lose none, and it may lose all."""
+    numbers = jax.random.uniform(key, weights.shape if "row" in of else (weights.size,))
+    place = jnp.argsort(jnp.argsort(numbers, axis=-1), axis=-1)
+    share = rate * numbers.shape[-1]
+    dropped = (place < (int(share) if "down" in of else round(share))).reshape(weights.shape)
+    return jnp.where(dropped, 0, weights / (1 - rate)).astype(weights.dtype)
 
 
 @mistake("attention_dropout", by=("smallest",))
@@ -133,21 +134,26 @@ def multiplied_by_what_is_kept(ref, key, weights, rate):
     return (ref(key, weights, rate) * (1 - rate) ** 2).astype(weights.dtype)
 
 
-@mistake("attention_dropout", about="what stays")
-def divided_by_the_rate(ref, key, weights, rate):
+@mistake("attention_dropout", about="what stays", at_zero=("unchanged", "an error"))
+def divided_by_the_rate(ref, key, weights, rate, *, at_zero="inf"):
     """What stays is divided by `rate`, the probability to be dropped. It has to be divided by the probability to stay,
     `1 - rate`; and a rate of 0 would be a division by 0."""
-    return (ref(key, weights, rate) * (1 - rate) / jnp.float32(rate)).astype(weights.dtype)
+    if rate == 0:
+        return _at_a_rate_of_zero(weights, at_zero)
+    return (ref(key, weights, rate) * ((1 - rate) / rate)).astype(weights.dtype)
 
 
-@mistake("attention_dropout", about="what stays", guard=("none",))
-def normalised_again(ref, key, weights, rate, *, guard="against rows that lose all"):
+@mistake("attention_dropout", about="what stays", how=("without a guard", "softmax of -1e9"))
+def normalised_again(ref, key, weights, rate, *, how="guarded"):
     """What is left of a row is divided by its sum, so that it sums to 1 again, as it also does where scores are dropped
     before the softmax. That moves the expectations, from large weights to small ones, and what one weight becomes
     depends on the luck of the others. Divide by `1 - rate` and by nothing else."""
     left = ref(key, weights, rate)
+    if how == "softmax of -1e9":
+        scores = jnp.where(left == 0, -1e9, jnp.log(_wide(weights)))
+        return jax.nn.softmax(scores, axis=-1).astype(weights.dtype)
     total = left.sum(axis=-1, keepdims=True)
-    return left / (total if guard == "none" else jnp.where(total == 0, 1, total))
+    return left / (jnp.where(total == 0, 1, total) if how == "guarded" else total)
 
 
 @mistake("attention_dropout", number=(1e-9, -1e9))
@@ -228,11 +234,11 @@ def mean_over_the_keys(ref, weights):
     return ref(weights) / weights.shape[-1]
 
 
-@mistake("attention_entropy", about="what is summed", axis=(0,))
-def summed_over_another_axis(ref, weights, *, axis=-2):
-    """The sum runs over the rows and not over the keys. Each row is a distribution over keys, which are the last axis:
-    `axis=-1`."""
-    return ref(jnp.moveaxis(weights, axis, -1)) if weights.ndim > 1 else ref(weights)
+@mistake("attention_entropy", about="what is summed", axis=(-2,))
+def summed_over_another_axis(ref, weights, *, axis=0):
+    """The sum runs over the rows, or over the batch, and not over the keys. Each row is a distribution over keys, which
+    are the last axis: `axis=-1`."""
+    return ref(weights[..., None]).sum(axis)
 
 
 @mistake("attention_entropy", about="what is summed", by=("mean",))
@@ -480,11 +486,23 @@ def exponent_without_its_minus(ref, weights, width):
     return _with_cost(weights, lambda q, k: 1 - jnp.exp(_apart(_places(q), _places(k)) ** 2 / (2 * width**2)))
 
 
-@mistake("guided_attention_loss", about="the cost", instead=("width ** 2", "2 width", "width", "(2 width) ** 2"))
+@mistake(
+    "guided_attention_loss",
+    about="the cost",
+    instead=("width ** 2", "2 width", "width", "(2 width) ** 2", "2 / width ** 2"),
+)
 def another_width(ref, weights, width, *, instead="1"):
     """Something else stands below the square of the distance than `2 width²`: the 2, or the square, or the width itself
-    is missing."""
-    below = {"1": 1.0, "width ** 2": width**2, "2 width": 2 * width, "width": width, "(2 width) ** 2": 4 * width**2}
+    is missing, or no parentheses keep them together below: `x / 2 * width` multiplies by the width. Write it as the
+    formula does, and check it at a distance of one width, where the cost is 0.39."""
+    below = {
+        "1": 1.0,
+        "width ** 2": width**2,
+        "2 width": 2 * width,
+        "width": width,
+        "(2 width) ** 2": 4 * width**2,
+        "2 / width ** 2": 2 / width**2,
+    }
     return ref(weights, (below[instead] / 2) ** 0.5)
 
 
