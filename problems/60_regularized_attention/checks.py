@@ -65,10 +65,12 @@ def each_as_often(case):
 
 
 def divided(case):
-    """That what is not dropped is divided by 1 - rate, and that a row does not sum to what it summed to before."""
+    """That what is not dropped is divided by 1 - rate, and that a row that lost something does not sum to what it
+    summed to before."""
 
-    def is_as_before(came, inputs):
-        return np.isclose(came.sum(-1, keepdims=True), inputs["weights"].sum(dtype=np.float64), rtol=1e-4, atol=0.0)
+    def is_made_up(came, inputs):
+        as_before = np.isclose(came.sum(-1), inputs["weights"].sum(dtype=np.float64), rtol=1e-4, atol=0.0)
+        return (as_before & (came == 0).any(-1))[..., None]
 
     def kept(inputs):
         return inputs["weights"].astype(np.float64) / (1 - inputs["rate"])
@@ -76,19 +78,19 @@ def divided(case):
     def of(drawn, inputs):
         came = np.asarray(drawn).astype(np.float64)
         one = (came == 0) | np.isclose(came, kept(inputs), rtol=1e-4, atol=0.0)
-        return np.concatenate([one, is_as_before(came, inputs)], axis=-1)
+        return np.concatenate([one, is_made_up(came, inputs)], axis=-1)
 
     def expected(inputs):
-        # some rows sum to nearly the same by chance: all of them are tried
+        # by chance what is left may sum to nearly the same: all that can be left is tried
         rows = np.array([*itertools.product([0.0, 1.0], repeat=ROW)])
         chances = np.prod(np.where(rows > 0, 1 - inputs["rate"], inputs["rate"]), axis=-1)
-        again = of_chance(chances[is_as_before(rows * kept(inputs), inputs)[:, 0]].sum())
+        again = of_chance(chances[is_made_up(rows * kept(inputs), inputs)[:, 0]].sum())
         return tuple(np.append(np.full(ROW, number), by_chance) for number, by_chance in zip((1.0, 0.0, 0.0), again))
 
     def told(place, mean, expected):
         if place[0] < ROW:
             return f"The weight at {place[0]} is something else in {100 * (1 - mean):.1f}% of all draws."
-        return f"What is left of a row sums to what it summed to before, in {100 * mean:.1f}% of all draws."
+        return f"What is left sums to what the whole row summed to, in {100 * mean:.1f}% of all draws."
 
     return Statistic(
         f"0, or divided by 1 - rate: {case}",
@@ -97,7 +99,8 @@ def divided(case):
         of,
         expected,
         told,
-        advice="Rows are not normalised again: the expectation of a weight would be another one.",
+        advice="Divide what stays by `1 - rate`, and by nothing else: in a row that is normalised again weights have other "
+        "expectations.",
     )
 
 
