@@ -99,8 +99,8 @@ def divided(case):
         of,
         expected,
         told,
-        advice="Divide what stays by `1 - rate`, and by nothing else: in a row that is normalised again weights have other "
-        "expectations.",
+        advice="Divide what stays by `1 - rate`, and by nothing else: in a row that is normalised again the expectations "
+        "are others.",
     )
 
 
