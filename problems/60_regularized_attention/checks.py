@@ -99,8 +99,7 @@ def divided(case):
         of,
         expected,
         told,
-        advice="Divide what stays by `1 - rate`, and by nothing else: in a row that is normalised again the expectations "
-        "are others.",
+        advice="Divide what stays by `1 - rate`, and by nothing else: to normalise a row again moves expectations.",
     )
 
 
