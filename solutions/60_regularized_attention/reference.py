@@ -55,8 +55,12 @@ def _wide(weights):
     return weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
 
 
-def error_scale(weights=None, scores=None, rate=0.0, **_):
-    """How large the numbers become: weights, those that stay, and sums of them."""
+def error_scale(weights=None, scores=None, rate=0.0, *, eps, inputs_eps, **_):
+    """How large the numbers become: scores, or weights, those that stay, and sums of them."""
     if weights is None:
         return 1 + np.abs(scores).max()
-    return (1 + np.abs(weights).sum(axis=-1).max()) / (1 - rate)
+    largest = 1 + weights.sum(axis=-1).max()
+    if weights.ndim == 2:
+        largest += ((1 - weights.sum(axis=0)) ** 2).sum()
+    # What is right for half-precision weights is computed in float32 itself, and is off by some roundings of its own.
+    return largest / (1 - rate) * (16 if eps < inputs_eps else 1)
