@@ -198,6 +198,8 @@ UNSEEN = ("weights under draws",)
 
 # Penalties
 
+LINEAR = ("weights under grad",)  # of a weighted mean the gradient is the same for all weights
+
 
 def of_scores(rng, shape):
     """Scores, and a causal mask with some more keys hidden; each row sees one key at least."""
@@ -281,18 +283,18 @@ ENTRIES = [
         "guided_attention_loss",
         with_width,
         cases={
-            "one query": Case(shape=(1, 4), width=0.5, under=("eager", "grad")),
-            "one key": Case(shape=(5, 1), width=0.5, sums="any", under=("eager", "grad")),
-            "as many queries as keys": Case(shape=(4, 4), width=0.3),
-            "more keys than queries": Case(shape=(3, 7), width=0.2, sums="any"),
-            "more queries than keys": Case(shape=(6, 4), width=0.1, under=("eager", "grad")),
+            "one query": Case(shape=(1, 4), width=0.5, under=("eager", "grad"), idle=LINEAR),
+            "one key": Case(shape=(5, 1), width=0.5, sums="any", under=("eager", "grad"), idle=LINEAR),
+            "as many queries as keys": Case(shape=(4, 4), width=0.3, idle=LINEAR),
+            "more keys than queries": Case(shape=(3, 7), width=0.2, sums="any", idle=LINEAR),
+            "more queries than keys": Case(shape=(6, 4), width=0.1, under=("eager", "grad"), idle=LINEAR),
             "every axis of length one": Case(
                 shape=(1, 1, 1), width=0.2, sums="any", under=("eager", "grad"), idle=("weights",)
             ),
-            "wide": Case(shape=(5, 3), width=4.0, under=("eager", "grad")),
-            "narrow": Case(shape=(4, 6), width=0.02, under=("eager", "grad")),
+            "wide": Case(shape=(5, 3), width=4.0, under=("eager", "grad"), idle=LINEAR),
+            "narrow": Case(shape=(4, 6), width=0.02, under=("eager", "grad"), idle=LINEAR),
             "as many sequences as queries": Case(shape=(3, 3, 5), width=0.25, under=("eager",)),
-            "batch and heads": Case(shape=(2, 3, 4, 6), width=0.15, sums="any"),
+            "batch and heads": Case(shape=(2, 3, 4, 6), width=0.15, sums="any", idle=LINEAR),
             "bfloat16": Case(shape=(2, 24, 20), width=0.5, dtype=ml_dtypes.bfloat16, under=VALUES),
         },
     ),

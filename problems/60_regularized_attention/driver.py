@@ -22,7 +22,8 @@ def slopes(names, key, weights, rate):
 
     def one(key):
         came, pullback = jax.vjp(lambda weights: names.attention_dropout(key, weights, rate), weights)
-        return came, *pullback(jnp.ones_like(came))
+        (slope,) = pullback(jnp.ones_like(came))
+        return came, slope.astype(came.dtype)
 
     return of_dropped_and_kept(*jax.vmap(one)(jax.random.split(key, KEYS)))
 
@@ -40,7 +41,7 @@ def slopes_of_entropy(names, weights):
     entropies, pullback = jax.vjp(names.attention_entropy, weights)
     numbers = 1.0 + jnp.arange(entropies.size, dtype=entropies.dtype).reshape(entropies.shape)
     (slope,) = pullback(numbers)
-    return jnp.where((weights == 0) & jnp.isfinite(slope), 0.0, slope)
+    return jnp.where((weights == 0) & jnp.isfinite(slope), 0.0, slope).astype(entropies.dtype)
 
 
 def entropy_of_scores(names, scores, mask):
