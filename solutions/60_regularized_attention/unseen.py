@@ -26,6 +26,8 @@ def cases(rng) -> dict[str, dict[str, Case]]:
         },
         "doubly_stochastic_penalty": {"sizes of this class": Case(shape=(queries, keys), sums="any")},
         "guided_attention_loss": {
-            "sizes of this class": Case(shape=(batch, queries, keys), width=width, sums="any", idle=("weights under grad",)),
+            "sizes of this class": Case(
+                shape=(batch, queries, keys), width=width, sums="any", idle=("weights under grad",)
+            ),
         },
     }
