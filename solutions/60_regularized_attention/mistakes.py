@@ -31,11 +31,12 @@ def _at_a_rate_of_zero(weights, what):
     return {"zeros": weights * 0, "NaN": weights * jnp.nan, "inf": weights * jnp.inf, "unchanged": weights}[what]
 
 
-@mistake("attention_dropout")
-def dropped_and_kept_exchanged(ref, key, weights, rate):
-    """What should stay is dropped, and what should be dropped stays, divided by `1 - rate`: the mask is read the wrong
-    way round. Say of the mask whether True means kept or dropped, and draw it with that probability."""
-    return jnp.where(jax.random.bernoulli(key, rate, weights.shape), weights / (1 - rate), 0).astype(weights.dtype)
+@mistake("attention_dropout", divided=("no",))
+def dropped_and_kept_exchanged(ref, key, weights, rate, *, divided="by 1 - rate"):
+    """What should stay is dropped, and what should be dropped stays: the mask is read the wrong way round. Say of the
+    mask whether True means kept or dropped, and draw it with that probability."""
+    kept = weights if divided == "no" else weights / (1 - rate)
+    return jnp.where(jax.random.bernoulli(key, rate, weights.shape), kept, 0).astype(weights.dtype)
 
 
 def _shape_of_draw(shape, alike):
@@ -156,6 +157,17 @@ def normalised_again(ref, key, weights, rate, *, how="guarded"):
     return left / (jnp.where(total == 0, 1, total) if how == "guarded" else total)
 
 
+@mistake("attention_dropout", about="what stays", of=("a row", "all, without a guard", "a row, without a guard"))
+def divided_by_the_share_that_stayed(ref, key, weights, rate, *, of="all"):
+    """What stays is divided by the share that stayed in this very draw, the mean of the mask. That is another number
+    each time, and 0 where everything goes; with few weights the expectation is another one. Divide by the probability
+    to stay, `1 - rate`."""
+    left = ref(key, weights, rate)
+    axis = -1 if "row" in of else None
+    share = (left != 0).mean(axis=axis, keepdims=True)
+    return (left * (1 - rate) / (share if "guard" in of else jnp.maximum(share, 1e-6))).astype(weights.dtype)
+
+
 @mistake("attention_dropout", number=(1e-9, -1e9))
 def another_number_where_dropped(ref, key, weights, rate, *, number=-jnp.inf):
     """Where a weight is dropped stands another number than 0, such as -inf or -1e9. That hides a *score*, before the
@@ -265,6 +277,14 @@ def entropy_of_normalised_rows(ref, weights):
     """Rows are divided by their sum first. What is asked for is -sum w log w of the weights as they are, also of a row
     that dropout left with another sum."""
     return ref(_wide(weights) / _wide(weights).sum(axis=-1, keepdims=True))
+
+
+@mistake("attention_entropy")
+def cut_at_one(ref, weights):
+    """Weights above 1 count as 1, as `clip(w, 1e-9, 1)` makes them. Dropout divides what stays, and so there are such
+    weights: -w log w is negative for them, and is what is asked for. To keep a logarithm away from 0, bound it from
+    below alone."""
+    return ref(jnp.minimum(weights, 1))
 
 
 @mistake("attention_entropy")
