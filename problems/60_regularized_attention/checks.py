@@ -139,17 +139,22 @@ def each_pair(case):
 
 
 def as_many(case):
-    """That the number of weights that are dropped is left to chance as well."""
+    """That the number of weights that are dropped is left to chance as well: how far it is from its mean, squared."""
+
+    def squares(counts, inputs):
+        return (counts - inputs["weights"].size * inputs["rate"]) ** 2
 
     def of(drawn, inputs):
-        return dropped(drawn).reshape(len(drawn), -1).sum(-1, keepdims=True) == np.arange(inputs["weights"].size + 1)
+        return squares(dropped(drawn).reshape(len(drawn), -1).sum(-1), inputs)
 
     def expected(inputs):
         # the chances of each number, one weight after another
         chances, rate = np.ones(1), inputs["rate"]
         for _ in range(inputs["weights"].size):
             chances = np.append(chances * (1 - rate), 0.0) + np.append(0.0, chances * rate)
-        return of_chance(chances)
+        each = squares(np.arange(len(chances)), inputs)
+        mean = chances @ each
+        return mean, chances @ (each - mean) ** 2, abs(each - mean).max()
 
     return Statistic(
         f"how many are dropped is left to chance: {case}",
@@ -158,7 +163,7 @@ def as_many(case):
         of,
         expected,
         lambda place, mean, expected: (
-            f"{place[0]} of them are dropped in {100 * mean:.1f}% of all draws; it has to be in {100 * expected:.1f}%."
+            f"Its variance is {mean:.2f}; of weights that know nothing of one another it is {expected:.2f}."
         ),
         advice="A share of all weights is not what `rate` is: it is the probability of each.",
         draws=DRAWS,

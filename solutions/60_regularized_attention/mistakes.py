@@ -345,11 +345,12 @@ def share_of_the_largest_entropy(ref, weights):
     return ref(weights) / jnp.log(jnp.float32(weights.shape[-1]))
 
 
-@mistake("attention_entropy", about="which measure")
-def distance_from_equal_weights(ref, weights):
+@mistake("attention_entropy", about="which measure", by=("w log(w T)",))
+def distance_from_equal_weights(ref, weights, *, by="log T less the entropy"):
     """It is log T minus the entropy: how far the row is from equal weights. That grows where the entropy falls; the
     contract asks for the entropy."""
-    return jnp.log(jnp.float32(weights.shape[-1])) - ref(weights)
+    largest = jnp.log(jnp.float32(weights.shape[-1]))
+    return (_wide(weights).sum(-1) * largest if "w log" in by else largest) - ref(weights)
 
 
 @mistake("attention_entropy")
@@ -410,6 +411,13 @@ def each_weight_compared_with_one(ref, weights):
     """Each weight is compared with 1 by itself: (1 - w)² is summed over steps and keys. It is the total of a key, over
     all steps, that has to be 1: sum first."""
     return ((1 - _wide(weights)) ** 2).sum()
+
+
+@mistake("doubly_stochastic_penalty", about="how it is put together")
+def not_squared(ref, weights):
+    """The distances from 1 are added as they are, not squared. Too much for one key makes up for too little for
+    another, and the sum depends on nothing but the weights' total."""
+    return (1 - _wide(weights).sum(0)).sum()
 
 
 @mistake("doubly_stochastic_penalty", about="how it is put together")
