@@ -309,14 +309,15 @@ def test_every_answer_is_what_the_definition_gives(number, key_of):
     assert disagreements(problem, calls, key) == {}
 
 
-WITH_DISTRIBUTIONS = [41, 46, 51]
+WITH_DISTRIBUTIONS = [41, 46, 51, 60]
 
 
 def drawn_by_an_oracle(function, arguments, rng, count: int):
     """What is drawn `count` times, the same where all places share their luck, and the probabilities at each place.
 
     An oracle gives the `probabilities` of each place by itself, or, where one depends on another, their `joint` ones,
-    with an axis for each place; or it draws `patterns` of True and False itself, each place with its probability.
+    with an axis for each place; or it draws `patterns` itself, of True and False or of numbers and 0, each place with
+    its probability.
     """
     if hasattr(function, "patterns"):
         drawn, together = (function.patterns(rng, count, together, **arguments) for together in (False, True))
@@ -330,6 +331,13 @@ def drawn_by_an_oracle(function, arguments, rng, count: int):
     right = function.probabilities(**arguments)
     sums, numbers = np.cumsum(right, axis=-1), rng.random((count, *right.shape[:-1], 1))
     return *((sums < some).sum(axis=-1) for some in (numbers, np.full_like(numbers, numbers.flat[0]))), right
+
+
+def wrong_ones(drawn, right):
+    """What is drawn, otherwise: True where False was, 0 where a number was and twice the numbers, or the next index."""
+    if drawn.dtype == bool:
+        return [~drawn]
+    return [drawn.max(axis=0) - drawn, 2 * drawn] if drawn.dtype.kind == "f" else [(drawn + 1) % right.shape[-1]]
 
 
 @pytest.mark.parametrize("number", WITH_DISTRIBUTIONS)
@@ -346,9 +354,8 @@ def test_claims_about_draws_hold_of_the_exact_distribution(number):
         arguments = call.arguments({name: exact(array) for name, array in call.arrays.items()})
         arguments.pop("key")
         drawn, together, right = drawn_by_an_oracle(named(oracle, call), arguments, rng, statistic.draws)
-        other = ~drawn if drawn.dtype == bool else (drawn + 1) % right.shape[-1]
         assert statistic.broken(call.known, drawn) is None, call.check
-        assert any(statistic.broken(call.known, wrong) for wrong in (other, together)), call.check
+        assert any(statistic.broken(call.known, wrong) for wrong in (*wrong_ones(drawn, right), together)), call.check
         mean = np.asarray(statistic.expected(call.known)[0])
         if mean.shape == right.shape:
             assert distance(mean, right) < 1e-12

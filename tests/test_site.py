@@ -260,6 +260,7 @@ def test_no_link_leads_nowhere(built, pages):
         (53, "interviewer"),
         (54, "Linformer"),
         (55, "Bahdanau"),
+        (60, "Srivastava"),
     ],
 )
 def test_search_finds_a_word_of_each_lesson(opened, number, word):
