@@ -1,5 +1,7 @@
 """56 · Wrong answers that people really give, each with its sentence."""
 
+import builtins
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -229,7 +231,19 @@ def mask_ignored(Ref):
     return Wrong
 
 
-@mistake("LuongAttention", misconception="inverted_mask")
+@mistake("LuongAttention", misconception="forgot_none")
+def mask_asked_when_there_is_none(Ref):
+    """It fails without a mask. `mask` is None where every key may be attended to, and None is no array: ask `mask is
+    None` first, or hand it to the softmax's `where=`, which takes None."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, mask):
+            return super().softmax(scores, mask.astype(bool))
+
+    return Wrong
+
+
+@mistake("LuongAttention", misconception="inverted_the_mask")
 def mask_the_wrong_way_round(Ref):
     """The mask hides what may be seen: True is taken for a key to be hidden, as some libraries have it. In this track
     True means that the query may attend: hide where it is False."""
@@ -241,7 +255,7 @@ def mask_the_wrong_way_round(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="mask_after_the_softmax")
 def masked_after_the_softmax(Ref):
     """The mask is applied to the weights, after the softmax. Hidden keys have had their share of the sum by then, so
     that what is left sums to less than 1; and one of them with a large score leaves nothing to the others. Hide them in
@@ -255,7 +269,7 @@ def masked_after_the_softmax(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="renormalised")
 def normalised_again_after_the_mask(Ref):
     """The mask is applied to the weights, which are then divided by what is left of their sum. On paper that is the
     same; but a hidden key with a large score has taken all there was, and 0 / 0 is NaN, as it is where nothing may be
@@ -272,7 +286,7 @@ def normalised_again_after_the_mask(Ref):
     return Wrong
 
 
-@mistake("LuongAttention", number=(-1e4, -1e30, "the least of all numbers"))
+@mistake("LuongAttention", misconception="added_a_large_number", number=(-1e4, -1e30, "the least of all numbers"))
 def mask_added(Ref, *, number=-1e9):
     """A large negative number is *added* to the scores of hidden keys. What stands there can be anything, and its score
     inf or NaN, to which one may add what one likes; and where no key is left all have lost as much, and share the
@@ -288,7 +302,9 @@ def mask_added(Ref, *, number=-1e9):
     return Wrong
 
 
-@mistake("LuongAttention", number=(-1e4, -1e30, "the least of all numbers"))
+@mistake(
+    "LuongAttention", misconception="mean_where_nothing_is_seen", number=(-1e4, -1e30, "the least of all numbers")
+)
 def empty_row_shares_its_weight(Ref, *, number=-1e9):
     """Where no key may be attended to, all of them share the weight. The hidden scores are replaced by a large negative
     number, and if all scores are that number, none is smaller than the others. Give zeros there: `where=` of
@@ -304,7 +320,7 @@ def empty_row_shares_its_weight(Ref, *, number=-1e9):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="nan_where_nothing_is_seen")
 def empty_row_of_nan(Ref):
     """Where no key may be attended to, everything is NaN: the hidden scores are -inf, and if all are, the softmax takes
     -inf from -inf. Give zeros there: `where=` of `jax.nn.softmax` does; by hand, mend the maximum and the divisor
@@ -317,7 +333,7 @@ def empty_row_of_nan(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="gradient_nan_where_nothing_is_seen")
 def empty_row_mended_afterwards(Ref):
     """Where no key may be attended to, the values are right and the gradient is NaN. The softmax of -inf alone is NaN,
     and `jnp.where` around it picks the zeros: backwards, 0 times NaN is NaN again. See that no NaN comes up: `where=`
@@ -350,7 +366,19 @@ def empty_row_zeroes_the_output(Ref):
     return Wrong
 
 
-@mistake("LuongAttention", how=("by a product",))
+@mistake("LuongAttention", misconception="hidden_by_a_small_number", number=(-10.0, -30.0))
+def hidden_by_a_small_number(Ref, *, number=-100.0):
+    """The scores of hidden keys are replaced by a number such as -100, which is not small enough. Scores are not scaled
+    and can be as low as that, and then the hidden keys win. Replace them by -inf, or use the softmax's `where=`."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, mask):
+            return super().softmax(scores if mask is None else jnp.where(mask, scores, number), None)
+
+    return Wrong
+
+
+@mistake("LuongAttention", misconception="zeros_for_scores", how=("by a product",))
 def hidden_scores_of_zero(Ref, *, how="by a choice"):
     """The scores of hidden keys are set to 0, or multiplied by the mask. That is no small score: exp(0) = 1 takes its
     share, and more than that where all the others are below 0. Replace them by -inf, or use the softmax's `where=`."""
@@ -364,21 +392,19 @@ def hidden_scores_of_zero(Ref, *, how="by a choice"):
     return Wrong
 
 
-@mistake("LuongAttention", how=("after a transposition",))
-def softmax_over_the_first_axis(Ref, *, how="axis=0"):
+@mistake("LuongAttention")
+def softmax_over_the_first_axis(Ref):
     """The softmax runs over the first axis. For one sequence that axis holds the keys; with a batch it holds the
     sequences, and these compete with each other. The keys are the last axis of the scores: `axis=-1`."""
 
     class Wrong(Ref):
         def softmax(self, scores, mask):
-            if how == "axis=0":
-                return jax.nn.softmax(scores, axis=0, where=mask)
-            return jax.nn.softmax(scores.T, axis=-1, where=None if mask is None else mask.T).T
+            return jax.nn.softmax(scores, axis=0, where=mask)
 
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="overflowing_softmax")
 def softmax_that_overflows(Ref):
     """exp overflows: scores in the hundreds give inf / inf = NaN. Take the largest score of each row off first, or let
     `jax.nn.softmax` do it."""
@@ -583,8 +609,8 @@ def refuses_unequal_widths_always(Ref):
     return Wrong
 
 
-@mistake("LuongAttention", which=(KeyError, TypeError, NotImplementedError))
-def refused_by_another_error(Ref, *, which=AssertionError):
+@mistake("LuongAttention", which=("KeyError", "TypeError", "NotImplementedError"))
+def refused_by_another_error(Ref, *, which="AssertionError"):
     """What is to be refused raises another exception than ValueError: an `assert`, a `KeyError` of a dictionary of
     scores, a `NotImplementedError`. A caller that is promised a ValueError catches that one: raise it yourself, in
     `__init__`."""
@@ -594,7 +620,7 @@ def refused_by_another_error(Ref, *, which=AssertionError):
             try:
                 super().refuse(d_query, d_key, score)
             except ValueError:
-                raise which(score) from None
+                raise getattr(builtins, which)(score) from None
 
     return Wrong
 
@@ -616,7 +642,7 @@ def _keeping_the_rngs(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="bias_left_on")
 def biases_left_on(Ref):
     """The layers have biases. `nnx.Linear` adds one unless it is told not to: pass `use_bias=False`."""
     return _biased(Ref)
@@ -768,60 +794,72 @@ def places_from_one(Ref):
     return Wrong
 
 
-@mistake("LocalAttention", how=("keys at the end counted again", "whole sentence"))
-def window_pushed_inside(Ref, *, how="the centre moved"):
-    """A window that reaches beyond an end of the sentence is pushed back inside, or filled up with the key at the end
-    once more. `dynamic_slice` does the first without a word, `clip` on a table of indices the second. A window near an
-    end simply has fewer keys: compare all `s` with the centre, or hide what does not exist."""
+def _by_a_table(Ref, rows_of, length_of=lambda width, length: 2 * width + 1):
+    """A window that is cut out of the sentence: places from its first one on, and the rows that are read for them."""
 
     class Wrong(Ref):
-        def softmax(self, scores, within):
-            if how != "keys at the end counted again":
-                return super().softmax(scores, within)
-            # as often as there are places of the window beyond that end
-            length, reach = len(scores), 2 * self.half_width + 1
-            short = reach - within.sum()
-            times = jnp.ones(length).at[0].add(jnp.where(within[0], short, 0))
-            times = times.at[-1].add(jnp.where(within[-1] & ~within[0], short, 0))
-            shifted = jnp.exp(scores - jnp.max(jnp.where(within, scores, -jnp.inf)))
-            powers = jnp.where(within, times * shifted, 0)
-            return powers / powers.sum()
-
-        def centre(self, query, length, position):
-            centre = super().centre(query, length, position)
-            if how == "the centre moved":
-                low, high = self.half_width, length - 1 - self.half_width
-                return jnp.clip(centre, min(low, (length - 1) / 2), max(high, (length - 1) / 2))
-            return jnp.clip(centre, 0, length - 1) if how == "whole sentence" else centre
+        def __call__(self, query, keys, position=None):
+            centre, length = self.centre(query, len(keys), position), len(keys)
+            first = jnp.ceil(centre - self.half_width).astype(jnp.int32)
+            places = first + jnp.arange(length_of(self.half_width, length))
+            rows, away = rows_of(places, length), places - centre
+            near = self.softmax(self.scores(query, keys[rows]), self.window(away))
+            shares = self.joined(near, self.gaussian(away))
+            return self.context(shares, keys[rows]), jnp.zeros(length, shares.dtype).at[rows].add(shares)
 
     return Wrong
 
 
-@mistake("LocalAttention", how=("empty places",))
-def places_that_do_not_exist(Ref, *, how="from the other end"):
-    """Places beyond an end of the sentence take part in the softmax. A table of indices that runs below 0 reads keys
-    from the other end, and padding puts zeros there, which score 0 and take exp(0) = 1 of the sum. Hide every place
-    that is no key of the sentence, or compare only those that are."""
+@mistake("LocalAttention", how=("the centre moved",))
+def window_pushed_inside(Ref, *, how="dynamic_slice"):
+    """A window that reaches beyond an end of the sentence is pushed back inside. `dynamic_slice` does that without a
+    word, and then each key counts at the place of another one; or the centre is kept away from the ends. A window near
+    an end simply has fewer keys: compare all `s` with the centre."""
+    if how == "dynamic_slice":
+
+        def rows_of(places, length):
+            return places - places[0] + jnp.clip(places[0], 0, length - len(places))
+
+        return _by_a_table(Ref, rows_of, lambda width, length: min(2 * width + 1, length))
 
     class Wrong(Ref):
-        def softmax(self, scores, within):
-            length = len(scores)
-            # every place that any window could reach, and whether it is in this one
-            reach = range(-self.half_width - 1, length + self.half_width + 2)
-            inside = jnp.array(reach)[:, None] - self.middle
-            inside = (jnp.abs(inside) <= self.half_width)[:, 0]
-            scores_at = [scores[s % length] if 0 <= s < length or how == "from the other end" else 0.0 for s in reach]
-            everywhere = jax.nn.softmax(jnp.array(scores_at), where=inside)
-            return everywhere[self.half_width + 1 : self.half_width + 1 + length]
+        def centre(self, query, length, position):
+            middle = (length - 1) / 2
+            low, high = min(self.half_width, middle), max(length - 1 - self.half_width, middle)
+            return jnp.clip(super().centre(query, length, position), low, high)
 
-        def away(self, centre, length):
-            self.middle = centre
-            return super().away(centre, length)
+    return Wrong
 
+
+@mistake("LocalAttention")
+def end_counted_again(Ref):
+    """Places beyond an end of the sentence read the key at that end once more: a table of indices is clipped to the
+    sentence. So that key takes part several times. Hide every place that is no key of the sentence, or compare only
+    those that are."""
+    return _by_a_table(Ref, lambda places, length: jnp.clip(places, 0, length - 1))
+
+
+@mistake("LocalAttention")
+def read_from_the_other_end(Ref):
+    """Places before the start of the sentence read keys from its end: a negative index counts from there, in JAX as in
+    Python. Hide every place that is no key of the sentence, or compare only those that are."""
+    return _by_a_table(Ref, lambda places, length: places)
+
+
+@mistake("LocalAttention")
+def padding_in_the_softmax(Ref):
+    """The sentence is padded with zeros at both ends, and the padding takes part in the softmax. A key of zeros scores 0
+    and takes exp(0) = 1 of the sum: hide the places that are no keys of the sentence, as well as those outside of the
+    window."""
+
+    class Wrong(Ref):
         def __call__(self, query, keys, position=None):
-            result = super().__call__(query, keys, position)
-            del self.middle
-            return result
+            more = self.half_width + 1
+            padded = jnp.pad(keys, ((more, more), (0, 0)))
+            away = jnp.arange(len(padded)) - more - self.centre(query, len(keys), position)
+            near = self.softmax(self.scores(query, padded), self.window(away))
+            weights = self.joined(near, self.gaussian(away))[more:-more]
+            return self.context(weights, keys), weights
 
     return Wrong
 
@@ -843,7 +881,7 @@ def normalised_again(Ref):
     return Wrong
 
 
-@mistake("LocalAttention", misconception="gaussian_left_out")
+@mistake("LocalAttention")
 def no_gaussian(Ref):
     """There is no Gaussian: within the window distance makes no difference. So the centre has no gradient at all, since
     a window is a comparison, and the layers that say where to look are never trained. Multiply the softmax by it."""
@@ -855,7 +893,7 @@ def no_gaussian(Ref):
     return Wrong
 
 
-@mistake("LocalAttention", misconception="gaussian_left_out")
+@mistake("LocalAttention")
 def no_gaussian_at_a_given_position(Ref):
     """At a given position there is no Gaussian. That is local-m of the paper, whose window is flat; this contract has
     the Gaussian in both cases, so that a given position has a gradient too."""
@@ -996,7 +1034,7 @@ def given_position_as_an_integer(Ref):
     return Wrong
 
 
-@mistake("LocalAttention", how=("if position", "int(position)", "a range"))
+@mistake("LocalAttention", how=("if position", "int(position)", "float(position)"))
 def position_asked_while_traced(Ref, *, how="position or"):
     """A question is put to the position while the program is traced: `position or ...`, `if position:`, `int(position)`,
     a slice from it. Under `jit` its value is not known, and where it is, 0 counts as none at all. Ask `position is
@@ -1010,7 +1048,7 @@ def position_asked_while_traced(Ref, *, how="position or"):
                 return position or self.said(query, length)
             if how == "if position":
                 return position if position else self.said(query, length)
-            return jnp.float32(float(position)) if how == "a range" else int(position) + 0.0 * position
+            return jnp.float32(float(position) if how == "float(position)" else int(position))
 
     return Wrong
 
@@ -1021,9 +1059,6 @@ def position_ignored(Ref):
     not None."""
 
     class Wrong(Ref):
-        def given(self, position, length):
-            return self.said
-
         def centre(self, query, length, position):
             return self.said(query, length)
 
@@ -1156,7 +1191,7 @@ def query_through_the_position_layer(Ref):
     return Wrong
 
 
-@mistake("LocalAttention")
+@mistake("LocalAttention", misconception="overflowing_softmax")
 def local_softmax_that_overflows(Ref):
     """exp overflows: scores in the hundreds give inf / inf = NaN. Take the largest score of the window off first, or let
     `jax.nn.softmax` do it."""
@@ -1234,13 +1269,13 @@ def weights_of_the_window_alone(Ref):
     return Wrong
 
 
-@mistake("LocalAttention")
+@mistake("LocalAttention", misconception="bias_left_on")
 def local_biases_left_on(Ref):
     """The layers have biases. `nnx.Linear` adds one unless it is told not to: pass `use_bias=False`."""
     return _biased(Ref)
 
 
-@mistake("LocalAttention")
+@mistake("LocalAttention", misconception="names_of_the_paper")
 def local_names_of_the_paper(Ref):
     """The layers are called as in the paper, `W_p` and `v_p`. Parameters are found by their paths, so the names are part
     of the contract: `position_proj` and `position_vector`."""
@@ -1254,7 +1289,7 @@ def local_names_of_the_paper(Ref):
     return Wrong
 
 
-@mistake("LocalAttention")
+@mistake("LocalAttention", misconception="keeps_the_rngs")
 def local_keeps_the_rngs(Ref):
     """The module keeps `rngs`. `self.rngs = rngs` makes keys and counters part of its variables: use `rngs` in
     `__init__` and let it go."""
