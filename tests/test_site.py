@@ -256,6 +256,7 @@ def test_no_link_leads_nowhere(built, pages):
         (51, "dilation"),
         (52, "prefix"),
         (54, "Linformer"),
+        (56, "Luong"),
     ],
 )
 def test_search_finds_a_word_of_each_lesson(opened, number, word):

@@ -53,8 +53,10 @@ class LuongAttention(nnx.Module):
 
     def dot(self, query, keys):
         # $q \cdot k$, and no scale: Luong has none. The query has no axis of keys, and the einsum does not ask for one.
-        # `keys @ query` would do for a single sequence; with a batch it is another product.
-        return jnp.einsum("...q,...tq->...t", query, keys)
+        # `keys @ query` would do for a single sequence; with a batch it is another product. The sum is in float32 or
+        # better, whatever comes in: the answer key takes this for the truth.
+        wide = jnp.promote_types(query.dtype, jnp.float32)
+        return jnp.einsum("...q,...tq->...t", query, keys, preferred_element_type=wide)
 
     def general(self, query, keys):
         # $q \cdot (W k)$. A Linear works on the last axis, so all keys go through it at once. The query does not:
@@ -153,8 +155,7 @@ class LocalAttention(nnx.Module):
 
     def scores(self, query, keys):
         # $q \cdot k$ for every key, in the window or not, and not scaled. `(T,)`, in float32 from here on.
-        scores = keys @ query
-        return scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+        return jnp.matmul(keys, query, preferred_element_type=jnp.promote_types(query.dtype, jnp.float32))
 
     def softmax(self, scores, within):
         # Over the window *alone*: what is outside is not in the sum, however high it scores.
@@ -167,25 +168,35 @@ class LocalAttention(nnx.Module):
         return (weights @ keys.astype(weights.dtype)).astype(keys.dtype)
 
 
-def error_scale(init, params, query, keys, mask=None, position=None):
-    """How large the intermediate values are: (1 + max |score|) max |key|, over the keys that are seen; and where the
-    centre is computed, by how much its rounding moves a weight."""
+def error_scale(init, params, query, keys, mask=None, position=None, eps=0.0):
+    """How large the intermediate values are, over the keys that are seen: (1 + how large a score may get on its way)
+    times the largest key. Where the centre is computed, also by how much its rounding moves a weight."""
     # Rounding errors grow with the largest score and the largest key. Hidden keys may be as large as 3e38, and any
-    # tolerance that follows from them would let everything pass. A score is counted by its terms, which may cancel.
-    if "half_width" in init:
-        width = init["half_width"]
-        where = _centre(params, query, len(keys)) if position is None else position
-        keys = keys[np.abs(np.arange(len(keys)) - where) <= width]
-        moved = 4 * where / width if position is None else 0.0
-        return (1 + _largest(np.abs(keys) @ np.abs(query))) * _largest(keys) + moved
-    seen = np.ones(keys.shape[:-1], bool) if mask is None else mask
-    keys = keys * seen[..., None]
-    if init["score"] == "concat":
-        score = np.abs(params["score_vector.kernel"]).sum()
-    else:
-        met = np.abs(keys) @ np.abs(params["score_proj.kernel"]) if init["score"] == "general" else np.abs(keys)
-        score = _largest(np.einsum("...q,...tq->...t", np.abs(query), met))
-    return (1 + score) * max(1.0, _largest(keys))
+    # tolerance that follows from them would let everything pass. A score counts with its terms, which may cancel.
+    keys = keys[..., _within(init, params, query, keys, position), :] if mask is None else keys * mask[..., None]
+    scale = 1 + _score(init, params, query, keys)
+    if "half_width" in init and position is None:
+        scale += 4 * _centre(params, query, len(keys)) / init["half_width"]
+    # The weights are float32 where keys and parameters are not: then what they are made of was rounded to half
+    # precision, and that is what moves them.
+    if eps < 1e-6 and all(map(_half, (query, keys, *params.values()))):
+        return scale * 2.0**-8 / eps
+    return scale * max(1.0, np.abs(keys).max(initial=0.0))
+
+
+def _within(init, params, query, keys, position):
+    """Which keys are in the window, where there is one."""
+    if "half_width" not in init:
+        return slice(None)
+    centre = _centre(params, query, len(keys)) if position is None else position
+    return np.abs(np.arange(len(keys)) - centre) <= init["half_width"]
+
+
+def _score(init, params, query, keys):
+    if init.get("score") == "concat":
+        return np.abs(params["score_vector.kernel"]).sum()
+    met = np.abs(keys) @ np.abs(params["score_proj.kernel"]) if init.get("score") == "general" else np.abs(keys)
+    return np.einsum("...q,...tq->...t", np.abs(query), met).max(initial=0.0)
 
 
 def _centre(params, query, length):
@@ -193,5 +204,6 @@ def _centre(params, query, length):
     return length / (1 + np.exp(-told[0]))
 
 
-def _largest(array):
-    return np.abs(array).max(initial=0.0)
+def _half(array):
+    """Whether all numbers are of bfloat16, whose lower half as a float32 is 0."""
+    return not (array.astype(np.float32).view(np.uint32) & 0xFFFF).any()
