@@ -1,4 +1,4 @@
-"""56 · The ladders of cases for `LuongAttention` and `LocalAttention`. Source: Luong et al. 2015, sections 3.1 and 3.2."""
+"""56 · The ladders of cases for `LuongAttention` and `LocalAttention`. Source: Luong et al. 2015, sections 3.1, 3.2."""
 
 import ml_dtypes
 import numpy as np
@@ -9,7 +9,17 @@ PART = "Before the transformer"
 
 
 def states(
-    rng, score, d_query, length, d_key=None, batch=(), lift=0.0, hidden=None, noise=None, dtype=np.float32, refused=False
+    rng,
+    score,
+    d_query,
+    length,
+    d_key=None,
+    batch=(),
+    lift=0.0,
+    hidden=None,
+    noise=None,
+    dtype=np.float32,
+    refused=False,
 ):
     """`lift` is added to every score of the even sequences and taken from those of the odd ones. `hidden` is the mask,
     in which 0 hides a key, and `noise` the size of what stands there. A `refused` module has no parameters."""
@@ -181,7 +191,9 @@ ENTRIES = [
                 score="general", d_query=8, d_key=6, length=5, batch=(2,), hidden=SOME, dtype=HALF, under=VALUES
             ),
             "concat, bfloat16": Case(score="concat", d_query=6, d_key=8, length=5, dtype=HALF, under=("eager",)),
-            "another word": Case(score="additive", d_query=4, length=2, refused=True, raises="ValueError", under=("eager",)),
+            "another word": Case(
+                score="additive", d_query=4, length=2, refused=True, raises="ValueError", under=("eager",)
+            ),
             "dot, of unequal widths": Case(
                 score="dot", d_query=4, d_key=5, length=2, refused=True, raises="ValueError", under=("eager",)
             ),
@@ -223,7 +235,10 @@ ENTRIES = [
             ),
             "the query says where": Case(d_query=5, length=8, half_width=2),
             "the query says where, one key": Case(
-                d_query=3, length=1, half_width=1, under=("eager", "grad"),
+                d_query=3,
+                length=1,
+                half_width=1,
+                under=("eager", "grad"),
             ),
             "the query says where, a window beyond both ends": Case(
                 d_query=4, length=4, half_width=7, under=("eager", "jit", "grad")

@@ -24,17 +24,15 @@ def scaled_scores(Ref, *, by="the width of the query"):
     return Wrong
 
 
-@mistake("LuongAttention", how=("by its kernel, transposed",))
-def general_from_the_wrong_side(Ref, *, how="by calling the layer"):
+@mistake("LuongAttention")
+def general_from_the_wrong_side(Ref):
     """In "general" the query is multiplied by the kernel, and the keys are left as they are. With widths that differ it
     does not fit, and with equal ones nothing complains: it is q · Wᵀk in the place of q · Wk, two different numbers
     unless W is symmetric. The keys go through `score_proj`: it leads from `d_key` to `d_query`."""
 
     class Wrong(Ref):
         def general(self, query, keys):
-            if how == "by calling the layer":
-                return self.dot(self.score_proj(query), keys)
-            return self.dot(query, keys @ self.score_proj.kernel[...].T)
+            return self.dot(self.score_proj(query), keys)
 
     return Wrong
 
@@ -70,8 +68,8 @@ def general_projects_both(Ref):
 
 @mistake("LuongAttention")
 def general_without_its_kernel(Ref):
-    """"general" is computed as the plain product, and `score_proj` is made and never used. With equal widths nothing
-    complains: bring the keys through `score_proj` before they meet the query."""
+    """The score "general" is computed as the plain product, and `score_proj` is made and never used. With equal widths
+    nothing complains: bring the keys through `score_proj` before they meet the query."""
 
     class Wrong(Ref):
         def general(self, query, keys):
@@ -160,8 +158,8 @@ def hidden_units_added_up(Ref):
 
 @mistake("LuongAttention")
 def axis_of_one_left_on(Ref):
-    """In "concat" the scores keep the last axis of `score_vector`, which is of length 1. A softmax over the last axis is
-    then one over a single number, and every weight is 1: take that axis off with `[..., 0]`."""
+    """In "concat" the scores keep the last axis of `score_vector`, which is of length 1. A softmax over the last axis
+    is then one over a single number, and every weight is 1: take that axis off with `[..., 0]`."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, mask=None):
@@ -286,7 +284,7 @@ def normalised_again_after_the_mask(Ref):
     return Wrong
 
 
-@mistake("LuongAttention", misconception="added_a_large_number", number=(-1e4, -1e30, "the least of all numbers"))
+@mistake("LuongAttention", misconception="added_a_large_number", number=(-1e4,))
 def mask_added(Ref, *, number=-1e9):
     """A large negative number is *added* to the scores of hidden keys. What stands there can be anything, and its score
     inf or NaN, to which one may add what one likes; and where no key is left all have lost as much, and share the
@@ -296,16 +294,13 @@ def mask_added(Ref, *, number=-1e9):
         def softmax(self, scores, mask):
             if mask is None:
                 return super().softmax(scores, mask)
-            least = jnp.finfo(scores.dtype).min if isinstance(number, str) else number
-            return super().softmax(scores + jnp.where(mask, 0.0, least), None)
+            return super().softmax(scores + jnp.where(mask, 0.0, number), None)
 
     return Wrong
 
 
-@mistake(
-    "LuongAttention", misconception="mean_where_nothing_is_seen", number=(-1e4, -1e30, "the least of all numbers")
-)
-def empty_row_shares_its_weight(Ref, *, number=-1e9):
+@mistake("LuongAttention", misconception="mean_where_nothing_is_seen")
+def empty_row_shares_its_weight(Ref):
     """Where no key may be attended to, all of them share the weight. The hidden scores are replaced by a large negative
     number, and if all scores are that number, none is smaller than the others. Give zeros there: `where=` of
     `jax.nn.softmax` does, or multiply the weights by the mask as well."""
@@ -314,8 +309,7 @@ def empty_row_shares_its_weight(Ref, *, number=-1e9):
         def softmax(self, scores, mask):
             if mask is None:
                 return super().softmax(scores, mask)
-            least = jnp.finfo(scores.dtype).min if isinstance(number, str) else number
-            return super().softmax(jnp.where(mask, scores, least), None)
+            return super().softmax(jnp.where(mask, scores, -1e9), None)
 
     return Wrong
 
@@ -539,8 +533,8 @@ def only_the_output(Ref):
 
 @mistake("LuongAttention")
 def float32_lets_the_output_grow(Ref):
-    """Half-precision keys give a float32 output. The weights are float32, and their product with the keys is too, and so
-    is all that follows: bring the context back to the dtype of the keys before it meets the query."""
+    """Half-precision keys give a float32 output. The weights are float32, and their product with the keys is too, and
+    so is all that follows: bring the context back to the dtype of the keys before it meets the query."""
 
     class Wrong(Ref):
         def output(self, context, query):
@@ -565,8 +559,8 @@ def weights_in_half_precision(Ref):
 # --- LuongAttention: the words and the layers
 
 
-@mistake("LuongAttention", instead=("the last of three",))
-def takes_any_word(Ref, *, instead="the first of three"):
+@mistake("LuongAttention")
+def takes_any_word(Ref):
     """A word that is no score goes through `__init__`. A chain of `if` and `else` takes whatever it does not know for
     its last score, and a mistyped word trains another model: raise ValueError for what is none of the three."""
 
@@ -577,7 +571,7 @@ def takes_any_word(Ref, *, instead="the first of three"):
 
         def make(self, d_query, d_key, rngs):
             if self.score not in ("dot", "general", "concat"):
-                self.score = "dot" if instead == "the first of three" else "concat"
+                self.score = "concat"
             super().make(d_query, d_key, rngs)
 
     return Wrong
@@ -585,8 +579,8 @@ def takes_any_word(Ref, *, instead="the first of three"):
 
 @mistake("LuongAttention")
 def dot_of_any_widths(Ref):
-    """"dot" is made with widths that differ. Its product does not exist, and what breaks is an einsum in the first call,
-    later and far away: raise ValueError in `__init__`."""
+    """The score "dot" is made with widths that differ. Its product does not exist, and what breaks is an einsum in the
+    first call, later and far away: raise ValueError in `__init__`."""
 
     class Wrong(Ref):
         def refuse(self, d_query, d_key, score):
@@ -597,8 +591,8 @@ def dot_of_any_widths(Ref):
 
 @mistake("LuongAttention")
 def refuses_unequal_widths_always(Ref):
-    """Unequal widths are refused for every score. Only "dot" needs them equal; "general" and "concat" have a kernel that
-    brings them together: ask for the score as well."""
+    """Unequal widths are refused for every score. Only "dot" needs them equal; "general" and "concat" have a kernel
+    that brings them together: ask for the score as well."""
 
     class Wrong(Ref):
         def refuse(self, d_query, d_key, score):
@@ -650,8 +644,9 @@ def biases_left_on(Ref):
 
 @mistake("LuongAttention")
 def layers_for_every_score(Ref):
-    """The layers of all three scores are made, whichever is asked for. What the score does not use is saved, counted and
-    decayed for nothing, and is not in the contract: make `score_proj` and `score_vector` only where they are used."""
+    """The layers of all three scores are made, whichever is asked for. What the score does not use is saved, counted
+    and decayed for nothing, and is not in the contract: make `score_proj` and `score_vector` only where they are
+    used."""
 
     class Wrong(Ref):
         def make(self, d_query, d_key, rngs):
@@ -680,8 +675,8 @@ def names_of_the_paper(Ref):
 
 @mistake("LuongAttention")
 def a_parameter_for_the_vector(Ref):
-    """`score_vector` is a bare parameter of shape (d_query,), `nnx.Param(...)`. A parameter is found by its path, and the
-    one of an `nnx.Linear` ends in `.kernel`: make it an `nnx.Linear(d_query, 1)` without bias."""
+    """`score_vector` is a bare parameter of shape (d_query,), `nnx.Param(...)`. A parameter is found by its path, and
+    the one of an `nnx.Linear` ends in `.kernel`: make it an `nnx.Linear(d_query, 1)` without bias."""
 
     class Wrong(Ref):
         def make(self, d_query, d_key, rngs):
@@ -746,8 +741,8 @@ def no_window(Ref):
 
 @mistake("LocalAttention")
 def far_scores_of_zero(Ref):
-    """The scores outside of the window are set to 0 before the softmax. That is no small score: each of these keys takes
-    exp(0) = 1 of the sum. Replace them by -inf, or use the softmax's `where=`."""
+    """The scores outside of the window are set to 0 before the softmax. That is no small score: each of these keys
+    takes exp(0) = 1 of the sum. Replace them by -inf, or use the softmax's `where=`."""
 
     class Wrong(Ref):
         def softmax(self, scores, within):
@@ -848,8 +843,8 @@ def read_from_the_other_end(Ref):
 
 @mistake("LocalAttention")
 def padding_in_the_softmax(Ref):
-    """The sentence is padded with zeros at both ends, and the padding takes part in the softmax. A key of zeros scores 0
-    and takes exp(0) = 1 of the sum: hide the places that are no keys of the sentence, as well as those outside of the
+    """The sentence is padded with zeros at both ends, and the padding takes part in the softmax. A key of zeros scores
+    0 and takes exp(0) = 1 of the sum: hide the places that are no keys of the sentence, as well as those outside of the
     window."""
 
     class Wrong(Ref):
@@ -951,8 +946,8 @@ def gaussian_on_the_scores(Ref):
 
 @mistake("LocalAttention", which=("the weights",))
 def gaussian_in_one_of_two(Ref, *, which="the context"):
-    """The Gaussian is in the context or in the weights, and not in both. A line that is written twice does this: compute
-    the product once, take the context with it, and return the same array."""
+    """The Gaussian is in the context or in the weights, and not in both. A line that is written twice does this:
+    compute the product once, take the context with it, and return the same array."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, position=None):
@@ -985,9 +980,9 @@ def rounded_centre(Ref, *, how="to the nearest"):
 
 @mistake("LocalAttention", how=("down",))
 def rounded_for_the_window(Ref, *, how="to the nearest"):
-    """The window is laid around the centre rounded to a whole number, and the Gaussian around the centre itself. A slice
-    of 2D + 1 keys gives this. The rule is one for both, `|s - centre| <= half_width`: around a place between two keys
-    there are 2D of them."""
+    """The window is laid around the centre rounded to a whole number, and the Gaussian around the centre itself. A
+    slice of 2D + 1 keys gives this. The rule is one for both, `|s - centre| <= half_width`: around a place between two
+    keys there are 2D of them."""
 
     class Wrong(Ref):
         def window(self, away):
@@ -1036,9 +1031,9 @@ def given_position_as_an_integer(Ref):
 
 @mistake("LocalAttention", how=("if position", "int(position)", "float(position)"))
 def position_asked_while_traced(Ref, *, how="position or"):
-    """A question is put to the position while the program is traced: `position or ...`, `if position:`, `int(position)`,
-    a slice from it. Under `jit` its value is not known, and where it is, 0 counts as none at all. Ask `position is
-    None`, which is about Python, and compare arrays."""
+    """A question is put to the position while the program is traced: `position or ...`, `if position:`,
+    `int(position)`, a slice from it. Under `jit` its value is not known, and where it is, 0 counts as none at all. Ask
+    `position is None`, which is about Python, and compare arrays."""
 
     class Wrong(Ref):
         def centre(self, query, length, position):
@@ -1129,8 +1124,8 @@ def centre_without_tanh(Ref, *, instead="nothing"):
 
 @mistake("LocalAttention")
 def centre_without_its_projection(Ref):
-    """The query goes to `position_vector` without `position_proj`, which is made and never used. Both take vectors of one
-    width, so nothing complains: `position_vector(tanh(position_proj(query)))`."""
+    """The query goes to `position_vector` without `position_proj`, which is made and never used. Both take vectors of
+    one width, so nothing complains: `position_vector(tanh(position_proj(query)))`."""
 
     class Wrong(Ref):
         def logit(self, query):
@@ -1141,8 +1136,8 @@ def centre_without_its_projection(Ref):
 
 @mistake("LocalAttention")
 def centre_from_the_keys(Ref):
-    """Where to look is computed from the keys: the mean of them goes through the two layers. Then every query would look
-    at the same place; it is the query that says where."""
+    """Where to look is computed from the keys: the mean of them goes through the two layers. Then every query would
+    look at the same place; it is the query that says where."""
 
     class Wrong(Ref):
         def __call__(self, query, keys, position=None):
@@ -1193,8 +1188,8 @@ def query_through_the_position_layer(Ref):
 
 @mistake("LocalAttention", misconception="overflowing_softmax")
 def local_softmax_that_overflows(Ref):
-    """exp overflows: scores in the hundreds give inf / inf = NaN. Take the largest score of the window off first, or let
-    `jax.nn.softmax` do it."""
+    """exp overflows: scores in the hundreds give inf / inf = NaN. Take the largest score of the window off first, or
+    let `jax.nn.softmax` do it."""
 
     class Wrong(Ref):
         def softmax(self, scores, within):
@@ -1206,8 +1201,8 @@ def local_softmax_that_overflows(Ref):
 
 @mistake("LocalAttention")
 def maximum_of_the_whole_sentence(Ref):
-    """The maximum that is taken off the scores is that of the whole sentence. Where a far key scores hundreds higher, all
-    powers in the window are 0, and so is their sum. The window needs a maximum of its own, or `jax.nn.softmax` with
+    """The maximum that is taken off the scores is that of the whole sentence. Where a far key scores hundreds higher,
+    all powers in the window are 0, and so is their sum. The window needs a maximum of its own, or `jax.nn.softmax` with
     `where=`."""
 
     class Wrong(Ref):
@@ -1220,8 +1215,8 @@ def maximum_of_the_whole_sentence(Ref):
 
 @mistake("LocalAttention")
 def local_context_in_float32(Ref):
-    """Half-precision keys give a float32 context. The weights are float32, and their product with the keys is too: bring
-    the context back to the dtype of the keys."""
+    """Half-precision keys give a float32 context. The weights are float32, and their product with the keys is too:
+    bring the context back to the dtype of the keys."""
 
     class Wrong(Ref):
         def context(self, weights, keys):
@@ -1277,8 +1272,8 @@ def local_biases_left_on(Ref):
 
 @mistake("LocalAttention", misconception="names_of_the_paper")
 def local_names_of_the_paper(Ref):
-    """The layers are called as in the paper, `W_p` and `v_p`. Parameters are found by their paths, so the names are part
-    of the contract: `position_proj` and `position_vector`."""
+    """The layers are called as in the paper, `W_p` and `v_p`. Parameters are found by their paths, so the names are
+    part of the contract: `position_proj` and `position_vector`."""
 
     class Wrong(Ref):
         def make(self, d_query, rngs):

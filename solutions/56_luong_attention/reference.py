@@ -1,5 +1,5 @@
-"""56 · The reference: Luong et al. 2015, sections 3.1 and 3.2. One method for each step, so that a mistake can change one
-of them."""
+"""56 · The reference: Luong et al. 2015, sections 3.1 and 3.2. One method for each step, so that a mistake can change
+one of them."""
 
 import jax
 import jax.numpy as jnp
