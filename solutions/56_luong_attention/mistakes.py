@@ -1266,7 +1266,8 @@ def weights_of_the_window_alone(Ref):
 
 @mistake("LocalAttention", misconception="bias_left_on")
 def local_biases_left_on(Ref):
-    """The layers have biases. `nnx.Linear` adds one unless it is told not to: pass `use_bias=False`."""
+    """The two layers that say where to look have biases. `nnx.Linear` adds one unless it is told not to: pass
+    `use_bias=False`."""
     return _biased(Ref)
 
 
