@@ -329,18 +329,20 @@ def empty_row_of_nan(Ref):
 
 @mistake("LuongAttention", misconception="gradient_nan_where_nothing_is_seen")
 def empty_row_mended_afterwards(Ref):
-    """Where no key may be attended to, the values are right and the gradient is NaN. The softmax of -inf alone is NaN,
-    and `jnp.where` around it picks the zeros: backwards, 0 times NaN is NaN again. See that no NaN comes up: `where=`
-    of `jax.nn.softmax`, or a finite maximum and a divisor of 1."""
+    """Where no key may be attended to, the values are right and the gradient is NaN. The weights of that row are NaN,
+    and `jnp.where` picks the zeros for the context afterwards: on the way back the gradient of the keys is those
+    weights times 0, and NaN times 0 is NaN. Mend the weights before they meet the keys, or use `where=` of
+    `jax.nn.softmax`."""
 
     class Wrong(Ref):
-        def softmax(self, scores, mask):
+        def __call__(self, query, keys, mask=None):
             if mask is None:
-                return super().softmax(scores, mask)
-            scores = jnp.where(mask, scores, -jnp.inf)
-            powers = jnp.exp(scores - scores.max(-1, keepdims=True))
-            weights = powers / powers.sum(-1, keepdims=True)
-            return jnp.where(mask.any(-1, keepdims=True), weights, 0.0)
+                return super().__call__(query, keys, mask)
+            scores = self.scores(query, keys)
+            weights = self.weights(jnp.where(mask, scores, -jnp.inf), None)
+            some = mask.any(-1, keepdims=True)
+            context = jnp.where(some, self.context(weights, keys), 0).astype(keys.dtype)
+            return self.output(context, query), jnp.where(some, weights, 0)
 
     return Wrong
 
