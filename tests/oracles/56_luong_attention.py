@@ -60,7 +60,8 @@ class LocalAttention:
         if position is None:
             hidden = np.tanh(params["position_proj.kernel"].T @ query)
             position = len(keys) / (1 + np.exp(-(params["position_vector.kernel"][:, 0] @ hidden)))
-        window = [s for s in range(len(keys)) if abs(s - position) <= self.half_width]
+        # a place that is no number has no key outside of its window, and so reaches every output
+        window = [s for s in range(len(keys)) if not abs(s - position) > self.half_width]
         weights, context = np.zeros(len(keys)), np.zeros(keys.shape[1])
         shares = softmax(np.array([query @ keys[s] for s in window], float))
         for s, share in zip(window, shares):
