@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from grader.classroom.arrivals import archive, cells, files, pieces
 from grader.classroom.arrivals.arrivals import arrivals
 from grader.classroom.arrivals.naming import named, safe
-from grader.classroom.arrivals.submission import EMPTY_HANDED
+from grader.classroom.arrivals.submission import EMPTY_HANDED, NO_PROBLEM
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.orders import Tally
 from grader.classroom.run import _note
@@ -623,10 +623,8 @@ def test_a_module_beside_the_answer_is_not_read(folder):
         f"{place} is not read: put what 31_sdpa/stub.py needs of it into that one file"
         for place in ("31_sdpa/helpers.py", "parts/scores.py")
     ]
-    assert ada.told == {31: tuple(told)} and ada.notes == (
-        *(f"31: {line}" for line in told),
-        "belongs to no problem: jax/x.py, other.py",
-    )
+    left = "belongs to no problem: jax/x.py, other.py"
+    assert ada.told == {31: tuple(told), NO_PROBLEM: (left,)} and ada.notes == (*(f"31: {line}" for line in told), left)
 
 
 @pytest.mark.parametrize("codec", ["utf-16", "utf-16-be"])

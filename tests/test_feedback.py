@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from grader.classroom.arrivals.submission import Piece, Submission
+from grader.classroom.arrivals.submission import NO_PROBLEM, Piece, Submission
 from grader.classroom.book.exports import export
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.group_marks import shared, unmet
@@ -643,6 +643,13 @@ def test_every_kind_of_verdict_has_a_page(shown):
     """Both pages are made of any verdict, name no path of this machine, and tell how many points there are."""
     for _, text in of_one(shown):
         assert "/srv/" not in text and "of 100" in text
+
+
+def test_what_was_left_out_is_told():
+    """What came beside the answers and was not read, the student learns too."""
+    left = "belongs to no problem: plots.py"
+    for text in dict(of_one(made_up.passed(), notes=(left,), told={NO_PROBLEM: (left,)})).values():
+        assert "elongs to no problem: plots.py." in text
 
 
 def test_notes_are_for_the_instructor(tmp_path):

@@ -1,9 +1,11 @@
 """What was verified and has not changed costs nothing; what could have changed is verified."""
 
 import io
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from rich.console import Console
@@ -17,6 +19,16 @@ from tests.conftest import PROBLEMS, ROOT
 FOUND = dict(checks=31, cases=7, right=5, mistakes=17, caught=17, named=17, tried=208)
 
 
+def committed(folder) -> None:
+    """Makes a repository of a folder, with all that is in it in one commit."""
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"],
+    ):
+        subprocess.run(["git", "-C", str(folder), *words], check=True)
+
+
 @pytest.fixture
 def copies(tmp_path) -> list:
     """A repository with three problems, each a copy of 31 under a number of its own."""
@@ -27,12 +39,7 @@ def copies(tmp_path) -> list:
                 tmp_path / half / f"{number}_copy",
                 ignore=shutil.ignore_patterns("__pycache__"),
             )
-    for words in (
-        ["init", "-q"],
-        ["add", "."],
-        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "as it is"],
-    ):
-        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    committed(tmp_path)
     return discover(tmp_path)
 
 
@@ -129,3 +136,44 @@ def test_tests_that_are_dear_go_through_a_few():
     )
     chosen = done.stdout.count("::test_every_answer_is_what_the_definition_gives[")
     assert 1 <= chosen <= 3, done.stdout + done.stderr
+
+
+CHEAP = {  # what is done for each problem there is, since it takes a moment
+    "tests/test_docs.py::test_links_lead_somewhere",
+    "tests/test_pages.py::test_a_lesson_keeps_to_80_columns",
+    "tests/test_pages.py::test_every_formula_of_every_lesson_is_read",
+    "tests/test_pages.py::test_lessons_are_written_in_lines_that_fit",
+    "tests/test_pages.py::test_narrow_code_is_the_same_program",
+    "tests/test_publish.py::test_a_notebook_has_the_lesson_the_stub_and_the_hints",
+    "tests/test_publish.py::test_the_notebooks_match_their_lessons",
+    "tests/test_reference.py::test_solutions_import_no_student_code",
+    "tests/test_similar.py::test_right_answers_are_alike_by_nature",
+    "tests/test_unseen.py::test_claims_and_properties_hold_there_too",
+    "tests/test_unseen.py::test_every_transform_is_tried_at_them",
+    "tests/test_unseen.py::test_sizes_are_new_in_each_round",
+    "tests/test_unseen.py::test_whoever_gets_other_inputs_has_a_prover",
+}
+
+
+@pytest.mark.thorough
+def test_fifty_more_problems_are_fifty_more_of_what_takes_a_moment(tmp_path):
+    """What CI runs grows with the track by nothing dear: of fifty copies of a problem no more than so many are tried in
+    earnest, and each of the others adds a few tests of its text."""
+    copy, most = tmp_path / "course", 3
+    for part in ("grader", "problems", "solutions", "tests", "notebooks", "README.md", "pyproject.toml"):
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, copy / part)
+        copy.mkdir(exist_ok=True)
+    for number in range(901, 951):
+        for half in ("problems", "solutions"):
+            shutil.copytree(copy / half / PROBLEMS[31].name, copy / half / f"{number}_copy")
+    committed(copy)
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "--collect-only", "--everything"]
+    done = subprocess.run(
+        [*command, "--since", "HEAD", "--at-most", str(most)], cwd=copy, capture_output=True, text=True
+    )
+    of_copies = Counter(
+        test.partition("[")[0] for test in done.stdout.splitlines() if re.search(r"\[.*\b9[0-5]\d(_copy)?\b", test)
+    )
+    each = {test for test, count in of_copies.items() if count > most}
+    assert each == CHEAP, done.stdout[-2000:] + done.stderr
+    assert sum(of_copies[test] for test in CHEAP) <= 50 * 25

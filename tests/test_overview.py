@@ -25,7 +25,7 @@ from grader.classroom.pages.feedback import pages
 from grader.classroom.pages.machine import class_report
 from grader.classroom.pages.overview import Report, report
 from grader.classroom.pages.overview_page import _distribution, _percent, page, write_report
-from grader.classroom.pages.similar import Pair, Side
+from grader.classroom.pages.similar import Alike, Side
 from grader.classroom.pages.summary import summary
 from grader.course.problem import mistakes
 from grader.course.verdict import Check, EntryVerdict, Finding
@@ -75,8 +75,8 @@ def book(tmp_path):
         yield opened
 
 
-def alike(one: str, other: str, share: float) -> Pair:
-    return Pair(31, (Side(one, "", share, ()), Side(other, "", share, ())), 0)
+def alike(one: str, other: str, share: float) -> Alike:
+    return Alike(31, (Side((one,), "", share, ()), Side((other,), "", share, ())), 0)
 
 
 def told(book, **more) -> Report:
@@ -261,7 +261,7 @@ def test_waived_limits_and_mixed_versions(small):
 
 def test_the_page_needs_nothing_else(small):
     """No script, no other file, no address; every picture has its words, and colour is never alone."""
-    found = Elements(page(told(small, pairs=[alike("ada", "bela", 0.934)]), GRADING))
+    found = Elements(page(told(small, alike=[alike("ada", "bela", 0.934)]), GRADING))
     assert {tag for tag, _ in found.elements} & {"script", "img", "link", "iframe", "object"} == set()
     assert {attributes["href"].partition("#")[0] for tag, attributes in found.elements if tag == "a"} == {
         "similar.html",
@@ -340,7 +340,7 @@ def test_a_hostile_class(book):
     """Names, notes, troubles and reasons are text on the page."""
     book.arrived([Submission("s", HOSTILE, {"email": HOSTILE}, trouble=HOSTILE, notes=(HOSTILE,))])
     book.override("s", 31, 1, HOSTILE, HOSTILE)
-    found = Elements(page(told(book, pairs=[alike(HOSTILE, "s", 1.0)]), GRADING))
+    found = Elements(page(told(book, alike=[alike(HOSTILE, "s", 1.0)]), GRADING))
     assert "script" not in {tag for tag, _ in found.elements} and not any(
         name.startswith("on") for _, attributes in found.elements for name in attributes
     )
@@ -390,19 +390,21 @@ def test_the_summary_in_the_terminal(small):
 
 
 def test_answers_that_are_alike_are_in_the_summary(small):
-    """With --similar the terminal says how many pairs there are, of whom the first, and where they stand side by side;
-    it says so too where there are none, and nothing where nobody looked. The JSON has them."""
-    pairs = [alike("ada", "bela", 0.934), *(alike("chidi", f"s{n}", 0.8) for n in range(4))]
-    found = told(small, pairs=pairs)
+    """With --similar the terminal names those who are most alike, who handed in one text together, and says where they
+    stand side by side; it says so too where there are none, and nothing where nobody looked. The JSON has them."""
+    same = Alike(31, (Side(("chidi", "dalia", "emre", "s1", "s2"), "", 1.0, ()),), 200)
+    found = told(small, alike=[alike("ada", "bela", 0.934), same, *(alike("chidi", f"s{n}", 0.8) for n in range(3))])
     assert (
-        "alike: 5 pairs of answers: Ada and Bela at 31, Chidi and s0 at 31, Chidi and s1 at 31 and 2 more; "
+        "alike: Ada and Bela at 31; Chidi, Dalia, Emre and 2 more at 31; Chidi and s0 at 31; and 2 times more; "
         "side by side in similar.html" in " ".join(lines(found))
     )
-    assert "alike: no two answers" in lines(told(small, pairs=[])) and "alike" not in " ".join(lines(told(small)))
-    assert "No two answers are alike." in page(told(small, pairs=[]), GRADING)
-    as_json = class_report([], GRADING, found, Tally())["pairs"]
+    assert "<bdi>Emre</bdi>, <bdi>s1</bdi> and <bdi>s2</bdi>" in page(found, GRADING)
+    assert "alike: no two answers" in lines(told(small, alike=[])) and "alike" not in " ".join(lines(told(small)))
+    assert "No two answers are alike." in page(told(small, alike=[]), GRADING)
+    as_json = class_report([], GRADING, found, Tally())["alike"]
     assert as_json[0] == dict(problem=31, students=["ada", "bela"], share=0.934, same=False) and len(as_json) == 5
-    assert class_report([], GRADING, told(small), Tally())["pairs"] is None
+    assert as_json[1]["same"] and len(as_json[1]["students"]) == 5
+    assert class_report([], GRADING, told(small), Tally())["alike"] is None
 
 
 def test_a_class_of_sixty(book):
@@ -428,7 +430,7 @@ def test_pages_in_a_browser(book, browser, scheme):  # noqa: F811
     context = browser.new_context(viewport=dict(width=390, height=844), color_scheme=scheme)
     asked = []
     for html in (
-        page(told(book, pairs=[alike("ada", "bela", 0.9)]), GRADING),
+        page(told(book, alike=[alike("ada", "bela", 0.9)]), GRADING),
         dict(pages(wrong, GRADING, made_up.TITLES))[".html"],
     ):
         shown = context.new_page()

@@ -12,7 +12,9 @@ import pytest
 
 from grader.authors import reference
 from grader.authors.reference import MARGIN, NEIGHBOURS, _answer, _nudge
+from grader.course import Case, Function, Largest
 from grader.course.calls import DRAWS, Call, calls_for
+from grader.course.cases import Mistake
 from grader.course.problem import CourseError, discover
 from grader.course.verdict import Check, Failure, Outcome
 from tests.conftest import PROBLEMS, ROOT
@@ -159,11 +161,11 @@ def array(values, dtype) -> Outcome:
     return Outcome("array", {"": np.asarray(values, dtype)})
 
 
-def allowed(runs, scale=None, dtype="float32", kind="eager", **fields) -> float:
-    """`runs`: (neighbour, value in single, value in double) each."""
-    call = Call(
-        0, Check("f", kind, "c"), arrays={"x": np.ones(1, dtype)}, order=("x", *fields.get("static", ())), **fields
-    )
+def allowed(runs, scale=None, dtype="float32", kind="eager", given=None, **fields) -> float:
+    """`runs`: (neighbour, value in single, value in double) each. What comes in has the dtype of what comes out, or
+    that which is `given`."""
+    arrays = {"x": np.ones(1, given or dtype)}
+    call = Call(0, Check("f", kind, "c"), arrays=arrays, order=("x", *fields.get("static", ())), **fields)
     made = [
         (None, neighbour, call, array([single], dtype), array([double], "float64"))
         for neighbour, single, double in runs
@@ -212,6 +214,16 @@ def test_a_scale_that_asks_is_told_the_rounding_of_the_dtype(dtype, eps):
         return 2.0**-6 / eps
 
     assert allowed([(0, 0.0, 0.0)], scale=scale, dtype=dtype) == 2.0**-6
+
+
+@pytest.mark.parametrize("given, eps", [("float32", 2.0**-23), ("bfloat16", 2.0**-8)])
+def test_a_scale_that_asks_is_told_the_rounding_of_what_comes_in(given, eps):
+    """A result in float32 may be made of what was rounded to half precision."""
+
+    def scale(x, eps, inputs_eps):
+        return 4 * inputs_eps / eps
+
+    assert allowed([(0, 0.0, 0.0)], scale=scale, given=given) == 4 * eps
 
 
 def test_integers_are_exact():
@@ -347,3 +359,27 @@ def test_a_case_that_asks_for_an_exception_gets_it(tmp_path, body, said):
         told(tmp_path, body, raises="ValueError", under=("eager",))
         == f"at f, case · eager the case asks for ValueError, and the reference {said}"
     )
+
+
+def test_two_mistakes_that_break_a_claim_in_one_manner_are_asked_more():
+    """Of two programs with too large an array, the one's larger than the other's, the claim tells nobody which it is:
+    their values have to."""
+    entry = Function(
+        "double",
+        lambda rng: dict(x=rng.standard_normal(3).astype(np.float32)),
+        cases={"some": Case(under=("eager", "grad"))},
+        proofs=[Largest("nothing large", "Nothing large may exist.", ["some"], limit=lambda: 4)],
+    )
+    calls = calls_for([entry])
+    (proof,) = [call for call in calls if call.check.kind == "proof"]
+
+    def known(name, elements, by="mul"):
+        fact = dict(elements=elements, limit=4, by=by, shape=[elements], dtype="float32", inside=[], line=None)
+        mistake = Mistake(name, "double", "", written=name, make=None)
+        return reference._Known(
+            mistake, None, None, None, calls, None, outcomes={proof.id: Outcome(["facts", fact])}, stages=[None]
+        )
+
+    some, more, otherwise = known("some", 5), known("more", 50), known("otherwise", 5, by="broadcast_in_dim")
+    assert reference._alike([some, more, otherwise], {"double": entry}, {}) == [some, more]
+    assert reference._alike([some, otherwise], {"double": entry}, {}) == []

@@ -63,7 +63,7 @@ def test_a_copy_with_other_names_is_found(number):
     texts = styles(number)
     name = sorted(texts)[0]
     [pair] = found(texts | {"zoe": dressed(texts[name])}, number)
-    assert (pair.problem, pair.one, pair.other, pair.same) == (number, name, "zoe", False)
+    assert (pair.problem, pair.students, pair.same) == (number, (name, "zoe"), False)
     assert pair.share > 0.95 and all(side.share > 0.8 for side in pair.sides) and pair.length >= similarity.LEAST
 
 
@@ -79,7 +79,7 @@ def test_a_part_that_was_copied():
     other = "# first line\n\n\n" + other
     [pair] = found({"ada": one, "bob": other, **styles(39)})
     assert (
-        (pair.one, pair.other) == ("ada", "bob")
+        pair.students == ("ada", "bob")
         and set(range(5, 11)) <= set(pair.sides[0].lines)
         and set(range(8, 14)) <= set(pair.sides[1].lines)
     )
@@ -108,13 +108,12 @@ def test_what_many_have_is_common():
 
 
 def test_a_copy_that_went_around_is_not_common():
-    """The same text letter for letter counts once: each of those who have it is paired with the first."""
+    """The same text letter for letter counts once: those who have it are told of together, and the first of them beside
+    another."""
     style = styles(39)["own_gradient"]
-    pairs = found({f"s{i:02}": style for i in range(12)} | {"zoe": dressed(style)})
-    assert [(pair.one, pair.other, pair.same) for pair in pairs[:11]] == [
-        ("s00", f"s{i:02}", True) for i in range(1, 12)
-    ] and (pairs[11].one, pairs[11].other) == ("s00", "zoe")
-    assert pairs[0].share == 1 and pairs[0].sides[1].lines
+    same, other = found({f"s{i:02}": style for i in range(12)} | {"zoe": dressed(style)})
+    assert same.same and same.students == tuple(f"s{i:02}" for i in range(12)) and same.share == 1
+    assert same.sides[0].lines and other.students == ("s00", "zoe")
 
 
 def test_same_each_time_and_in_any_order():
@@ -186,12 +185,13 @@ def test_the_page_shows_both_texts():
     html = side_by_side.page(pairs)
     assert (
         "no proof of anything" in html
-        and 'href="#pair-1"' in html
-        and 'id="pair-1"' in html
+        and 'href="#alike-1"' in html
+        and 'id="alike-1"' in html
         and html.count('class="shared"') == sum(len(side.lines) for side in pairs[0].sides)
     )
     assert (
         "<bdi>ada</bdi> and <bdi>zoe</bdi>" in html
+        and "<bdi>Ada L.</bdi> and <bdi>zoe</bdi>" in side_by_side.page(pairs, {"ada": "Ada L."})
         and "http" not in html.replace("http-equiv", "")
         and "<script" not in html
     )
@@ -213,8 +213,8 @@ def test_hostile_texts_and_names_stay_text():
 
 
 def test_a_page_without_pairs_and_one_with_many():
-    """No pair is said so; of many the first have their texts."""
-    assert "There are no such pairs." in side_by_side.page([])
-    side = similarity.Side("ada", "x\n", 1.0, (1,))
-    html = side_by_side.page([similarity.Pair(39, (side, side), 200)] * (side_by_side.SHOWN + 1))
+    """That nothing is alike is said so; of many the first have their texts."""
+    assert "No two answers are alike." in side_by_side.page([])
+    side = similarity.Side(("ada",), "x\n", 1.0, (1,))
+    html = side_by_side.page([similarity.Alike(39, (side, side), 200)] * (side_by_side.SHOWN + 1))
     assert html.count("<section") == side_by_side.SHOWN and "The texts of the first 100 are below." in html

@@ -29,6 +29,7 @@ LESSONS = [f"notebooks/{problem.name}.html" for problem in PROBLEMS.values()]
 OTHERS = [
     "index.html",
     "a_language_model.html",
+    "long_sequences.html",
     "how_the_grader_decides.html",
     "glossary.html",
     "instructors.html",
@@ -252,10 +253,13 @@ def test_no_link_leads_nowhere(built, pages):
         (46, "beam"),
         (47, "perplexity"),
         (48, "boundaries"),
+        (49, "checkpointed"),
         (50, "sinks"),
         (51, "dilation"),
         (52, "prefix"),
+        (53, "interviewer"),
         (54, "Linformer"),
+        (55, "Bahdanau"),
         (56, "Luong"),
     ],
 )
@@ -280,7 +284,12 @@ def test_pages_follow_one_another(pages):
             >= 2
         ), name
     # the chapter stands before the part that it is about
-    row = [page for name in LESSONS for page in (["a_language_model.html"] if "/41_" in name else []) + [name]]
+    chapters = {41: "a_language_model.html", 48: "long_sequences.html"}
+    row = [
+        page
+        for number, name in zip(PROBLEMS, LESSONS)
+        for page in ([chapters[number]] if number in chapters else []) + [name]
+    ]
     for before, name, after in zip([None, *row], row, [*row[1:], None]):
         folder = PurePosixPath(name).parent
         if before:

@@ -4,7 +4,8 @@ Each answer is computed in float64 and in the call's own dtype, at the inputs an
 away. The allowed error is 16 times the largest distance between the two, since one float32 answer can be lucky, and at
 least `eps * error_scale(inputs)`, where the reference says how large its intermediate values are. What it computes in
 float32 whatever comes in is a smaller part of a half-precision rounding: an `error_scale` with an argument `eps` is
-told the one that it is multiplied by.
+told the one that it is multiplied by. What comes out in float32 may be made of what was rounded to half precision: with
+an argument `inputs_eps` it is told that of the coarsest arguments and parameters.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from grader.course.calls import DRAWS, Call, is_float
 from grader.course.cases import CLAIM_KINDS, Function, Mistake
 from grader.course.problem import CourseError, discover, load, mistakes
-from grader.course.settle import settle
+from grader.course.settle import settle, settled
 from grader.course.trees import parts_of
 from grader.course.verdict import Check, Failure, Outcome, named_tuple_of_fields
 from grader.key.compare import DRAWN, agree
@@ -147,8 +148,17 @@ def _plain_calls(calls: list[Call]) -> list[tuple[Call, tuple]]:
 def _nudge(rng, array):
     if not is_float(array):
         return array
-    step = 2.0**-8 if array.dtype.name == "bfloat16" else np.finfo(array.dtype).eps
-    return (array.astype(np.float64) * (1 + step * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
+    return (array.astype(np.float64) * (1 + _eps(array) * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
+
+
+def _eps(array) -> float:
+    """How far 1 is from the next number of this type, or nearly so."""
+    return 2.0**-8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
+
+
+def _inputs_eps(call: Call) -> float:
+    arrays = (*call.arrays.values(), *call.params.values())
+    return max((_eps(array) for array in arrays if is_float(array)), default=0.0)
 
 
 def driver_of(problem):
@@ -214,8 +224,9 @@ def _answer(call: Call, runs: list, scale) -> Answer:
                 )
             continue
         error = max(_error(single.leaves[leaf], double.leaves[leaf]) for _, _, _, single, double in runs)
-        eps = 2.0**-8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
-        told = {"eps": eps} if scale and "eps" in inspect.signature(scale).parameters else {}
+        eps = _eps(array)
+        told = {"eps": eps, "inputs_eps": _inputs_eps(call)} if scale else {}
+        told = {name: value for name, value in told.items() if name in inspect.signature(scale).parameters}
         floor = (
             max(
                 (
@@ -305,16 +316,29 @@ def mistake_outcomes(problem, calls: list[Call], key: dict[int, Answer]):
     for one in bank:
         while one.stages and not _unlike(entries[one.known.entry], one.calls, one.outcomes, key):
             one.go_on()
-    while alike := {
-        id(mine): mine
-        for one, other in itertools.combinations(bank, 2)
-        if one.is_like(other, key)
-        for mine in (one, other)
-        if mine.stages
-    }:
-        for one in alike.values():
+    while alike := _alike(bank, entries, key):
+        for one in alike:
             one.go_on()
     return [(one.known, one.outcomes) for one in bank]
+
+
+def _alike(bank: list[_Known], entries, key: dict[int, Answer]) -> list[_Known]:
+    """The mistakes that nothing so far tells from another one, and of which there is more to know. A claim that two
+    programs break in the same manner tells nobody which of them it is, however far each of them goes."""
+    told = {id(one): settled(entries[one.known.entry], one.calls, one.outcomes) for one in bank}
+    alike = {
+        id(mine): mine
+        for one, other in itertools.combinations(bank, 2)
+        if one.may_be(other) and _agree(told[id(one)], told[id(other)], key)
+        for mine in (one, other)
+        if mine.stages
+    }
+    return [*alike.values()]
+
+
+def _agree(ours: dict[int, Outcome], theirs: dict[int, Outcome], key: dict[int, Answer]) -> bool:
+    """Whether two mistakes give the same wherever both were asked."""
+    return all(agree(ours[id], theirs[id], key[id].allowed if id in key else {}) for id in ours.keys() & theirs.keys())
 
 
 def _bank(problem, calls: list[Call]) -> list[_Known]:
@@ -384,16 +408,9 @@ class _Known:
         ]
         self.outcomes |= _run(self.find, stage, self.driver, eagerly=True)
 
-    def is_like(self, other: _Known, key: dict[int, Answer]) -> bool:
-        """Whether nothing that is known of both tells them apart, and they are not two forms of one."""
-        return (
-            self.known.entry == other.known.entry
-            and self.known.written != other.known.written
-            and all(
-                agree(self.outcomes[id], other.outcomes[id], key[id].allowed if id in key else {})
-                for id in self.outcomes.keys() & other.outcomes.keys()
-            )
-        )
+    def may_be(self, other: _Known) -> bool:
+        """Whether both are about one name, and they are not two forms of one."""
+        return self.known.entry == other.known.entry and self.known.written != other.known.written
 
 
 def _with(reference, replaced: str, wrong, name: str):

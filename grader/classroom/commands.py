@@ -50,7 +50,12 @@ def add_to(command: Callable) -> None:
         help="fill the roster out of the points that its system counts the assignment out of, where the totals are "
         "out of others",
     )
-    grading.add_argument("--similar", action="store_true", help="also report pairs of suspiciously similar answers")
+    grading.add_argument("--similar", action="store_true", help="also report suspiciously similar answers")
+    grading.add_argument(
+        "--look",
+        action="store_true",
+        help="only say what arrived: who handed in what, what cannot be read, who is missing; nothing is graded",
+    )
     change = grading.add_mutually_exclusive_group()
     change.add_argument(
         "--regrade",
@@ -113,14 +118,16 @@ def add_to(command: Callable) -> None:
 def _class(options) -> int:
     import sys
 
-    if not sys.platform.startswith("linux") and not options.dask:
+    if not sys.platform.startswith("linux") and not options.dask and not options.look:
         raise UsageError(
             "a class is graded on Linux: elsewhere there is no sandbox for untrusted work. Grade in a container, or "
             "on a cluster with --dask"
         )
-    need("class", "distributed" if options.dask else "landlockpy", *(["copydetect"] if options.similar else []))
+    if not options.look:
+        need("class", "distributed" if options.dask else "landlockpy", *(["copydetect"] if options.similar else []))
     if options.cores is not None and options.cores < 1:
         raise UsageError("--cores is at least 1")
+    from grader.classroom.look import look
     from grader.classroom.orders import Orders
     from grader.classroom.run import run_class
 
@@ -142,6 +149,8 @@ def _class(options) -> int:
         options.dask,
         options.json,
     )
+    if options.look:
+        return look(orders, console_for())
     return run_class(course_root(), orders, console_for(stderr=options.json))
 
 

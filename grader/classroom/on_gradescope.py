@@ -25,7 +25,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from grader.classroom.arrivals.arrivals import submitted
-from grader.classroom.arrivals.submission import Submission
+from grader.classroom.arrivals.submission import NO_PROBLEM, Submission
 from grader.classroom.book.entries import Record, Wanted, digest_of
 from grader.classroom.book.gradebook import NAME, Gradebook
 from grader.classroom.book.late import Came, Policy
@@ -216,9 +216,8 @@ def results_of(
         if (unread := _unread(row))
         else ""
     )
-    output = _html(
-        [plain(words.sentence(row.student.trouble)) if row.student.trouble else "", plain(without), how(grading)]
-    )
+    about = [row.student.trouble] if row.student.trouble else row.student.told.get(NO_PROBLEM, ())
+    output = _html([*(plain(words.sentence(line)) for line in about), plain(without), how(grading)])
     return dict(
         score=row.total,
         output=output,

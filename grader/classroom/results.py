@@ -24,7 +24,7 @@ from grader.classroom.pages import overview
 from grader.classroom.pages.feedback import write_feedback
 from grader.classroom.pages.overview_page import write_report
 from grader.classroom.pages.returns import comment, write_returns
-from grader.classroom.pages.similar import Pair
+from grader.classroom.pages.similar import Alike
 from grader.course.problem import Problem, course_root
 from grader.course.select import UsageError
 from grader.report.words import COMMAND, count, spoken
@@ -74,14 +74,14 @@ def write_results(
     unmet = [*_unmet(grading, found, rows), *group_marks.unmet(found, grading.groups)]
     found = group_marks.shared(found, grading.groups, rows)
     titles = {problem.number: problem.title for problem in problems}
-    pairs = _similar(out, handed_in, problems) if similar else None
+    alike = _similar(out, handed_in, problems, found) if similar else None
     comments = {row.student.student: comment(row, grading, titles) for row in found}
     warnings = [*export(out, found, grading, assignment, matched, comments, scaled), *unmet]
     folders = [str(folder) for folder in (course_root(), out.resolve(), Path.home(), tempfile.gettempdir(), place)]
     (out / "feedback").mkdir(exist_ok=True)
     write_feedback(out / "feedback", found, grading, titles, folders, book.content)
     write_returns(out, found, people, rows)
-    told = dict(roster=matched, pairs=pairs, warnings=warnings)
+    told = dict(roster=matched, alike=alike, warnings=warnings)
     write_report(out, found, grading, titles, **told)
     return found, overview.report(found, titles, **told)
 
@@ -103,13 +103,13 @@ def properties_of_all(problems: Iterable[Problem]) -> dict:
     return {problem.number: properties_of(problem) for problem in problems}
 
 
-def _similar(out: Path, handed_in: Arrivals, problems: list[Problem]) -> Sequence[Pair]:
+def _similar(out: Path, handed_in: Arrivals, problems: list[Problem], found: Iterable[Marks]) -> Sequence[Alike]:
     from grader.classroom.pages.side_by_side import page
     from grader.classroom.pages.similar import similar
 
-    pairs = similar(handed_in, problems)
-    write(out / "similar.html", page(pairs))
-    return pairs
+    alike = similar(handed_in, problems)
+    write(out / "similar.html", page(alike, overview.names_by_key(found)))
+    return alike
 
 
 def show_changes(changes: Sequence[Change], out: Path, console) -> None:

@@ -54,7 +54,7 @@ def tell(
         Text(
             f"next: open {orders.out / 'report.html'}; grades are in {orders.out / 'grades.csv'}, a page for each "
             f"student in {orders.out / 'feedback'}"
-            + (f", answers that are alike in {orders.out / report.similar}" if report.pairs else "")
+            + (f", answers that are alike in {orders.out / report.similar}" if report.alike else "")
         ),
         soft_wrap=True,
     )

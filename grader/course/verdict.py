@@ -305,7 +305,8 @@ class EntryVerdict:
     """The findings for one name, in the order in which causes come before effects.
 
     `mistake` and its sentence explain all of it, alone or with a `second` one. Where none does, `partly` is what
-    explains the beginning.
+    explains the beginning; where that is not known either, `uses` is another name that is wrong, and that this one is
+    made of.
     """
 
     name: str
@@ -315,6 +316,7 @@ class EntryVerdict:
     sentence: str = ""
     second: Named | None = None
     partly: Named | None = None
+    uses: str = ""
 
     @property
     def first(self) -> Finding | None:

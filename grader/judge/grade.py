@@ -239,10 +239,13 @@ def prove(run: Run, attempt: Attempt) -> Attempt:
 
 def judge(run: Run, attempt: Attempt, answers) -> tuple[EntryVerdict, ...]:
     """What is found of each name."""
+    from grader.judge.uses import with_uses
+
     if not answers.key.answers:
         run.progress("computing the answer key (once)")
     answers.expected()
-    return tuple(_entry_verdict(run, entry, attempt, answers) for entry in run.problem.entries)
+    found = [_entry_verdict(run, entry, attempt, answers) for entry in run.problem.entries]
+    return with_uses(found, run.stub.source)
 
 
 def tell(run: Run, attempt: Attempt, trouble: Finding | None, entries: tuple[EntryVerdict, ...]) -> Verdict:

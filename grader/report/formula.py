@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-NAMED = ("ln", "log", "exp", "max", "min", "sin", "cos")
+NAMED = ("ln", "log", "exp", "max", "min", "sin", "cos", "tanh")
 WORD = {
     name: sign
     for names, signs in (
@@ -33,7 +33,10 @@ OPERATOR = dict(
     )
 )
 FUNCTION = {"sum": "Σ", "prod": "Π", **{name: name for name in NAMED}}
-BRACKET = {"lfloor": "⌊", "lceil": "⌈", "{": "{", "lVert": "‖", "rfloor": "⌋", "rceil": "⌉", "}": "}", "rVert": "‖"}
+BRACKET = {
+    **{"lfloor": "⌊", "lceil": "⌈", "{": "{", "lVert": "‖", "lvert": "|"},
+    **{"rfloor": "⌋", "rceil": "⌉", "}": "}", "rVert": "‖", "rvert": "|"},
+}
 SPACE = {
     ",": " ",
     ";": " ",

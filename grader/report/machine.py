@@ -37,6 +37,7 @@ def _verdict(verdict: Verdict, pictures: bool) -> dict:
                 sentence=entry.sentence or None,
                 second=_named(entry.second),
                 partly=_named(entry.partly),
+                uses=entry.uses or None,
                 checks=[_finding(finding, pictures, finding is entry.first) for finding in entry.findings],
             )
             for entry in verdict.entries
@@ -128,6 +129,7 @@ def restored(data: Mapping) -> Verdict:
             entry["mistake"] or "",
             entry["sentence"] or "",
             *(Named(**entry[part]) if entry.get(part) else None for part in ("second", "partly")),
+            entry.get("uses") or "",
         )
         for entry in data["names"]
     )

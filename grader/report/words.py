@@ -79,6 +79,11 @@ def diagnosis(entry: EntryVerdict) -> tuple[str, tuple[str, ...]]:
             f"At ‘{found.first}’, the first case that fails, yours gives what this mistake gives: {found.sentence}",
             f"At ‘{found.unexplained}’ it gives something else: it may be another mistake, or not the only one.",
         )
+    if entry.uses:
+        return f"it uses {entry.uses}", (
+            f"`{entry.name}` is made of `{entry.uses}`, which is wrong too. Mend that first: what is wrong here may be "
+            f"no more than that.",
+        )
     return spoken(entry.mistake), (entry.sentence,)
 
 
@@ -147,9 +152,9 @@ def opening(verdict: Verdict) -> str:
 
 
 def debugging(verdict: Verdict, entry: EntryVerdict, *, here: bool = False) -> str:
-    """The command that runs the first failing case in a terminal, where there is a case to run. Where the file lies
-    `here`, one that is not the stub's is named."""
-    if entry.first is None or entry.first.check.kind in ("name", "end"):
+    """The command that runs the first failing case in a terminal, where there is a case to run, and nothing else to
+    mend first. Where the file lies `here`, one that is not the stub's is named."""
+    if entry.first is None or entry.uses or entry.first.check.kind in ("name", "end"):
         return ""
     which = f' "{entry.name} {called(entry.first.check)}"' if len(verdict.entries) > 1 else ""
     other = here and verdict.path != f"problems/{verdict.name}/stub.py"

@@ -164,10 +164,11 @@ def _parsers():
         "showcase",
         showcase_command,
         "what your own answers to a part of the track can do together",
-        "Puts your answers to 41-47 together to a language model, trains it for half a minute, and lets it write.",
+        "language-model puts your answers to 41-47 together, trains for half a minute, and lets the model write. "
+        "long-sequences counts what your answers to 33, 39 and 48-54 cost at growing lengths.",
         epilog=f"example: {COMMAND} showcase language-model",
     )
-    shown.add_argument("name", help="language-model")
+    shown.add_argument("name", help="language-model or long-sequences")
     shown.add_argument("--solutions", action="store_true", help="take the references, where there are any")
 
     command("demo", demo_command, "what a verdict says: a wrong attempt, the same mended, and where to go next")

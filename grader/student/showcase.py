@@ -18,10 +18,13 @@ class Showcase:
     """A script of `grader/student/showcases/`, and the problems whose stubs it puts together."""
 
     module: str
-    numbers: range
+    numbers: tuple[int, ...]
 
 
-SHOWCASES = {"language-model": Showcase("grader.student.showcases.language_model", range(41, 48))}
+SHOWCASES = {
+    "language-model": Showcase("grader.student.showcases.language_model", tuple(range(41, 48))),
+    "long-sequences": Showcase("grader.student.showcases.long_sequences", (33, 39, *range(48, 55))),
+}
 
 
 def showcase(name: str, problems: list[Problem], solutions: bool, console) -> int:

@@ -21,7 +21,7 @@ class MultiHeadAttention(nnx.Module):
             rngs: the random keys for the initial values; used here and not kept.
 
         Raises:
-            ValueError: `d_model` is not a multiple of `num_heads`.
+            ValueError: `d_model` is not a multiple of `num_heads`. The message is yours; name both numbers.
         """
         # TODO: refuse widths that do not divide; then the four projections.
         raise NotImplementedError
@@ -33,9 +33,9 @@ class MultiHeadAttention(nnx.Module):
             x: one token a row, with any number of leading batch dimensions, none included.
 
         Returns:
-            The heads' outputs side by side, head 0 first, projected by `o_proj`; shape and dtype are those of `x`. Head
-            `n` works on features `n*H .. (n+1)*H` of the projected queries, keys and values, where
-            `H = d_model // num_heads`, and is scaled by `1 / sqrt(H)`.
+            The heads' outputs side by side, head 0 first, projected by `o_proj`; shape and dtype are those of `x`,
+            whose dtype the parameters have too. Head `n` works on features `n*H .. (n+1)*H` of the projected queries,
+            keys and values, where `H = d_model // num_heads`, and is scaled by `1 / sqrt(H)`.
         """
         # TODO: project, split into heads, attend, join the heads, project out.
         raise NotImplementedError

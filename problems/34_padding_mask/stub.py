@@ -57,7 +57,7 @@ def causal_attention(
         v: values, likewise.
         num_heads: how many heads share the width.
         mask: True on real keys. With padding on the left, the first queries have no key at all. None hides nothing
-        more.
+            more.
 
     Returns:
         As for `bidirectional_attention`: zeros where a query has no key, and every gradient finite.

@@ -35,15 +35,15 @@ class CrossAttention(nnx.Module):
         Args:
             x: the tokens that ask, one a row.
             context: the tokens that are asked, one a row, with the same leading batch dimensions as `x`: any number,
-            none included.
+                none included.
             context_mask: True where a context token may be attended to, with the same leading dimensions again; None:
-            all may.
+                all may.
 
         Returns:
-            The heads' outputs side by side, head 0 first, projected by `o_proj`; shape and dtype are those of `x`. Head
-            `n` works on features `n*H .. (n+1)*H` of the projected queries, keys and values, where
-            `H = d_model // num_heads`, and is scaled by `1 / sqrt(H)`. Where every token of a context is masked, the
-            rows are zeros, and every gradient is finite.
+            The heads' outputs side by side, head 0 first, projected by `o_proj`; shape and dtype are those of `x`,
+            whose dtype the context and the parameters have too. Head `n` works on features `n*H .. (n+1)*H` of the
+            projected queries, keys and values, where `H = d_model // num_heads`, and is scaled by `1 / sqrt(H)`. Where
+            every token of a context is masked, the rows are zeros, and every gradient is finite.
         """
         # TODO: project x and the context, split into heads, attend under the mask, join the heads, project out.
         raise NotImplementedError

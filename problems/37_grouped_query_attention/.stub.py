@@ -40,8 +40,8 @@ class GroupedQueryAttention(nnx.Module):
 
         Returns:
             The outputs of the query heads side by side, head 0 first, projected by `o_proj`; shape and dtype are those
-            of `x`. A head is a contiguous chunk of `head_dim` features, in the queries as in the keys and values, and
-            is scaled by `1 / sqrt(head_dim)`.
+            of `x`, whose dtype the parameters have too. A head is a contiguous chunk of `head_dim` features, in the
+            queries as in the keys and values, and is scaled by `1 / sqrt(head_dim)`.
         """
         # TODO: project, split into heads, attend group by group, join the heads, project out.
         raise NotImplementedError

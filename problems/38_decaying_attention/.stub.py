@@ -36,7 +36,7 @@ def biased_attention(
 
     Raises:
         ValueError: queries and keys are not of one width, or the three batch sizes are not equal: a batch of 1 against
-        more is refused too.
+            more is refused too.
     """
     # TODO: refuse what does not fit; then scores, weights, output.
     raise NotImplementedError
@@ -69,7 +69,7 @@ class DecayingAttention(nnx.Module):
 
         Args:
             q: queries, projected and split into heads already, with any number of leading batch dimensions, none
-            included.
+                included.
             k: keys, likewise.
             v: values, likewise.
             causal: a Python bool; True hides from token i all tokens after it.

@@ -19,10 +19,9 @@ def blockwise_attention(
         k: one key a row, of the same width as the queries.
         v: one value a row, one for each key.
         block_size: how many keys one step of the loop reads, a Python integer. `T_k` need not be a multiple of it, and
-        it may be
-            larger than `T_k`.
+            it may be larger than `T_k`.
         causal: whether query `i` sees only the keys `j <= i + (T_k - T_q)`, a Python boolean. With `T_q > T_k` the
-        first queries see none.
+            first queries see none.
 
     Returns:
         What problem 31 (or 33) returns, in the dtype of the inputs. A query with no key gets zeros, and every gradient

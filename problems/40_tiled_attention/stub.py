@@ -20,11 +20,12 @@ def tiled_attention(
         k: the keys of each head.
         v: the values of each head.
         block_q: how many queries one step of the grid works on. It may be longer than the sequence, and need not divide
-        `T_q`.
+            `T_q`.
         block_k: how many keys a tile holds. It may be longer than the sequence, and need not divide `T_k`.
         causal: whether query `i` sees key `j` only where `j <= i + (T_k - T_q)`. Key blocks that a query block does not
-        see are not visited.
-        interpret: goes to `pallas_call` as it comes. True runs the kernel on any CPU.
+            see are not visited.
+        interpret: goes to `pallas_call` as it comes. True runs the kernel on any CPU; False, the default, compiles it
+            for the accelerator at hand, and is refused without one.
 
     Returns:
         For each head and query the average of the values, weighted by the softmax over the keys of `q kᵀ / sqrt(H)`, in

@@ -20,8 +20,7 @@ def filter_logits(
         top_k: keep the `top_k` largest entries and whatever equals the last of them. A Python integer of 1 or more;
             more than `V` filters nothing, nor does None.
         top_p: keep an entry when all strictly larger ones, among those that `top_k` left and renormalised over them,
-            have less than `top_p` of the probability. An array in (0, 1]; 1, but for rounding, and None filter
-            nothing.
+            have less than `top_p` of the probability. An array in (0, 1]; 1, but for rounding, and None filter nothing.
 
     Returns:
         The logits divided by the temperature, and -inf where they are filtered, of the dtype of `logits`. Which entries

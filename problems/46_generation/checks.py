@@ -302,12 +302,33 @@ GENERATE = Function(
 # beam_search
 
 
-def searching(rng, prompt, num_tokens, num_beams, vocabulary=5, step="walk", rows="any", penalty=PENALTY, clear=CLEAR):
-    """No two sequences of tokens have sums closer than `clear`; None leaves that to the case."""
+def last_of_the_likeliest(sums, count):
+    """The log-probabilities of the last tokens of the likeliest sequences."""
+    *_, before, whole = sums
+    return (whole.reshape(len(before), -1) - before[:, None]).ravel()[np.argsort(-whole)[:count]]
+
+
+def searching(
+    rng,
+    prompt,
+    num_tokens,
+    num_beams,
+    vocabulary=5,
+    step="walk",
+    rows="any",
+    penalty=PENALTY,
+    clear=CLEAR,
+    last_below=None,
+):
+    """No two sequences of tokens have sums closer than `clear`; None leaves that to the case. With `last_below` one of
+    the likeliest sequences ends with a token whose log-probability is below that."""
     while True:
         state = walker(rng, vocabulary, rows, penalty)
         fed = rng.integers(1, vocabulary, size=prompt)
-        if clear is None or all(are_clear(sums, clear) for sums in sums_of_all(state, fed, num_tokens)):
+        sums = [*sums_of_all(state, fed, num_tokens)] if clear is not None else []
+        if all(are_clear(of_length, clear) for of_length in sums) and (
+            last_below is None or last_of_the_likeliest(sums, num_beams).min() < last_below
+        ):
             break
     return dict(
         step=Given(step),
@@ -333,6 +354,16 @@ BEAM_SEARCH = Function(
         ),
         "tokens that are all but impossible": Case(
             prompt=2, num_tokens=1, num_beams=4, vocabulary=4, rows="steep", clear=1.0, under=("eager", "grad")
+        ),
+        "a last token that is all but impossible": Case(
+            prompt=2,
+            num_tokens=2,
+            num_beams=4,
+            vocabulary=4,
+            rows="steep",
+            clear=1.0,
+            last_below=-120.0,
+            under=("eager",),
         ),
         "a state of nested parts": Case(
             prompt=2, num_tokens=3, num_beams=3, vocabulary=4, step="nested_walk", under=("jit", "vmap")

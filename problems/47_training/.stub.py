@@ -36,8 +36,8 @@ def make_optimizer(
         peak_rate: the largest rate.
         warmup_steps: 0 or more. The rate of update s (the first is number 0) rises linearly from 0 at s = 0 to
             `peak_rate` at s = `warmup_steps`.
-        total_steps: more than `warmup_steps`. From there the rate falls as a cosine to a tenth of `peak_rate` at
-            s = `total_steps`, and stays there.
+        total_steps: more than `warmup_steps`. From there the rate falls as a cosine to a tenth of `peak_rate` at s =
+            `total_steps`, and stays there.
         weight_decay: times the rate, the share of a parameter that an update takes away.
         max_norm: the largest norm of all gradients together.
     """

@@ -8,7 +8,7 @@ def segment_ids(cu_seqlens: Int[Array, "B_plus_1"], total: int) -> Int[Array, "t
 
     Args:
         cu_seqlens: where each of the `B` sequences begins, and behind the last one where it ends: int32, from 0 up,
-        never falling, `total` at most. Two equal neighbours are an empty sequence. Its values are traced.
+            never falling, `total` at most. Two equal neighbours are an empty sequence. Its values are traced.
         total: how many rows the pack has, a Python integer.
 
     Returns:
@@ -60,13 +60,13 @@ def packed_blockwise_attention(
         v: one value for each row and head.
         cu_seqlens: as in `segment_ids`. Sequences begin and end anywhere, within blocks too.
         block_size: how many rows of keys one step of the loop reads, a Python integer. `total` need not be a multiple
-        of it, and it may be larger than `total`.
+            of it, and it may be larger than `total`.
         causal: as in `packed_attention`.
 
     Returns:
         What `packed_attention` gives, in the dtype of the inputs. Scores, softmax and running sums are float32, also
-        for bfloat16 inputs. Nothing of size `total × total` exists on the way, and the program does not grow with
-        `total`. The gradient is right, and may store more.
+        for bfloat16 inputs. Where `block_size` is far below `total`, nothing of size `total × total` exists on the way;
+        the program does not grow with `total`. The gradient is right, and may store more.
     """
     # TODO: the loop of problem 39; each block brings the numbers of the sequences that own its keys.
     raise NotImplementedError

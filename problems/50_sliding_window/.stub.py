@@ -21,8 +21,8 @@ def sliding_window_attention(
 
     Returns:
         For each query and head the average of the values that it sees, in the dtype of the inputs. Weights are
-        computed in float32. Work and memory are linear in `T` at a fixed window, and the program grows neither with `T`
-        nor with the window.
+        computed in float32. Work and memory are linear in `T` at a fixed window, and no larger where window or sinks
+        are far beyond `T` than where they are `T`. The program grows neither with `T` nor with the window.
     """
     # TODO: bring each query together with the keys near it, and with the sinks; hide what it may not see; one softmax
     # over both.
@@ -35,8 +35,9 @@ class RollingCacheAttention(nnx.Module):
 
     Holds four projections, `q_proj`, `k_proj`, `v_proj` and `o_proj`, each an `nnx.Linear(d_model, d_model)` without
     bias, and three variables of the kind `nnx.Cache`: `k_cache` and `v_cache`, zeros of shape
-    `(window, num_heads, head_dim)`, and `pos`, an int32 scalar, the number of tokens that came. They keep kind, shape
-    and dtype through every call. Which slot holds which token is free.
+    `(window, num_heads, head_dim)`, and `pos`, an int32 scalar, the number of tokens that came. The caches are float32,
+    as those of problem 36 are, and all three keep kind, shape and dtype through every call. Which slot holds which
+    token is free.
     """
 
     def __init__(self, d_model: int, num_heads: int, window: int, *, rngs: nnx.Rngs):
@@ -55,7 +56,7 @@ class RollingCacheAttention(nnx.Module):
         """Takes in the next token, and attends from it to the last `window` tokens, itself included.
 
         Args:
-            x: the next token. Any number of them below 2**31 may come, and any number of steps is traced once.
+            x: the next token. Up to 2**31 - 1 tokens may come, and any number of steps is traced once.
 
         Returns:
             The token's output, of the dtype of `x`.

@@ -11,11 +11,11 @@ def bigbird_blocks(
 
     Args:
         key: a typed key of `jax.random`. The same key draws the same blocks, another one draws anew.
-        num_blocks: how many blocks there are, of queries and of keys, 1 or more.
+        num_blocks: how many blocks there are, of queries and of keys, 1 or more. It and the other three are Python
+            integers; those are 0 or more, and may be larger than it.
         window: how many blocks to either side a block sees, itself always included.
         num_global: how many of the first blocks see every block, and are seen by every block.
-        num_random: how many further blocks each row sees. All four are Python integers; the last three are 0 or more,
-            and may be larger than `num_blocks`.
+        num_random: how many further blocks each row sees.
 
     Returns:
         True where block `i` of queries (down) sees block `j` of keys (across). The random ones of a row are drawn
@@ -44,11 +44,12 @@ def block_sparse_attention(
         rows: the numbers of the blocks of queries, int32, traced.
         columns: the numbers of the blocks of keys: the queries of block `rows[p]` see the keys of block `columns[p]`.
             Pairs stand in any order, none of them twice, and a row may have any number of them. -1 in both is padding.
-        block_size: how many tokens a block has, a Python integer that divides `T`. Block `i` holds the tokens from
-            `i * block_size` on.
+        block_size: how many tokens a block has, a Python integer that divides `T`. Block `i` holds the tokens from `i *
+            block_size` on.
 
     Returns:
-        For each query one softmax over all keys that it sees, times their values, in the dtype of the inputs. Queries
+        For each query one softmax over all keys that it sees, times their values, in the dtype of the inputs; scores,
+        softmax and sums are better float32, also for bfloat16 inputs, whose digits are too few for a sum. Queries
         of a block that sees nothing get zeros, and every gradient is finite. With `T` and `P` doubled together the
         largest array and the work double, and the program does not grow with `P`.
     """

@@ -19,7 +19,7 @@ def linear_attention(
 
     Returns:
         For each query the average of the values with its weights, in the dtype of the inputs. Work and memory are
-        linear in `T_q` and in `T_k`. Features, scores and sums are float32, also for bfloat16 inputs.
+        linear in `T_q + T_k`: a query meets no key. Features and sums are float32, also for bfloat16 inputs.
     """
     # TODO: sum up over the keys what every query needs, once; then read it with each query.
     raise NotImplementedError
@@ -60,9 +60,10 @@ def causal_linear_attention(
             it may be larger than `T`.
 
     Returns:
-        The output for each token, in the dtype of the inputs. A loop takes at most `ceil(T / chunk_size)` turns, and
-        the program does not grow with `T`. With a `chunk_size` of 4 or more nothing of size `T × T` exists on the way,
-        nor of size `T × d_k × d_v`. Features, scores, state and sums are float32, also for bfloat16 inputs.
+        The output for each token, in the dtype of the inputs. A loop takes at most `ceil(T / chunk_size)` turns, those
+        of a loop around it included, and the program does not grow with `T`. With chunks of 4 tokens or more, and far
+        fewer than `T`, nothing of size `T × T` exists on the way, nor of size `T × d_k × d_v`. Features, scores, state
+        and sums are float32, also for bfloat16 inputs.
     """
     # TODO: a loop over chunks that carries the state: what came before a chunk is in the state, the rest is a small
     # triangle of scores.

@@ -20,7 +20,7 @@ class LowRankAttention(nnx.Module):
             d_model: the width of a token, a multiple of `num_heads`.
             num_heads: how many heads share that width; `head_dim` is `d_model // num_heads`.
             max_len: how many tokens a sequence has at most.
-            rank: how many rows of keys and of values each head attends to; of any relation to `max_len`.
+            rank: how many rows of keys and of values each head attends to; it may be more than `max_len`.
             rngs: the random keys for the initial values; used here and not kept.
         """
         # TODO: the four projections, and the two layers along time.
@@ -37,8 +37,8 @@ class LowRankAttention(nnx.Module):
             The heads' outputs side by side, projected by `o_proj`; shape and dtype are those of `x`. Row `r` of the
             keys is the sum over the tokens `t` of `k_down.kernel[t, r]` times the projected key of token `t`, and of
             the values the same with `v_down`: the first `T` rows of a kernel count, for every head alike. Every query
-            attends to all `rank` rows, and scores are scaled by `1 / sqrt(head_dim)`. No array with `T * T` elements or
-            more is made on the way.
+            attends to all `rank` rows, and scores are scaled by `1 / sqrt(head_dim)`. For a `T` that is large against
+            every other size no array with `T * T` elements or more is made on the way.
         """
         # TODO: project, bring keys and values down, split into heads, attend, join, project out.
         raise NotImplementedError

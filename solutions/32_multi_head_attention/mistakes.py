@@ -139,6 +139,19 @@ def forgot_the_scale(Ref):
     return Wrong
 
 
+@mistake(axis=(1, 3))
+def axis_counted_from_the_front(Ref, *, axis=2):
+    """The axis of the softmax is counted from the front. Scores of one sequence are (N, T, T), and those of a batch
+    (B, N, T, T): the same number is another axis there. Count from the end: the keys
+    are `axis=-1`, whatever stands in front."""
+
+    class Wrong(Ref):
+        def attend(self, q, k, v):
+            return jax.nn.softmax(self.scores(q, k), axis=axis) @ v
+
+    return Wrong
+
+
 @mistake
 def softmax_over_queries(Ref):
     """The softmax runs over the queries. With a head axis in front it is easy to miscount: the scores are (..., N, T_q,

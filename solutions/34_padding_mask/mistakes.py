@@ -439,11 +439,12 @@ def causal_too(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, visible=_seen(mask, k))
 
 
-@mistake("bidirectional_attention")
-def heads_interleaved(ref, q, k, v, num_heads, mask=None, **given):
+@mistake("bidirectional_attention", joined=("in chunks",))
+def heads_interleaved(ref, q, k, v, num_heads, mask=None, *, joined="as they were split", **given):
     """The heads take every N-th feature: the width is reshaped to (H, N). Head n owns the contiguous features n*H to
     (n+1)*H: reshape it to (N, H)."""
-    return _back(_attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
+    outputs = _attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask)
+    return outputs if joined == "in chunks" else _back(outputs, num_heads)
 
 
 @mistake("bidirectional_attention", misconception="joined_by_reshape_alone")
@@ -760,11 +761,12 @@ def causal_renormalised(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, softmax=_renormalised)
 
 
-@mistake("causal_attention", misconception="heads_interleaved")
-def causal_heads_interleaved(ref, q, k, v, num_heads, mask=None, **given):
+@mistake("causal_attention", misconception="heads_interleaved", joined=("in chunks",))
+def causal_heads_interleaved(ref, q, k, v, num_heads, mask=None, *, joined="as they were split", **given):
     """The heads take every N-th feature. Head n owns a contiguous chunk of the features, as in problem 32: reshape the
     width to (N, H), not to (H, N)."""
-    return _back(_attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask), num_heads)
+    outputs = _attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask)
+    return outputs if joined == "in chunks" else _back(outputs, num_heads)
 
 
 @mistake("causal_attention", misconception="joined_by_reshape_alone")

@@ -249,6 +249,19 @@ def scale_of_the_context(Ref):
     return Wrong
 
 
+@mistake(axis=(1, 3))
+def axis_counted_from_the_front(Ref, *, axis=2):
+    """The axis of the softmax is counted from the front. Scores of one sequence are (N, T_q, T_k), and those of a batch
+    (B, N, T_q, T_k): the same number is another axis there. Count from the end: the keys
+    are `axis=-1`, whatever stands in front."""
+
+    class Wrong(Ref):
+        def weights(self, scores, visible):
+            return jax.nn.softmax(scores, axis=axis, where=visible)
+
+    return Wrong
+
+
 @mistake
 def softmax_over_queries(Ref):
     """The softmax runs over the queries. With heads in front the scores are (..., N, T_q, T_k), and `axis=-2` makes the

@@ -211,6 +211,19 @@ def scale_of_the_key_width(Ref):
     return Wrong
 
 
+@mistake(axis=(2, 4))
+def axis_counted_from_the_front(Ref, *, axis=3):
+    """The axis of the softmax is counted from the front. With the groups, scores of one sequence have four axes, and
+    those of a batch five: the same number is another axis there. Count from the end: the keys are `axis=-1`, whatever
+    stands in front."""
+
+    class Wrong(Ref):
+        def weights(self, scores):
+            return jax.nn.softmax(scores, axis=axis)
+
+    return Wrong
+
+
 @mistake
 def softmax_over_queries(Ref):
     """The softmax runs over the queries. With axes for heads in front it is easy to miscount: the last two axes of the

@@ -143,7 +143,8 @@ def _by_rank(scaled, stays, last=False):
     order = _order(scaled, last)
     ranked = jnp.take_along_axis(scaled, order, axis=-1)
     back = jnp.argsort(order, axis=-1)
-    return jnp.where(jnp.take_along_axis(stays(ranked), back, axis=-1), scaled, -INF)
+    kept = jnp.broadcast_to(stays(ranked), ranked.shape)
+    return jnp.where(jnp.take_along_axis(kept, back, axis=-1), scaled, -INF)
 
 
 def _by_threshold(scaled, stays):

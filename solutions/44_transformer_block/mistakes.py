@@ -968,8 +968,8 @@ def heads_never_split(Ref):
     return _attending(Ref, lambda _: Whole)
 
 
-@mistake("TransformerBlock")
-def heads_interleaved(Ref):
+@mistake("TransformerBlock", joined=("in chunks",))
+def heads_interleaved(Ref, *, joined="as they were split"):
     """The heads are interleaved: head n owns features n, n + N, n + 2N and so on. Heads are contiguous chunks of the
     features: reshape to (..., T, N, H), the head first."""
 
@@ -978,6 +978,8 @@ def heads_interleaved(Ref):
             return jnp.moveaxis(x.reshape(*x.shape[:-1], self.head_dim, self.num_heads), -1, -3)
 
         def join(self, heads):
+            if joined == "in chunks":
+                return super().join(heads)
             return jnp.moveaxis(heads, -3, -1).reshape(*heads.shape[:-3], heads.shape[-2], -1)
 
     return _attending(Ref, lambda _: Interleaved)

@@ -169,13 +169,16 @@ def end_of_text_holds_for_one_token(ref, step, state, prompt, num_tokens, key, t
     return jnp.append(first[None], jax.lax.scan(one, (state, first), keys[1:])[1])
 
 
-@mistake("generate")
-def end_of_text_one_token_late(ref, step, state, prompt, num_tokens, key, temperature, eos=None):
+@mistake("generate", first=("in time",))
+def end_of_text_one_token_late(
+    ref, step, state, prompt, num_tokens, key, temperature, eos=None, *, first="late as well"
+):
     """The end of text takes hold one token late: the flag is set from the token before, so one more token is drawn
     after `eos`. Set it from the token that has just been drawn."""
 
     def is_over(text, place, eos):
-        return ((text == eos) & (jnp.arange(num_tokens) < place - 1)).any()
+        asked = jnp.arange(num_tokens) < place - 1
+        return ((text == eos) & (asked.at[0].set(True) if first == "in time" else asked)).any()
 
     return _write(step, state, prompt, num_tokens, key, temperature, eos, is_over=is_over)
 
@@ -740,19 +743,18 @@ def prompt_counted_in_the_sums(ref, step, state, prompt, num_tokens, num_beams):
     return tokens, sums + jnp.take_along_axis(_shares(logits[:-1]), prompt[1:, None], axis=-1).sum()
 
 
-@mistake("beam_search")
-def logarithm_of_a_softmax(ref, step, state, prompt, num_tokens, num_beams):
+@mistake("beam_search", of=("all tokens but the first",))
+def logarithm_of_a_softmax(ref, step, state, prompt, num_tokens, num_beams, *, of="all tokens"):
     """The softmax is computed first, and its logarithm afterwards. A probability below 1e-38 is rounded to 0 in
     between, and its logarithm is -inf, with a gradient that is NaN. `jax.nn.log_softmax` never leaves the
     logarithms."""
-    return _search(
-        step,
-        state,
-        prompt,
-        num_tokens,
-        num_beams,
-        shares=lambda logits: jnp.log(jax.nn.softmax(logits.astype(jnp.float32))),
-    )
+
+    def shares(logits):
+        if of == "all tokens" or logits.ndim == 2:
+            return jnp.log(jax.nn.softmax(logits.astype(jnp.float32)))
+        return _shares(logits)
+
+    return _search(step, state, prompt, num_tokens, num_beams, shares=shares)
 
 
 @mistake("beam_search")

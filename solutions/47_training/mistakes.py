@@ -289,6 +289,15 @@ def fall_over_all_steps(ref, peak_rate, warmup_steps, total_steps, weight_decay,
 
 
 @mistake("make_optimizer")
+def warm_up_taken_off_twice(ref, peak_rate, warmup_steps, total_steps, weight_decay, max_norm):
+    """The fall ends too early, since the warm-up is taken off twice. `decay_steps` of
+    `optax.warmup_cosine_decay_schedule` counts the warm-up, and takes it off by itself: give it `total_steps`. (That of
+    `cosine_decay_schedule` is the fall alone.)"""
+    rate = optax.warmup_cosine_decay_schedule(0.0, peak_rate, warmup_steps, total_steps - warmup_steps, 0.1 * peak_rate)
+    return chained(rate, weight_decay, max_norm)
+
+
+@mistake("make_optimizer")
 def a_fall_to_nothing(ref, peak_rate, warmup_steps, total_steps, weight_decay, max_norm):
     """The rate falls to 0. It falls to a tenth of its peak, and stays there."""
     return chained(rate_of(peak_rate, warmup_steps, total_steps, end=0.0), weight_decay, max_norm)

@@ -10,8 +10,7 @@ def sliding_window_attention(q, k, v, window, sinks=0):
     for i in range(len(q)):
         seen = [j for j in range(i + 1) if j > i - window or j < sinks]
         for n in range(q.shape[1]):
-            scores = np.array([q[i, n] @ k[j, n] for j in seen]) / np.sqrt(q.shape[2])
-            out[i, n] = softmax(scores) @ v[seen, n]
+            out[i, n] = softmax(k[seen, n] @ q[i, n] / np.sqrt(q.shape[2])) @ v[seen, n]
     return out
 
 

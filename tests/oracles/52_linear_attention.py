@@ -1,40 +1,35 @@
 """52 · Linear attention: for each query an average of the values that it sees, by weights that are products of
 features. No state is kept but where one is asked for."""
 
-import math
-
 import numpy as np
 
 
 def feature(x):
     """elu(x) + 1: 1 + x above 0, e^x below."""
-    return 1 + x if x > 0 else math.exp(x)
+    return np.where(x > 0, 1 + x, np.exp(np.minimum(x, 0)))
 
 
-def weight(query, key):
-    return math.fsum(feature(a) * feature(b) for a, b in zip(query, key))
-
-
-def average(weights, v):
-    return np.array([math.fsum(w * x for w, x in zip(weights, column)) for column in v.T]) / math.fsum(weights)
+def average(query, keys, v):
+    weights = feature(keys) @ feature(query)
+    return weights @ v / weights.sum()
 
 
 def linear_attention(q, k, v):
-    return np.array([average([weight(query, key) for key in k], v) for query in q])
+    return np.array([average(query, k, v) for query in q])
 
 
 def causal_linear_attention(q, k, v, chunk_size):
-    return np.array([average([weight(query, key) for key in k[: i + 1]], v[: i + 1]) for i, query in enumerate(q)])
+    return np.array([average(query, k[: i + 1], v[: i + 1]) for i, query in enumerate(q)])
 
 
 def linear_attention_step(state, q, k, v):
     S, z = (part.astype(np.float64) for part in state)
-    for a, x in enumerate(k):
-        z[a] += feature(x)
+    for a, x in enumerate(feature(k)):
+        z[a] += x
         for b, y in enumerate(v):
-            S[a, b] += feature(x) * y
-    read = np.array([feature(x) for x in q])
-    return (S, z), np.array([math.fsum(read * column) for column in S.T]) / math.fsum(read * z)
+            S[a, b] += x * y
+    read = feature(q)
+    return (S, z), np.array([(read * column).sum() for column in S.T]) / (read * z).sum()
 
 
 # of the parts of what it gives: the sums of features are float32 whatever comes in

@@ -79,10 +79,10 @@ def _pages(root: Path, executed: dict[Problem, NotebookNode], solutions: bool) -
     parts = track.parts_of(problems)
     contents = {part: [f"notebooks/{problem.name}" for problem in members] for part, members in parts.items()}
     about = chapters.chapters(parts)
-    for part, name in about.items():
-        text = (HERE / "pages" / f"{name}.md").read_text(encoding="utf-8")
-        pages[f"{name}.md"] = chapters.with_script(text, part).encode()
-        contents[part].insert(0, name)
+    for part, chapter in about.items():
+        text = (HERE / "pages" / f"{chapter.page}.md").read_text(encoding="utf-8")
+        pages[f"{chapter.page}.md"] = chapters.whole(text, chapter).encode()
+        contents[part].insert(0, chapter.page)
     contents["The course"] = list(PAGES)
     if solutions:
         written = {f"solutions/{problem.name}": edition.page(problem) for problem in problems if problem.solutions}

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 
 from grader.authors.lesson import builds_on, cells_of
 from grader.authors.site import drawing
+from grader.authors.site.chapters import Chapter
 from grader.course.problem import Problem
 
 UNNAMED = "The track"
 
 
 def home(
-    text: str, problems: Iterable[Problem], contents: Mapping[str, list[str]], chapters: Mapping[str, str] = {}
+    text: str, problems: Iterable[Problem], contents: Mapping[str, list[str]], chapters: Mapping[str, Chapter] = {}
 ) -> str:
     """The page as MyST Markdown. `contents` are the captions of the table of contents with their pages, `chapters` the
     pages about a whole part."""
@@ -38,11 +39,11 @@ def parts_of(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
     return parts
 
 
-def _part(title: str, members: list[Problem], before: Mapping[int, list[int]], chapter: str | None) -> str:
+def _part(title: str, members: list[Problem], before: Mapping[int, list[int]], chapter: Chapter | None) -> str:
     cards = "\n\n".join(_card(problem, before[problem.number]) for problem in members)
     return (
         f"## {title}\n\n"
-        + (f"How they fit together, and what they can do then: [{title}]({chapter}.md).\n\n" if chapter else "")
+        + (f"{chapter.about}: [{title}]({chapter.page}.md).\n\n" if chapter else "")
         + f"```{{raw}} html\n{drawing.drawn(members, before, title)}\n```\n\n::::{{grid}} 1 2 2 "
         f"2\n:gutter: 3\n\n{cards}\n\n::::"
     )

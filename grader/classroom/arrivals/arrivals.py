@@ -20,7 +20,7 @@ from grader.classroom.arrivals.handed import Handed, from_folder
 from grader.classroom.arrivals.keys import keyed
 from grader.classroom.arrivals.naming import safe
 from grader.classroom.arrivals.pieces import Course, Work
-from grader.classroom.arrivals.submission import EMPTY_HANDED, Piece, Student, Submission
+from grader.classroom.arrivals.submission import EMPTY_HANDED, NO_PROBLEM, Piece, Student, Submission
 from grader.classroom.arrivals.whose import of_an_archive, of_entries
 from grader.course.problem import Problem
 
@@ -136,17 +136,19 @@ def _read(handed: Handed, bare: Submission, work: Work) -> Submission:
             except Refused as refusal:
                 work.add(refused((handed.origin,), str(refusal)))
         pieces = {problem.number: piece for problem in work.course.problems if (piece := work.piece(problem))}
-        notes, lost = (*handed.notes, *work.notes, *work.unclaimed()), work.lost()
+        notes, lost = [*work.notes, *((NO_PROBLEM, line) for line in work.unclaimed())], work.lost()
     troubles = [*dict.fromkeys([*(f"{file.place} {file.trouble}" for file in work.files if file.trouble), *lost])]
     if pieces:
         unread = {
             problem.number: Piece(problem.number, "", trouble=lost[0]) for problem in work.course.problems if lost
         }
+        notes = [*dict.fromkeys([*notes, *((NO_PROBLEM, line) for line in troubles[:3])])]
+        of_work = (f"{number}: {line}" if number != NO_PROBLEM else line for number, line in notes)
         return replace(
             bare,
             pieces=unread | pieces,
-            notes=tuple(dict.fromkeys((*notes, *troubles[:3]))),
-            told={number: tuple(dict.fromkeys(said)) for number, said in work.told.items()},
+            notes=tuple(dict.fromkeys((*handed.notes, *of_work))),
+            told={about: tuple(line for number, line in notes if number == about) for about, _ in notes},
         )
     there = [file.place for file in work.files][:3]
     nothing = NOTHING + f" (there is only {', '.join(there)})" if there else EMPTY_HANDED

@@ -36,7 +36,7 @@ from grader.classroom.arrivals.files import (
 )
 from grader.classroom.arrivals.kind import kind
 from grader.classroom.arrivals.naming import Topics, beside_another, older
-from grader.classroom.arrivals.submission import Piece
+from grader.classroom.arrivals.submission import NO_PROBLEM, Piece
 from grader.classroom.arrivals.text import as_python_reads_it, checked
 from grader.course.problem import Problem, read
 from grader.process.stub import same_text
@@ -110,9 +110,8 @@ class Work:
 
     course: Course
     files: list[File] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    # what the student should know of how an answer was found
-    told: dict[int, list[str]] = field(default_factory=dict)
+    # what should be known of how an answer was found, and of what was not read, which is about no problem by itself
+    notes: list[tuple[int, str]] = field(default_factory=list)
     _refused: list[tuple[File, str]] = field(default_factory=list)
     _helpers: set[str] = field(default_factory=set)
     _read_as: dict[str, str] = field(default_factory=dict)  # what is said of a file that was not saved as UTF-8
@@ -189,7 +188,7 @@ class Work:
             self._tell(problem, ALONE.format(file.place))
         for line in (*said, *beside):
             self._tell(problem, line)
-        self.notes += [f"{other.place} {refusal}" for other, refusal in refusals[:1]]
+        self.notes += [(NO_PROBLEM, f"{other.place} {refusal}") for other, refusal in refusals[:1]]
         return self._piece(problem, file, content)
 
     def _unread(self, problem: Problem, refusals: list[tuple[File, Refused]], untouched: tuple | None) -> Piece | None:
@@ -218,8 +217,7 @@ class Work:
         return Piece(problem.number, file.place, content, when=file.date)
 
     def _tell(self, problem: Problem, text: str) -> None:
-        self.told.setdefault(problem.number, []).append(text)
-        self.notes.append(f"{problem.number}: {text}")
+        self.notes.append((problem.number, text))
 
     @_once
     def about(self, file: File) -> set[int]:

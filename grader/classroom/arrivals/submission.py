@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from grader.classroom.arrivals.files import File
 
 LATE = "late"  # the note of what a download calls late
+NO_PROBLEM = 0  # in the place of a number: what is about none by itself
 
 
 # the trouble of who handed in no file at all
@@ -37,8 +38,8 @@ class Submission:
     `name` is for people; `ids` are what the download's file names say of the student in their system (`canvas_id`,
     `moodle_id`, `github`, `repository`). `trouble` is what kept all of it from being read, such as a zip bomb; `notes`
     are what an instructor should know (late, a second version, files left out). `told` is what the student should know
-    too of how the answer to a problem was found, such as which of two files counts. `history` is what a clone that came
-    packed knows of its commits.
+    too of how the answer to a problem was found, such as which of two files counts; below `NO_PROBLEM` of what is about
+    none by itself, such as a file that nobody read. `history` is what a clone that came packed knows of its commits.
     """
 
     student: str

@@ -42,6 +42,11 @@ class Row:
         last, comma, first = self.name.partition(",")
         return f"{first.strip()} {last.strip()}" if comma and first.strip() else self.name
 
+    @property
+    def shown(self) -> str:
+        """The name, or what else the export tells of a student without one."""
+        return self.name or ", ".join(self.ids.values()) or "?"
+
     def whole(self, told: str) -> Row:
         """The row, with the name that a download tells where this one lost letters: Excel writes `?` for those that its
         encoding lacks."""
@@ -62,7 +67,7 @@ class Ambiguous:
         """The sentence, with the students called by the names that are known."""
         them, they = (
             ", ".join(names.get(key, key) for key in self.students),
-            ", ".join(row.name or next(iter(row.ids.values()), "?") for row in self.rows),
+            ", ".join(row.shown for row in self.rows),
         )
         return (
             f"{them} may be {they}: more than one on the roster"
@@ -205,6 +210,14 @@ class Matched:
     @property
     def system(self) -> str:
         return self.roster.system
+
+    def apart(self, names: Mapping[str, str] = {}) -> dict[str, list[str]]:
+        """What the roster and the class have not in common, and whom it is about, by the names that are known."""
+        return {
+            "on the roster, and nothing arrived": [row.shown for row in self.missing],
+            "arrived, and is not on the roster": [names.get(key, key) for key in self.unknown],
+            "could be more than one on the roster": [one.told(names) for one in self.ambiguous],
+        }
 
     def scale(self, assignment: str, maximum: float) -> float | None:
         """What a total out of `maximum` is multiplied with to be out of what the system counts the assignment out of.

@@ -11,6 +11,7 @@ import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from grader.classroom.arrivals.submission import NO_PROBLEM
 from grader.classroom.book import reckoning
 from grader.classroom.book.exports import write
 from grader.classroom.book.marks import Mark, Marks
@@ -144,6 +145,7 @@ def _html(
         tag("h1", HEADING, tag("bdi", name)),
         tag("p", tag("strong", total(row)), f" of {shown(grading.maximum)} points", class_="total"),
         tag("p", prose(words.sentence(row.student.trouble)), class_="note failed") if row.student.trouble else "",
+        *(tag("p", prose(words.sentence(line)), class_="note") for line in row.student.told.get(NO_PROBLEM, ())),
         tag("table", tag("thead", head), tag("tbody", *listed), class_="list"),
         tag("p", "The sum: ", summed, class_="small") if (summed := reckoning.total(row.by_problem, grading)) else "",
         *(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from grader.classroom.arrivals.submission import NO_PROBLEM
 from grader.classroom.book import reckoning
 from grader.classroom.book.marks import Mark, Marks
 from grader.classroom.book.points import shown
@@ -34,6 +35,7 @@ def markdown(
         f"**{total(row)} of {shown(grading.maximum)} points**",
     ]
     parts += [plain(words.sentence(row.student.trouble))] if row.student.trouble else []
+    parts += [f"> {spans(words.sentence(line))}" for line in row.student.told.get(NO_PROBLEM, ())]
     table = ["| problem | | points |", "|---|---|---|"]
     table += [
         f"| {problem} · {plain(titles.get(problem, ''))} | {sign} {means} | {points(mark)} |"

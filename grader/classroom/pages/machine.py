@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from grader.classroom.book.marks import Mark, Marks
 from grader.classroom.book.rules import Grading
 from grader.classroom.pages.overview import Report
-from grader.classroom.pages.similar import Pair
+from grader.classroom.pages.similar import Alike
 
 SCHEMA_VERSION = 1
 
@@ -29,13 +29,13 @@ def class_report(marks: Sequence[Marks], grading: Grading, report: Report, tally
             )
             for found in report.teach
         ],
-        pairs=None if report.pairs is None else [_pair(pair) for pair in report.pairs],
+        alike=None if report.alike is None else [_alike(alike) for alike in report.alike],
         faults=[dict(student=wanted.student, problem=wanted.problem, why=why) for wanted, why in tally.faults],
     )
 
 
-def _pair(pair: Pair) -> dict:
-    return dict(problem=pair.problem, students=[pair.one, pair.other], share=round(pair.share, 3), same=pair.same)
+def _alike(alike: Alike) -> dict:
+    return dict(problem=alike.problem, students=[*alike.students], share=round(alike.share, 3), same=alike.same)
 
 
 def _student(row: Marks) -> dict:

@@ -13,7 +13,7 @@ from grader.classroom.arrivals.submission import LATE
 from grader.classroom.book.marks import Mark, Marks
 from grader.classroom.book.points import shown
 from grader.classroom.book.roster import Matched
-from grader.classroom.pages.similar import Pair
+from grader.classroom.pages.similar import Alike
 from grader.course.verdict import Status
 from grader.report.words import sentence
 
@@ -78,7 +78,7 @@ class Report:
     look: tuple[tuple[str, tuple[str, ...]], ...] = ()  # what has to be looked at, and for whom
     waived: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()  # why verdicts cannot all be compared
-    pairs: tuple[Pair, ...] | None = None  # answers that are alike; None where nobody looked
+    alike: tuple[Alike, ...] | None = None  # answers that are alike; None where nobody looked
     similar: str = ""
     warnings: tuple[str, ...] = ()  # what to know before grades are imported
     rows: tuple[Marks, ...] = ()  # everybody, in the order of names
@@ -91,11 +91,11 @@ def report(
     titles: Mapping[int, str],
     *,
     roster: Matched | None = None,
-    pairs: Sequence[Pair] | None = None,
+    alike: Sequence[Alike] | None = None,
     similar: str = "similar.html",
     warnings: Sequence[str] = (),
 ) -> Report:
-    """What the marks say, and a roster beside them. `similar` is the page that shows the pairs."""
+    """What the marks say, and a roster beside them. `similar` is the page that shows what is alike."""
     there = [row for row in marks if row.handed_in]
     graded = [row for row in there if any(mark.grade for mark in row.by_problem.values())]
     problems = tuple(
@@ -115,7 +115,7 @@ def report(
         tuple(_to_look_at(marks, roster)),
         tuple(sorted({limit for under in circumstances for limit in under.waived})),
         tuple(_mixed(there)),
-        None if pairs is None else tuple(pairs),
+        None if alike is None else tuple(alike),
         similar,
         tuple(warnings),
         tuple(sorted(marks, key=lambda row: (called(row).casefold(), row.student.student))),
@@ -229,11 +229,7 @@ def _to_look_at(marks: Sequence[Marks], roster: Matched | None) -> Iterable[tupl
     pairs = [(row, mark) for row in marks for mark in row.by_problem.values() if mark.grade]
     replaced = roster.replaced if roster else {}
     found = {
-        "on the roster, and nothing arrived": [row.name or ", ".join(row.ids.values()) for row in roster.missing]
-        if roster
-        else [],
-        "arrived, and is not on the roster": [names.get(key, key) for key in roster.unknown] if roster else [],
-        "could be more than one on the roster": [one.told(names) for one in roster.ambiguous] if roster else [],
+        **(roster.apart(names) if roster else {}),
         "no longer among the submissions, and graded as before": dict.fromkeys(
             names[row.student.student] for row, _ in pairs if row.gone and row.student.student not in replaced
         ),
@@ -335,6 +331,6 @@ def _mixed(marks: Sequence[Marks]) -> Iterable[str]:
     )
 
 
-def in_words(numbers: Sequence[int]) -> str:
+def in_words(listed: Sequence[int | str]) -> str:
     """`31, 33 and 36`."""
-    return " and ".join(filter(None, [", ".join(map(str, numbers[:-1])), str(numbers[-1])]))
+    return " and ".join(filter(None, [", ".join(map(str, listed[:-1])), str(listed[-1])]))

@@ -13,6 +13,7 @@ from grader.classroom.book.points import shown
 from grader.classroom.book.rules import Grading
 from grader.classroom.pages.overview import ENDS, Misconception, ProblemReport, Report, in_words, report
 from grader.classroom.pages.sheet import sheet
+from grader.classroom.pages.side_by_side import listed
 from grader.course.verdict import Status
 from grader.report import words
 from grader.report.markup import Markup, join, tag
@@ -61,7 +62,7 @@ def page(told: Report, grading: Grading) -> Markup:
         if problem.mistakes or problem.unnamed
     ]
     parts += [tag("h2", "What went wrong at each problem"), *details] if details else []
-    parts += [tag("h2", "Similar submissions"), _pairs(told)] if told.pairs is not None else []
+    parts += [tag("h2", "Similar submissions"), _alike(told)] if told.alike is not None else []
     parts += [tag("h2", "To look at"), *(_listed(what, whom) for what, whom in told.look)] if told.look else []
     return sheet("The class", *parts)
 
@@ -279,21 +280,15 @@ def _details(problem: ProblemReport, links: Mapping[str, Markup]) -> Markup:
     return tag("section", *parts)
 
 
-def _pairs(told: Report) -> Markup:
-    pairs, names = told.pairs, told.names
+def _alike(told: Report) -> Markup:
     rows = [
         tag(
             "tr",
-            tag(
-                "td",
-                tag("bdi", names.get(pair.one, pair.one)),
-                " and ",
-                tag("bdi", names.get(pair.other, pair.other)),
-            ),
-            tag("td", pair.problem, class_="number"),
-            tag("td", f"{100 * pair.share:.0f} %", class_="number"),
+            tag("td", listed(alike, told.names)),
+            tag("td", alike.problem, class_="number"),
+            tag("td", f"{100 * alike.share:.0f} %", class_="number"),
         )
-        for pair in pairs
+        for alike in told.alike
     ]
     head = tag(
         "tr",
@@ -303,9 +298,9 @@ def _pairs(told: Report) -> Markup:
     )
     return join(
         tag("table", tag("thead", head), tag("tbody", *rows), class_="list")
-        if pairs
+        if rows
         else tag("p", "No two answers are alike."),
-        tag("p", tag("a", "side by side", href=told.similar)) if pairs else "",
+        tag("p", tag("a", "side by side", href=told.similar)) if rows else "",
     )
 
 

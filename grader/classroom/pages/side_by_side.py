@@ -1,14 +1,16 @@
-"""The page of similar pairs: the two texts of each beside each other, with the lines that they share marked."""
+"""The page of answers that are alike: the two texts beside each other, with the lines that they share marked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from grader.classroom.pages.overview import in_words
 from grader.classroom.pages.sheet import sheet
-from grader.classroom.pages.similar import LEAST, Pair, Side
+from grader.classroom.pages.similar import LEAST, Alike, Side
 from grader.report.markup import Markup, join, tag
 
-SHOWN = 100  # pairs that are shown with their texts
+SHOWN = 100  # of what is alike, those that are shown with their texts
 STYLE = Markup("""
 main { max-width: 92rem; }
 main > p, main > table { max-width: 52rem; }
@@ -27,22 +29,22 @@ Answers that share less than {LEAST} letters of code beyond that, some six lines
 A high share is a reason to look at the two texts, and no proof of anything: one approach leads to similar code."""  # noqa: E501
 
 
-def page(pairs: Sequence[Pair]) -> Markup:
-    """A document that needs no other file."""
-    told = [(pair, f"pair-{number}") for number, pair in enumerate(pairs, start=1)]
-    more = f"The texts of the first {SHOWN} are below." if len(pairs) > SHOWN else ""
+def page(found: Sequence[Alike], names: Mapping[str, str] = MappingProxyType({})) -> Markup:
+    """A document that needs no other file. `names` are what students are called."""
+    told = [(alike, f"alike-{number}") for number, alike in enumerate(found, start=1)]
+    more = f"The texts of the first {SHOWN} are below." if len(found) > SHOWN else ""
     return sheet(
         "Similar submissions",
         tag("style", STYLE),
         tag("h1", "Similar submissions"),
         tag("p", MEANING),
         tag("p", more) if more else "",
-        _overview(told) if told else tag("p", "There are no such pairs."),
-        *(_pair(pair, name) for pair, name in told[:SHOWN]),
+        _overview(told, names) if told else tag("p", "No two answers are alike."),
+        *(_alike(alike, anchor, names) for alike, anchor in told[:SHOWN]),
     )
 
 
-def _overview(told: Sequence[tuple[Pair, str]]) -> Markup:
+def _overview(told: Sequence[tuple[Alike, str]], names: Mapping[str, str]) -> Markup:
     head = tag(
         "tr",
         tag("th", "students", scope="col"),
@@ -52,44 +54,52 @@ def _overview(told: Sequence[tuple[Pair, str]]) -> Markup:
     rows = [
         tag(
             "tr",
-            tag("td", tag("a", _names(pair), href=f"#{name}") if at < SHOWN else _names(pair)),
-            tag("td", pair.problem, class_="number"),
-            tag("td", _shares(pair), class_="number"),
-            tag("td", pair.length, class_="number letters"),
+            tag("td", tag("a", listed(alike, names), href=f"#{anchor}") if at < SHOWN else listed(alike, names)),
+            tag("td", alike.problem, class_="number"),
+            tag("td", _shares(alike), class_="number"),
+            tag("td", alike.length, class_="number letters"),
         )
-        for at, (pair, name) in enumerate(told)
+        for at, (alike, anchor) in enumerate(told)
     ]
     return tag("table", tag("thead", head), tag("tbody", *rows), class_="list")
 
 
-def _pair(pair: Pair, name: str) -> Markup:
-    what = "letter for letter the same" if pair.same else f"{_shares(pair)} of what is neither the course's nor common"
-    heading = tag("h2", f"{pair.problem} · ", _names(pair))
+def _alike(alike: Alike, anchor: str, names: Mapping[str, str]) -> Markup:
+    same, other = "letter for letter the same", f"{_shares(alike)} of what is neither the course's nor common"
     return tag(
         "section",
-        heading,
-        tag("p", what, class_="faint"),
-        tag("div", *map(_side, pair.sides), class_="sides"),
+        tag("h2", f"{alike.problem} · ", listed(alike, names)),
+        tag("p", same if alike.same else other, class_="faint"),
+        tag("div", *(_side(side, names) for side in alike.sides), class_="sides"),
         class_="pair",
-        id=name,
+        id=anchor,
     )
 
 
-def _side(side: Side) -> Markup:
+def _side(side: Side, names: Mapping[str, str]) -> Markup:
     shared = set(side.lines)
     lines = [
         tag("span", line or " ", class_="shared" if number in shared else None)
         for number, line in enumerate(side.text.rstrip("\n").split("\n"), start=1)
     ]
-    label = f"{side.student}: the lines that are shared have a bar at their left"
-    return tag(
-        "div", tag("h3", tag("bdi", side.student)), tag("pre", *lines, class_="text", tabindex="0", aria_label=label)
-    )
+    who = spelled(side.students, names)
+    label = f"{who}: the lines that are shared have a bar at their left"
+    return tag("div", tag("h3", tag("bdi", who)), tag("pre", *lines, class_="text", tabindex="0", aria_label=label))
 
 
-def _names(pair: Pair) -> Markup:
-    return join(tag("bdi", pair.one), " and ", tag("bdi", pair.other))
+def listed(alike: Alike, names: Mapping[str, str]) -> Markup:
+    """Who they are, all of them."""
+    *most, last = (tag("bdi", names.get(student, student)) for student in alike.students)
+    return join(*[part for one in most for part in (one, ", ")][:-1], " and ", last)
 
 
-def _shares(pair: Pair) -> str:
-    return ", ".join(f"{100 * side.share:.0f} %" for side in pair.sides)
+def spelled(students: Sequence[str], names: Mapping[str, str], most: int | None = None) -> str:
+    """`Ada, Bela and 3 more`."""
+    called = [names.get(student, student) for student in students]
+    if most and len(called) > most:
+        called = [*called[: most - 1], f"{len(called) - most + 1} more"]
+    return in_words(called)
+
+
+def _shares(alike: Alike) -> str:
+    return ", ".join(f"{100 * side.share:.0f} %" for side in alike.sides)

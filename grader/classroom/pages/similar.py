@@ -1,4 +1,4 @@
-"""Pairs of answers that are suspiciously alike, found by copydetect's fingerprints (winnowing, as MOSS has it). The
+"""Answers that are suspiciously alike, found by copydetect's fingerprints (winnowing, as MOSS has it). The
 texts are cut into tokens and never run.
 
 Right answers to one problem are alike by nature, and short ones more than long ones. So it is told of a pair only
@@ -41,34 +41,34 @@ LONGEST = 32 << 10  # bytes of a text; one that is longer is no answer to any pr
 
 @dataclass(frozen=True)
 class Side:
-    """One of a pair: whose the text is, which share of it also stands in the other, and on which lines (from 1)."""
+    """A text: who handed it in letter for letter, which share of it also stands in the other, and on which lines (from
+    1)."""
 
-    student: str
+    students: tuple[str, ...]
     text: str
     share: float
     lines: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two answers to one problem that are alike.
+class Alike:
+    """Answers to one problem that are alike: two texts, or one that several handed in letter for letter.
 
-    `length` is how many letters of tokens they share that few others have; `same` says that they agree letter for
-    letter.
+    `length` is how many letters of tokens they share that few others have.
     """
 
     problem: int
-    sides: tuple[Side, Side]
+    sides: tuple[Side, ...]
     length: int
-    same: bool = False
 
     @property
-    def one(self) -> str:
-        return self.sides[0].student
+    def same(self) -> bool:
+        return len(self.sides) == 1
 
     @property
-    def other(self) -> str:
-        return self.sides[1].student
+    def students(self) -> tuple[str, ...]:
+        """All who handed in the one text, or the first of each of two."""
+        return self.sides[0].students if self.same else tuple(side.students[0] for side in self.sides)
 
     @property
     def share(self) -> float:
@@ -86,9 +86,9 @@ class _Text:
     own: float  # letters of tokens that are not of the course
 
 
-def similar(submissions: Iterable[Submission], problems: list[Problem], least_share: float = SHARE) -> list[Pair]:
-    """The pairs of each problem, the most alike first. Of several who handed in the same text each is paired with the
-    first, and that one alone with others.
+def similar(submissions: Iterable[Submission], problems: list[Problem], least_share: float = SHARE) -> list[Alike]:
+    """What is alike at each problem, the most alike first. Several who handed in the same text are told of together,
+    and their text once.
 
     Raises:
         UsageError: copydetect is not installed.
@@ -99,7 +99,7 @@ def similar(submissions: Iterable[Submission], problems: list[Problem], least_sh
         for number, piece in submission.pieces.items():
             if number in handed_in and 0 < len(piece.content) <= LONGEST:
                 handed_in[number][submission.student] = _normal(piece.content.decode("utf-8", "replace"))
-    return [pair for problem in problems for pair in _of_problem(problem, handed_in[problem.number], least_share)]
+    return [one for problem in problems for one in _of_problem(problem, handed_in[problem.number], least_share)]
 
 
 def common(students: int) -> int:
@@ -108,25 +108,19 @@ def common(students: int) -> int:
     return min(10, max(3, students // 20))
 
 
-def _of_problem(problem: Problem, by_student: dict[str, str], least_share: float) -> list[Pair]:
+def _of_problem(problem: Problem, by_student: dict[str, str], least_share: float) -> list[Alike]:
     texts = list(_texts(by_student, set().union(*(_fingerprint(text).hashes for text in _of_the_course(problem)))))
     known = Counter(passage for text in texts for passage in text.fingerprint.hashes)
     limit = common(len(by_student))
     for text in texts:
         _keep(text.fingerprint, {passage for passage in text.fingerprint.hashes if known[passage] <= limit})
-    pairs = [
-        Pair(
-            problem.number,
-            tuple(Side(student, text.text, 1.0, _lines(text.text, None)) for student in (text.students[0], other)),
-            int(text.own),
-            same=True,
-        )
+    found = [
+        Alike(problem.number, (Side(tuple(text.students), text.text, 1.0, _lines(text.text, None)),), int(text.own))
         for text in texts
-        if text.own >= LEAST
-        for other in text.students[1:]
+        if text.own >= LEAST and len(text.students) > 1
     ]
-    pairs += filter(None, (_compared(problem.number, one, other, least_share) for one, other in _candidates(texts)))
-    return sorted(pairs, key=lambda pair: (-pair.share, -pair.length, pair.one, pair.other))
+    found += filter(None, (_compared(problem.number, one, other, least_share) for one, other in _candidates(texts)))
+    return sorted(found, key=lambda alike: (-alike.share, -alike.length, alike.students))
 
 
 def _texts(by_student: dict[str, str], course: set[int]) -> Iterator[_Text]:
@@ -185,7 +179,7 @@ def _candidates(texts: list[_Text]) -> Iterator[tuple[_Text, _Text]]:
     return ((texts[one], texts[other]) for (one, other), times in shared.items() if times * PASSAGE >= LEAST)
 
 
-def _compared(problem: int, one: _Text, other: _Text, least_share: float) -> Pair | None:
+def _compared(problem: int, one: _Text, other: _Text, least_share: float) -> Alike | None:
     from copydetect import compare_files
 
     _, _, slices = compare_files(one.fingerprint, other.fingerprint)
@@ -194,10 +188,10 @@ def _compared(problem: int, one: _Text, other: _Text, least_share: float) -> Pai
     if min(lengths) < LEAST or max(shares) < least_share:
         return None
     sides = (
-        Side(text.students[0], text.text, share, _lines(text.text, where))
+        Side(tuple(text.students), text.text, share, _lines(text.text, where))
         for text, share, where in zip((one, other), shares, slices)
     )
-    return Pair(problem, tuple(sides), min(lengths))
+    return Alike(problem, tuple(sides), min(lengths))
 
 
 def _length(mine, theirs) -> int:

@@ -7,24 +7,21 @@ import statistics
 from grader.classroom.book.points import shown
 from grader.classroom.book.rules import Grading
 from grader.classroom.pages.overview import Report, in_words
+from grader.classroom.pages.side_by_side import spelled
 from grader.report.terminal import trimmed
 from grader.report.words import count, spoken
 
 UNJUDGED = {"open": "unchecked", "unread": "unread"}  # as short as a line of the terminal needs it
-TEACH, ALIKE = 3, 3  # misconceptions, and pairs of answers, that the terminal names
+TEACH, ALIKE = 3, 3  # misconceptions, and answers that are alike, of which the terminal tells
 
 
 def _alike(told: Report) -> str:
-    """How many pairs of answers are alike, of whom the first are, and where they stand."""
-    if not told.pairs:
+    """Of whom the first answers are that are alike, and where they stand."""
+    if not told.alike:
         return "alike: no two answers"
-
-    def name(key: str) -> str:
-        return told.names.get(key, key)
-
-    first = ", ".join(f"{name(pair.one)} and {name(pair.other)} at {pair.problem}" for pair in told.pairs[:ALIKE])
-    more = f" and {len(told.pairs) - ALIKE} more" if len(told.pairs) > ALIKE else ""
-    return f"alike: {count(len(told.pairs), 'pair')} of answers: {first}{more}; side by side in {told.similar}"
+    lines = [f"{spelled(one.students, told.names, most=4)} at {one.problem}" for one in told.alike[:ALIKE]]
+    more = f"; and {len(told.alike) - ALIKE} times more" if len(told.alike) > ALIKE else ""
+    return f"alike: {'; '.join(lines)}{more}; side by side in {told.similar}"
 
 
 def summary(console, told: Report, grading: Grading) -> None:
@@ -64,7 +61,7 @@ def _summary(console, told: Report, grading: Grading) -> None:
                 f"{count(len(found.students), 'student')} at {in_words(found.problems)}"
             )
         )
-    if told.pairs is not None:
+    if told.alike is not None:
         console.print(Text(_alike(told)))
     if told.waived:
         console.print(Text(f"waived: {', '.join(told.waived)}", "yellow"))

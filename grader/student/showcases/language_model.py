@@ -19,6 +19,8 @@ from flax import nnx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from grader.student.showcases.pieces import taken
+
 PIECES = {
     41: ("sample_token",),
     42: ("rotate",),
@@ -175,17 +177,5 @@ def run(yours: SimpleNamespace, console: Console) -> float:
     return loss - entropy
 
 
-def main(paths: list[str]) -> None:
-    """Takes each piece from the file that is given for its problem, as 41=PATH."""
-    yours = SimpleNamespace()
-    for given in paths:
-        number, path = given.split("=", 1)
-        module: dict = {"__name__": f"problem_{number}", "__file__": path}
-        with open(path, encoding="utf-8") as file:
-            exec(compile(file.read(), path, "exec", dont_inherit=True), module)
-        vars(yours).update({name: module[name] for name in PIECES[int(number)]})
-    run(yours, Console())
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(taken(sys.argv[1:], PIECES), Console())
