@@ -168,7 +168,7 @@ class LocalAttention(nnx.Module):
         return (weights @ keys.astype(weights.dtype)).astype(keys.dtype)
 
 
-def error_scale(init, params, query, keys, mask=None, position=None, eps=0.0):
+def error_scale(init, params, query, keys, mask=None, position=None, *, eps, inputs_eps):
     """How large the intermediate values are, over the keys that are seen: (1 + how large a score may get on its way)
     times the largest key. Where the centre is computed, also by how much its rounding moves a weight."""
     # Rounding errors grow with the largest score and the largest key. Hidden keys may be as large as 3e38, and any
@@ -179,8 +179,8 @@ def error_scale(init, params, query, keys, mask=None, position=None, eps=0.0):
         scale += 4 * _centre(params, query, len(keys)) / init["half_width"]
     # The weights are float32 where keys and parameters are not: then what they are made of was rounded to half
     # precision, and that is what moves them.
-    if eps < 1e-6 and all(map(_half, (query, keys, *params.values()))):
-        return scale * 2.0**-8 / eps
+    if eps < inputs_eps:
+        return scale * inputs_eps / eps
     return scale * max(1.0, np.abs(keys).max(initial=0.0))
 
 
@@ -202,8 +202,3 @@ def _score(init, params, query, keys):
 def _centre(params, query, length):
     told = np.tanh(query @ params["position_proj.kernel"]) @ params["position_vector.kernel"]
     return length / (1 + np.exp(-told[0]))
-
-
-def _half(array):
-    """Whether all numbers are of bfloat16, whose lower half as a float32 is 0."""
-    return not (array.astype(np.float32).view(np.uint32) & 0xFFFF).any()
