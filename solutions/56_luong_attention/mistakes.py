@@ -90,7 +90,7 @@ def general_with_a_tanh(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="no_tanh")
 def concat_without_tanh(Ref):
     """In "concat" there is no tanh between `score_proj` and `score_vector`. Two linear layers are one, and of that the
     query's part is the same for every key, which a softmax does not notice: the query has no say in where to look. Put
@@ -103,7 +103,7 @@ def concat_without_tanh(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="tanh_after_the_score")
 def tanh_around_the_score(Ref):
     """In "concat" the tanh stands around the finished score, and not around the hidden units. A pair of brackets that
     closes too late does this; no key can then have more than e² times the weight of another. It belongs between
@@ -119,14 +119,14 @@ def tanh_around_the_score(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
-def relu_for_tanh(Ref):
-    """In "concat" the hidden units go through relu. It is today's habit; the paper's units go through tanh, which is
-    bounded and has two signs."""
+@mistake("LuongAttention", activation=("sigmoid", "gelu", "silu"))
+def another_activation(Ref, *, activation="relu"):
+    """In "concat" the hidden units go through another function than tanh, such as relu or a sigmoid. It is today's
+    habit; the paper's units go through tanh, which is bounded and has two signs."""
 
     class Wrong(Ref):
         def activate(self, hidden):
-            return jax.nn.relu(hidden)
+            return getattr(jax.nn, activation)(hidden)
 
     return Wrong
 
@@ -143,7 +143,7 @@ def keys_first_in_concat(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="hidden_units_summed")
 def hidden_units_added_up(Ref):
     """In "concat" the hidden units are added up, and `score_vector` is made and never used. It says what each unit
     counts for: send the units through it."""
@@ -156,7 +156,7 @@ def hidden_units_added_up(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="softmax_before_the_axis_is_taken_off")
 def axis_of_one_left_on(Ref):
     """In "concat" the scores keep the last axis of `score_vector`, which is of length 1. A softmax over the last axis
     is then one over a single number, and every weight is 1: take that axis off with `[..., 0]`."""
@@ -173,7 +173,7 @@ def axis_of_one_left_on(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="squeezed")
 def squeezed_too_much(Ref):
     """In "concat" the axis of length 1 is taken off by a bare `squeeze()`. It takes off every axis of that length: the
     keys where there is one key, the batch where there is one sequence. Name the axis: `squeeze(-1)`, or `[..., 0]`."""
@@ -185,7 +185,7 @@ def squeezed_too_much(Ref):
     return Wrong
 
 
-@mistake("LuongAttention", how=("keys @ query", "query @ keys.T"))
+@mistake("LuongAttention", misconception="query_without_the_axis_of_the_keys", how=("keys @ query", "query @ keys.T"))
 def query_without_its_axis(Ref, *, how="a sum of products"):
     """The query meets the keys without an axis for them, as in `(query * keys).sum(-1)` or `keys @ query`. For one
     sequence that is right. With a batch, `(B, d)` against `(B, T, d)` lines up the sequences with the keys, which fails
@@ -284,6 +284,23 @@ def normalised_again_after_the_mask(Ref):
     return Wrong
 
 
+@mistake("LuongAttention")
+def softmax_over_hidden_keys_too(Ref):
+    """The hidden keys take part in the softmax and are taken out of it afterwards, by dividing what is left by its sum
+    and a small number against 0 / 0. Where a hidden key scores far higher than the others nothing is left to divide:
+    hide the keys in the scores, before the softmax."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, mask):
+            weights = super().softmax(scores, None)
+            if mask is None:
+                return weights
+            left = jnp.where(mask, weights, 0)
+            return left / (left.sum(-1, keepdims=True) + 1e-9)
+
+    return Wrong
+
+
 @mistake("LuongAttention", misconception="added_a_large_number", number=(-1e4,))
 def mask_added(Ref, *, number=-1e9):
     """A large negative number is *added* to the scores of hidden keys. What stands there can be anything, and its score
@@ -348,6 +365,22 @@ def empty_row_mended_afterwards(Ref):
 
 
 @mistake("LuongAttention")
+def weights_left_where_nothing_is_visible(Ref):
+    """Where no key may be attended to, the context is zeros and the weights are not: they are shared among the hidden
+    keys. Make the weights zeros, and the context follows."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, mask=None):
+            if mask is None:
+                return super().__call__(query, keys, mask)
+            weights = self.weights(jnp.where(mask, self.scores(query, keys), -1e9), None)
+            context = jnp.where(mask.any(-1, keepdims=True), self.context(weights, keys), 0).astype(keys.dtype)
+            return self.output(context, query), weights
+
+    return Wrong
+
+
+@mistake("LuongAttention")
 def empty_row_zeroes_the_output(Ref):
     """Where no key may be attended to, the output is zeros. It is the *context* that is zeros there; the decoder still
     has its query, and the output is `tanh(out_proj([0; query]))`: mend the weights, and leave the output to follow."""
@@ -388,7 +421,57 @@ def hidden_scores_of_zero(Ref, *, how="by a choice"):
     return Wrong
 
 
+@mistake("LuongAttention", number=(-1e9,))
+def masked_keys_overwritten(Ref, *, number=0.0):
+    """The hidden keys are overwritten, with zeros or with a large negative number, and then attended to like the
+    others. A key of zeros scores 0, or in "concat" what the query makes of it, and takes its share: hide the scores."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, mask=None):
+            return super().__call__(query, keys if mask is None else jnp.where(mask[..., None], keys, number))
+
+    return Wrong
+
+
 @mistake("LuongAttention")
+def added_the_boolean_mask(Ref):
+    """The boolean mask itself is added to the scores: True counts as 1, and every key keeps a weight. Put -inf in the
+    place of each hidden score: `jnp.where(mask, scores, -jnp.inf)`."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, mask):
+            return super().softmax(scores if mask is None else scores + mask, None)
+
+    return Wrong
+
+
+@mistake("LuongAttention")
+def infinity_times_zero(Ref):
+    """With a mask everything is NaN: `(1 - mask)` is multiplied by -inf to have something to add, and 0 times -inf is
+    NaN for every visible key. Choose with `jnp.where`, which multiplies nothing."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, mask):
+            return super().softmax(scores if mask is None else scores + (1 - mask) * -jnp.inf, None)
+
+    return Wrong
+
+
+@mistake("LuongAttention")
+def one_row_decides_for_all(Ref):
+    """Whether any key may be attended to is asked of the whole mask, `mask.any()`, and not of each sequence. One that
+    is empty beside others that are not shares its weight then, or gets NaN: ask `mask.any(-1, keepdims=True)`."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, mask):
+            if mask is None:
+                return super().softmax(scores, mask)
+            return jnp.where(mask.any(), super().softmax(jnp.where(mask, scores, -1e9), None), 0)
+
+    return Wrong
+
+
+@mistake("LuongAttention", misconception="softmax_over_the_batch")
 def softmax_over_the_first_axis(Ref):
     """The softmax runs over the first axis. For one sequence that axis holds the keys; with a batch it holds the
     sequences, and these compete with each other. The keys are the last axis of the scores: `axis=-1`."""
@@ -449,7 +532,7 @@ def context_of_projected_keys(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="mean_in_place_of_the_sum")
 def mean_for_the_context(Ref):
     """The weighted keys are averaged over T: their sum is divided by the number of keys. The weights sum to 1 already,
     so their sum is an average: do not divide."""
@@ -485,6 +568,18 @@ def output_without_tanh(Ref):
     return Wrong
 
 
+@mistake("LuongAttention", activation=("sigmoid",))
+def another_activation_of_the_output(Ref, *, activation="relu"):
+    """The output goes through another function than tanh, such as relu. Equation 5 of the paper has tanh: every entry
+    of the output is between -1 and 1."""
+
+    class Wrong(Ref):
+        def output(self, context, query):
+            return getattr(jax.nn, activation)(self.out_proj(self.joined(context, query)))
+
+    return Wrong
+
+
 @mistake("LuongAttention")
 def context_returned(Ref):
     """What comes out is the context, and `out_proj` is made and never used. Problem 55 ends there; here the context is
@@ -509,7 +604,7 @@ def query_added_to_the_output(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="weights_first")
 def results_exchanged(Ref):
     """The weights are returned first and the output second. Both libraries and papers have either order; here it is the
     output, then the weights."""
@@ -534,6 +629,44 @@ def only_the_output(Ref):
 
 
 @mistake("LuongAttention")
+def scores_for_the_weights(Ref):
+    """What comes out beside the output are the scores, as they were before the softmax. Return the weights that the
+    context was made with."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, mask=None):
+            scores = self.scores(query, keys)
+            return super().__call__(query, keys, mask)[0], scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+
+    return Wrong
+
+
+@mistake("LuongAttention")
+def no_gradient_through_the_weights(Ref):
+    """The weights that are returned have no gradient: they went through `stop_gradient`. To look at them that is
+    enough; a loss on the alignment, as in problems 58 and 60, then teaches nothing. Return them as they are."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, mask=None):
+            output, weights = super().__call__(query, keys, mask)
+            return output, jax.lax.stop_gradient(weights)
+
+    return Wrong
+
+
+@mistake("LuongAttention")
+def no_gradient_through_the_choice(Ref):
+    """The context is made with weights that went through `stop_gradient`, so that the output does not teach the score
+    where to look. Leave the weights as they are."""
+
+    class Wrong(Ref):
+        def context(self, weights, keys):
+            return super().context(jax.lax.stop_gradient(weights), keys)
+
+    return Wrong
+
+
+@mistake("LuongAttention", misconception="output_in_float32")
 def float32_lets_the_output_grow(Ref):
     """Half-precision keys give a float32 output. The weights are float32, and their product with the keys is too, and
     so is all that follows: bring the context back to the dtype of the keys before it meets the query."""
@@ -675,7 +808,7 @@ def names_of_the_paper(Ref):
     return Wrong
 
 
-@mistake("LuongAttention")
+@mistake("LuongAttention", misconception="score_as_a_vector")
 def a_parameter_for_the_vector(Ref):
     """`score_vector` is a bare parameter of shape (d_query,), `nnx.Param(...)`. A parameter is found by its path, and
     the one of an `nnx.Linear` ends in `.kernel`: make it an `nnx.Linear(d_query, 1)` without bias."""
@@ -741,14 +874,62 @@ def no_window(Ref):
     return Wrong
 
 
-@mistake("LocalAttention")
-def far_scores_of_zero(Ref):
-    """The scores outside of the window are set to 0 before the softmax. That is no small score: each of these keys
-    takes exp(0) = 1 of the sum. Replace them by -inf, or use the softmax's `where=`."""
+@mistake("LocalAttention", misconception="zeros_for_scores", zeros=("left in", "the keys"))
+def far_scores_of_zero(Ref, *, zeros="cut afterwards"):
+    """The scores outside of the window are set to 0 before the softmax, or the keys there are. That is no small score:
+    each of these keys takes exp(0) = 1 of the sum. Replace the scores by -inf, or use the softmax's `where=`."""
 
     class Wrong(Ref):
         def softmax(self, scores, within):
-            return jnp.where(within, jax.nn.softmax(jnp.where(within, scores, 0)), 0)
+            weights = jax.nn.softmax(jnp.where(within, scores, 0))
+            return jnp.where(within, weights, 0) if zeros == "cut afterwards" else weights
+
+        def __call__(self, query, keys, position=None):
+            if zeros == "the keys":
+                within = self.window(self.away(self.centre(query, len(keys), position), len(keys)))
+                keys = jnp.where(within[:, None], keys, 0)
+            return super().__call__(query, keys, position)
+
+    return Wrong
+
+
+@mistake("LocalAttention", misconception="hidden_by_a_small_number", number=(-10.0,), cut=(False,))
+def far_scores_of_a_small_number(Ref, *, number=-100.0, cut=True):
+    """The scores outside of the window are replaced by a number such as -100, which is not small enough. Scores are not
+    scaled, and all in the window can be lower than that; then the far keys win. Replace them by -inf, or use the
+    softmax's `where=`."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, within):
+            weights = jax.nn.softmax(jnp.where(within, scores, number))
+            return jnp.where(within, weights, 0) if cut else weights
+
+    return Wrong
+
+
+@mistake("LocalAttention", misconception="added_a_small_number", cut=(False,))
+def lowered_far_scores(Ref, *, cut=True):
+    """A number such as -100 is added to the scores outside of the window. A far key that scores hundreds higher comes
+    through: it is only less likely. Replace the score, by `jnp.where` or the softmax's `where=`."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, within):
+            weights = jax.nn.softmax(scores + jnp.where(within, 0.0, -100.0))
+            return jnp.where(within, weights, 0) if cut else weights
+
+    return Wrong
+
+
+@mistake("LocalAttention", misconception="renormalised", guarded=(True,))
+def window_made_to_sum_to_one(Ref, *, guarded=False):
+    """The softmax runs over all keys, and what is in the window is divided by its sum afterwards. On paper that is the
+    softmax over the window; but where a far key scores hundreds higher nothing is left in the window, and 0 / 0 is NaN.
+    Hide the far keys before the softmax."""
+
+    class Wrong(Ref):
+        def softmax(self, scores, within):
+            left = jnp.where(within, jax.nn.softmax(scores), 0)
+            return left / (left.sum() + 1e-9 if guarded else left.sum())
 
     return Wrong
 
@@ -905,16 +1086,23 @@ def no_gaussian_at_a_given_position(Ref):
     return Wrong
 
 
-@mistake("LocalAttention", about="sigma", variance=("D / 2", "D² / 8", "1"))
+@mistake("LocalAttention", about="sigma", variance=("D / 2", "D² / 8", "1", "4 / D²", "(D // 2)²"))
 def gaussian_of_another_width(Ref, *, variance="D²"):
     """The Gaussian has another width. It is `exp(-(s - centre)² / (2 sigma²))` with `sigma = half_width / 2`: not
-    `half_width` itself, not a variance of `half_width / 2`, and with the 2 in front of sigma². A key at the edge keeps
-    exp(-2), about 0.135; see whether yours does."""
+    `half_width` itself, nor the half of it rounded down, not a variance of `half_width / 2`, and with brackets around
+    `2 sigma²`. A key at the edge keeps exp(-2), about 0.135; see whether yours does."""
 
     class Wrong(Ref):
         def gaussian(self, away):
             width = self.half_width
-            squared = {"D²": width**2, "D / 2": width / 2, "D² / 8": width**2 / 8, "1": 1.0}[variance]
+            squared = {
+                "D²": width**2,
+                "D / 2": width / 2,
+                "D² / 8": width**2 / 8,
+                "1": 1.0,
+                "4 / D²": 4 / width**2,
+                "(D // 2)²": (width // 2) ** 2,
+            }[variance]
             return jnp.exp(-(away**2) / (2 * squared))
 
     return Wrong
@@ -991,6 +1179,20 @@ def rounded_for_the_window(Ref, *, how="to the nearest"):
             # the first distance is minus the centre
             rounded = {"to the nearest": jnp.round, "down": jnp.floor}[how]
             return super().window(away - away[0] - rounded(-away[0]))
+
+    return Wrong
+
+
+@mistake("LocalAttention", how=("down",))
+def rounded_for_the_gaussian(Ref, *, how="to the nearest"):
+    """The Gaussian lies around the centre rounded to a whole number. A rounded number has a gradient of 0, and the
+    Gaussian is the only place where the centre could have one: take the distance to the centre itself."""
+
+    class Wrong(Ref):
+        def gaussian(self, away):
+            # the first distance is minus the centre
+            rounded = {"to the nearest": jnp.round, "down": jnp.floor}[how]
+            return super().gaussian(away - away[0] - rounded(-away[0]))
 
     return Wrong
 
@@ -1149,14 +1351,15 @@ def centre_from_the_keys(Ref):
     return Wrong
 
 
-@mistake("LocalAttention")
-def length_of_the_window(Ref):
-    """The sigmoid is multiplied by the length of the window, 2D + 1. It says where in the *sentence* to look: multiply
-    by the number of keys."""
+@mistake("LocalAttention", of=("a key",))
+def another_length(Ref, *, of="the window"):
+    """The sigmoid is multiplied by another length than the sentence's: by that of the window, 2D + 1, or by the width
+    of a key, which is the other axis of `keys`. It says where in the *sentence* to look: multiply by the number of
+    keys."""
 
     class Wrong(Ref):
         def said(self, query, length):
-            return super().said(query, 2 * self.half_width + 1)
+            return super().said(query, 2 * self.half_width + 1 if of == "the window" else len(query))
 
     return Wrong
 
@@ -1164,7 +1367,7 @@ def length_of_the_window(Ref):
 # --- LocalAttention: the rest
 
 
-@mistake("LocalAttention")
+@mistake("LocalAttention", misconception="scaled_scores")
 def local_scores_scaled(Ref):
     """The scores are divided by the square root of the width. The transformer's are (31); the score here is Luong's
     "dot", which has no scale: leave it out."""
@@ -1215,7 +1418,7 @@ def maximum_of_the_whole_sentence(Ref):
     return Wrong
 
 
-@mistake("LocalAttention")
+@mistake("LocalAttention", misconception="context_in_float32")
 def local_context_in_float32(Ref):
     """Half-precision keys give a float32 context. The weights are float32, and their product with the keys is too:
     bring the context back to the dtype of the keys."""
@@ -1227,7 +1430,20 @@ def local_context_in_float32(Ref):
     return Wrong
 
 
-@mistake("LocalAttention")
+@mistake("LocalAttention", misconception="no_gradient_through_the_weights")
+def local_weights_without_gradient(Ref):
+    """The weights that are returned have no gradient: they went through `stop_gradient`. A loss on where the decoder
+    looks then teaches nothing. Return them as they are."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, position=None):
+            context, weights = super().__call__(query, keys, position)
+            return context, jax.lax.stop_gradient(weights)
+
+    return Wrong
+
+
+@mistake("LocalAttention", misconception="weights_in_half_precision")
 def local_weights_in_half_precision(Ref):
     """The weights come out in the dtype of the keys. They are float32, whatever comes in: return the product of softmax
     and Gaussian as it is."""
@@ -1240,7 +1456,7 @@ def local_weights_in_half_precision(Ref):
     return Wrong
 
 
-@mistake("LocalAttention")
+@mistake("LocalAttention", misconception="weights_first")
 def local_results_exchanged(Ref):
     """The weights are returned first and the context second. It is the context, then the weights."""
 
