@@ -89,7 +89,7 @@ def sentence(rng, d_query, length, half_width, position=None, lift=0.0, loud=0.0
         query, middle = drawn()
     keys = rng.standard_normal((length, d_query))
     if lift:
-        keys[:, 0] = np.sign(lift)
+        keys[:, 0] = 1.0
     if loud:
         far = np.abs(np.arange(length) - middle) > half_width
         keys[far] = loud * query.astype(np.float64) / (query.astype(np.float64) ** 2).sum()
