@@ -260,6 +260,7 @@ def test_no_link_leads_nowhere(built, pages):
         (53, "interviewer"),
         (54, "Linformer"),
         (55, "Bahdanau"),
+        (56, "Luong"),
         (60, "Srivastava"),
     ],
 )
