@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
+import subprocess
 import sys
 import textwrap
 import time
@@ -575,6 +577,32 @@ def test_a_run_that_is_killed_leaves_what_the_kernel_lets_it(kept, adopting, tmp
             break
         time.sleep(0.1)
     assert mine and {*left} <= {*mine} and {status for _, status in left.values()} <= {psutil.STATUS_ZOMBIE}
+
+
+KILLED_ON_THE_WAY = """
+import os, signal, subprocess
+from grader.classroom.walls import room
+
+class Last(subprocess.Popen):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        print(self.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+room.subprocess.Popen = Last
+room.Room(room.Walls(namespaces=True))
+"""
+
+
+def test_a_run_that_is_killed_while_a_room_is_built_leaves_nothing(tmp_path):
+    """bubblewrap tells of its child before the child goes on: what it writes to then must not end with the run."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", KILLED_ON_THE_WAY], env=environment, cwd=ROOT, capture_output=True)
+    assert run.stdout.strip().isdigit() and run.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 60
+    while (left := classroom.processes(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == {}
 
 
 def test_a_room_that_cannot_be_built_says_why(tmp_path, monkeypatch):

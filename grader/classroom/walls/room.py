@@ -96,25 +96,25 @@ class Room:
             raise
 
     def _build(self) -> None:
-        read, write = os.pipe()
-        command = bubblewrap(self.walls, self.bounds, write)
-        self.holder = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[write],
-            start_new_session=True,
-        )
-        os.close(write)
-        with os.fdopen(read) as told:
-            said = told.read()
-        with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
-            self.holder.stdin.write(b"\n")
-            self.holder.stdin.flush()
-        if self.holder.stdout.read(1) != b"\n":
-            raise CourseError(f"bubblewrap gives no room: {self.holder.stderr.read().decode(errors='replace').strip()}")
-        pid = json.loads(said)["child-pid"]
+        # A file in memory, and no pipe: bubblewrap tells of its child before it lets it go on. Were we killed by then,
+        # a pipe would end the one, and leave the other waiting for ever.
+        with os.fdopen(os.memfd_create("room"), "rb") as told:
+            self.holder = subprocess.Popen(
+                bubblewrap(self.walls, self.bounds, told.fileno()),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[told.fileno()],
+                start_new_session=True,
+            )
+            with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
+                self.holder.stdin.write(b"\n")
+                self.holder.stdin.flush()
+            if self.holder.stdout.read(1) != b"\n":
+                why = self.holder.stderr.read().decode(errors="replace").strip()
+                raise CourseError(f"bubblewrap gives no room: {why}")
+            told.seek(0)
+            pid = json.load(told)["child-pid"]
         self.inner = os.pidfd_open(pid)
         spaces = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in SPACES]
         # bubblewrap nests two user namespaces: the outer one owns the others
