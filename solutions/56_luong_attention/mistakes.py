@@ -1,7 +1,5 @@
 """56 · Wrong answers that people really give, each with its sentence."""
 
-import builtins
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -738,6 +736,9 @@ def refuses_unequal_widths_always(Ref):
     return Wrong
 
 
+REFUSALS = {error.__name__: error for error in (AssertionError, KeyError, TypeError, NotImplementedError)}
+
+
 @mistake("LuongAttention", which=("KeyError", "TypeError", "NotImplementedError"))
 def refused_by_another_error(Ref, *, which="AssertionError"):
     """What is to be refused raises another exception than ValueError: an `assert`, a `KeyError` of a dictionary of
@@ -749,7 +750,7 @@ def refused_by_another_error(Ref, *, which="AssertionError"):
             try:
                 super().refuse(d_query, d_key, score)
             except ValueError:
-                raise getattr(builtins, which)(score) from None
+                raise REFUSALS[which](score) from None
 
     return Wrong
 
