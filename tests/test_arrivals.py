@@ -899,6 +899,16 @@ def test_a_notebook_that_was_exported_as_python(folder, text, name):
     }
 
 
+def test_remarks_below_the_magic_of_an_export_are_no_answer(folder):
+    """A comment that mentions code, an attempt that was commented out, and a plus at the left edge of a function leave
+    the code below them the answer."""
+    answer = (
+        "# import order matters\n# def sdpa(q, k, v):\n#     return q\ndef sdpa(q, k, v):\n# + the values\n    return v"
+    )
+    ada = read(folder({"ada/31.py": f"# %%\n{TRIAL}\n# %%\n# %%grade 31\n{answer}\n".encode()}))["ada"]
+    assert [content.decode().strip() for content in pieces_of(ada).values()] == [answer]
+
+
 @pytest.mark.parametrize("text", [UNTOUCHED, BY_JUPYTER.replace(repr(A31.decode()), repr(SHIPPED.decode()))])
 def test_an_untouched_notebook_is_no_answer(folder, text):
     """A cell, or an export, that holds the stub as it ships stays what it is: not written."""
