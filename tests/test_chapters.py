@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from grader.authors.lesson import section
 from grader.authors.site import timeline
 from grader.authors.site.build import HERE
 from grader.authors.site.chapters import CHAPTERS, chapters, whole
@@ -15,33 +16,30 @@ from tests.test_overview import Elements
 TITLE = "Before the transformer"
 CHAPTER = CHAPTERS[TITLE]
 PAGE = (HERE / f"pages/{CHAPTER.page}.md").read_text(encoding="utf-8")
-LESSON = """# 55 · A problem
-
-## Further reading
-
+LIST = """
 - Ada First, Bob Second and Cy Third, "How, and Why", 2014, [arXiv:1401.00001](https://arxiv.org/abs/1401.00001),
   equation 3: the sum of 2014.
 - Dee Fourth et al., *A Journal's Title*, Journal of Titles, 1989: by hand; and Eve Fifth, "Later", NeurIPS 2021, [arXiv:2101.00002](https://arxiv.org/abs/2101.00002).
 - JAX documentation: `jax.numpy.where`, since 2018.
 """
+LESSON = f"# 55 · A problem\n\n## Further reading\n{LIST}"
 
 
 def test_a_lesson_s_papers():
     """In quotation marks or italics, with a journal or without, one or two of them in a line; what has no title and
     year of its own is none."""
-    assert [(one.who, one.title, one.year, one.arxiv) for one in timeline.read(LESSON)] == [
+    assert [(one.who, one.title, one.year, one.arxiv) for one in timeline.read(LIST)] == [
         ("Ada First, Bob Second and Cy Third", "How, and Why", 2014, "1401.00001"),
         ("Dee Fourth et al.", "A Journal's Title", 1989, ""),
         ("Eve Fifth", "Later", 2021, "2101.00002"),
     ]
-    assert [*timeline.read("# 55 · A problem\n\nNothing to read.\n")] == []
+    assert [*timeline.read("")] == []
 
 
 @pytest.mark.parametrize("problem", [problem for problem in PROBLEMS.values() if problem.part == TITLE], ids=str)
 def test_every_paper_of_the_part_stands_in_the_timeline(problem):
     """With its arXiv number, where the lesson gives one."""
-    section = timeline.SECTION.search(problem.lesson.read_text(encoding="utf-8"))[1]
-    given = re.findall(r"arxiv\.org/abs/([\d.]+)", section)
+    given = re.findall(r"arxiv\.org/abs/([\d.]+)", section(problem.lesson, "Further reading"))
     assert given and sorted({*given}) == sorted(one.arxiv for one in timeline.papers([problem]) if one.arxiv)
 
 

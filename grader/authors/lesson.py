@@ -84,6 +84,12 @@ def cells_of(lesson: Path) -> list[Cell]:
     return cells
 
 
+def section(lesson: Path, heading: str) -> str:
+    """What stands below one of the headings, up to its first code; empty where there is no such heading."""
+    begins = f"## {heading}\n"
+    return next((cell.source for cell in cells_of(lesson) if cell.source.startswith(begins)), "").removeprefix(begins)
+
+
 def builds_on(problem: Problem) -> list[int]:
     """The earlier problems that a lesson names before it says what comes later."""
     text = problem.lesson.read_text(encoding="utf-8").split("## What it is not yet")[0]

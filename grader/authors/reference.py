@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grader.course.calls import DRAWS, Call, is_float
+from grader.course.calls import DRAWS, Call, eps_of, is_float
 from grader.course.cases import CLAIM_KINDS, Function, Mistake
 from grader.course.problem import CourseError, discover, load, mistakes
 from grader.course.settle import settle, settled
@@ -148,17 +148,12 @@ def _plain_calls(calls: list[Call]) -> list[tuple[Call, tuple]]:
 def _nudge(rng, array):
     if not is_float(array):
         return array
-    return (array.astype(np.float64) * (1 + _eps(array) * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
-
-
-def _eps(array) -> float:
-    """How far 1 is from the next number of this type, or nearly so."""
-    return 2.0**-8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)
+    return (array.astype(np.float64) * (1 + eps_of(array) * rng.choice([-1, 0, 1], array.shape))).astype(array.dtype)
 
 
 def _inputs_eps(call: Call) -> float:
     arrays = (*call.arrays.values(), *call.params.values())
-    return max((_eps(array) for array in arrays if is_float(array)), default=0.0)
+    return max((eps_of(array) for array in arrays if is_float(array)), default=0.0)
 
 
 def driver_of(problem):
@@ -224,7 +219,7 @@ def _answer(call: Call, runs: list, scale) -> Answer:
                 )
             continue
         error = max(_error(single.leaves[leaf], double.leaves[leaf]) for _, _, _, single, double in runs)
-        eps = _eps(array)
+        eps = eps_of(array)
         told = {"eps": eps, "inputs_eps": _inputs_eps(call)} if scale else {}
         told = {name: value for name, value in told.items() if name in inspect.signature(scale).parameters}
         floor = (

@@ -16,7 +16,7 @@ import ml_dtypes
 import numpy as np
 
 from grader.authors.mutants import CAUGHT_BY
-from grader.course.calls import Call, is_float
+from grader.course.calls import Call, eps_of, is_float
 from grader.course.cases import TRANSFORMS, Entry
 from grader.course.settle import drawn_of
 from grader.course.verdict import Outcome
@@ -67,8 +67,7 @@ def _is_constant(array: np.ndarray, values: np.ndarray, constant: float) -> bool
         return bool((array == array.dtype.type(constant)).all())
     if constant == 0.0:
         return not values.any()
-    eps = 2.0**-8 if array.dtype.itemsize == 2 else float(np.finfo(array.dtype).eps)
-    return bool(np.abs(values - constant).max(initial=0.0) <= ROUNDING * eps * abs(constant))
+    return bool(np.abs(values - constant).max(initial=0.0) <= ROUNDING * eps_of(array) * abs(constant))
 
 
 def _fault_if_passing(call: Call, answer: Answer, leaf: str, instead: np.ndarray, what: str) -> str | None:

@@ -424,3 +424,8 @@ def _sizes(steps: tuple[int, ...]) -> str:
 
 def is_float(array) -> bool:
     return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+
+
+def eps_of(array) -> float:
+    """How far 1 is from the next number of its type; of bfloat16 half of that, its largest rounding."""
+    return 2.0**-8 if array.dtype.name == "bfloat16" else float(np.finfo(array.dtype).eps)

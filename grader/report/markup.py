@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 
 # what HTML and a notebook's JSON have no place for
 UNSHOWN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -24,6 +25,10 @@ def text(value: object) -> Markup:
 
 def join(*children: object) -> Markup:
     return Markup("".join(map(text, children)))
+
+
+def joined(separator: str, children: Iterable[object]) -> Markup:
+    return Markup(text(separator).join(map(text, children)))
 
 
 def tag(name: str, *children: object, **attributes: object) -> Markup:

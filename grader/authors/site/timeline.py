@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from grader.authors.lesson import section
 from grader.course.problem import Problem
-from grader.report.markup import Markup, join, tag
+from grader.report.markup import Markup, joined, tag
 
 MARK = "<!-- the timeline -->"
-SECTION = re.compile(r"^## Further reading\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 PAPER = re.compile(
     r"(?:^|, and |; (?:and )?)(?P<who>[^\"*\[]+?),? [\"*](?P<title>[^\"*]+?),?[\"*],? "
     r"(?:[^\"*\[]{0,80}?[ ,])??(?P<year>(?:19|20)\d\d)\b(?:, \[arXiv:(?P<arxiv>\d{4}\.\d{4,5})\])?"
@@ -41,17 +41,16 @@ def papers(problems: Iterable[Problem]) -> list[Paper]:
     """What the lessons of these problems name, the oldest first, each once."""
     found: dict[str, Paper] = {}
     for problem in problems:
-        for paper in read(problem.lesson.read_text(encoding="utf-8")):
+        for paper in read(section(problem.lesson, "Further reading")):
             known = found.setdefault(paper.arxiv or paper.title.casefold(), paper)
             if problem not in known.problems:
                 known.problems.append(problem)
     return sorted(found.values(), key=lambda paper: (paper.year, paper.arxiv or "9", paper.title))
 
 
-def read(lesson: str) -> Iterator[Paper]:
-    """The papers of a lesson's further reading: who, a title in quotation marks or italics, and a year."""
-    section = SECTION.search(lesson)
-    for item in re.split(r"^- ", section[1], flags=re.MULTILINE)[1:] if section else ():
+def read(listed: str) -> Iterator[Paper]:
+    """The papers of a list: of each who, a title in quotation marks or italics, and a year."""
+    for item in re.split(r"^- ", listed, flags=re.MULTILINE)[1:]:
         for match in PAPER.finditer(" ".join(item.split())):
             yield Paper(match["who"], match["title"], int(match["year"]), match["arxiv"] or "")
 
@@ -71,11 +70,8 @@ def drawn(found: Iterable[Paper]) -> Markup:
 def _told(paper: Paper) -> Markup:
     title = tag("cite", paper.title)
     link = tag("a", title, href=f"https://arxiv.org/abs/{paper.arxiv}") if paper.arxiv else title
-    open_for = join(
-        *(
-            part
-            for problem in paper.problems
-            for part in (", ", tag("a", f"{problem.number} · {problem.title}", href=f"notebooks/{problem.name}.html"))
-        )
-    )[2:]
-    return tag("li", f"{paper.who}: ", link, tag("span", Markup(open_for)))
+    open_for = (
+        tag("a", f"{problem.number} · {problem.title}", href=f"notebooks/{problem.name}.html")
+        for problem in paper.problems
+    )
+    return tag("li", f"{paper.who}: ", link, tag("span", joined(", ", open_for)))

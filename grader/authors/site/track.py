@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from grader.authors.lesson import builds_on, cells_of
+from grader.authors.lesson import builds_on, section
 from grader.authors.site import drawing
 from grader.authors.site.chapters import Chapter
 from grader.course.problem import Problem
@@ -60,8 +60,8 @@ def _card(problem: Problem, before: list[int]) -> str:
 
 def first_sentences(problem: Problem, most: int = 280) -> str:
     """How the lesson begins: as many whole sentences of its first paragraph as fit."""
-    opening = next(cell.source for cell in cells_of(problem.lesson) if cell.source.startswith("## Why it matters"))
-    paragraph = " ".join(opening.partition("\n")[2].strip().split("\n\n")[0].split())
+    opening = section(problem.lesson, "Why it matters")
+    paragraph = " ".join(opening.strip().split("\n\n")[0].split())
     told = ""
     for sentence in re.split(r"(?<=[.!?]) ", paragraph):
         if told and len(told) + len(sentence) > most:

@@ -16,7 +16,7 @@ from grader.classroom.pages.sheet import sheet
 from grader.classroom.pages.side_by_side import listed
 from grader.course.verdict import Status
 from grader.report import words
-from grader.report.markup import Markup, join, tag
+from grader.report.markup import Markup, join, joined, tag
 from grader.report.page import prose
 from grader.report.words import count, sentence, spoken
 
@@ -103,10 +103,10 @@ def _misconception(found: Misconception, links: Mapping[str, Markup], at: str = 
 
 def _who(names: Sequence[Markup]) -> Markup:
     """A few names as they are, many folded."""
-    listed = join(*(part for name in names for part in (", ", name)))[2:]
+    listed = joined(", ", names)
     if len(names) <= NAMED:
-        return tag("p", Markup(listed), class_="faint small")
-    return tag("details", tag("summary", count(len(names), "student")), tag("p", Markup(listed)), class_="faint small")
+        return tag("p", listed, class_="faint small")
+    return tag("details", tag("summary", count(len(names), "student")), tag("p", listed), class_="faint small")
 
 
 def _links(told: Report, problem: int | None = None) -> dict[str, Markup]:
