@@ -18,11 +18,11 @@ def mean_of(losses, counts):
     return jnp.sum(losses, where=counts) / jnp.maximum(counts.sum(), 1)
 
 
-@mistake("next_token_loss")
-def no_shift(ref, logits, tokens, mask):
+@mistake("next_token_loss", first=(0,))
+def no_shift(ref, logits, tokens, mask, *, first=1):
     """The logits of a position are compared with the token that stands there, which the model has read already. What
     position t - 1 says is about token t: `logits[..., :-1, :]` with `tokens[..., 1:]`."""
-    return mean_of(losses_of(logits, tokens)[..., 1:], mask[..., 1:])
+    return mean_of(losses_of(logits, tokens)[..., first:], mask[..., first:])
 
 
 @mistake("next_token_loss")
@@ -353,6 +353,21 @@ def divided(tree, by):
 
 def count_of(mask):
     return jnp.maximum(mask[..., 1:].sum(), 1)
+
+
+@mistake("train_step", misconception="no_shift", first=((0, 0), (0, 1)))
+def no_shift_in_the_step(ref, model, optimizer, tokens, mask, *, first=(1, 1)):
+    """In the loss of a micro-batch the logits of a position are compared with the token that stands there, which the
+    model has read already. What position t - 1 says is about token t: shift as in `next_token_loss`."""
+
+    summed, counted = first
+
+    def unshifted(logits, tokens, mask):
+        return jnp.sum(losses_of(logits, tokens)[..., summed:], where=mask[..., summed:])
+
+    loss, gradient = divided(added_up(model, tokens, mask, of=unshifted), jnp.maximum(mask[..., counted:].sum(), 1))
+    optimizer.update(model, gradient)
+    return loss
 
 
 @mistake("train_step")
