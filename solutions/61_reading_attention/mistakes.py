@@ -135,12 +135,12 @@ def layers_averaged_first(ref, weights, *, then="kept"):
     return ref(average if then == "kept" else jnp.broadcast_to(average, weights.shape))
 
 
-@mistake("attention_rollout", about="the product", missing=("the last",))
+@mistake("attention_rollout", about="the product", missing=("the last", "the last of several"))
 def a_layer_left_out(ref, weights, *, missing="the first"):
     """The product begins or ends at the wrong layer: the first or the last one is not in it. Begin with the first
     layer's matrix, or with the identity, and go through all layers that are left."""
     if len(weights) == 1:
-        return _identity(weights)
+        return ref(weights) if "several" in missing else _identity(weights)
     return ref(weights[1:] if missing == "the first" else weights[:-1])
 
 
@@ -186,12 +186,15 @@ def rollout_in_the_dtype_of_the_weights(ref, weights):
     return ref(weights).astype(weights.dtype)
 
 
-@mistake("attention_rollout", what=("the products",))
+@mistake("attention_rollout", what=("the matrices", "the products"))
 def rollout_in_half_precision(ref, weights, *, what="the mean"):
     """What comes out is float32, and the mean over the heads, or the product, was computed in the dtype of the weights:
     the cast comes too late. Cast the weights before anything else."""
-    mixed = (0.5 * weights.mean(axis=1) + 0.5 * jnp.eye(weights.shape[-1], dtype=weights.dtype)).astype(weights.dtype)
+    average = weights.mean(axis=1)
     if what == "the mean":
+        return ref(average[:, None])
+    mixed = (0.5 * average + 0.5 * jnp.eye(weights.shape[-1], dtype=weights.dtype)).astype(weights.dtype)
+    if what == "the matrices":
         return _product_of(ref, _wide(mixed))
     rollout = mixed[0]
     for layer in mixed[1:]:
@@ -327,15 +330,18 @@ def distance_in_the_dtype_of_the_weights(ref, weights):
     return ref(weights).astype(weights.dtype)
 
 
-@mistake("mean_distance", what=("the products",))
+@mistake("mean_distance", what=("the products", "everything"))
 def distances_in_half_precision(ref, weights, *, what="the distances"):
     """What comes out is float32, and distances, or their products with weights, were computed in the dtype of the
-    weights. In bfloat16 only even numbers are left above 256. Cast the weights first, and let places be float32."""
+    weights: an array of integers takes the other's dtype. In bfloat16 only even numbers are left above 256. Cast the
+    weights first."""
     place = jnp.arange(weights.shape[-1]).astype(weights.dtype)
     apart = abs(place[:, None] - place[None, :])
-    if what == "the products":
-        return _wide((weights * apart).sum(axis=-1)).mean(axis=-1)
-    return _mean_of(weights, _wide(apart))
+    if what == "the distances":
+        return _mean_of(weights, _wide(apart))
+    whole = jnp.arange(weights.shape[-1])
+    found = (weights * abs(whole[:, None] - whole)).sum(axis=-1)
+    return _wide(found.mean(axis=-1)) if what == "everything" else _wide(found).mean(axis=-1)
 
 
 @mistake("mean_distance", misconception="axes_of_length_one_gone")
@@ -428,12 +434,17 @@ def the_query_itself_left_out(ref, weights, tokens):
     return _score(weights, jnp.tril(wanted, -1))
 
 
-@mistake("induction_score", about="which keys", itself=("yes",))
-def later_occurrences_counted(ref, weights, tokens, *, itself="no"):
+@mistake(
+    "induction_score", about="which keys", which=("of the others and of itself", "of all, for queries with one before")
+)
+def later_occurrences_counted(ref, weights, tokens, *, which="of the others"):
     """Occurrences after the query count as well: the bound `j <= i` is missing, and the weights on later keys are not
     always 0. Only what came before counts: keep the pairs with `j <= i`."""
     same, query, key = _pairs(tokens)
-    return _score(weights, _moved(same & (key != query) if itself == "no" else same, 1))
+    wanted = _moved(same & (key != query) if which == "of the others" else same, 1)
+    if "before" in which:
+        wanted &= _earlier(tokens).any(axis=-1, keepdims=True)
+    return _score(weights, wanted)
 
 
 @mistake("induction_score", about="which keys", bound=("no",))
@@ -457,9 +468,14 @@ def a_token_made_up_for_the_front(ref, weights, tokens, *, token=-1):
 def a_sequence_repeated_once(ref, weights, tokens):
     """One diagonal is read, at half the length, as if the sequence were always a block and the same block again; the
     tokens are not looked at. Compare the tokens."""
-    length = len(tokens)
-    _, query, key = _pairs(tokens)
-    return _score(weights, (query - key == length // 2 - 1) & (query >= (length + 1) // 2))
+    return jnp.diagonal(_wide(weights), 1 - len(tokens) // 2, -2, -1).mean(axis=-1)
+
+
+@mistake("induction_score", about="which keys")
+def the_query_moved_for_the_key(ref, weights, tokens):
+    """The shift by one is made along the queries: a query looks at earlier occurrences of the token *before* it. Move
+    along the keys: the query has its token, and the key is one behind that token's earlier occurrence."""
+    return _score(weights, jnp.pad(_earlier(tokens)[:-1], ((1, 0), (0, 0))))
 
 
 @mistake("induction_score", about="which keys")
@@ -548,11 +564,18 @@ def share_of_the_rows_weight(ref, weights, tokens):
     return ref(_divided_by_rows(_wide(weights)), tokens)
 
 
-@mistake("induction_score", about="the mean")
-def nothing_divided_by_nothing(ref, weights, tokens):
+@mistake("induction_score", about="the mean", found_by=("a product",))
+def nothing_divided_by_nothing(ref, weights, tokens, *, found_by="where"):
     """Where no token occurred before, the score is NaN: a sum of nothing is divided by a count of 0. Let the count be 1
     at least, and it is 0."""
-    return _score(weights, _wanted(tokens), at_least=0)
+    if found_by == "where":
+        return _score(weights, _wanted(tokens), at_least=0)
+    return _product_over_count(weights, tokens)
+
+
+def _product_over_count(weights, tokens):
+    wanted = _wanted(tokens)
+    return (_wide(weights) * wanted).sum(axis=(-2, -1)) / wanted.any(axis=-1).sum()
 
 
 @mistake("induction_score", about="the mean")
@@ -560,8 +583,7 @@ def gradient_of_a_division_by_zero(ref, weights, tokens):
     """Where no token occurred before, the score is 0 and its gradient is NaN: `where` or `nan_to_num` hides 0 / 0 after
     the division, and the division is differentiated all the same. Make the count 1 *before* dividing:
     `maximum(count, 1)`."""
-    score = _score(weights, _wanted(tokens), at_least=0)
-    return jnp.where(_wanted(tokens).any(), score, 0.0)
+    return jnp.where(_wanted(tokens).any(), _product_over_count(weights, tokens), 0.0)
 
 
 @mistake("induction_score", about="the mean")

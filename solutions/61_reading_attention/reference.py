@@ -39,7 +39,7 @@ def induction_score(weights, tokens):
     # The total weight of each query on all its wanted keys: 0 where it has none.
     found = jnp.where(wanted, _wide(weights), 0).sum(axis=-1)
     # The mean is over the queries that have a wanted key, however many it has. Without any the sum is 0, and 0 / 1 has
-    # the right value and the right gradient. To choose after a division by 0 would leave the gradient NaN.
+    # the right value and the right gradient. To choose after a division by 0 may leave the gradient NaN.
     queries = wanted.any(axis=-1).sum()
     return found.sum(axis=-1) / jnp.maximum(queries, 1)
 
