@@ -20,7 +20,7 @@ def attention_rollout(weights: Float[Array, "L N T T"]) -> Float32[Array, "T T"]
 
 
 def mean_distance(weights: Float[Array, "N T T"]) -> Float32[Array, "N"]:
-    """How far back, or ahead, each head looks (Vig & Belinkov 2019, section 4).
+    """How far back, or ahead, each head looks (Vig & Belinkov 2019).
 
     Args:
         weights: the weights of `N` heads, of `T` queries over `T` keys. They need not be causal, and a row may sum to
