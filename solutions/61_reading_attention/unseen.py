@@ -6,8 +6,8 @@ from grader.course import Case
 
 def cases(rng) -> dict[str, dict[str, Case]]:
     """More rungs for the ladder of each name."""
-    layers, heads, length = rng.integers([3, 2, 6], [6, 5, 12]).tolist()
-    # Each number once, far apart, and one of them in front again: whichever a program keeps for itself is among few.
+    layers, heads, length = rng.integers([3, 2, 6], [7, 9, 15]).tolist()
+    # far apart, and on both sides of 0: what fits no table, and what nobody can know to be missing
     tokens = (rng.permutation(length) * 2**27 + rng.integers(2**20) - 2**30).tolist()
     linear = ("weights under grad",)
     return {
