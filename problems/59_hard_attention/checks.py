@@ -14,20 +14,24 @@ LEVELS = (0.45, 0.3, 0.2, 0.05)
 BLOCKS = 8
 
 
+# What the highest scores are, and the range of all others.
+HIGHEST = {
+    "any": ((), (-1.5, 1.5)),
+    "far": ((32.0,), (-32.0, -28.0)),
+    "extreme": ((1e4,), (-1e4, -5e3)),
+    "two": ((1e4, 1e4 - 0.5), (-1e4, -5e3)),
+}
+
+
 def of_scores(rng, keys, kind):
-    """Scores in any order: all `alike`, `any`, or logarithms of the `levels`, `large` in a thousand more; one `far` above
-    the rest; one, or `two` that are half apart, at ten thousand and the rest at minus as much (`extreme`)."""
+    """Scores in any order, with some at the HIGHEST; or all `alike`; or logarithms of the LEVELS, `large` in a thousand
+    more."""
     if kind == "alike":
         return np.full(keys, rng.uniform(-1, 1))
     if kind in ("levels", "large"):
         return rng.permutation(np.log(LEVELS)) + (1000.0 if kind == "large" else rng.uniform(-1, 2))
-    found = {
-        "any": rng.uniform(-1.5, 1.5, keys),
-        "far": np.append(rng.uniform(-32, -28, keys - 1), 32.0),
-        "extreme": np.append(rng.uniform(-1e4, -5e3, keys - 1), 1e4),
-        "two": np.append(rng.uniform(-1e4, -5e3, keys - 2), [1e4, 1e4 - 0.5]),
-    }[kind]
-    return rng.permutation(found)
+    highest, others = HIGHEST[kind]
+    return rng.permutation([*highest, *rng.uniform(*others, keys - len(highest))])
 
 
 def of_values(rng, keys, width, kind, scores):
@@ -142,8 +146,8 @@ def block_as_often(case, block):
         lambda drawn, inputs: block(np.asarray(drawn), inputs)[:, None] == np.arange(BLOCKS),
         lambda inputs: of_chance(softmax(inputs).reshape(BLOCKS, -1).sum(-1)),
         lambda place, mean, expected: (
-            f"Of {BLOCKS} equal parts of the keys part {place[0]} is drawn in {100 * mean:.1f}% of all draws; it has to be "
-            f"drawn in {100 * expected:.1f}%."
+            f"Of {BLOCKS} equal parts of the keys part {place[0]} is drawn in {100 * mean:.1f}% of all draws; it has "
+            f"to be drawn in {100 * expected:.1f}%."
         ),
         advice=IN_HALF,
         draws=DRAWS,
@@ -182,8 +186,8 @@ def unbiased(case):
         lambda drawn, inputs: np.asarray(drawn, np.float64),
         expected,
         told,
-        advice="For scores: the loss of the row, less the baseline, a number, times the gradient of the logarithm of its "
-        "probability. For values: the gradient of the loss, at the row that was drawn.",
+        advice="For scores: the loss of the row, less the baseline, a number, times the gradient of the logarithm of "
+        "its probability. For values: the gradient of the loss, at the row that was drawn.",
         draws=DRAWS,
     )
 

@@ -1,5 +1,5 @@
-"""59 · Hard attention by its distribution, straight-through by the slope of soft attention, and a surrogate by what each
-draw gives; one key at a time."""
+"""59 · Hard attention by its distribution, straight-through by the slope of soft attention, and a surrogate by what
+each draw gives; one key at a time."""
 
 import math
 
@@ -116,8 +116,8 @@ LOSSES = {"curved": (curved, slope_of_curved), "roots": (roots, slope_of_roots)}
 
 
 def of_draw(place, scores, values, loss, baseline):
-    """The gradients for scores and values where this key is drawn: the slope of log p is 1 less p at the key itself, and
-    minus p elsewhere."""
+    """The gradients for scores and values where this key is drawn: the slope of log p is 1 less p at the key itself,
+    and minus p elsewhere."""
     height, slope = LOSSES[loss.name]
     p, advantage = shares(scores), height(values[place]) - baseline
     of_scores = np.array([advantage * ((other == place) - p[other]) for other in range(len(scores))])
