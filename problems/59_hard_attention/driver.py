@@ -37,7 +37,7 @@ def hard_slopes(names, key, scores, values):
 def slope_of_scores(names, key, scores, values):
     """What the scores get, for a gradient of 1, 2, 3 and so on."""
     row, pullback = jax.vjp(lambda scores: names.straight_through_attention(key, scores, values), scores)
-    return pullback(numbers(row))[0]
+    return pullback(numbers(row))[0].astype(row.dtype)
 
 
 def slopes_of_values(names, key, scores, values):
@@ -45,7 +45,7 @@ def slopes_of_values(names, key, scores, values):
     row, pullback = jax.vjp(lambda values: names.straight_through_attention(key, scores, values), values)
     (of_values,) = pullback(numbers(row))
     nearest = jnp.argmin(jnp.abs(values - row).max(axis=-1))
-    return {"off": row - values[nearest], "values": jnp.roll(of_values, -nearest, axis=0)}
+    return {"off": (row - values[nearest]).astype(row.dtype), "values": jnp.roll(of_values, -nearest, axis=0)}
 
 
 def numbers(row):
@@ -67,9 +67,10 @@ def slopes(names, key, scores, values, loss, baseline):
 
 
 def slopes_of_a_draw(names, key, scores, values, loss, baseline):
-    """A row for each key: the gradient of its score, then that of its row of the values."""
+    """A row for each key, in the dtype of the surrogate: the gradient of its score, then that of its row of the
+    values."""
     found = slopes(names, key, scores, values, loss, baseline)
-    return jnp.column_stack([found["scores"], found["values"]])
+    return jnp.column_stack([found["scores"], found["values"]]).astype(found["surrogate"].dtype)
 
 
 def slopes_in_turn(names, key, scores, values, loss, baseline):
@@ -80,9 +81,10 @@ def slopes_in_turn(names, key, scores, values, loss, baseline):
 
 
 def row_drawn(names, key, scores, values, loss, baseline):
-    """The number of the row whose values get a gradient."""
-    return row_with_a_slope(slopes(names, key, scores, values, loss, baseline))
+    """The number of the row whose values get a gradient, in the dtype of the surrogate."""
+    found = slopes(names, key, scores, values, loss, baseline)
+    return row_with_a_slope(found).astype(found["surrogate"].dtype)
 
 
 def row_with_a_slope(found):
-    return jnp.argmax(jnp.abs(found["values"]).max(axis=-1)).astype(jnp.int32)
+    return jnp.argmax(jnp.abs(found["values"]).max(axis=-1))

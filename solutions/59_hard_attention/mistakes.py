@@ -204,8 +204,8 @@ def straight_through_argmax(ref, key, scores, values):
 
 @mistake("straight_through_attention", misconception="a_key_of_its_own", seed=(42, 1))
 def straight_through_key_of_its_own(ref, key, scores, values, *, seed=0):
-    """The key is not used: the draw has one that is made inside, and gives the same in every call. Draw with the key
-    that is passed."""
+    """The key is not used: the row is drawn with one that is made inside, and comes out the same in every call. The
+    gradient for the scores needs no key, the row does: draw with the one that is passed."""
     return ref(jax.random.key(seed), scores, values)
 
 
@@ -345,23 +345,23 @@ def surrogate_of_the_likeliest(ref, key, scores, values, loss, baseline):
 
 @mistake("reinforce_surrogate", misconception="a_key_of_its_own", about="the draw", seed=(42, 1))
 def surrogate_with_a_key_of_its_own(ref, key, scores, values, loss, baseline, *, seed=0):
-    """The key is not used: the draw has one that is made inside, and gives the same in every call. Draw with the key
-    that is passed."""
+    """The key is not used: every call draws the same row, with a key that is made inside. The mean over many keys is
+    then what that one row gives. Draw with the key that is passed."""
     return ref(jax.random.key(seed), scores, values, loss, baseline)
 
 
 @mistake("reinforce_surrogate", misconception="drawn_uniformly", about="the draw")
 def surrogate_of_a_uniform_draw(ref, key, scores, values, loss, baseline):
-    """All keys are drawn equally often, whatever the scores are. The mean is right only for a draw from the very
-    probabilities whose logarithm is taken."""
+    """All keys are drawn equally often, whatever the scores are, while the logarithm is that of the softmax. Without a
+    weight for each draw the two have to go together: draw from the softmax of the scores."""
     i = jax.random.randint(key, (), 0, len(scores))
     return _surrogate(i, scores, values, loss, baseline)
 
 
 @mistake("reinforce_surrogate", misconception="noise_of_eight_bits", about="the draw")
 def surrogate_with_noise_of_eight_bits(ref, key, scores, values, loss, baseline):
-    """The draw is made in bfloat16, the dtype of the scores: many of its random numbers are equal, and the first keys
-    win too often. Cast the scores to float32 before the draw."""
+    """The draw is made in bfloat16, the dtype of the scores, where the first keys win too often. The mean is right only
+    for a draw from the very probabilities whose logarithm is taken. Cast the scores to float32 before the draw."""
     return _surrogate(jax.random.categorical(key, scores), scores, values, loss, baseline)
 
 

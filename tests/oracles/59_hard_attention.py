@@ -84,7 +84,7 @@ def slope_of_scores(key, scores, values):
     return np.array([share * (height - mean) for share, height in zip(p, heights)])
 
 
-slope_of_scores.dtype = "scores"
+slope_of_scores.dtype = "values"
 
 
 def slopes_of_values(key, scores, values):
@@ -179,7 +179,8 @@ slopes_of_a_draw.patterns, slopes_of_a_draw.probabilities = drawn_slopes, slopes
 
 def row_drawn(key, scores, values, loss, baseline):
     """The problem's driver."""
-    return np.int32(likeliest(scores))
+    return np.array(float(likeliest(scores)))
 
 
+row_drawn.dtype = FLOAT32
 row_drawn.probabilities = lambda scores, values, loss, baseline: shares(scores)
