@@ -24,10 +24,12 @@ HIGHEST = {
 
 
 def of_scores(rng, keys, kind):
-    """Scores in any order, with some at the HIGHEST; or all `alike`; or logarithms of the LEVELS, `large` in a thousand
-    more."""
+    """Scores in any order, with some at the HIGHEST; or all `alike`; or `every second` one; or logarithms of the
+    LEVELS, `large` in a thousand more."""
     if kind == "alike":
         return np.full(keys, rng.uniform(-1.5, -0.5))
+    if kind == "every second":
+        return np.resize(rng.uniform(-60, 60) - np.array([0.0, 120.0]), keys)
     if kind in ("levels", "large"):
         return rng.permutation(np.log(LEVELS)) + (1000.0 if kind == "large" else rng.uniform(-1, 2))
     highest, others = HIGHEST[kind]
@@ -106,9 +108,6 @@ def of_chance(p):
 
 RULE = "Each key is drawn as often as `softmax(scores)` says."
 ADVICE = "`jax.random.categorical(key, logits)` takes the scores themselves and adds noise to them."
-IN_HALF = (
-    "Cast the scores to float32 before the draw: noise of bfloat16 has so few different numbers that many are equal."
-)
 
 
 def index_as_often(case):
@@ -137,29 +136,49 @@ def row_as_often(case):
     )
 
 
-def block_as_often(case, block):
-    """That half precision draws each block of keys as often as any other. `block` tells it from what was drawn."""
+def parts(keys):
+    """(keys, BLOCKS + 4): whether a key is in each of some blocks of neighbours, and which one of four."""
+    key = np.arange(keys)[:, None]
+    return np.hstack([key * BLOCKS // keys == np.arange(BLOCKS), key % 4 == np.arange(4)])
+
+
+def parts_as_often(case, of, count):
+    """That half precision draws each of the first `count` parts as often as any other of its kind. `of` tells from what
+    was drawn in which it is."""
     return Statistic(
         f"each part as often as the softmax says: {case}",
         RULE,
         case,
-        lambda drawn, inputs: block(np.asarray(drawn), inputs)[:, None] == np.arange(BLOCKS),
-        lambda inputs: of_chance(softmax(inputs).reshape(BLOCKS, -1).sum(-1)),
+        of,
+        lambda inputs: of_chance((softmax(inputs) @ parts(len(inputs["scores"])))[:count]),
         lambda place, mean, expected: (
-            f"Of {BLOCKS} equal parts of the keys part {place[0]} is drawn in {100 * mean:.1f}% of all draws; it has "
-            f"to be drawn in {100 * expected:.1f}%."
+            f"Of the keys {part(place[0])} is drawn in {100 * mean:.1f}% of all draws; it has to be drawn in "
+            f"{100 * expected:.1f}%."
         ),
-        advice=IN_HALF,
+        advice="Cast the scores to float32 before the draw, and before a softmax that it takes: random numbers of "
+        "bfloat16 are few, and many of them equal.",
         draws=DRAWS,
     )
 
 
-def by_index(drawn, inputs):
-    return drawn * BLOCKS // len(inputs["scores"])
+def part(number):
+    return f"block {number} of {BLOCKS}" if number < BLOCKS else f"every fourth from {number - BLOCKS} on"
 
 
-def by_row(drawn, inputs):
-    return np.rint(drawn.astype(np.float64)[:, 0]) - 1
+def parts_of_index(case):
+    def of(drawn, inputs):
+        return parts(len(inputs["scores"]))[np.asarray(drawn).astype(int)]
+
+    return parts_as_often(case, of, BLOCKS + 4)
+
+
+def blocks_of_row(case):
+    """Where the row comes alone: in a block all have its number, counted from 1."""
+
+    def of(drawn, inputs):
+        return np.rint(np.asarray(drawn, np.float64)) == 1 + np.arange(BLOCKS)
+
+    return parts_as_often(case, of, BLOCKS)
 
 
 def each_draw(inputs):
@@ -252,7 +271,7 @@ ENTRIES = [
             index_as_often("four keys"),
             index_as_often("scores that are all alike"),
             index_as_often("scores of a thousand"),
-            block_as_often("bfloat16, many keys", by_index),
+            parts_of_index("bfloat16, many keys"),
         ],
     ),
     Function(
@@ -294,7 +313,7 @@ ENTRIES = [
         statistics=[
             row_as_often("four keys"),
             row_as_often("values that are far apart in size"),
-            block_as_often("bfloat16, many keys", by_row),
+            blocks_of_row("bfloat16, many keys"),
         ],
     ),
     Function(
@@ -327,8 +346,8 @@ ENTRIES = [
                 under=ONCE,
                 idle=("scores",),
             ),
-            "keys that are all alike": Case(
-                scores="alike", values="alike", driver="slopes_in_turn", **CERTAIN, under=NO_GRADIENT
+            "rows that are all alike, every second one far below": Case(
+                keys=6, scores="every second", values="alike", driver="slopes_in_turn", **CERTAIN, under=NO_GRADIENT
             ),
             "four keys": Case(baseline="row", driver="slopes_of_a_draw", under=NO_GRADIENT),
             "another baseline": Case(
@@ -350,7 +369,7 @@ ENTRIES = [
             unbiased("another baseline"),
             unbiased("scores of a thousand"),
             nothing_to_learn("scores of a thousand"),
-            block_as_often("bfloat16, many keys", by_index),
+            parts_of_index("bfloat16, many keys"),
         ],
     ),
 ]

@@ -76,13 +76,25 @@ def a_key_of_its_own(ref, key, scores, values, *, seed=0):
     return ref(jax.random.key(seed), scores, values)
 
 
-@mistake("hard_attention", about="the noise")
-def noise_of_eight_bits(ref, key, scores, values):
+@mistake("hard_attention", about="the noise", by=("choice",))
+def noise_of_eight_bits(ref, key, scores, values, *, by="categorical"):
     """The draw is made in bfloat16, the dtype of the scores. `categorical` adds noise of that dtype, in which many
     numbers are equal, and of equals the first wins: of 256 keys that are alike the first half is drawn three times out
-    of four. Cast the scores to float32 before the draw."""
-    i = jax.random.categorical(key, scores).astype(jnp.int32)
+    of four. `choice` with `p` of that dtype never draws some of them. Cast the scores to float32 before the draw."""
+    i = (
+        jax.random.categorical(key, scores)
+        if by == "categorical"
+        else jax.random.choice(key, len(scores), p=jax.nn.softmax(scores))
+    ).astype(jnp.int32)
     return values[i], i
+
+
+@mistake("hard_attention")
+def row_and_index_drawn_apart(ref, key, scores, values):
+    """Row and index are two draws: the index says nothing of the row beside it. Draw the index once, and take the row
+    at it."""
+    one, other = jax.random.split(key)
+    return ref(one, scores, values)[0], ref(other, scores, values)[1]
 
 
 @mistake("hard_attention", about="the draw")
@@ -232,6 +244,15 @@ def no_gradient_for_the_scores(ref, key, scores, values):
     return _hard(ref, key, scores, values)
 
 
+@mistake("straight_through_attention", misconception="gumbel_softmax_for_a_draw", temperature=(0.5, 0.1, 0.01))
+def gumbel_softmax_forward(ref, key, scores, values, *, temperature=1.0):
+    """The row is a weighted mean of all rows, forward too: a softmax of scores and noise (Gumbel-softmax, Jang et al.
+    2016). At a low temperature it is nearly one row, and the scores get nearly no gradient. Here forward comes the row
+    that was drawn, and backward the soft row without noise and temperature."""
+    noise = jax.random.gumbel(key, scores.shape, _wide(scores).dtype)
+    return _soft((_wide(scores) + noise) / temperature, values).astype(values.dtype)
+
+
 @mistake("straight_through_attention", stopped=("nothing",))
 def soft_row_not_taken_away(ref, key, scores, values, *, stopped="the values"):
     """The soft row is added to the hard one and not taken away again: forward comes the sum of both. Take away the same
@@ -273,6 +294,14 @@ def gradient_of_gumbel_softmax(ref, key, scores, values, *, temperature=1.0):
     noise = jax.random.gumbel(key, scores.shape, _wide(scores).dtype)
     soft = _soft((_wide(scores) + noise) / temperature, stop(values))
     return _hard(ref, key, scores, values) + _nothing_forward(soft).astype(values.dtype)
+
+
+@mistake("straight_through_attention", about="the gradient for scores", temperature=(2.0, 0.5))
+def soft_row_at_a_temperature(ref, key, scores, values, *, temperature="sqrt(d)"):
+    """The soft row has scores that are divided by a number, the root of the width or a temperature. The gradient is
+    that of `softmax(scores) @ values`: the scores come scaled as they should be."""
+    by = values.shape[1] ** 0.5 if temperature == "sqrt(d)" else temperature
+    return _hard(ref, key, scores, values) + _nothing_forward(_soft(scores / by, stop(values))).astype(values.dtype)
 
 
 @mistake("straight_through_attention", about="the gradient for scores")
@@ -377,11 +406,14 @@ def two_draws(ref, key, scores, values, loss, baseline):
 # --- reinforce_surrogate: whose loss
 
 
-@mistake("reinforce_surrogate", about="whose loss")
-def loss_of_the_soft_row(ref, key, scores, values, loss, baseline):
+@mistake("reinforce_surrogate", about="whose loss", terms=("both",))
+def loss_of_the_soft_row(ref, key, scores, values, loss, baseline, *, terms="the loss"):
     """The loss is that of the soft row, the mean of all rows. The loss of a mean is not the mean of the losses, unless
     the loss is linear; and no draw has a part in it. Apply the loss to the row that was drawn."""
-    return _wide(loss(_soft(scores, values).astype(values.dtype)))
+    found = _wide(loss(_soft(scores, values).astype(values.dtype)))
+    if terms == "the loss":
+        return found
+    return found + stop(found - baseline) * _log_probability(_draw(key, scores), scores)
 
 
 @mistake("reinforce_surrogate", about="whose loss")
@@ -393,12 +425,15 @@ def loss_of_a_straight_through_row(ref, key, scores, values, loss, baseline):
     return _wide(loss(values[_draw(key, scores)] + nothing))
 
 
-@mistake("reinforce_surrogate", about="whose loss")
-def every_row_tried(ref, key, scores, values, loss, baseline):
+@mistake("reinforce_surrogate", about="whose loss", where=("the softmax is not 0",))
+def every_row_tried(ref, key, scores, values, loss, baseline, *, where="everywhere"):
     """The loss is computed for every row and averaged with the softmax: the exact expectation. It needs no draw and no
     logarithm; but where a loss is dear, or known for what was done alone, there is one row to try. Apply it to
     `values[i]` and to no other row."""
-    return jax.nn.softmax(_wide(scores)) @ jax.vmap(lambda row: _wide(loss(row)))(values)
+    p, rows = jax.nn.softmax(_wide(scores)), values
+    if where == "the softmax is not 0":
+        rows = jnp.where((p > 1e-9)[:, None], values, stop(values[jnp.argmax(p)]))
+    return p @ jax.vmap(lambda row: _wide(loss(row)))(rows)
 
 
 @mistake("reinforce_surrogate", about="whose loss", by=("one-hot",))
@@ -469,6 +504,22 @@ def sign_turned_round(ref, key, scores, values, loss, baseline):
     i = _draw(key, scores)
     drawn = _wide(loss(values[i]))
     return drawn - stop(drawn - baseline) * _log_probability(i, scores)
+
+
+@mistake("reinforce_surrogate", about="the sign")
+def reward_for_a_loss(ref, key, scores, values, loss, baseline):
+    """All gradients have the other sign: the whole surrogate is negative, as for a reward, which is to grow. What comes
+    in is a loss, and the gradient that is asked for is that of its expectation."""
+    return -ref(key, scores, values, loss, baseline)
+
+
+@mistake("reinforce_surrogate", about="the logarithm")
+def mean_over_the_keys(ref, key, scores, values, loss, baseline):
+    """The logarithm is divided by the number of keys: of a product with a one-hot row the mean is taken. Of that
+    product one number is not 0, and is the one to take: sum, or index."""
+    i = _draw(key, scores)
+    drawn = _wide(loss(values[i]))
+    return drawn + stop(drawn - baseline) * _log_probability(i, scores) / len(scores)
 
 
 @mistake("reinforce_surrogate", about="the logarithm")
