@@ -38,15 +38,16 @@ def of_scores(rng, keys, kind):
 
 def of_values(rng, keys, width, kind, scores):
     """Values of which each row is known by itself: quarters, with rows that differ by half at least. Of other kinds all
-    rows are `alike`, or those in one of the `blocks`; of other `sizes` are the rows, whole numbers and one of millions;
-    `hidden` are all rows but one from a root."""
+    rows are `alike`, or those in one of the `blocks`; of other `sizes` are the rows, whole numbers and one of up to a
+    million; `hidden` are all rows but one from a root."""
     if kind == "alike":
         return np.tile(rng.integers(2, 9, width) / 4, (keys, 1))
     if kind == "blocks":
         return np.repeat(1.0 + np.arange(BLOCKS), keys // BLOCKS)[:, None]
     if kind == "sizes":
         found = apart(rng, keys, width, 1.0)
-        found[np.argsort(scores)[-2]] *= 1e6
+        large = found[np.argsort(scores)[-2]]
+        large *= 1e6 / np.abs(large).max()
         return found
     found = apart(rng, keys, width, 0.25)
     if kind == "hidden":
