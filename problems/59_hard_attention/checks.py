@@ -77,8 +77,8 @@ def with_loss(rng, loss="curved", baseline="any", **sizes):
     while True:
         drawn = inputs(rng, **sizes)
         losses, number = curved(drawn["values"]), rng.integers(len(drawn["scores"]))
-        apart = np.abs(np.delete(losses, number) - losses[number])
-        if baseline != "row" or apart.min(initial=9) > 0.2 or sizes.get("values") == "alike":
+        gaps = np.abs(np.delete(losses, number) - losses[number])
+        if baseline != "row" or gaps.min(initial=9) > 0.2 or sizes.get("values") == "alike":
             break
     level = losses[number] if baseline == "row" else losses.mean() + rng.choice([-1, 1]) * rng.uniform(0.7, 1.5)
     return dict(**drawn, loss=Given(loss), baseline=np.float32(level))
