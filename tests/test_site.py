@@ -261,7 +261,11 @@ def test_no_link_leads_nowhere(built, pages):
         (54, "Linformer"),
         (55, "Bahdanau"),
         (56, "Luong"),
+        (57, "teacher"),
+        (58, "Tacotron"),
+        (59, "REINFORCE"),
         (60, "Srivastava"),
+        (61, "rollout"),
     ],
 )
 def test_search_finds_a_word_of_each_lesson(opened, number, word):
@@ -285,7 +289,7 @@ def test_pages_follow_one_another(pages):
             >= 2
         ), name
     # the chapter stands before the part that it is about
-    chapters = {41: "a_language_model.html", 48: "long_sequences.html"}
+    chapters = {41: "a_language_model.html", 48: "long_sequences.html", 55: "before_the_transformer.html"}
     row = [
         page
         for number, name in zip(PROBLEMS, LESSONS)
