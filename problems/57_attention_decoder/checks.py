@@ -1,5 +1,5 @@
-"""57 · The ladder of cases for `AttentionDecoder`. Source: Bahdanau et al. 2014, section 3.1 and appendix A.2.2, with the
-gates as libraries have them."""
+"""57 · The ladder of cases for `AttentionDecoder`. Source: Bahdanau et al. 2014, section 3.1 and appendix A.2.2, with
+the gates as libraries have them."""
 
 import numpy as np
 

@@ -112,8 +112,8 @@ class AttentionDecoder(nnx.Module):
 
 
 def error_scale(params, tokens, keys, state, mask=None, **_):
-    """How large the intermediate values are: (1 + largest score) times the largest sum in a layer of the gates or of the
-    logits."""
+    """How large the intermediate values are: (1 + largest score) times the largest sum in a layer of the gates or of
+    the logits."""
     sums = [np.abs(params[f"{name}.kernel"]).sum(0).max() for name in ("input_gates", "hidden_gates", "logits")]
     seen = keys if mask is None else keys[mask]
     largest = max(np.abs(array).max(initial=1.0) for array in (params["embed.embedding"], seen, state))
