@@ -319,8 +319,8 @@ def context_of_projected_keys(Ref):
 
 @mistake
 def softmax_over_the_hidden_units(Ref):
-    """The weights come of a softmax over an axis of length 1: the last layer gives `(S, 1)`, and each key has the weight
-    1. Take that axis off first."""
+    """The softmax runs over an axis of length 1. The last layer gives `(S, 1)`, and of a single number the softmax is 1,
+    so that each key has all the weight: take that axis off first."""
 
     class Wrong(Ref):
         def attend(self, state, embedding, keys, mask):
