@@ -20,11 +20,12 @@ def inputs(
     length,
     num_keys,
     mask="left out",
+    zeros=False,
     lift=0.0,
     huge=False,
     first=0,
 ):
-    """`mask` says what the call holds. With `lift` visible keys score that much lower, and hidden ones that much
+    """`mask` says what the call holds. With `zeros` that is the state. With `lift` visible keys score that much lower, and hidden ones that much
     higher. With `huge` the first hidden key is so. With `first` it is for the driver: after so many tokens the rest
     comes one by one."""
 
@@ -37,7 +38,9 @@ def inputs(
     # Every word comes about as often as any other, and the first one of a sentence is not always word 0.
     tokens = rng.permuted((rng.integers(vocab_size) + np.arange(length)) % vocab_size)
     # The state is one that no step could have left: a tanh never gives so much.
-    call = dict(tokens=tokens.astype(np.int32), keys=draw(num_keys, d_key), state=1.5 * draw(d_hidden))
+    call = dict(
+        tokens=tokens.astype(np.int32), keys=draw(num_keys, d_key), state=(0.0 if zeros else 1.5) * draw(d_hidden)
+    )
     if mask != "left out":
         call["mask"] = None if mask == "None" else _mask(rng, num_keys, mask)
     # The weights lean to few keys, and to others as the state moves on.
@@ -112,6 +115,15 @@ ENTRIES = [
         "AttentionDecoder",
         inputs,
         cases={
+            # The past says nothing yet: neither layer that reads the state has a part in it.
+            "one token, one key, a state of zeros": Case(
+                **UNEQUAL,
+                length=1,
+                num_keys=1,
+                zeros=True,
+                idle=(*UNSEEN, "hidden_gates.kernel"),
+                under=("eager",),
+            ),
             "one token, one key": Case(**UNEQUAL, length=1, num_keys=1, idle=UNSEEN, under=("eager",)),
             "one token, several keys": Case(**UNEQUAL, length=1, num_keys=6, under=("eager",)),
             "two tokens": Case(**AS_WIDE, length=2, num_keys=3, under=("eager",)),
@@ -145,7 +157,7 @@ ENTRIES = [
                 of="equations",
                 exponent=0.0,
                 length=lambda length, **_: length,
-                limit=lambda **_: 600,
+                limit=lambda **_: 300,
                 rolled=True,
             ),
         ],

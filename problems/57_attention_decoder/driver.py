@@ -12,7 +12,8 @@ def in_parts(names, params, tokens, keys, state, mask, first):
     graphdef, variables = nnx.split(decoder(names, params))
 
     def decode(tokens, state):
-        return nnx.merge(graphdef, variables)(tokens, keys, state, mask)
+        # a copy is of the trace that it is made in, as a transform of NNX asks for
+        return nnx.merge(graphdef, variables, copy=True)(tokens, keys, state, mask)
 
     def step(state, token):
         logits, weights, state = decode(token[None], state)

@@ -14,13 +14,15 @@ def _linear(d_in, d_out, rngs, use_bias=False):
 # --- what the module holds
 
 
-@mistake(layers=("hidden_gates", "both gates", "logits", "all three", "the attention"))
+@mistake(layers=("hidden_gates", "both gates", "logits", "all three", "the attention", "every layer"))
 def layers_with_biases(Ref, *, layers="input_gates"):
     """Layers have a bias, which `nnx.Linear` has unless it is told otherwise. The formulas of a GRU in a paper or in a
     library have some; the layers of this contract have none: `use_bias=False`."""
+    three = ("input_gates", "hidden_gates", "logits")
     of = {
-        "both gates": ("input_gates", "hidden_gates"),
-        "all three": ("input_gates", "hidden_gates", "logits"),
+        "both gates": three[:2],
+        "all three": three,
+        "every layer": three,
         "the attention": (),
     }.get(layers, (layers,))
 
@@ -30,7 +32,7 @@ def layers_with_biases(Ref, *, layers="input_gates"):
             for name in of:
                 layer = getattr(self, name)
                 setattr(self, name, _linear(layer.in_features, layer.out_features, rngs, use_bias=True))
-            if not of:
+            if layers in ("the attention", "every layer"):
                 self.attention.query_proj = _linear(d_hidden, d_attention, rngs, use_bias=True)
                 self.attention.key_proj = _linear(d_key, d_attention, rngs, use_bias=True)
                 self.attention.score = _linear(d_attention, 1, rngs, use_bias=True)
@@ -319,8 +321,8 @@ def context_of_projected_keys(Ref):
 
 @mistake
 def softmax_over_the_hidden_units(Ref):
-    """The softmax runs over an axis of length 1. The last layer gives `(S, 1)`, and of a single number the softmax is 1,
-    so that each key has all the weight: take that axis off first."""
+    """The softmax runs over an axis of length 1. The last layer gives `(S, 1)`, and the softmax of a single number is
+    1, so that each key has all the weight: take that axis off first."""
 
     class Wrong(Ref):
         def attend(self, state, embedding, keys, mask):

@@ -71,7 +71,7 @@ def moved(params, state, read):
 
 
 def in_parts(params, tokens, keys, state, mask, first):
-    """The first tokens, and the others, each from the state before it: all are steps of one text."""
+    """The first tokens, and the others, of each what a call for one token gives: all are steps of one text."""
     logits, weights, state = AttentionDecoder.__call__(None, params, tokens, keys, state, mask)
-    others = slice(first, None)
-    return {"first": (logits[:first], weights[:first]), "others": (logits[others], weights[others]), "state": state}
+    one_by_one = logits[first:, None], weights[first:, None]
+    return {"first": (logits[:first], weights[:first]), "others": one_by_one, "state": state}
