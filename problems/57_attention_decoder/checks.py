@@ -25,9 +25,9 @@ def inputs(
     huge=False,
     first=0,
 ):
-    """`mask` says what the call holds. With `zeros` that is the state. With `lift` visible keys score that much lower, and hidden ones that much
-    higher. With `huge` the first hidden key is so. With `first` it is for the driver: after so many tokens the rest
-    comes one by one."""
+    """`mask` says what the call holds. With `zeros` the first state is one of zeros. With `lift` visible keys score so
+    much lower, and hidden ones so much higher. With `huge` the first hidden key is so. With `first` it is for the
+    driver: after so many tokens the rest comes one by one."""
 
     def draw(*shape):
         return rng.standard_normal(shape)
@@ -38,9 +38,8 @@ def inputs(
     # Every word comes about as often as any other, and the first one of a sentence is not always word 0.
     tokens = rng.permuted((rng.integers(vocab_size) + np.arange(length)) % vocab_size)
     # The state is one that no step could have left: a tanh never gives so much.
-    call = dict(
-        tokens=tokens.astype(np.int32), keys=draw(num_keys, d_key), state=(0.0 if zeros else 1.5) * draw(d_hidden)
-    )
+    state = np.zeros(d_hidden) if zeros else 1.5 * draw(d_hidden)
+    call = dict(tokens=tokens.astype(np.int32), keys=draw(num_keys, d_key), state=state)
     if mask != "left out":
         call["mask"] = None if mask == "None" else _mask(rng, num_keys, mask)
     # The weights lean to few keys, and to others as the state moves on.
