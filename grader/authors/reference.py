@@ -35,6 +35,9 @@ VARIABLES = ("parameters", "state")  # checks that list a module's variables and
 STAGES = (("parameters", "eager"), ("proof", "draws"), None)
 NEIGHBOURS = 4
 MARGIN = 16
+# Each program that JAX has compiled holds some maps of memory, one with loops some dozens. Linux ends a process with
+# more than 65530 of them; one bank on its own can come to that.
+MANY_MAPS = 30_000
 
 
 def main() -> None:
@@ -167,12 +170,22 @@ def _run(find, calls: list[Call], driver=None, *, double: bool = False, eagerly:
 
     from grader.run.evaluate import Evaluation
 
+    if _memory_maps() > MANY_MAPS:
+        jax.clear_caches()
     outcomes: dict[int, Outcome] = {}
     with jax.enable_x64(double):
         Evaluation(
             find, _failure, lambda call, outcome: outcomes.__setitem__(call.id, outcome), double=double, driver=driver
         ).run(calls, eagerly=eagerly)
     return outcomes
+
+
+def _memory_maps() -> int:
+    """How many pieces of memory this process has mapped, where the system tells it."""
+    try:
+        return Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:
+        return 0
 
 
 def _failure(error: BaseException) -> Failure:
