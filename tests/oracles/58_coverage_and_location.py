@@ -1,0 +1,99 @@
+"""58 · Coverage and location: one key at a time, one hidden unit at a time, and the loss step by step."""
+
+import math
+
+import numpy as np
+
+from tests.oracles.attention import softmax
+
+FLOAT32 = np.dtype(np.float32)
+
+
+class Additive:
+    """Attention with a third term inside the tanh, which `told` gives for one key of a sequence."""
+
+    def __init__(self, d_query, d_key, d_attention, **others):
+        shapes = dict(query_proj=(d_query, d_attention), key_proj=(d_key, d_attention), score=(d_attention, 1))
+        self.variables = [(f"{name}.kernel", "Param", shape, "float32") for name, shape in (shapes | others).items()]
+
+    def attend(self, params, query, keys, past, mask):
+        contexts, weights = np.zeros((*query.shape[:-1], keys.shape[-1])), np.zeros(keys.shape[:-1])
+        for place in np.ndindex(query.shape[:-1]):
+            seen = [t for t in range(keys.shape[-2]) if mask is None or mask[place][t]]
+            scores = [self.between(params, query[place], keys[place][t], past[place], t) for t in seen]
+            weights[place][seen] = softmax(np.array(scores))
+            for t in seen:
+                contexts[place] += weights[place][t] * keys[place][t]
+        return contexts, weights
+
+    def between(self, params, query, key, past, t):
+        """The score of key t."""
+        total = 0.0
+        for unit, share in enumerate(params["score.kernel"][:, 0]):
+            asked = sum(a * b for a, b in zip(query, params["query_proj.kernel"][:, unit]))
+            offered = sum(a * b for a, b in zip(key, params["key_proj.kernel"][:, unit]))
+            inside = asked + offered + self.told(params, past, t, unit)
+            total += share * (math.tanh(inside) if math.isfinite(inside) else np.nan)
+        return total
+
+
+class CoverageAttention(Additive):
+    dtype = {"[0]": "keys", "[1]": FLOAT32, "[2]": FLOAT32}
+
+    def __init__(self, d_query, d_key, d_attention):
+        super().__init__(d_query, d_key, d_attention, coverage_proj=(1, d_attention))
+
+    def __call__(self, params, query, keys, coverage, mask=None):
+        context, weights = self.attend(params, query, keys, coverage, mask)
+        return context, weights, coverage + weights
+
+    def told(self, params, past, t, unit):
+        return past[t] * params["coverage_proj.kernel"][0, unit]
+
+
+class LocationAttention(Additive):
+    dtype = {"[0]": "keys", "[1]": FLOAT32}
+
+    def __init__(self, d_query, d_key, d_attention, num_filters, kernel_size):
+        shapes = dict(location_conv=(kernel_size, 1, num_filters), location_proj=(num_filters, d_attention))
+        super().__init__(d_query, d_key, d_attention, **shapes)
+
+    def __call__(self, params, query, keys, previous, mask=None):
+        return self.attend(params, query, keys, previous, mask)
+
+    def told(self, params, past, t, unit):
+        filters, projection = params["location_conv.kernel"][:, 0, :], params["location_proj.kernel"][:, unit]
+        total = 0.0
+        for tap, row in enumerate(filters):
+            # the middle tap is on the key itself; beyond both ends there is nothing
+            place = t + tap - len(filters) // 2
+            if 0 <= place < len(past):
+                total += past[place] * sum(a * b for a, b in zip(row, projection))
+        return total
+
+
+def earlier(weights, t, i):
+    return math.fsum(weights[s, i] for s in range(t))
+
+
+def coverage_loss(weights):
+    steps, keys = weights.shape
+    costs = [min(weights[t, i], earlier(weights, t, i)) for t in range(steps) for i in range(keys)]
+    return np.array(math.fsum(costs) / steps)
+
+
+coverage_loss.dtype = FLOAT32
+
+
+def slopes_beside_ties(weights):
+    """The problem's driver: how often a weight is the smaller one itself, and how often what it is part of is."""
+    steps, keys = weights.shape
+    found = np.zeros((steps, keys))
+    for i in range(keys):
+        if any(weights[t, i] == earlier(weights, t, i) for t in range(steps)):
+            continue
+        for s in range(steps):
+            of_itself = weights[s, i] < earlier(weights, s, i)
+            of_later_ones = sum(earlier(weights, t, i) < weights[t, i] for t in range(s + 1, steps))
+            found[s, i] = (of_itself + of_later_ones) / steps
+    return found
