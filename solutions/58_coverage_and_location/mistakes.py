@@ -88,7 +88,7 @@ def coverage_normalised(Ref, *, total="its sum", where="in the score"):
     return Wrong
 
 
-@mistake("CoverageAttention", where=("in what is returned", "in both places"))
+@mistake("CoverageAttention", where=("in both places",))
 def coverage_at_most_one(Ref, *, where="in the score"):
     """The coverage stops at 1. A key that has had a whole step may get another one, and a decoder that repeats itself
     does just that: the layer has to see how often. Leave `clip` and `minimum` out."""
@@ -370,7 +370,7 @@ def _squeezed(Ref):
     return Wrong
 
 
-@mistake("CoverageAttention", axis=(1, -2))
+@mistake("CoverageAttention", axis=(1,))
 def softmax_over_another_axis(Ref, *, axis=0):
     """The softmax runs over an axis that is not that of the keys: with a batch the sequences compete with each other.
     The keys are the last axis: `axis=-1`."""
@@ -400,14 +400,14 @@ def overflowing_softmax(Ref):
     return Wrong
 
 
-@mistake("CoverageAttention", about="the scale", by=("d_attention", "T"))
+@mistake("CoverageAttention", about="the scale", by=("d_attention",))
 def scaled_scores(Ref, *, by="d_key"):
     """The scores are divided by the square root of a width. That is the attention of problem 31; these scores are
     bounded by tanh and are not scaled."""
 
     class Wrong(Ref):
         def scores(self, query, keys, past):
-            width = {"d_key": keys.shape[-1], "T": keys.shape[-2]}.get(by, len(self.score.kernel[...]))
+            width = keys.shape[-1] if by == "d_key" else len(self.score.kernel[...])
             return super().scores(query, keys, past) / width**0.5
 
     return Wrong
@@ -486,14 +486,14 @@ def _hidden_by(Ref, number, added=False, zeroed=False):
     return Wrong
 
 
-@mistake("CoverageAttention", number=(-1000.0, -10000.0), zeroed=(False,))
+@mistake("CoverageAttention", number=(-10000.0,), zeroed=(False,))
 def hidden_by_a_small_number(Ref, *, number=-100.0, zeroed=True):
     """A number such as -100 stands in the place of each masked score. Visible scores may be lower than that, and then
     what is masked wins: only -inf is below every score."""
     return _hidden_by(Ref, number, zeroed=zeroed)
 
 
-@mistake("CoverageAttention", number=(-100.0, -1000.0, -10000.0, -jnp.inf), zeroed=(False,))
+@mistake("CoverageAttention", number=(-100.0, -jnp.inf), zeroed=(False,))
 def number_added_to_masked_scores(Ref, *, number=-1e9, zeroed=True):
     """A number is added to the masked scores. A small one is not enough for a score that is hundreds higher, and no
     number is enough for one that is NaN, as that of a huge key can be, inf - inf: choose with `where`."""
@@ -743,13 +743,12 @@ def larger_of_the_two(ref, weights):
     return _mean_of(jnp.maximum(weights, _before(weights)))
 
 
-@mistake("coverage_loss", about="the minimum", root=(True,))
-def product_of_the_two(ref, weights, *, root=False):
+@mistake("coverage_loss", about="the minimum")
+def product_of_the_two(ref, weights):
     """The weight and the coverage are multiplied. A product is also 0 where one of them is, but it grows without bound
     with the coverage, and two small shares hardly count: take the smaller one, `jnp.minimum`."""
     weights = _wide(weights)
-    product = weights * _before(weights)
-    return _mean_of(jnp.sqrt(product + 1e-12) if root else product)
+    return _mean_of(weights * _before(weights))
 
 
 @mistake("coverage_loss", about="the minimum")
@@ -894,15 +893,13 @@ def previous_shifted(Ref, *, by="one to the right"):
     return Wrong
 
 
-@mistake("LocationAttention", kind=("from the end", "of the batch"))
+@mistake("LocationAttention", kind=("from the end",))
 def cumulative_weights(Ref, *, kind="along the keys"):
-    """The weights of the step before are summed up along an axis before the convolution. Some later models sum over the
-    *steps*, which the caller would do; this layer takes `previous` as it comes."""
+    """The weights of the step before are summed up along the keys before the convolution. Some later models sum over
+    the *steps*, which the caller would do; this layer takes `previous` as it comes."""
 
     class Wrong(Ref):
         def told(self, previous):
-            if kind == "of the batch":
-                return super().told(previous.cumsum(0) if previous.ndim > 1 else previous)
             if kind == "from the end":
                 return super().told(previous[..., ::-1].cumsum(-1)[..., ::-1])
             return super().told(previous.cumsum(-1))
@@ -1060,7 +1057,7 @@ def every_axis_of_one_squeezed(Ref):
     return _squeezed(Ref)
 
 
-@mistake("LocationAttention", misconception="softmax_over_another_axis", axis=(1, -2))
+@mistake("LocationAttention", misconception="softmax_over_another_axis", axis=(1,))
 def softmax_not_over_the_keys(Ref, *, axis=0):
     """The weights sum to 1 over another axis than that of the keys, such as the batch. The softmax runs over the keys,
     which are the last axis of the scores: `axis=-1`."""
@@ -1100,7 +1097,7 @@ def mean_for_an_empty_mask(Ref):
     return _hidden_by(Ref, jnp.finfo(jnp.float32).min)
 
 
-@mistake("LocationAttention", misconception="hidden_by_a_small_number", number=(-1000.0, -10000.0), zeroed=(False,))
+@mistake("LocationAttention", misconception="hidden_by_a_small_number", number=(-10000.0,), zeroed=(False,))
 def hidden_scores_not_low_enough(Ref, *, number=-100.0, zeroed=True):
     """The number that takes the place of a masked score is not below every score, and some visible ones are lower. Use
     -inf, or leave masked scores out with `where=`."""
@@ -1110,7 +1107,7 @@ def hidden_scores_not_low_enough(Ref, *, number=-100.0, zeroed=True):
 @mistake(
     "LocationAttention",
     misconception="number_added_to_masked_scores",
-    number=(-100.0, -1000.0, -10000.0, -jnp.inf),
+    number=(-100.0, -jnp.inf),
     zeroed=(False,),
 )
 def masked_scores_lowered(Ref, *, number=-1e9, zeroed=True):

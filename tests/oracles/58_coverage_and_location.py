@@ -72,14 +72,17 @@ class LocationAttention(Additive):
         return total
 
 
-def earlier(weights, t, i):
-    return math.fsum(weights[s, i] for s in range(t))
+def sums_before(weights):
+    """What every key has had before each step."""
+    sums = [np.zeros(weights.shape[1])]
+    for row in weights[:-1]:
+        sums.append(sums[-1] + row)
+    return sums
 
 
 def coverage_loss(weights):
-    steps, keys = weights.shape
-    costs = [min(weights[t, i], earlier(weights, t, i)) for t in range(steps) for i in range(keys)]
-    return np.array(math.fsum(costs) / steps)
+    costs = [min(pair) for row, had in zip(weights, sums_before(weights)) for pair in zip(row, had)]
+    return np.array(math.fsum(costs) / len(weights))
 
 
 coverage_loss.dtype = FLOAT32
@@ -87,13 +90,13 @@ coverage_loss.dtype = FLOAT32
 
 def slopes_beside_ties(weights):
     """The problem's driver: how often a weight is the smaller one itself, and how often what it is part of is."""
-    steps, keys = weights.shape
+    (steps, keys), had = weights.shape, np.array(sums_before(weights))
     found = np.zeros((steps, keys))
     for i in range(keys):
-        if any(weights[t, i] == earlier(weights, t, i) for t in range(steps)):
+        if any(weights[t, i] == had[t, i] for t in range(steps)):
             continue
         for s in range(steps):
-            of_itself = weights[s, i] < earlier(weights, s, i)
-            of_later_ones = sum(earlier(weights, t, i) < weights[t, i] for t in range(s + 1, steps))
+            of_itself = weights[s, i] < had[s, i]
+            of_later_ones = sum(had[t, i] < weights[t, i] for t in range(s + 1, steps))
             found[s, i] = (of_itself + of_later_ones) / steps
     return found
