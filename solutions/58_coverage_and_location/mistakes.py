@@ -18,7 +18,7 @@ def _wide(array):
 # --- CoverageAttention: what is counted, and when
 
 
-@mistake("CoverageAttention", returned=("both of them counted",))
+@mistake("CoverageAttention", returned=("both of them counted", "both, the first found without a coverage"))
 def coverage_counted_before_it_is_used(Ref, *, returned="the one that was used"):
     """The weights of this step are in the coverage already when the scores are made. It takes two passes, one to find
     weights and one to use them, and each key is then told of a weight that it has not had. Use the coverage as it came
@@ -26,7 +26,7 @@ def coverage_counted_before_it_is_used(Ref, *, returned="the one that was used")
 
     class Wrong(Ref):
         def __call__(self, query, keys, coverage, mask=None):
-            _, first = self.attend(query, keys, coverage, mask)
+            _, first = self.attend(query, keys, coverage * (0 if "without" in returned else 1), mask)
             counted = coverage + first
             context, weights = self.attend(query, keys, counted, mask)
             return context, weights, counted if returned == "the one that was used" else counted + weights
@@ -64,18 +64,21 @@ def coverage_replaced(Ref, *, by="the weights"):
     return Wrong
 
 
-@mistake("CoverageAttention", total=("its maximum",), where=("in both places", "in what is returned"))
+@mistake(
+    "CoverageAttention",
+    total=("its sum, unguarded", "its maximum", "a softmax"),
+    where=("in both places", "in what is returned"),
+)
 def coverage_normalised(Ref, *, total="its sum", where="in the score"):
-    """The coverage is divided, by its sum or by its maximum, so that it looks like weights again. How much a key has
-    had in all is then lost: a key after ten full steps looks like one after one. It is a plain sum, which grows with
-    the steps; leave it so, where it is used and where it is returned."""
+    """The coverage is divided by its sum or by its maximum, or goes through a softmax, so that it looks like weights.
+    How much a key has had in all is then lost: a key after ten full steps looks like one after one. It is a plain sum,
+    which grows with the steps; leave it so, where it is used and where it is returned."""
 
     def smaller(coverage):
-        if total == "its sum":
-            whole = coverage.sum(-1, keepdims=True)
-        else:
-            whole = coverage.max(-1, keepdims=True)
-        return coverage / jnp.where(whole == 0, 1, whole)
+        if total == "a softmax":
+            return jax.nn.softmax(coverage, axis=-1)
+        whole = (coverage.max if total == "its maximum" else coverage.sum)(axis=-1, keepdims=True)
+        return coverage / (whole if "unguarded" in total else jnp.where(whole == 0, 1, whole))
 
     class Wrong(Ref):
         def told(self, coverage):
@@ -117,7 +120,7 @@ def coverage_counted_before_the_mask(Ref):
     return Wrong
 
 
-@mistake("CoverageAttention", returned=("as float32 again",))
+@mistake("CoverageAttention", returned=("as float32 again", "the sum as float32"))
 def coverage_in_half_precision(Ref, *, returned="as it is"):
     """With half-precision keys the coverage is half precision as well. A sum that grows with every step stops growing
     there: `bfloat16` has 8 bits, and 256 + 1 is 256. It comes in as float32 and goes out so: add before any cast."""
@@ -125,7 +128,10 @@ def coverage_in_half_precision(Ref, *, returned="as it is"):
     class Wrong(Ref):
         def __call__(self, query, keys, coverage, mask=None):
             context, weights = self.attend(query, keys, coverage, mask)
-            counted = coverage.astype(keys.dtype) + weights.astype(keys.dtype)
+            rounded = coverage.astype(keys.dtype)
+            if returned == "the sum as float32":
+                return context, weights, rounded + weights
+            counted = rounded + weights.astype(keys.dtype)
             return context, weights, counted if returned == "as it is" else _wide(counted)
 
     return Wrong
@@ -312,14 +318,17 @@ def coverage_bent_beforehand(Ref, *, activation="tanh"):
 # --- CoverageAttention: the attention itself
 
 
-@mistake("CoverageAttention")
-def no_tanh(Ref):
-    """Nothing stands between the sum and `score`. The query adds the same to all scores then, which a softmax drops:
-    put a tanh around the sum of all three terms."""
+@mistake("CoverageAttention", instead=("relu", "sigmoid"))
+def no_tanh(Ref, *, instead="nothing"):
+    """Nothing stands between the sum and `score`, or another function than tanh. With nothing there the query adds the
+    same to all scores, which a softmax drops: put a tanh around the sum of all three terms."""
+    return _activated_by(Ref, instead)
 
+
+def _activated_by(Ref, instead):
     class Wrong(Ref):
         def activate(self, joined):
-            return joined
+            return joined if instead == "nothing" else getattr(jax.nn, instead)(joined)
 
     return Wrong
 
@@ -517,6 +526,20 @@ def _zeros_afterwards(Ref):
     return Wrong
 
 
+@mistake("CoverageAttention")
+def asked_python_for_an_empty_mask(Ref):
+    """A Python `if` asks whether any key is visible. That cannot be traced by `jit`, and it asks for the whole batch at
+    once: leave hidden keys out of the softmax for each row, as `where=` does."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, coverage, mask=None):
+            if mask is not None and not mask.any():
+                return jnp.zeros_like(keys[..., 0, :]), jnp.zeros_like(coverage), coverage
+            return super().__call__(query, keys, coverage, mask)
+
+    return Wrong
+
+
 @mistake("CoverageAttention", normalised=(True,))
 def mask_after_the_softmax(Ref, *, normalised=False):
     """The mask is applied to the weights, after the softmax. Masked keys have had their share by then, and what is left
@@ -682,15 +705,23 @@ def sum_along_the_keys(ref, weights, *, summed="the keys"):
     return ref(weights.T)
 
 
-@mistake("coverage_loss", about="the coverage", summed=("all steps", "all other steps"))
+@mistake("coverage_loss", about="the coverage")
+def sums_turned_round_in_a_ring(ref, weights):
+    """The first step is compared with the sum of all steps: `jnp.roll` moves the sums down by one, and puts the last
+    one in the first place. Before the first step there is nothing: put zeros there, or take each step's own weights off
+    its sum."""
+    weights = _wide(weights)
+    return _mean_of(jnp.minimum(weights, jnp.roll(jnp.cumsum(weights, axis=0), 1, axis=0)))
+
+
+@mistake("coverage_loss", about="the coverage", summed=("all other steps",))
 def later_steps_counted(ref, weights, *, summed="later steps"):
-    """The coverage holds weights of later steps: of these alone, or of all steps together. When a step is made nobody
-    knows what comes after it. Sum over the steps before each one."""
+    """The coverage holds weights of later steps: of these alone, or of all steps but its own. When a step is made
+    nobody knows what comes after it. Sum over the steps before each one."""
     weights = _wide(weights)
     total = weights.sum(axis=0)
     before = {
         "later steps": total - jnp.cumsum(weights, axis=0),
-        "all steps": jnp.broadcast_to(total, weights.shape),
         "all other steps": total - weights,
     }[summed]
     return _mean_of(jnp.minimum(weights, before))
@@ -818,12 +849,14 @@ def loss_of_the_last_step(ref, weights):
     return jnp.minimum(weights[-1], weights[:-1].sum(0)).sum()
 
 
-@mistake("coverage_loss", returned=("half precision",))
+@mistake("coverage_loss", returned=("half precision", "half precision, summed so"))
 def sums_in_half_precision(ref, weights, *, returned="float32"):
     """With half-precision weights the coverage is summed in half precision, where a sum soon stops growing; or the loss
     comes out so. Cast the weights to float32 first, and leave the loss as it is."""
     if returned == "half precision":
         return ref(weights).astype(weights.dtype)
+    if returned == "half precision, summed so":
+        return _mean_of(jnp.minimum(weights, _before(weights)))
     _, before = jax.lax.scan(lambda total, row: (total + row, total), jnp.zeros_like(weights[0]), weights)
     return _wide(_mean_of(_wide(jnp.minimum(weights, before))))
 
@@ -864,15 +897,19 @@ def padded_otherwise(Ref, *, padding="CAUSAL"):
     return Wrong
 
 
-@mistake("LocationAttention")
-def kernel_turned_round(Ref):
+@mistake("LocationAttention", by=("jnp.convolve",))
+def kernel_turned_round(Ref, *, by="hand"):
     """The filters are read from the other end. `jnp.convolve` and SciPy turn a kernel round, as mathematics does; the
     convolutions of networks, `nnx.Conv` too, do not: entry 0 of a kernel meets the leftmost weight. Where a filter says
     "a step to the right", the other one says "to the left"."""
 
     class Wrong(Ref):
         def features(self, previous):
-            return super().features(previous[..., ::-1])[..., ::-1, :]
+            if by == "hand":
+                return super().features(previous[..., ::-1])[..., ::-1, :]
+            filters = jnp.moveaxis(self.location_conv.kernel[:, 0], -1, 0).astype(previous.dtype)
+            convolved = jnp.vectorize(lambda row, kernel: jnp.convolve(row, kernel, "same"), signature="(t),(k)->(s)")
+            return jnp.moveaxis(convolved(previous[..., None, :], filters), -2, -1)
 
     return Wrong
 
@@ -1024,16 +1061,12 @@ def location_added_to_the_scores(Ref, *, what="the weights"):
     return Wrong
 
 
-@mistake("LocationAttention")
-def no_tanh_at_all(Ref):
-    """The sum of query, key and location goes to `score` without a tanh. Each term then counts by itself, and that of
-    the query is the same for all keys, so that a softmax drops it. Put a tanh around the sum."""
-
-    class Wrong(Ref):
-        def activate(self, joined):
-            return joined
-
-    return Wrong
+@mistake("LocationAttention", misconception="no_tanh", instead=("relu", "sigmoid"))
+def no_tanh_at_all(Ref, *, instead="nothing"):
+    """The sum of query, key and location goes to `score` without a tanh, or through another function. Without any, each
+    term counts by itself, and that of the query is the same for all keys, so that a softmax drops it. Put a tanh around
+    the sum."""
+    return _activated_by(Ref, instead)
 
 
 @mistake("LocationAttention", misconception="query_without_the_axis_of_the_keys")

@@ -112,40 +112,31 @@ class LocationAttention(Additive):
         return self.location_conv(previous[..., None])
 
 
-def error_scale(
-    init=None,
-    params=None,
-    query=None,
-    keys=None,
-    mask=None,
-    weights=None,
-    *,
-    eps,
-    inputs_eps,
-    coverage=None,
-    previous=None,
-):
-    """How large the intermediate values are: of the loss the sums, of a module (1 + how far roundings move a score)
-    max |key|, of visible keys."""
+def error_scale(weights=None, params=None, kernels=None, *, eps, inputs_eps, init=None, tied=None, **call):
+    """How large the intermediate values are."""
     if weights is not None:
         # What is right for half-precision weights is computed in float32 itself, and is off by some roundings of its
         # own.
-        return (1 + np.abs(weights.astype(np.float64)).sum(0).max()) * (16 if eps < inputs_eps else 1)
+        return (1 + weights.sum(0).max()) * (16 if eps < inputs_eps else 1)
+    if kernels is not None:
+        params = {f"{name}.kernel": kernel for name, kernel in kernels.items()}
+    score, key = _sizes(params, **call)
+    # The weights are float32 where nothing else is. What they are made of was rounded to half precision then, and that
+    # is what moves them.
+    return score * inputs_eps / eps if eps < inputs_eps else score * max(1.0, key)
+
+
+def _sizes(params, query, keys, mask=None, coverage=None, previous=None):
+    """1 + how far roundings move a score, and the largest number of a key, of visible keys."""
     # A hidden unit adds its weight times tanh to a score. Rounded are the sum inside, which moves tanh by as much as
     # tanh is steep there, and tanh itself.
     seen = np.ones(keys.shape[:-1], bool) if mask is None else mask
     keys = np.where(seen[..., None], keys, 0.0)
-    params = {name: array.astype(np.float64) for name, array in params.items()}
     own, other = (query @ params["query_proj.kernel"])[..., None, :], keys @ params["key_proj.kernel"]
     told, told_at_most = _told(params, coverage, previous)
     value = np.tanh(own + other + told)
     moved = np.abs(value) + (np.abs(own) + np.abs(other) + told_at_most) * (1 - value**2)
-    scale = 1 + (moved @ np.abs(params["score.kernel"]))[seen].max(initial=0.0)
-    # The weights are float32 where nothing else is. What they are made of was rounded to half precision then, and that
-    # is what moves them.
-    if eps < inputs_eps:
-        return scale * inputs_eps / eps
-    return scale * max(1.0, np.abs(keys).max())
+    return 1 + (moved @ np.abs(params["score.kernel"]))[seen].max(initial=0.0), np.abs(keys).max()
 
 
 def _told(params, coverage, previous):

@@ -14,12 +14,13 @@ def cases(rng) -> dict[str, dict[str, Case]]:
         length=length,
         batch=(batch,),
         mask="holes, one empty",
+        under=("eager", "jit", "vmap"),
         like="two batch dimensions, one sequence hidden entirely",
     )
     return {
         "CoverageAttention": {"sizes of this class": Case(**widths, **one_empty)},
         "coverage_loss": {
-            "sizes of this class": Case(shape=(steps, inputs)),
+            "sizes of this class": Case(shape=(steps, inputs), kind="partial"),
             "as many steps as keys in this class": Case(shape=(steps, steps), under=("eager", "grad")),
         },
         "LocationAttention": {

@@ -51,6 +51,17 @@ class CoverageAttention(Additive):
         return past[t] * params["coverage_proj.kernel"][0, unit]
 
 
+def coverage_behind_a_mask(kernels, query, keys, coverage, mask):
+    """The problem's driver: the past of masked keys is left out."""
+    return with_kernels(CoverageAttention, kernels)(query, keys, np.where(mask, coverage, 0.0), mask)
+
+
+def with_kernels(cls, kernels, **sizes):
+    (d_query, d_attention), d_key = kernels["query_proj"].shape, len(kernels["key_proj"])
+    module, params = cls(d_query, d_key, d_attention, **sizes), {f"{name}.kernel": kernels[name] for name in kernels}
+    return lambda *arguments: module(params, *arguments)
+
+
 class LocationAttention(Additive):
     dtype = {"[0]": "keys", "[1]": FLOAT32}
 
@@ -72,6 +83,13 @@ class LocationAttention(Additive):
         return total
 
 
+def location_behind_a_mask(kernels, query, keys, previous, mask):
+    """The problem's driver, as above."""
+    size, _, filters = kernels["location_conv"].shape
+    module = with_kernels(LocationAttention, kernels, num_filters=filters, kernel_size=size)
+    return module(query, keys, np.where(mask, previous, 0.0), mask)
+
+
 def sums_before(weights):
     """What every key has had before each step."""
     sums = [np.zeros(weights.shape[1])]
@@ -88,15 +106,16 @@ def coverage_loss(weights):
 coverage_loss.dtype = FLOAT32
 
 
-def slopes_beside_ties(weights):
-    """The problem's driver: how often a weight is the smaller one itself, and how often what it is part of is."""
+def slopes_beside_ties(weights, tied):
+    """The problem's driver: the loss, and for each weight how often it is the smaller one itself, and how often a sum
+    that it is part of is."""
     (steps, keys), had = weights.shape, np.array(sums_before(weights))
     found = np.zeros((steps, keys))
     for i in range(keys):
-        if any(weights[t, i] == had[t, i] for t in range(steps)):
+        if tied[i]:
             continue
         for s in range(steps):
             of_itself = weights[s, i] < had[s, i]
             of_later_ones = sum(had[t, i] < weights[t, i] for t in range(s + 1, steps))
             found[s, i] = (of_itself + of_later_ones) / steps
-    return found
+    return coverage_loss(weights), found

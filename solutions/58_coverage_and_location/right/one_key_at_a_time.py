@@ -14,7 +14,8 @@ class OneByOne(nnx.Module):
 
     def sequence(self, query, keys, past, visible):
         scores = jax.vmap(self.energy, in_axes=(None, 0, 0))(query, keys, self.told(past)).astype(jnp.float32)
-        powers = jnp.where(visible, jnp.exp(scores - jnp.max(scores, initial=-3e38, where=visible)), 0.0)
+        scores = jnp.where(visible, scores, -1e30)
+        powers = jnp.where(visible, jnp.exp(scores - scores.max()), 0.0)
         total = powers.sum()
         weights = powers / jnp.where(total == 0, 1.0, total)
         return (weights @ keys.astype(jnp.float32)).astype(keys.dtype), weights
