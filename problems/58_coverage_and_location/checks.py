@@ -336,8 +336,17 @@ ENTRIES = [
                 mask="holes, one empty",
                 under=NO_GRADIENT,
             ),
-            "bfloat16": Case(
-                d_query=8, d_key=6, d_attention=6, length=9, **FILTERS, batch=(2,), gain=6.0, dtype=HALF, under=VALUES
+            "bfloat16, all weight before on one key": Case(
+                d_query=8,
+                d_key=6,
+                d_attention=6,
+                length=9,
+                **FILTERS,
+                batch=(2,),
+                step="sharp",
+                gain=6.0,
+                dtype=HALF,
+                under=VALUES,
             ),
         },
     ),
