@@ -455,12 +455,13 @@ def tokens_rolled_around(ref, weights, tokens, *, bound="j <= i"):
     return _score(weights, jnp.tril(wanted) if bound == "j <= i" else wanted)
 
 
-@mistake("induction_score", about="which keys", token=(0, -2, -100, -(2**31), 2**31 - 1))
+@mistake("induction_score", about="which keys", token=("the first one", 0, -2, -100, -(2**31), 2**31 - 1))
 def a_token_made_up_for_the_front(ref, weights, tokens, *, token=-1):
-    """A number such as -1 or 0 is put in front of the tokens to stand for "nothing". It is a token like any other, and
-    where it occurs it finds column 0. Shift the comparisons, which are boolean, and not the tokens; or ask for
-    `j >= 1` as well."""
-    before = jnp.concatenate([jnp.array([token], tokens.dtype), tokens[:-1]])
+    """A number such as -1 or 0, or the first token again, is put in front of the tokens to stand for "nothing". It is a
+    token like any other, and where it occurs it finds column 0. Shift the comparisons, which are boolean, and not the
+    tokens; or ask for `j >= 1` as well."""
+    front = tokens[:1] if token == "the first one" else jnp.array([token], tokens.dtype)
+    before = jnp.concatenate([front, tokens[:-1]])
     return _score(weights, jnp.tril(before[None, :] == tokens[:, None]))
 
 
@@ -482,6 +483,15 @@ def the_query_moved_for_the_key(ref, weights, tokens):
 def queries_and_keys_exchanged(ref, weights, tokens):
     """Rows and columns are exchanged: the weight of key on query is read. Queries are the last axis but one."""
     return ref(weights.mT, tokens)
+
+
+@mistake("induction_score", about="which queries")
+def last_query_left_out(ref, weights, tokens):
+    """The last query is left out, since nothing stands behind it. What is looked for stands behind *earlier*
+    occurrences of its token, and there the last query looks like any other. All queries count whose token occurred
+    before."""
+    wanted = _wanted(tokens)
+    return _score(weights, wanted & (jnp.arange(len(tokens)) < len(tokens) - 1)[:, None])
 
 
 # --- induction_score: how tokens are compared
