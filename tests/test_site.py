@@ -454,9 +454,12 @@ def test_a_term_shows_its_meaning(opened):
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_no_meaning_is_cut_by_the_box_of_a_table(opened, viewport):
-    """A meaning that is shown makes no box higher that has its own bars: it hangs out of it."""
+    """A meaning that is shown makes no box higher that has its own bars: it hangs out of it. Where no page that is
+    looked at has a term there, others are until one has."""
     tried = 0
-    for name in LOOKED_AT:
+    for name in [*LOOKED_AT, *(name for name in LESSONS if name not in LOOKED_AT)]:
+        if tried and name not in LOOKED_AT:
+            break
         page = opened(name, viewport)
         for term in page.locator("table tr:last-child a.to-term").all():
             term.hover()

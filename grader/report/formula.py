@@ -16,8 +16,8 @@ WORD = {
     for names, signs in (
         (
             "alpha beta gamma delta Delta epsilon varepsilon eta theta lambda mu pi rho sigma tau phi omega ell infty "
-            "partial top",
-            "α β γ δ Δ ε ε η θ λ μ π ρ σ τ φ ω ℓ ∞ ∂ ⊤",
+            "partial nabla top emptyset",
+            "α β γ δ Δ ε ε η θ λ μ π ρ σ τ φ ω ℓ ∞ ∂ ∇ ⊤ ∅",
         ),
         (" ".join(NAMED), " ".join(NAMED)),
         ("dots ldots cdots", "… … …"),
@@ -27,9 +27,9 @@ WORD = {
 }
 OPERATOR = dict(
     zip(
-        "cdot odot pm times circ le ge leq geq ne approx in "
+        "cdot odot pm times circ le ge leq geq ne approx sim in "
         "leftarrow rightarrow Longleftarrow Longrightarrow mid".split(),
-        "· ⊙ ± × ∘ ≤ ≥ ≤ ≥ ≠ ≈ ∈ ← → ⇐ ⇒ |".split(),
+        "· ⊙ ± × ∘ ≤ ≥ ≤ ≥ ≠ ≈ ∼ ∈ ← → ⇐ ⇒ |".split(),
     )
 )
 FUNCTION = {"sum": "Σ", "prod": "Π", **{name: name for name in NAMED}}

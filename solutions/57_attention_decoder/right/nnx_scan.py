@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
 
 
 class AdditiveAttention(nnx.Module):
@@ -12,12 +11,7 @@ class AdditiveAttention(nnx.Module):
         self.key_proj = nnx.Linear(d_key, d_attention, use_bias=False, rngs=rngs)
         self.score = nnx.Linear(d_attention, 1, use_bias=False, rngs=rngs)
 
-    def __call__(
-        self,
-        query: Float[Array, "... d_query"],
-        keys: Float[Array, "... T d_key"],
-        mask: Bool[Array, "... T"] | None = None,
-    ):
+    def __call__(self, query, keys, mask=None):
         hidden = jnp.tanh(self.query_proj(query)[..., None, :] + self.key_proj(keys))
         scores = self.score(hidden)[..., 0].astype(jnp.float32)
         weights = nnx.softmax(scores, axis=-1, where=mask)
@@ -32,7 +26,7 @@ class AttentionDecoder(nnx.Module):
         self.hidden_gates = nnx.Linear(d_hidden, 3 * d_hidden, use_bias=False, rngs=rngs)
         self.logits = nnx.Linear(d_hidden + d_key, vocab_size, use_bias=False, rngs=rngs)
 
-    def __call__(self, tokens: Int[Array, "T"], keys, state, mask=None):
+    def __call__(self, tokens, keys, state, mask=None):
         @nnx.scan(in_axes=(None, nnx.Carry, 0), out_axes=(nnx.Carry, 0, 0))
         def run(decoder, state, token):
             return decoder.one_step(state, token, keys, mask)
