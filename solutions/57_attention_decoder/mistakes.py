@@ -109,33 +109,39 @@ def state_kept_on_the_module(Ref):
     return Wrong
 
 
-@mistake
-def context_left_out_of_the_gates(Ref):
+@mistake(instead=("zeros",))
+def context_left_out_of_the_gates(Ref, *, instead="a narrower layer"):
     """The context does not go into the gates: `input_gates` takes the embedding alone. So the state never hears of what
     was found, and every later query is as if nothing had been: `input_gates` takes both, `[e; context]`."""
 
     class Wrong(Ref):
         def make(self, vocab_size, d_embed, d_hidden, d_key, d_attention, rngs):
             super().make(vocab_size, d_embed, d_hidden, d_key, d_attention, rngs)
-            self.input_gates = _linear(d_embed, 3 * d_hidden, rngs)
+            if instead == "a narrower layer":
+                self.input_gates = _linear(d_embed, 3 * d_hidden, rngs)
 
         def joined(self, embedding, context):
+            if instead == "zeros":
+                return super().joined(embedding, jnp.zeros_like(context))
             return embedding
 
     return Wrong
 
 
-@mistake
-def context_left_out_of_the_logits(Ref):
+@mistake(instead=("zeros",))
+def context_left_out_of_the_logits(Ref, *, instead="a narrower layer"):
     """The logits come of the state alone. The state has read the context, which looks enough; but then all that was
     looked up has to pass through the gates first: `logits` takes both, `[state; context]`."""
 
     class Wrong(Ref):
         def make(self, vocab_size, d_embed, d_hidden, d_key, d_attention, rngs):
             super().make(vocab_size, d_embed, d_hidden, d_key, d_attention, rngs)
-            self.logits = _linear(d_hidden, vocab_size, rngs)
+            if instead == "a narrower layer":
+                self.logits = _linear(d_hidden, vocab_size, rngs)
 
         def read(self, state, context):
+            if instead == "zeros":
+                return super().read(state, jnp.zeros_like(context))
             return self.logits(state)
 
     return Wrong
