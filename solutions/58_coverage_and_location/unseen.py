@@ -18,7 +18,10 @@ def cases(rng) -> dict[str, dict[str, Case]]:
         like="two batch dimensions, one sequence hidden entirely",
     )
     return {
-        "CoverageAttention": {"sizes of this class": Case(**widths, **one_empty)},
+        "CoverageAttention": {
+            "sizes of this class": Case(**widths, **one_empty),
+            "a length of this class": Case(**widths, length=length, under=("eager", "grad")),
+        },
         "coverage_loss": {
             "sizes of this class": Case(shape=(steps, inputs), kind="partial"),
             "as many steps as keys in this class": Case(shape=(steps, steps), under=("eager", "grad")),
@@ -26,7 +29,7 @@ def cases(rng) -> dict[str, dict[str, Case]]:
         "LocationAttention": {
             "sizes of this class": Case(**widths, **kernel, **one_empty),
             "a kernel of this class, longer than the sequence": Case(
-                **widths, num_filters=filters, kernel_size=2 * batch + 5, length=batch, under=("eager", "jit")
+                **widths, num_filters=filters, kernel_size=2 * batch + 5, length=batch, under=("eager", "jit", "grad")
             ),
         },
     }
