@@ -176,3 +176,24 @@ def test_what_is_saved_while_a_file_is_graded_is_not_remembered_as_graded(course
     assert where_it_stands(problem) == ("passed, but changed since", "yellow")
     problem.stub.write_text("graded = True\n")
     assert where_it_stands(problem) == ("passed", "green")
+
+
+def test_after_the_last_problem_comes_the_first_that_is_not_solved(course):
+    """Who began in the middle of the track is sent back to its beginning; and only who solved all is told so."""
+    from grader.course.problem import discover
+    from grader.course.verdict import Status, Verdict
+    from grader.student.progress import after, remember
+
+    first, second, last = problems = discover(course)[:3]
+
+    def solve(problem):
+        problem.stub.write_text("graded = True\n")
+        remember(problem, b"graded = True\n", Verdict(31, problem.name, problem.title, "", Status.PASSED))
+
+    solve(last)
+    assert after(first, problems) == second and after(second, problems) == last
+    assert after(last, problems) == first
+    solve(first)
+    assert after(last, problems) == second
+    solve(second)
+    assert after(last, problems) is None

@@ -29,7 +29,6 @@ EXIT_CODES = """exit codes:
 
 # of the command, the course and the machine: told in a sentence
 FAULTS = (UsageError, CourseError, ModuleNotFoundError, OSError)
-THE_LAST = "that was the last problem here"
 STOPPED = "stopped; what was graded before stays as it was"
 
 
@@ -245,7 +244,7 @@ def overview(arguments: list[str], parser) -> int:
     if arguments:
         parser.error(f"{' '.join(arguments)} needs a problem's number: `{COMMAND} 31 {arguments[0]}`")
     from grader.report import terminal
-    from grader.student.progress import next_step, where_it_stands
+    from grader.student.progress import ALL_SOLVED, next_step, where_it_stands
 
     parts, unsolved = {}, []
     for problem in every_problem():
@@ -254,7 +253,7 @@ def overview(arguments: list[str], parser) -> int:
         if told != "passed":
             unsolved.append((problem, told))
     under_way = [(problem, told) for problem, told in unsolved if told != "not started"]
-    upcoming = next_step(*(under_way or unsolved)[0]) if unsolved else "every problem here is solved"
+    upcoming = next_step(*(under_way or unsolved)[0]) if unsolved else ALL_SOLVED
     terminal.overview(parts, console_for(), upcoming)
     return 0
 
@@ -364,20 +363,16 @@ def _spinner(problem: Problem, quiet: bool):
 
 def _show(verdict: Verdict, console, options, problem: Problem) -> None:
     from grader.report import terminal
+    from grader.student.progress import ALL_SOLVED, after
 
     if options.quiet:
         console.print(terminal.one_line(verdict), soft_wrap=True)
         return
-    following = after(problem)
-    upcoming = f"{COMMAND} lesson {following.number}  ({following.title})" if following else THE_LAST
+    following = after(problem, every_problem())
+    upcoming = f"{COMMAND} lesson {following.number}  ({following.title})" if following else ALL_SOLVED
     terminal.show(verdict, console, verbose=options.verbose, upcoming=upcoming if options.file is None else "")
     if len(options.problems) > 1 or any(c in options.problems[0] for c in "-,a"):
         console.print()
-
-
-def after(problem: Problem) -> Problem | None:
-    """The problem that comes next."""
-    return next((p for p in every_problem() if p.number > problem.number), None)
 
 
 def demo_command(options) -> int:

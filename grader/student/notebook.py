@@ -24,6 +24,7 @@ from grader.process.stub import replace_stub, shown_path
 from grader.report import page, terminal
 from grader.student import cli
 from grader.student.pages import show_hint
+from grader.student.progress import ALL_SOLVED, after
 
 
 def load(shell) -> None:
@@ -148,8 +149,8 @@ class _Output:
         self.show(page.line_page(text), text)
 
     def verdict(self, verdict: Verdict, problem: Problem, own: bool, cell: bool) -> None:
-        following = cli.after(problem)
-        upcoming = (f"{following.number} · {following.title}" if following else cli.THE_LAST) if own else ""
+        following = after(problem, cli.every_problem())
+        upcoming = (f"{following.number} · {following.title}" if following else ALL_SOLVED) if own else ""
         self.show(
             page.verdict_page(verdict, hints=problem.hints, upcoming=upcoming, cell=cell),
             _text(lambda console: terminal.show(verdict, console, upcoming=upcoming)),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grader.course.problem import Problem
 from grader.course.verdict import Status, Verdict
 from grader.process import store
 from grader.process.stub import open_stub, shown_path
 from grader.report.words import COMMAND
+
+ALL_SOLVED = "every problem here is solved"
 
 
 def where_it_stands(problem: Problem) -> tuple[str, str]:
@@ -38,6 +42,14 @@ def next_step(problem: Problem, told: str) -> str:
     again = "" if told.startswith("changed, not graded") else " again"
     return f"grade {number}{again}: {COMMAND} {number}" + (
         f"   or   {COMMAND} hint {number}" if told.startswith("failing") else ""
+    )
+
+
+def after(problem: Problem, problems: Sequence[Problem]) -> Problem | None:
+    """The problem that comes next; after the last one, the first that is not solved yet."""
+    following = next((other for other in problems if other.number > problem.number), None)
+    return following or next(
+        (other for other in problems if other != problem and where_it_stands(other)[0] != "passed"), None
     )
 
 
