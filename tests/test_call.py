@@ -13,6 +13,7 @@ import pytest
 from grader.course.calls import DRAWS, Call, calls_for, is_float, of_cotangents
 from grader.course.cases import Case, Function, Module, ModuleInputs, Relation
 from grader.course.problem import CourseError
+from grader.course.until import drawn_until
 from grader.course.verdict import Check
 from grader.process import wire
 from tests.conftest import PROBLEMS
@@ -126,6 +127,17 @@ def test_a_seed_decides_everything():
         assert {n: a.shape for n, a in first.arrays.items()} == {n: a.shape for n, a in other.arrays.items()}
         assert not np.array_equal(first.arrays["x"], other.arrays["x"])
         assert (first.seed, other.seed) == (3, 4)
+
+
+def test_a_case_that_hardly_ever_gets_what_it_asks_for_is_told_so():
+    """The first that holds is taken; and a case that asks for what never comes does not hang."""
+
+    def is_large(number):
+        return number > 3
+
+    assert drawn_until(is_large, iter(range(9)).__next__) == 4
+    with pytest.raises(CourseError, match="10,000 inputs that a case drew none is as `is_large` asks"):
+        drawn_until(is_large, lambda: 3)
 
 
 def test_a_cases_draws_do_not_depend_on_the_other_cases():

@@ -36,13 +36,16 @@ def verified(course, console):
     return code, console.file.getvalue()
 
 
+LOOP = "\n\ndef clear(rng):\n    while (drawn := rng.uniform()) < 2:\n        pass\n    return drawn\n"
+
+
 def test_verify_names_each_fault(small, console):
     """A solved stub, a missing hint, a right style that fails, a mistake that is none, one that is another, a failing
     cell: each is told."""
     problem, solution = small / "problems/31_sdpa", small / "solutions/31_sdpa"
     (problem / "stub.py").write_text((solution / "reference.py").read_text())
     (problem / "hints.md").write_text("## One\nOnly this.\n")
-    (problem / "checks.py").write_text((problem / "checks.py").read_text().replace("PART = ", "PARTS = "))
+    (problem / "checks.py").write_text((problem / "checks.py").read_text().replace("PART = ", "PARTS = ") + LOOP)
     (problem / "notes.txt").write_text("left over")
     for path in (solution / "right").glob("*.py"):
         path.unlink()
@@ -63,6 +66,7 @@ def test_verify_names_each_fault(small, console):
         "stub.py is not what .stub.py says: the stub is solved, or one of them was changed without the other",
         "hints.md has 1 hints; at least 3 are needed",
         "checks.py declares no PART, the part of the track that it belongs to",
+        ": a loop may go on for ever; draw by drawn_until(holds, draw) of grader.course",
         "right/ has 1 solutions in other styles; at least 3 are needed",
         "mistakes.py has 3 mistakes; about ten are needed",
         "right/wrong.py does not pass: one key · eager: ",

@@ -3,6 +3,7 @@ CI."""
 
 from __future__ import annotations
 
+import ast
 import concurrent.futures
 import contextlib
 import functools
@@ -301,6 +302,14 @@ def _parts(proof: Proof) -> list[str]:
         f"{path.name} has a TODO left"
         for path in written
         if path.exists() and "TODO" in path.read_text(encoding="utf-8").replace("the TODO", "")
+    ]
+    drawing = [problem.folder / "checks.py", *([problem.solutions / "unseen.py"] if problem.solutions else [])]
+    faults += [
+        f"{path.name} line {node.lineno}: a loop may go on for ever; draw by drawn_until(holds, draw) of grader.course"
+        for path in drawing
+        if path.exists()
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.While)
     ]
     undeclared = {entry.name for entry in problem.entries} ^ {*problem.names}
     if undeclared:

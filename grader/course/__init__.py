@@ -16,6 +16,7 @@ from grader.course.claims import (
     Races,
     Turns,
 )
+from grader.course.until import drawn_until
 
 __all__ = [
     "Apart",
@@ -41,6 +42,7 @@ __all__ = [
     "Relation",
     "Statistic",
     "Turns",
+    "drawn_until",
     "mistake",
 ]
 

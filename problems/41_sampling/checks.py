@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 
-from grader.course import Apart, Case, Frequencies, Function, Key, Relation, Statistic
+from grader.course import Apart, Case, Frequencies, Function, Key, Relation, Statistic, drawn_until
 
 PART = "A language model"
 CLEAR = 0.01  # how far the sums keep from `top_p`: no rounding decides
@@ -40,12 +40,17 @@ def row(rng, vocabulary, number, filters, clear, levels=(), steps=8, gain=1.5, s
     """The logits of one row: `levels` in any order, all of them as many `steps` higher or lower, or other numbers for
     each entry; `hidden` of them are -inf. `shift` is added to those of every second row, and taken from those of the
     others. Drawn until the row tells what each filter does, and no rounding decides."""
-    while True:
+
+    def draw():
         found = rng.permutation(levels) if levels else gain * rng.standard_normal(vocabulary)
         found = (found + 0.25 * rng.integers(-steps, steps + 1) + (-1) ** number * shift).astype(np.float32)
         found[rng.choice(vocabulary, hidden, replace=False)] = -np.inf
-        if is_clear(found, clear, **filters) and (levels or tells(found, **filters)):
-            return found
+        return found
+
+    def is_clear_and_telling(found):
+        return is_clear(found, clear, **filters) and (levels or tells(found, **filters))
+
+    return drawn_until(is_clear_and_telling, draw)
 
 
 def is_clear(logits, clear, temperature, top_k=None, top_p=None):

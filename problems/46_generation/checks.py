@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from grader.course import Case, Frequencies, Function, Given, Growth, Key, Statistic
+from grader.course import Case, Frequencies, Function, Given, Growth, Key, Statistic, drawn_until
 
 PART = "A language model"
 ROWS = 31  # of a table, a prime number
@@ -104,15 +104,20 @@ def generating(
 ):
     """With `eos_at` the text ends at that token: `eos` is the likeliest there, not before, and not everywhere behind.
     With `eos_before` the prompt ends with it."""
-    while True:
+
+    def draw():
         state = walker(rng, vocabulary, rows, penalty)
         state["table"] *= np.float32(height)
         fed = 1 + rng.permutation(vocabulary - 1)[np.arange(prompt) % (vocabulary - 1)]
         if eos_before:
             fed[-1] = eos
-        text = likeliest(state, fed, num_tokens) if eos_at is not None else []
-        if eos_at is None or eos in text and text.index(eos) == eos_at and {*text[eos_at:]} != {eos}:
-            break
+        return state, fed
+
+    def ends_there(found):
+        text = likeliest(*found, num_tokens)
+        return eos in text and text.index(eos) == eos_at and {*text[eos_at:]} != {eos}
+
+    state, fed = drawn_until(ends_there, draw) if eos_at is not None else draw()
     arguments = dict(
         step=Given(step),
         state=as_step(step, state),
@@ -322,14 +327,17 @@ def searching(
 ):
     """No two sequences of tokens have sums closer than `clear`; None leaves that to the case. With `last_below` one of
     the likeliest sequences ends with a token whose log-probability is below that."""
-    while True:
-        state = walker(rng, vocabulary, rows, penalty)
-        fed = rng.integers(1, vocabulary, size=prompt)
-        sums = [*sums_of_all(state, fed, num_tokens)] if clear is not None else []
-        if all(are_clear(of_length, clear) for of_length in sums) and (
+
+    def draw():
+        return walker(rng, vocabulary, rows, penalty), rng.integers(1, vocabulary, size=prompt)
+
+    def is_clear(found):
+        sums = [*sums_of_all(*found, num_tokens)] if clear is not None else []
+        return all(are_clear(of_length, clear) for of_length in sums) and (
             last_below is None or last_of_the_likeliest(sums, num_beams).min() < last_below
-        ):
-            break
+        )
+
+    state, fed = drawn_until(is_clear, draw)
     return dict(
         step=Given(step),
         state=as_step(step, state),

@@ -4,7 +4,7 @@ equations 10 to 12; Chorowski et al. 2015, equations 8 and 9."""
 import ml_dtypes
 import numpy as np
 
-from grader.course import Case, Function, Module, ModuleInputs
+from grader.course import Case, Function, Module, ModuleInputs, drawn_until
 
 PART = "Before the transformer"
 SURE = 20.0  # tanh of it is 1 to the last bit of a float32
@@ -151,7 +151,9 @@ def rows(rng, shape, kind="any", dtype=np.float32):
         weights[-1] = rng.uniform(0.85, 0.95, shape[-1])
     else:
         least = 0.3 if kind == "partial" else 1.0
-        weights = _clear(lambda: _softmax(1.5 * rng.standard_normal(shape)) * rng.uniform(least, 1.0, (shape[0], 1)))
+        weights = drawn_until(
+            is_clear, lambda: _softmax(1.5 * rng.standard_normal(shape)) * rng.uniform(least, 1.0, (shape[0], 1))
+        )
     if kind == "tied":
         return dict(weights=weights.astype(dtype), tied=np.arange(shape[-1]) < 2)
     return dict(weights=weights.astype(dtype))
@@ -162,16 +164,13 @@ def _softmax(scores):
     return powers / powers.sum(-1, keepdims=True)
 
 
-def _clear(draw):
-    """Weights none of which is close to what its key has had before, so that no rounding decides about a minimum."""
-    while True:
-        weights = draw()
-        if (np.abs(weights - (weights.cumsum(0) - weights)) > MARGIN).all():
-            return weights
+def is_clear(weights):
+    """Whether none is close to what its key has had before: no rounding decides about a minimum."""
+    return (np.abs(weights - (weights.cumsum(0) - weights)) > MARGIN).all()
 
 
 def _tied(rng, shape):
-    weights = _clear(lambda: rng.integers(1, 24, shape) / 128)
+    weights = drawn_until(is_clear, lambda: rng.integers(1, 24, shape) / 128)
     weights[:2, 0] = weights[0, 0]
     weights[:, 1] = 0.0
     return weights

@@ -4,7 +4,7 @@ Williams 1992; Bengio et al. 2013."""
 import ml_dtypes
 import numpy as np
 
-from grader.course import Case, Frequencies, Function, Given, Key, Statistic
+from grader.course import Case, Frequencies, Function, Given, Key, Statistic, drawn_until
 
 PART = "Before the transformer"
 
@@ -58,11 +58,12 @@ def of_values(rng, keys, width, kind, scores):
 
 def apart(rng, keys, width, step):
     """Rows of multiples of a step, none of them zeros, that differ by half at least somewhere."""
-    while True:
-        found = step * rng.integers(-8, 9, (keys, width))
-        farthest = np.abs(found[:, None] - found).max(-1) + np.eye(keys)
-        if farthest.min() >= 0.5 and found.any(-1).all():
-            return found
+    return drawn_until(are_apart, lambda: step * rng.integers(-8, 9, (keys, width)))
+
+
+def are_apart(rows):
+    farthest = np.abs(rows[:, None] - rows).max(-1) + np.eye(len(rows))
+    return farthest.min() >= 0.5 and rows.any(-1).all()
 
 
 def inputs(rng, keys=4, width=3, scores="levels", values="any", dtype=np.float32, dtype_of_scores=None):
@@ -74,12 +75,17 @@ def inputs(rng, keys=4, width=3, scores="levels", values="any", dtype=np.float32
 def with_loss(rng, loss="curved", baseline="any", **sizes):
     """A loss, and a baseline: `any`, or what the loss of one `row` is and that of no other, which no rounding
     decides."""
-    while True:
+
+    def draw():
         drawn = inputs(rng, **sizes)
-        losses, number = curved(drawn["values"]), rng.integers(len(drawn["scores"]))
-        gaps = np.abs(np.delete(losses, number) - losses[number])
-        if baseline != "row" or gaps.min(initial=9) > 0.2 or sizes.get("values") == "alike":
-            break
+        return drawn, curved(drawn["values"]), rng.integers(len(drawn["scores"]))
+
+    def tells_the_row(found):
+        _, losses, number = found
+        return np.abs(np.delete(losses, number) - losses[number]).min(initial=9) > 0.2
+
+    telling = baseline == "row" and sizes.get("values") != "alike"
+    drawn, losses, number = drawn_until(tells_the_row, draw) if telling else draw()
     level = losses[number] if baseline == "row" else losses.mean() + rng.choice([-1, 1]) * rng.uniform(0.7, 1.5)
     return dict(**drawn, loss=Given(loss), baseline=np.float32(level))
 
