@@ -54,6 +54,7 @@ def test_verify_names_each_fault(small, console):
         "from grader.course import mistake\n\n\n"
         "@mistake\ndef none(ref, q, k, v):\n    '''Nothing is wrong.'''\n    return ref(q, k, v)\n\n\n"
         "@mistake\ndef twice(ref, q, k, v):\n    '''The output is doubled.'''\n    return 2 * ref(q, k, v)\n\n\n"
+        "@mistake(misconception='twice')\ndef once(ref, q, k, v):\n    '''Once.'''\n    return ref(q, k, v)\n\n\n"
         "@mistake\ndef twice_again(ref, q, k, v):\n    '''The output is doubled, too.'''\n    return ref(q, k, 2 * v)\n"
     )
     text = (problem / "README.md").read_text().replace("## Pitfalls", "```python\n1 / 0\n```\n\n## Pits")
@@ -68,15 +69,16 @@ def test_verify_names_each_fault(small, console):
         "checks.py declares no PART, the part of the track that it belongs to",
         ": a loop may go on for ever; draw by drawn_until(holds, draw) of grader.course",
         "right/ has 1 solutions in other styles; at least 3 are needed",
-        "mistakes.py has 3 mistakes; about ten are needed",
+        "mistakes.py has 4 mistakes; about ten are needed",
         "right/wrong.py does not pass: one key · eager: ",
         "mistake none is not caught",
+        "mistake once is not caught",
         "mistake twice_again is named twice: ",
         "README.md has no section “Pitfalls”",
         "`1 / 0` fails: ZeroDivisionError: division by zero",
         f"README.md line {line} (",
     ):
-        assert fault in out
+        assert fault in out, out
     assert "31_sdpa" in out and "faults" in out
 
 
@@ -97,7 +99,7 @@ def test_a_scaffold_is_found_unfinished(small, console):
         "\n8 faults\n",
         "right/ has 0 solutions in other styles",
     ):
-        assert fault in out
+        assert fault in out, out
 
 
 @pytest.mark.parametrize(

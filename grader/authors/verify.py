@@ -386,8 +386,8 @@ def _caught(proof: Proof, known, *, counted: bool = False) -> list[str]:
         id for other in proof.key.mistakes if other.name == known.name and other.entry == entry for id in other.outcomes
     }
     verdict = _graded(proof, _stand_in(proof.problem, known.id), telling)
-    if verdict.status == Status.PASSED:
-        return [f"mistake {known.id} is not caught"]
+    if verdict.status in (Status.PASSED, Status.UNCHECKED):
+        return [f"mistake {known.id} is not caught" + f": {_told(verdict)}" * (verdict.status != Status.PASSED)]
     proof.caught += counted
     named = next((e.mistake for e in verdict.entries if e.name == entry), "")
     if named != known.name:

@@ -222,6 +222,23 @@ def coverage_added_to_the_scores(Ref, *, sign="added"):
     return Wrong
 
 
+@mistake("CoverageAttention", with_=("all of it",))
+def coverage_multiplied(Ref, *, with_="the key"):
+    """What `coverage_proj` gives is multiplied by the key's projection, or by the sum of the other two. A key that has
+    had nothing yet then loses its own term: a coverage of 0 says 0, and no more. Add the three."""
+    return _multiplied(Ref, with_)
+
+
+def _multiplied(Ref, with_):
+    class Wrong(Ref):
+        def joined(self, query, keys, told):
+            if with_ == "all of it":
+                return super().joined(query, keys, 0.0) * told
+            return self.query_proj(query)[..., None, :] + self.key_proj(keys) * told
+
+    return Wrong
+
+
 @mistake("CoverageAttention")
 def coverage_subtracted(Ref):
     """What `coverage_proj` gives is taken off the sum inside the tanh. That a covered key should score lower is what is
@@ -301,15 +318,15 @@ def coverage_without_its_axis(Ref):
     return Wrong
 
 
-@mistake("CoverageAttention", activation=("relu", "log1p"))
+@mistake("CoverageAttention", activation=("relu", "log1p", "square"))
 def coverage_bent_beforehand(Ref, *, activation="tanh"):
     """The coverage, or what `coverage_proj` makes of it, goes through a function of its own before it is added. The
     three terms are added as they are, and one tanh is around them."""
 
     class Wrong(Ref):
         def told(self, coverage):
-            if activation == "log1p":
-                return super().told(jnp.log1p(coverage))
+            if activation in ("log1p", "square"):
+                return super().told(getattr(jnp, activation)(coverage))
             return {"tanh": jnp.tanh, "relu": jax.nn.relu}[activation](super().told(coverage))
 
     return Wrong
@@ -930,6 +947,19 @@ def previous_shifted(Ref, *, by="one to the right"):
     return Wrong
 
 
+@mistake("LocationAttention")
+def previous_turned_round(Ref):
+    """The weights of the step before are read from the end: key 0 gets the features around the last key. If that was
+    meant to turn the kernel round, nothing has to be turned: `nnx.Conv` meets the weights in their order. Hand them
+    over as they come."""
+
+    class Wrong(Ref):
+        def features(self, previous):
+            return super().features(previous[..., ::-1])
+
+    return Wrong
+
+
 @mistake("LocationAttention", kind=("from the end",))
 def cumulative_weights(Ref, *, kind="along the keys"):
     """The weights of the step before are summed up along the keys before the convolution. Some later models sum over
@@ -1045,6 +1075,13 @@ def location_outside_the_tanh(Ref, *, through="nothing"):
             return self.score(self.activate(self.joined(query, keys, 0.0)) + told)[..., 0]
 
     return Wrong
+
+
+@mistake("LocationAttention", misconception="coverage_multiplied", with_=("all of it",))
+def location_multiplied(Ref, *, with_="the key"):
+    """What `location_proj` gives is multiplied by the key's projection, or by the sum of the other two. Keys far from
+    where the step before looked have features of 0, and lose their own term with them. Add the three."""
+    return _multiplied(Ref, with_)
 
 
 @mistake("LocationAttention", what=("the features",))

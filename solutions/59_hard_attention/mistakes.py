@@ -403,6 +403,15 @@ def two_draws(ref, key, scores, values, loss, baseline):
     return drawn + stop(drawn - baseline) * _log_probability(other, scores)
 
 
+@mistake("reinforce_surrogate", about="the draw", draws=(2, 16, 100))
+def several_draws(ref, key, scores, values, loss, baseline, *, draws=8):
+    """Several keys are drawn, and the surrogate is the mean of theirs. It has the right expectation and less variance,
+    and costs a loss for each draw. Here one row is drawn and one loss is known; who wants a mean takes it over keys
+    outside, with `vmap`."""
+    keys = jax.random.split(key, draws)
+    return jax.vmap(lambda one: _surrogate(_draw(one, scores), scores, values, loss, baseline))(keys).mean()
+
+
 # --- reinforce_surrogate: whose loss
 
 
