@@ -18,6 +18,7 @@ from grader.course.calls import DRAWS, Call, calls_for
 from grader.course.cases import Case, Function, Module, ModuleInputs
 from grader.course.verdict import Check, Outcome
 from grader.key.compare import compare
+from grader.run import evaluate
 from grader.run.evaluate import Evaluation, Exhausted, describe
 from grader.run.failure import failure_of
 from grader.run.transforms import cotangent
@@ -385,6 +386,35 @@ def test_leaked_tracers_are_counted(nothing_left):
     assert leaked(weighted) == 0
     assert leaked(keeps) > 0
     assert leaked(weighted) == 0
+    kept.clear()
+
+
+def test_of_several_names_the_one_that_leaks_is_found(nothing_left, monkeypatch):
+    """All are looked at in one go, and where that finds nothing no second look is taken; one that leaks is told of, and
+    so is one that fails by then."""
+    looks, kept = [], []
+    living = evaluate._living_tracers
+    monkeypatch.setattr(evaluate, "_living_tracers", lambda: looks.append(0) or living())
+
+    def keeps(x, y, power):
+        kept.append(x + y)
+        return x
+
+    def fails(x, y, power):
+        raise ValueError("by then")
+
+    calls = [call for call in calls_for([LADDER, dataclasses.replace(LADDER, name="g")]) if call.transform == "leaks"]
+
+    def found(*functions):
+        looks.clear()
+        names, came = dict(zip("fg", functions, strict=True)), {}
+        Evaluation(names.get, lambda error: failure_of(error, __file__), lambda c, o: came.update({c.id: o})).run(calls)
+        return [came[call.id].failure or int(came[call.id].leaves["leaked"]) for call in calls]
+
+    assert found(weighted, weighted) == [0, 0] and len(looks) == 2  # before, and afterwards
+    nothing, failure = found(weighted, fails)
+    assert nothing == 0 and failure.message == "by then"
+    assert found(weighted, keeps)[1] > 0
     kept.clear()
 
 

@@ -111,8 +111,7 @@ class Evaluation:
                 self._attempt(call, self._traces)
             for call in groups.pop("state", []):
                 self._attempt(call, self._state)
-            for call in groups.pop("leaks", []):
-                self._attempt(call, self._leaks)
+            self._look_for_leaks(groups.pop("leaks", []))
             for call in groups.pop("again", []):
                 self._attempt(call, self._again if eagerly else functools.partial(self._again, through=jit))
 
@@ -339,17 +338,48 @@ class Evaluation:
             | ({"before": before} if call.keys else {})
         )
 
+    def _look_for_leaks(self, calls: list[Call]) -> None:
+        """To look at all living objects is what takes long. One look serves all calls, and only where it finds anything
+        has each a look of its own."""
+        if len(calls) > 1 and not self.singly and self._leave_nothing(calls):
+            for call in calls:
+                self.emit(call, describe({"leaked": jnp.int32(0)}))
+        else:
+            for call in calls:
+                self._attempt(call, self._leaks)
+
+    def _leave_nothing(self, calls: list[Call]) -> bool:
+        self.started("leaks", *(call.id for call in calls))
+        before = self._living_before()
+        try:
+            for call in calls:
+                self._trace_to_look(call)
+        except BaseException:  # each by itself shows whose it is
+            return False
+        return not _left_since(before)
+
     def _leaks(self, call: Call) -> Outcome:
         """How many tracers outlive the traces that made them, found among all living objects. Those that JAX's own
         caches hold are no leak, nor those that JAX keeps of a trace that failed: after a failure only what this call
         leaves counts."""
+        before = self._living_before()
+        self._trace_to_look(call)
+        return describe({"leaked": jnp.int32(_left_since(before))})
+
+    def _living_before(self) -> dict[int, Tracer]:
+        return _living_tracers() if self.failed else self.left_over
+
+    def _trace_to_look(self, call: Call) -> None:
         target = self._target(call)
-        before = _living_tracers() if self.failed else self.left_over
         jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
-        if _living_tracers().keys() - before.keys():
-            jax.clear_caches()
-        leaked = len(_living_tracers().keys() - before.keys())
-        return describe({"leaked": jnp.int32(leaked)})
+
+
+def _left_since(before: dict[int, Tracer]) -> int:
+    left = _living_tracers().keys() - before.keys()
+    if left:
+        jax.clear_caches()
+        left = _living_tracers().keys() - before.keys()
+    return len(left)
 
 
 def _living_tracers() -> dict[int, Tracer]:
