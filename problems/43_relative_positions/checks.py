@@ -24,9 +24,9 @@ def offsets(rng, num_buckets, max_distance, low, high, shape=None, slide=1):
         offset = np.arange(low, high + 1) + rng.integers(slide)
     else:
         offset = rng.integers(low, high, shape, endpoint=True)
-    there = [*unclear(num_buckets, max_distance)]
-    while (moved := np.isin(np.abs(offset), there)).any():
-        offset = offset + moved * np.sign(offset)
+    there = unclear(num_buckets, max_distance)
+    for distance in sorted(there):  # moved on past each, from the nearest to the farthest
+        offset = offset + (np.abs(offset) == distance) * np.sign(offset)
     return dict(offset=offset.astype(np.int32), num_buckets=num_buckets, max_distance=max_distance)
 
 

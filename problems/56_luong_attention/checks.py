@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 
-from grader.course import Case, Module, ModuleInputs
+from grader.course import Case, Module, ModuleInputs, drawn_until
 
 PART = "Before the transformer"
 
@@ -84,9 +84,10 @@ def sentence(rng, d_query, length, half_width, position=None, lift=0.0, loud=0.0
         query = query.astype(dtype)
         return query, centre(query, params, length) if position is None else position
 
-    query, middle = drawn()
-    while position is None and _close(middle, length, half_width):
-        query, middle = drawn()
+    def is_clear(found):
+        return position is not None or not _close(found[1], length, half_width)
+
+    query, middle = drawn_until(is_clear, drawn)
     keys = rng.standard_normal((length, d_query))
     if lift:
         keys[:, 0] = 1.0

@@ -454,6 +454,16 @@ def joined_without_moving(ref, q, k, v, num_heads, mask=None, **given):
     return _split(_attend(ref, given, q, k, v, num_heads, mask), num_heads).reshape(q.shape)
 
 
+@mistake("bidirectional_attention", joined=("by reshape alone, too",))
+def split_by_reshape_alone(ref, q, k, v, num_heads, mask=None, *, joined="with the axes swapped", **given):
+    """The width is split by a reshape alone, straight to (B, N, T, H): a row of a head then holds features of another
+    token, or of several. Reshape to (B, T, N, H), so that each token keeps its own features, and then swap the axes of
+    tokens and heads."""
+    q, k, v = (_join(x.reshape(x.shape[0], num_heads, x.shape[1], -1)) for x in (q, k, v))
+    output = _attend(ref, given, q, k, v, num_heads, mask)
+    return output if joined == "with the axes swapped" else _split(output, num_heads).reshape(q.shape)
+
+
 @mistake("bidirectional_attention", misconception="all_heads_as_one")
 def one_head_for_all(ref, q, k, v, num_heads, mask=None, **given):
     """There is one head over the full width: `num_heads` is not used. Each head has its own scores and weights, from
@@ -500,11 +510,12 @@ def padding_without_causal(ref, q, k, v, num_heads, mask=None, **given):
     return _attend(ref, given, q, k, v, num_heads, mask, visible=_keys(mask, k))
 
 
-@mistake("causal_attention")
-def one_of_both_masks_is_enough(ref, q, k, v, num_heads, mask=None, **given):
+@mistake("causal_attention", without_a_mask=("all keys are seen",))
+def one_of_both_masks_is_enough(ref, q, k, v, num_heads, mask=None, *, without_a_mask="it is causal", **given):
     """A key is seen when either mask allows it: the two are combined with `|`. For masks that say where one may attend,
     both have to agree: `&`. (`|` is right for masks that say what is hidden.)"""
-    return _attend(ref, given, q, k, v, num_heads, mask, visible=_past(q) | _keys(mask, k))
+    visible = _past(q) if mask is None and without_a_mask == "it is causal" else _past(q) | _keys(mask, k)
+    return _attend(ref, given, q, k, v, num_heads, mask, visible=visible)
 
 
 @mistake("causal_attention", misconception="forgot_none")
@@ -767,6 +778,16 @@ def causal_heads_interleaved(ref, q, k, v, num_heads, mask=None, *, joined="as t
     width to (N, H), not to (H, N)."""
     outputs = _attend(ref, given, *(_interleaved(x, num_heads) for x in (q, k, v)), num_heads, mask)
     return outputs if joined == "in chunks" else _back(outputs, num_heads)
+
+
+@mistake("causal_attention", misconception="split_by_reshape_alone", joined=("by reshape alone, too",))
+def causal_split_by_reshape_alone(ref, q, k, v, num_heads, mask=None, *, joined="with the axes swapped", **given):
+    """The width is split by a reshape alone, straight to (B, N, T, H): a row of a head then holds features of another
+    token, or of several. Reshape to (B, T, N, H), so that each token keeps its own features, and then swap the axes of
+    tokens and heads: later tokens are mixed into earlier ones otherwise."""
+    q, k, v = (_join(x.reshape(x.shape[0], num_heads, x.shape[1], -1)) for x in (q, k, v))
+    output = _attend(ref, given, q, k, v, num_heads, mask)
+    return output if joined == "with the axes swapped" else _split(output, num_heads).reshape(q.shape)
 
 
 @mistake("causal_attention", misconception="joined_by_reshape_alone")

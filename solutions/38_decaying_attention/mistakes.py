@@ -174,6 +174,49 @@ def decay_without_exp(Ref):
     return Wrong
 
 
+@mistake("DecayingAttention", by=("a sigmoid", "a square", "2 to its power"))
+def another_function_than_exp(Ref, *, by="softplus"):
+    """The decay is another function of the parameter than `exp`: a softplus, a sigmoid, a square. These are positive
+    too, but the parameter is the logarithm of the decay, as its name says: alpha = exp(log_alpha), which is 1 at 0."""
+
+    class Wrong(Ref):
+        def alpha(self):
+            told = self.log_alpha[...]
+            return {
+                "softplus": jax.nn.softplus,
+                "a sigmoid": jax.nn.sigmoid,
+                "a square": jnp.square,
+                "2 to its power": jnp.exp2,
+            }[by](told)
+
+    return Wrong
+
+
+@mistake("DecayingAttention", power=(0.5,))
+def distance_to_another_power(Ref, *, power=2):
+    """The distance is squared, or its root is taken. A decay takes off as much for each step further away, whichever
+    step it is: `exp(log_alpha[n]) * |i - j|`."""
+
+    class Wrong(Ref):
+        def distance(self, length):
+            return super().distance(length) ** power
+
+    return Wrong
+
+
+@mistake("DecayingAttention")
+def heads_put_back_by_reshape(Ref):
+    """The result of the heads, (..., N, T, H), is brought to (..., T, N, H) by a reshape. That takes the numbers in the
+    order in which they lie, and puts several tokens of one head in the place of one token: swap the two axes."""
+
+    class Wrong(Ref):
+        def __call__(self, q, k, v, causal=False):
+            output = super().__call__(q, k, v, causal).swapaxes(-3, -2)
+            return output.reshape(*output.shape[:-3], output.shape[-2], output.shape[-3], output.shape[-1])
+
+    return Wrong
+
+
 @mistake("DecayingAttention")
 def decay_added(Ref):
     """The distance is added, so that far keys win, as in `biased_attention`. A decay is taken off:

@@ -9,13 +9,15 @@ from grader.course import mistake
 # --- LuongAttention: the scores
 
 
-@mistake("LuongAttention", by=("the width of a key",))
+@mistake("LuongAttention", by=("the width of a key", "that width, in dot alone"))
 def scaled_scores(Ref, *, by="the width of the query"):
     """The scores are divided by the square root of a width. The transformer's are (31), and the habit is a good one
     there; Luong's scores have no scale, and the size of the states decides how sharp the softmax is: leave it out."""
 
     class Wrong(Ref):
         def scores(self, query, keys):
+            if "alone" in by and self.score != "dot":
+                return super().scores(query, keys)
             width = query.shape[-1] if by == "the width of the query" else keys.shape[-1]
             return super().scores(query, keys) / width**0.5
 
@@ -989,7 +991,7 @@ def _by_a_table(Ref, rows_of, length_of=lambda width, length: 2 * width + 1):
     return Wrong
 
 
-@mistake("LocalAttention", how=("the centre moved",))
+@mistake("LocalAttention", how=("the centre moved", "the centre on the last key at most"))
 def window_pushed_inside(Ref, *, how="dynamic_slice"):
     """A window that reaches beyond an end of the sentence is pushed back inside. `dynamic_slice` does that without a
     word, and then each key counts at the place of another one; or the centre is kept away from the ends. A window near
@@ -1003,6 +1005,8 @@ def window_pushed_inside(Ref, *, how="dynamic_slice"):
 
     class Wrong(Ref):
         def centre(self, query, length, position):
+            if "at most" in how:
+                return jnp.clip(super().centre(query, length, position), 0, length - 1)
             middle = (length - 1) / 2
             low, high = min(self.half_width, middle), max(length - 1 - self.half_width, middle)
             return jnp.clip(super().centre(query, length, position), low, high)
@@ -1105,6 +1109,31 @@ def gaussian_of_another_width(Ref, *, variance="D²"):
                 "(D // 2)²": (width // 2) ** 2,
             }[variance]
             return jnp.exp(-(away**2) / (2 * squared))
+
+    return Wrong
+
+
+@mistake("LocalAttention", by=("2 sigma", "sigma"))
+def distance_not_squared(Ref, *, by="2 sigma²"):
+    """The distance in the exponent is not squared, so that the weights fall off in a peak and not in a bell. The
+    exponent is `-(s - centre)² / (2 sigma²)`; squared, the distance also needs no `abs`."""
+
+    class Wrong(Ref):
+        def gaussian(self, away):
+            sigma = self.half_width / 2
+            return jnp.exp(-jnp.abs(away) / {"2 sigma²": 2 * sigma**2, "2 sigma": 2 * sigma, "sigma": sigma}[by])
+
+    return Wrong
+
+
+@mistake("LocalAttention", side=("behind",))
+def window_on_one_side(Ref, *, side="before"):
+    """Only keys on one side of the centre are in the window. It reaches as far to either side:
+    `jnp.abs(s - centre) <= half_width`."""
+
+    class Wrong(Ref):
+        def window(self, away):
+            return super().window(away) & (away <= 0 if side == "before" else away >= 0)
 
     return Wrong
 

@@ -46,11 +46,11 @@ def coverage_returned_as_it_came(Ref):
     return Wrong
 
 
-@mistake("CoverageAttention", by=("the mean of both", "the larger", "the coverage less the weights"))
+@mistake("CoverageAttention", by=("the mean of both", "the larger", "the coverage less the weights", "0.9", "0.5"))
 def coverage_replaced(Ref, *, by="the weights"):
-    """The new coverage is not the sum of the old one and the weights: one of them takes the other's place, or a mean of
-    both. What happened two steps ago is then lost or faded, which is what location attention knows; coverage remembers
-    all steps alike: `coverage + weights`."""
+    """The new coverage is something else than the sum of the old one and the weights: one of the two, a mean of both or
+    the larger, their difference, or a sum in which the old one fades. Coverage remembers all steps alike, and as
+    something that was had: `coverage + weights`."""
 
     class Wrong(Ref):
         def counted(self, coverage, weights):
@@ -59,6 +59,8 @@ def coverage_replaced(Ref, *, by="the weights"):
                 "the mean of both": (coverage + weights) / 2,
                 "the larger": jnp.maximum(coverage, weights),
                 "the coverage less the weights": coverage - weights,
+                "0.9": 0.9 * coverage + weights,
+                "0.5": 0.5 * coverage + weights,
             }[by]
 
     return Wrong
@@ -91,7 +93,7 @@ def coverage_normalised(Ref, *, total="its sum", where="in the score"):
     return Wrong
 
 
-@mistake("CoverageAttention", where=("in both places",))
+@mistake("CoverageAttention", where=("in both places", "in what is returned"))
 def coverage_at_most_one(Ref, *, where="in the score"):
     """The coverage stops at 1. A key that has had a whole step may get another one, and a decoder that repeats itself
     does just that: the layer has to see how often. Leave `clip` and `minimum` out."""
@@ -223,7 +225,7 @@ def coverage_added_to_the_scores(Ref, *, sign="added"):
 
 
 @mistake("CoverageAttention", with_=("all of it",))
-def coverage_multiplied(Ref, *, with_="the key"):
+def past_multiplied(Ref, *, with_="the key"):
     """What `coverage_proj` gives is multiplied by the key's projection, or by the sum of the other two. A key that has
     had nothing yet then loses its own term: a coverage of 0 says 0, and no more. Add the three."""
     return _multiplied(Ref, with_)
@@ -435,6 +437,19 @@ def scaled_scores(Ref, *, by="d_key"):
         def scores(self, query, keys, past):
             width = keys.shape[-1] if by == "d_key" else len(self.score.kernel[...])
             return super().scores(query, keys, past) / width**0.5
+
+    return Wrong
+
+
+@mistake("CoverageAttention")
+def context_of_the_coverage(Ref):
+    """The context is weighed with the coverage of all steps. It is this step's: its weights are those of the softmax
+    alone, and the coverage only helps to find them."""
+
+    class Wrong(Ref):
+        def __call__(self, query, keys, coverage, mask=None):
+            _, weights, counted = super().__call__(query, keys, coverage, mask)
+            return self.context(counted, keys), weights, counted
 
     return Wrong
 
@@ -775,7 +790,8 @@ def largest_earlier_weight(ref, weights):
 def no_gradient_through_the_sum(ref, weights, *, out_of="the sum"):
     """The values are right, and the gradient is not: the sum of earlier weights, or the weights of the step, went
     through `stop_gradient`. Where the sum is the smaller side it is what the loss moves, and so it tells an earlier
-    step to leave the key to a later one. Leave both sides as they are."""
+    step to leave the key to a later one; where the weight is, that step hears of it itself. Leave both sides as they
+    are."""
     weights = _wide(weights)
     before = jax.lax.stop_gradient(_before(weights))
     if out_of == "the sum":
@@ -813,6 +829,14 @@ def minimum_over_the_keys(ref, weights):
     by entry with `jnp.minimum`, and then summed over the keys."""
     weights = _wide(weights)
     return jnp.min(jnp.minimum(weights, _before(weights)), axis=1).mean()
+
+
+@mistake("coverage_loss", about="the minimum")
+def largest_overlap_of_a_step(ref, weights):
+    """Each step costs its largest overlap, and not all of them: a step that repeats itself on several keys costs no
+    more than on one. Sum the overlaps over the keys: `.sum(axis=1)`, not `.max(axis=1)`."""
+    weights = _wide(weights)
+    return jnp.minimum(weights, _before(weights)).max(axis=1).mean()
 
 
 @mistake("coverage_loss", about="the minimum")
@@ -866,7 +890,7 @@ def loss_of_the_last_step(ref, weights):
     return jnp.minimum(weights[-1], weights[:-1].sum(0)).sum()
 
 
-@mistake("coverage_loss", returned=("half precision", "half precision, summed so"))
+@mistake("coverage_loss", returned=("half precision", "half precision, summed so", "float32, after all sums"))
 def sums_in_half_precision(ref, weights, *, returned="float32"):
     """With half-precision weights the coverage is summed in half precision, where a sum soon stops growing; or the loss
     comes out so. Cast the weights to float32 first, and leave the loss as it is."""
@@ -874,6 +898,8 @@ def sums_in_half_precision(ref, weights, *, returned="float32"):
         return ref(weights).astype(weights.dtype)
     if returned == "half precision, summed so":
         return _mean_of(jnp.minimum(weights, _before(weights)))
+    if returned == "float32, after all sums":
+        return _wide(_mean_of(jnp.minimum(weights, _before(weights))))
     _, before = jax.lax.scan(lambda total, row: (total + row, total), jnp.zeros_like(weights[0]), weights)
     return _wide(_mean_of(_wide(jnp.minimum(weights, before))))
 
@@ -1077,7 +1103,7 @@ def location_outside_the_tanh(Ref, *, through="nothing"):
     return Wrong
 
 
-@mistake("LocationAttention", misconception="coverage_multiplied", with_=("all of it",))
+@mistake("LocationAttention", misconception="past_multiplied", with_=("all of it",))
 def location_multiplied(Ref, *, with_="the key"):
     """What `location_proj` gives is multiplied by the key's projection, or by the sum of the other two. Keys far from
     where the step before looked have features of 0, and lose their own term with them. Add the three."""
