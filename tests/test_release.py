@@ -15,6 +15,7 @@ from grader.authors import release as releasing
 from grader.authors.site import edition
 from grader.classroom.arrivals.arrivals import arrivals, submitted
 from grader.course.cases import Module
+from grader.course.problem import CourseError, discover
 from grader.key import key as keys
 from tests.conftest import PROBLEMS, ROOT
 from tests.site_text import squeezed, those_in, unsaid
@@ -209,6 +210,16 @@ def test_what_the_readme_says_to_hand_in_arrives(tmp_path):
     (tmp_path / "alone" / stub).parent.mkdir(parents=True)
     (tmp_path / "alone" / stub).write_text(ANSWER)
     assert submitted(tmp_path / "alone", [*PROBLEMS.values()]).pieces[31].content.decode() == ANSWER
+
+
+def test_a_course_that_changes_meanwhile_is_not_released(small, monkeypatch):
+    """A key fits the checks and the grader that it was computed with, and a student's verdict would be refused."""
+    course, _ = small
+    checks = course / "problems/31_sdpa/checks.py"
+    monkeypatch.setattr(releasing, "_key", lambda problem: checks.write_text(f"{checks.read_text()}\n") and b"")
+    with pytest.raises(CourseError, match="problems/31_sdpa/checks.py changed while the answer keys were computed"):
+        releasing.release(course, discover(course)[:1], course / "out", Console(file=io.StringIO()))
+    assert not (course / "out").exists()
 
 
 def test_a_second_release_adds_problems_and_touches_no_students_work(small):

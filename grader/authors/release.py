@@ -67,7 +67,8 @@ def release(root: Path, problems: list[Problem], out: Path, console) -> int:
     """Writes the course into `out`, or brings an earlier one up to date; returns 0.
 
     Raises:
-        CourseError: a half or a notebook is missing or out of date, or `out` holds something else.
+        CourseError: a half or a notebook is missing or out of date, or changes meanwhile, or `out` holds something
+            else.
     """
     without = [problem.name for problem in problems if problem.solutions is None]
     if without:
@@ -79,6 +80,10 @@ def release(root: Path, problems: list[Problem], out: Path, console) -> int:
     files = dict(_common(root))
     for part in on_all_cores(lambda problem: dict(_of(root, problem)), problems, "computing the answer keys", console):
         files |= part
+    now = dict(_common(root)) | {name: content for problem in problems for name, content in _read(root, problem)}
+    changed = sorted(name for name, content in now.items() if files.get(name) != content)
+    if changed:
+        raise CourseError(f"{changed[0]} changed while the answer keys were computed: release the course again")
     numbers = sorted(
         {
             problem.number: problem for problem in [*(discover(out) if (out / "problems").is_dir() else []), *problems]
@@ -128,13 +133,17 @@ def _write(out: Path, name: str, content: bytes, written: dict[str, str]) -> boo
 
 
 def _of(root: Path, problem: Problem) -> Iterator[tuple[str, bytes]]:
-    """The files of one problem."""
+    """The files of one problem, and its answer key."""
+    yield from _read(root, problem)
+    yield f"problems/{problem.name}/answers.npz", _key(problem)
+
+
+def _read(root: Path, problem: Problem) -> Iterator[tuple[str, bytes]]:
     place = f"problems/{problem.name}"
     for name in OF_A_PROBLEM:
         if (problem.folder / name).exists():
             yield f"{place}/{name}", (problem.folder / name).read_bytes()
     yield f"{place}/stub.py", problem.pristine.read_bytes()
-    yield f"{place}/answers.npz", _key(problem)
     yield f"notebooks/{problem.name}.ipynb", (root / "notebooks" / f"{problem.name}.ipynb").read_bytes()
 
 
