@@ -26,6 +26,13 @@ def mask_of_ones_aligned_at_the_start(ref, t_q, t_k):
     return jnp.tril(jnp.ones((t_q, t_k)))
 
 
+@mistake("causal_mask")
+def offset_never_negative(ref, t_q, t_k):
+    """With more queries than keys the mask is aligned at the start: the offset is kept at 0, `max(t_k - t_q, 0)`. It
+    may be negative: the first queries then stand before all keys, and their rows are False."""
+    return jnp.tri(t_q, t_k, max(t_k - t_q, 0), dtype=bool)
+
+
 @mistake("causal_mask", misconception="offset_reversed")
 def mask_with_the_offset_reversed(ref, t_q, t_k):
     """The diagonal moves the wrong way: by t_q - t_k instead of t_k - t_q. With fewer queries than keys each query sees
@@ -324,6 +331,21 @@ def divided_by_the_width(ref, q, k, v, **given):
     """The scores are divided by d_k and not by its root. The products of d_k numbers of size 1 add up to about
     sqrt(d_k), so that is what brings them back to size 1: `q.shape[-1] ** 0.5`."""
     return _with(ref, q / q.shape[-1] ** 0.5, k, v, given)
+
+
+@mistake("causal_sdpa", about="the scale", by=("the number of keys",))
+def scaled_by_another_number(ref, q, k, v, *, by="the width of the values", **given):
+    """The scores are divided by the root of another number: of the width of the values, or of how many keys there are.
+    A score is a sum of d_k products, so its size goes with the width of queries and keys: `q.shape[-1] ** 0.5`."""
+    number = v.shape[-1] if by == "the width of the values" else len(k)
+    return _with(ref, q * (q.shape[-1] / number) ** 0.5, k, v, given)
+
+
+@mistake("causal_sdpa", about="the scale")
+def scaled_after_the_softmax(ref, q, k, v, **given):
+    """The weights are divided by sqrt(d_k), after the softmax. They then sum to less than 1, and are as sharp as
+    without a scale: divide the scores, before the softmax."""
+    return _with(ref, q * q.shape[-1] ** 0.5, k, v / q.shape[-1] ** 0.5, given)
 
 
 @mistake("causal_sdpa", about="the scale")

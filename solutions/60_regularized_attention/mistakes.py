@@ -64,7 +64,7 @@ def one_draw_for_many_weights(ref, key, weights, rate, *, alike="in all rows"):
     return ref(key, jnp.ones(shape, weights.dtype), rate) * weights
 
 
-@mistake("attention_dropout", of=("all, rounded down", "each row", "each row, rounded down"))
+@mistake("attention_dropout", of=("all, rounded down", "each row", "each row, rounded down", "each row, up or down"))
 def an_exact_share(ref, key, weights, rate, *, of="all"):
     """Always the same number of weights is dropped, at random places: the share `rate` of all of them, or of each row.
     Each weight has to be dropped by itself: then nothing is known of the others, and how many go differs from draw to
@@ -72,7 +72,11 @@ def an_exact_share(ref, key, weights, rate, *, of="all"):
     numbers = jax.random.uniform(key, weights.shape if "row" in of else (weights.size,))
     place = jnp.argsort(jnp.argsort(numbers, axis=-1), axis=-1)
     share = rate * numbers.shape[-1]
-    dropped = (place < (int(share) if "down" in of else round(share))).reshape(weights.shape)
+    if "up or down" in of:  # by chance, so that each goes as often as asked
+        share = jnp.floor(share + jax.random.uniform(jax.random.fold_in(key, 1), numbers.shape[:-1] + (1,)))
+    else:
+        share = int(share) if "down" in of else round(share)
+    dropped = (place < share).reshape(weights.shape)
     return jnp.where(dropped, 0, weights / (1 - rate)).astype(weights.dtype)
 
 
@@ -135,6 +139,13 @@ def multiplied_by_what_is_kept(ref, key, weights, rate):
     return (ref(key, weights, rate) * (1 - rate) ** 2).astype(weights.dtype)
 
 
+@mistake("attention_dropout", about="what stays")
+def divided_twice(ref, key, weights, rate):
+    """What stays is divided by `1 - rate` twice, so that the expectation of each weight is larger than the weight.
+    Divide once; if a line of yours or a library's `Dropout` does it already, leave the other out."""
+    return (ref(key, weights, rate) / (1 - rate)).astype(weights.dtype)
+
+
 @mistake("attention_dropout", about="what stays", at_zero=("unchanged", "an error"))
 def divided_by_the_rate(ref, key, weights, rate, *, at_zero="inf"):
     """What stays is divided by `rate`, the probability to be dropped. It has to be divided by the probability to stay,
@@ -157,7 +168,11 @@ def normalised_again(ref, key, weights, rate, *, how="guarded"):
     return left / (jnp.where(total == 0, 1, total) if how == "guarded" else total)
 
 
-@mistake("attention_dropout", about="what stays", of=("a row", "all, without a guard", "a row, without a guard"))
+@mistake(
+    "attention_dropout",
+    about="what stays",
+    of=("a row", "all, without a guard", "a row, without a guard", "all, in few bits, without a guard"),
+)
 def divided_by_the_share_that_stayed(ref, key, weights, rate, *, of="all"):
     """What stays is divided by the share that stayed in this very draw, the mean of the mask. That is another number
     each time, and 0 where everything goes; with few weights the expectation is another one. Divide by the probability
@@ -165,6 +180,9 @@ def divided_by_the_share_that_stayed(ref, key, weights, rate, *, of="all"):
     left = ref(key, weights, rate)
     axis = -1 if "row" in of else None
     share = (left != 0).mean(axis=axis, keepdims=True)
+    if "few bits" in of:
+        stayed = jnp.where(left == 0, 0, weights)
+        return (stayed / share.astype(weights.dtype)).astype(weights.dtype)
     return (left * (1 - rate) / (share if "guard" in of else jnp.maximum(share, 1e-6))).astype(weights.dtype)
 
 
@@ -331,6 +349,15 @@ def a_number_inside_the_logarithm(ref, weights, *, number=1e-6):
     return -(_wide(weights) * jnp.log(_wide(weights) + number)).sum(axis=-1)
 
 
+@mistake("attention_entropy", about="a weight of 0", number=(1e-4, 1e-3))
+def weights_raised_to_a_number(ref, weights, *, number=1e-5):
+    """Weights below a small number are raised to it, before the logarithm and in front of it. A weight of 0 then adds
+    to the entropy, as if a key behind a mask were looked at, and has no gradient. Only the logarithm needs another
+    number in the place of a 0: a 1, and the weight in front of it stays."""
+    raised = jnp.maximum(_wide(weights), number)
+    return -(raised * jnp.log(raised)).sum(axis=-1)
+
+
 @mistake("attention_entropy", about="which measure")
 def effective_number_of_keys(ref, weights):
     """It is exp of the entropy, the effective number of keys: a good number to look at. The contract asks for the
@@ -473,10 +500,12 @@ def penalty_in_the_dtype_of_the_weights(ref, weights):
     return ref(weights).astype(weights.dtype)
 
 
-@mistake("doubly_stochastic_penalty")
-def totals_in_half_precision(ref, weights):
+@mistake("doubly_stochastic_penalty", cast=("at the end",))
+def totals_in_half_precision(ref, weights, *, cast="the totals"):
     """What comes out is float32, and the totals were summed in the dtype of the weights: near 1 a bfloat16 number is
     good to 1/256, and the difference from 1 is all that counts. Cast before the sum."""
+    if cast == "at the end":
+        return _wide(((1 - weights.sum(0)) ** 2).sum())
     return ref(weights.sum(0, keepdims=True))
 
 
@@ -640,9 +669,13 @@ def loss_in_the_dtype_of_the_weights(ref, weights, width):
     return ref(weights, width).astype(weights.dtype)
 
 
-@mistake("guided_attention_loss")
-def costs_in_half_precision(ref, weights, width):
-    """What comes out is float32, and the costs were computed in the dtype of the weights: near the diagonal 1 - exp of
-    something small is 0 in bfloat16. Compute costs in float32, and cast the weights."""
+@mistake("guided_attention_loss", what=("the products",))
+def costs_in_half_precision(ref, weights, width, *, what="the costs"):
+    """What comes out is float32, and the costs, or their products with the weights, were computed in the dtype of the
+    weights: near the diagonal 1 - exp of something small is 0 in bfloat16. Compute costs in float32, and cast the
+    weights."""
+    if what == "the products":
+        cost = _cost(_apart(*map(_places, weights.shape[-2:])), width)
+        return _wide((weights * cost.astype(weights.dtype)).mean())
     places = [_places(count).astype(weights.dtype) for count in weights.shape[-2:]]
     return _wide((weights * _cost(_apart(*places), width).astype(weights.dtype)).mean())
