@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from grader.course.verdict import Status
+from grader.judge.explain import REFUSED
 from grader.judge.grade import grade, start_worker
 from grader.process.child import Limits
 from grader.report.terminal import show
@@ -360,7 +361,7 @@ def sdpa(q, k, v):
 """,
         "eager · one key",
         "line 4 raises KeyError: 'nope'",
-        "",
+        REFUSED,
         [(6, "sdpa", "return jax.vmap(helper)(q)"), (4, "helper", "raise KeyError('nope')")],
     ),
     Bad(
@@ -600,7 +601,7 @@ def sdpa(q, k, v):
 """,
         "eager · one key",
         "line 4 raises ValueError: " + 400 * "x" + " …",
-        "",
+        REFUSED,
         [(4, "sdpa", "raise ValueError('x' * 10 ** 6)")],
     ),
     Bad(
@@ -611,7 +612,7 @@ def sdpa(q, k, v):
 """,
         "eager · one key",
         "line 4 raises ValueError: ? all passed [bold]",
-        "",
+        REFUSED,
         [(4, "sdpa", "raise ValueError('\\ud800 \\x1b[2J\\x1b[32mall passed\\x07 [bold]')")],
     ),
     Bad(
@@ -624,7 +625,7 @@ def sdpa(q, k, v):
 """,
         "eager · one key",
         "line 6 raises Odd: (its message could not be read)",
-        "",
+        REFUSED,
         [(6, "sdpa", "raise Odd")],
     ),
     Bad(
@@ -635,7 +636,7 @@ def sdpa(q, k, v):
 """,
         "eager · one key",
         "line 4 raises KeyboardInterrupt",
-        "",
+        REFUSED,
         [(4, "sdpa", "raise KeyboardInterrupt")],
     ),
     Bad(

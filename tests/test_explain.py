@@ -270,6 +270,20 @@ def test_a_leaked_tracer():
 REFUSED = Outcome(failure=Failure("ValueError"))
 
 
+def test_who_refuses_what_the_contract_allows_is_told_so():
+    """An error that a line of the file raises itself is no riddle of JAX: the line asks for too much. Where another
+    error is expected, it does not."""
+    own = Outcome(failure=Failure("ValueError", (), "widths differ", ((9, "sdpa", '    raise ValueError("no")'),)))
+    assert explained(array(1.0), own) == (
+        "line 9 raises ValueError: widths differ",
+        "",
+        "The line is your own, and the contract allows what comes here. See what the stub says of the arguments and "
+        "their shapes, and refuse no more than that.",
+    )
+    expected = Outcome(failure=Failure("TypeError", (), "refused"))
+    assert explained(expected, own)[2] == ""
+
+
 def test_an_error_that_was_expected_and_did_not_come():
     """Whether the module was made and called, or only its parameters do not fit, nothing was raised where something
     should be."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from grader.course.calls import Call
 from grader.course.trees import WITH_FIELDS, first_difference
-from grader.course.verdict import named
+from grader.course.verdict import Failure, named
 from grader.judge.kinds import kind_of, part_of
 from grader.judge.raised import explain_failure
 from grader.key.compare import Mismatch
@@ -18,6 +18,10 @@ from grader.process.child import Ended
 LIST = (
     "Return one array: `jnp.array` makes one of nested lists, `jnp.stack` of arrays. What is not the output is not "
     "returned."
+)
+REFUSED = (
+    "The line is your own, and the contract allows what comes here. See what the stub says of the arguments and their "
+    "shapes, and refuse no more than that."
 )
 MOST_NAMES = 12  # of what is listed
 
@@ -62,6 +66,12 @@ def explain_ended(ended: Ended) -> tuple[str, str]:
     return sentence.format(where=f"line {ended.line}" if ended.line else "it", detail=ended.detail), advice
 
 
+def _refuses(failure: Failure) -> bool:
+    """Whether a line of the file raises the error itself."""
+    raises = failure.lines and failure.lines[-1][2].lstrip().startswith("raise ")
+    return bool(raises) and not failure.is_a("NotImplementedError")  # which says that it is not written yet
+
+
 def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple[str, str, str]:
     """A sentence, more lines, and advice for an outcome that is not the expected one."""
     kind = call.check.kind
@@ -83,6 +93,8 @@ def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple
             )
         if mismatch.expected:
             summary = f"{mismatch.expected.type} was expected; instead {summary}"
+        elif _refuses(mismatch.came):
+            advice = advice or REFUSED
         return summary, "", advice
     if mismatch.way == "structure":
         return (*_structure(mismatch, call),)
