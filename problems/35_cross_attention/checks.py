@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import ml_dtypes
 import numpy as np
 
 from grader.course import Case, Module, ModuleInputs, Relation
@@ -9,7 +10,9 @@ from grader.course import Case, Module, ModuleInputs, Relation
 PART = "The core"
 
 
-def inputs(rng, d_model, d_context, num_heads, t_q, t_k, batch=(), mask="left out", lift=0.0, alike=False):
+def inputs(
+    rng, d_model, d_context, num_heads, t_q, t_k, batch=(), mask="left out", lift=0.0, alike=False, dtype=np.float32
+):
     """`mask` says what the call holds; "holes, last empty" leaves the last sequence of the batch without a key. `lift`
     is taken from the scores of the visible keys of even queries and added to those of their hidden ones (of all keys,
     where nothing is hidden), and the other way round for odd queries; with `alike` there is nothing else in a score."""
@@ -27,7 +30,16 @@ def inputs(rng, d_model, d_context, num_heads, t_q, t_k, batch=(), mask="left ou
     }
     if lift:
         _lift(call, params, num_heads, lift, alike)
-    return ModuleInputs(init=dict(d_model=d_model, d_context=d_context, num_heads=num_heads), params=params, call=call)
+
+    def cast(arrays):
+        return {
+            name: array if array is None or array.dtype == bool else array.astype(dtype)
+            for name, array in arrays.items()
+        }
+
+    return ModuleInputs(
+        init=dict(d_model=d_model, d_context=d_context, num_heads=num_heads), params=cast(params), call=cast(call)
+    )
 
 
 def _lift(call, params, num_heads, lift, alike):
@@ -133,6 +145,7 @@ ENTRIES = [
                 **UNEQUAL | dict(num_heads=6), batch=(2,), mask="holes, last empty"
             ),
             "two batch dimensions, one context masked entirely": Case(**BATCHES),
+            "bfloat16": Case(**UNEQUAL, mask="holes", dtype=ml_dtypes.bfloat16, under=("eager", "jit")),
         },
         relations=[
             Relation(

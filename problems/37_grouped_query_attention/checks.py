@@ -2,6 +2,7 @@
 
 import math
 
+import ml_dtypes
 import numpy as np
 
 from grader.course import Case, Copies, Module, ModuleInputs
@@ -9,7 +10,7 @@ from grader.course import Case, Copies, Module, ModuleInputs
 PART = "The core"
 
 
-def inputs(rng, d_model, num_heads, num_kv_heads, length, batch=(), gain=1.0, refused=False):
+def inputs(rng, d_model, num_heads, num_kv_heads, length, batch=(), gain=1.0, refused=False, dtype=np.float32):
     """`gain` stretches queries and keys through their kernels, and so the scores by its square; a `refused` module has
     no parameters."""
 
@@ -23,13 +24,13 @@ def inputs(rng, d_model, num_heads, num_kv_heads, length, batch=(), gain=1.0, re
     params = {
         f"{name}.kernel": (
             draw(d_model, width) * (gain if name in ("q_proj", "k_proj") else 1.0) / d_model**0.5
-        ).astype(np.float32)
+        ).astype(dtype)
         for name, width in widths.items()
     }
     return ModuleInputs(
         init=dict(d_model=d_model, num_heads=num_heads, num_kv_heads=num_kv_heads),
         params={} if refused else params,
-        call=dict(x=x),
+        call=dict(x=x.astype(dtype)),
     )
 
 
@@ -55,6 +56,7 @@ ENTRIES = [
             "every axis of length one": Case(
                 d_model=1, num_heads=1, num_kv_heads=1, length=1, batch=(1,), idle=("q_proj.kernel", "k_proj.kernel")
             ),
+            "bfloat16": Case(**TRIPLES, length=5, dtype=ml_dtypes.bfloat16, under=("eager", "jit")),
             "heads that do not make equal groups": Case(
                 d_model=12, num_heads=4, num_kv_heads=3, length=2, refused=True, raises="ValueError", under=("eager",)
             ),

@@ -127,6 +127,38 @@ def scale_of_the_whole_width(Ref):
     return Wrong
 
 
+@mistake(about="the scale", by=("sqrt(T)", "H", "1 / sqrt(H)"))
+def scaled_by_another_number(Ref, *, by="sqrt(N)"):
+    """The scores are divided by another number than sqrt(H): by the root of how many heads or tokens there are, by H
+    itself, which is the root twice, or they are multiplied by the root. A score adds up H products of size 1, and so
+    has the size sqrt(H): divide by that, once."""
+
+    class Wrong(Ref):
+        def scores(self, q, k):
+            width = self.head_dim
+            number = {
+                "sqrt(N)": self.num_heads**0.5,
+                "sqrt(T)": k.shape[-2] ** 0.5,
+                "H": width,
+                "1 / sqrt(H)": 1 / width**0.5,
+            }
+            return super().scores(q, k) * (width**0.5 / number[by])
+
+    return Wrong
+
+
+@mistake(about="the scale")
+def scaled_after_the_softmax(Ref):
+    """The weights are divided by sqrt(H), after the softmax. They sum to less than 1 then, and are as sharp as without
+    a scale: divide the scores, before the softmax."""
+
+    class Wrong(Ref):
+        def attend(self, q, k, v):
+            return super().attend(q * self.head_dim**0.5, k, v) / self.head_dim**0.5
+
+    return Wrong
+
+
 @mistake(about="the scale")
 def forgot_the_scale(Ref):
     """The scores are not divided by sqrt(H). The split into heads takes all the attention and the scale of problem 31
@@ -190,10 +222,21 @@ def queries_and_keys_exchanged(Ref):
 
 
 @mistake
+def queries_as_keys(Ref):
+    """The keys come from `q_proj`. A line copied for the queries and not changed for the keys does this; the scores are
+    then symmetric, and `k_proj` has no effect: k = k_proj(x)."""
+
+    class Wrong(Ref):
+        def attend(self, q, k, v):
+            return super().attend(q, q, v)
+
+    return Wrong
+
+
+@mistake
 def keys_as_values(Ref):
     """The values come from `k_proj`. A line copied for the keys and not changed for the values does this, and `v_proj`
-    then has no
-    effect: v = v_proj(x)."""
+    then has no effect: v = v_proj(x)."""
 
     class Wrong(Ref):
         def attend(self, q, k, v):

@@ -686,7 +686,7 @@ def asked_python_for_an_empty_mask(Ref):
 @mistake
 def zeros_for_scores(Ref):
     """The masked scores are set to 0, or multiplied by the mask. A score of 0 is no absence: exp(0) = 1, a weight like
-    any other. Masked scores have to be -inf."""
+    any other. Leave masked tokens out of the softmax: `where=`."""
 
     class Wrong(Ref):
         def weights(self, scores, visible):
@@ -774,5 +774,17 @@ def added_a_large_number_and_the_mean(Ref):
     class Wrong(Ref):
         def weights(self, scores, visible):
             return jax.nn.softmax(scores if visible is None else scores + jnp.where(visible, 0.0, -1e9), axis=-1)
+
+    return Wrong
+
+
+@mistake("CrossAttention")
+def output_in_float32(Ref):
+    """With half-precision inputs and parameters the output is float32: scores or weights were cast up, and the result
+    was not cast back. To compute a softmax in float32 is a good habit; the output has the dtype of `x`."""
+
+    class Wrong(Ref):
+        def weights(self, *arguments):
+            return super().weights(*arguments).astype(jnp.promote_types(arguments[0].dtype, jnp.float32))
 
     return Wrong

@@ -408,8 +408,8 @@ def joined_with_the_width_first(Ref):
 
 @mistake
 def keys_as_values(Ref):
-    """The values come from `k_proj`. A line copied for the keys and not changed for the values does this, and `v_proj`
-    then has no effect: v = v_proj(x)."""
+    """The values come from `k_proj`, or the keys were written into `v_cache` too. A line copied for the keys and not
+    changed for the values does this, and `v_proj` then has no effect: v = v_proj(x), and `v` into `v_cache`."""
 
     class Wrong(Ref):
         def write(self, k, v, start):

@@ -78,6 +78,18 @@ def summed_over_key_value_heads(Ref):
 
 
 @mistake
+def split_in_turn(Ref):
+    """The queries are given to the groups in turn, by a reshape to (..., G, K, H), and the heads are joined as if
+    neighbours formed a group. Neighbours do: the reshape is (..., K, G, H) at the split, as at the join."""
+
+    class Wrong(Ref):
+        def grouped(self, q):
+            return q.reshape(*q.shape[:-2], self.group, self.num_kv_heads, self.head_dim).swapaxes(-3, -2)
+
+    return Wrong
+
+
+@mistake
 def joined_in_turn(Ref):
     """The right heads attend, and they are joined in the wrong order. With the group axis in front of the key/value
     heads, (..., T, G, K, H), a reshape to d_model lays head 0 of each group first: the order is (..., T, K, G, H)."""
@@ -198,15 +210,16 @@ def scale_of_the_model(Ref):
     return Wrong
 
 
-@mistake(about="the scale")
-def scale_of_the_key_width(Ref):
-    """The scores are divided by sqrt(num_kv_heads * head_dim). That is the width of all projected keys together,
-    `k.shape[-1]` before the split; a score adds up the products of one head: divide by sqrt(head_dim), as wide as a
-    head is in queries and keys alike."""
+@mistake(about="the scale", width=("d_model // num_kv_heads",))
+def scale_of_the_key_width(Ref, *, width="num_kv_heads * head_dim"):
+    """The scores are divided by sqrt(num_kv_heads * head_dim), the width of all projected keys together, `k.shape[-1]`
+    before the split; or by sqrt(d_model // num_kv_heads), the width of a whole group. A score adds up the products of
+    one head: divide by sqrt(head_dim), as wide as a head is in queries and keys alike."""
 
     class Wrong(Ref):
         def scores(self, q, k):
-            return super().scores(q, k) / self.num_kv_heads**0.5
+            heads = self.num_kv_heads if width == "num_kv_heads * head_dim" else self.group
+            return super().scores(q, k) / heads**0.5
 
     return Wrong
 
@@ -275,7 +288,7 @@ def split_by_reshape_alone(Ref):
     return Wrong
 
 
-@mistake(joined=("in chunks",))
+@mistake(joined=("in chunks", "in chunks, with the queries split right"))
 def heads_interleaved(Ref, *, joined="as they were split"):
     """The heads are interleaved: head n owns every num_heads-th feature. `reshape(..., T, H, heads)` has the right size
     with the axes in the wrong order; heads are contiguous chunks, in the queries as in the keys and values, so the axis
@@ -285,9 +298,12 @@ def heads_interleaved(Ref, *, joined="as they were split"):
         def split(self, x, heads):
             return x.reshape(*x.shape[:-1], self.head_dim, heads).swapaxes(-1, -2)
 
+        def grouped(self, q):
+            return super().grouped(q.swapaxes(-1, -2).reshape(q.shape) if "right" in joined else q)
+
         def join(self, heads):
             joined_in_chunks = super().join(heads)
-            if joined == "in chunks":
+            if "in chunks" in joined:
                 return joined_in_chunks
             heads = joined_in_chunks.reshape(*heads.shape[:-3], self.num_heads, self.head_dim)
             return heads.swapaxes(-1, -2).reshape(joined_in_chunks.shape)
@@ -427,5 +443,17 @@ def kernels_repeated(Ref):
 
         def copied(self, heads):
             return heads
+
+    return Wrong
+
+
+@mistake("GroupedQueryAttention")
+def output_in_float32(Ref):
+    """With half-precision inputs and parameters the output is float32: scores or weights were cast up, and the result
+    was not cast back. To compute a softmax in float32 is a good habit; the output has the dtype of `x`."""
+
+    class Wrong(Ref):
+        def weights(self, *arguments):
+            return super().weights(*arguments).astype(jnp.promote_types(arguments[0].dtype, jnp.float32))
 
     return Wrong

@@ -29,4 +29,4 @@ class CrossAttention(nnx.Module):
         start = (jnp.full((*q.shape[:-1], 1), jnp.finfo(q.dtype).min), jnp.zeros((*q.shape[:-1], 1)), jnp.zeros(q.shape))
         tokens = (jnp.moveaxis(k, -3, 0), jnp.moveaxis(v, -3, 0), jnp.moveaxis(mask[..., None, None], -3, 0))
         (_, total, output), _ = jax.lax.scan(step, start, tokens)
-        return self.o_proj((output / jnp.where(total == 0, 1, total)).reshape(x.shape))
+        return self.o_proj((output / jnp.where(total == 0, 1, total)).reshape(x.shape).astype(x.dtype))

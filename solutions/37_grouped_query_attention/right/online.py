@@ -29,4 +29,4 @@ class GroupedQueryAttention(nnx.Module):
 
         start = (jnp.full((*q.shape[:-1], 1), jnp.finfo(q.dtype).min), jnp.zeros((*q.shape[:-1], 1)), jnp.zeros(q.shape))
         (_, total, output), _ = jax.lax.scan(step, start, (k, v))
-        return self.o_proj((output / total).reshape(x.shape))
+        return self.o_proj((output / total).reshape(x.shape).astype(x.dtype))
