@@ -235,6 +235,53 @@ def aligned_at_the_start(ref, q, k, v, block_size, causal=False):
     return _attend(q, k, v, block_size, causal, seen=seen)
 
 
+@mistake(empty=("NaN",))
+def without_the_token_itself(ref, q, k, v, block_size, causal=False, *, empty="zeros"):
+    """Under the causal mask a query does not see the key of its own token: the comparison is `<` where it has to be
+    `<=`. The first of as many queries as keys then sees nothing at all."""
+
+    def seen(query, key, t_q, t_k, causal):
+        return _seen(query - causal, key, t_q, t_k, causal) if causal else _seen(query, key, t_q, t_k, False)
+
+    finish = _finish if empty == "zeros" else jnp.divide
+    return _attend(q, k, v, block_size, causal, seen=seen, finish=finish)
+
+
+@mistake
+def one_key_too_many(ref, q, k, v, block_size, causal=False):
+    """Under the causal mask a query sees the key behind its own: the diagonal is one too high. Query i sees the keys
+    j <= i + (T_k - T_q)."""
+
+    def seen(query, key, t_q, t_k, causal):
+        return _seen(query + causal, key, t_q, t_k, causal) & (key < t_k)
+
+    return _attend(q, k, v, block_size, causal, seen=seen)
+
+
+@mistake
+def causal_ignored(ref, q, k, v, block_size, causal=False):
+    """`causal` changes nothing: every query sees every key. Hide what is later than the query in each block, by its
+    place in the whole sequence."""
+    return ref(q, k, v, block_size, False)
+
+
+@mistake(about="the scale")
+def forgot_the_scale(ref, q, k, v, block_size, causal=False):
+    """The scores are not divided by sqrt(d_k), the root of the width of queries and keys. Blocks change nothing in what a
+    score is: the scale of problem 31 belongs to it."""
+    return _attend(q, k, v, block_size, causal, scores=lambda q, k: _scores(q, k) * q.shape[1] ** 0.5)
+
+
+@mistake(about="the scale", by=("d_k", "sqrt(block_size)", "sqrt(T_k)"))
+def scaled_by_another_number(ref, q, k, v, block_size, causal=False, *, by="the root of the width of the values"):
+    """The scores are divided by another number than the root of the width of queries and keys: by the width itself, or
+    by the root of the width of the values, of the block or of the length. A score adds up as many products as queries
+    and keys are wide: `q.shape[-1] ** 0.5`."""
+    width = q.shape[1]
+    number = {"d_k": width, "sqrt(block_size)": block_size**0.5, "sqrt(T_k)": len(k) ** 0.5}.get(by, v.shape[1] ** 0.5)
+    return _attend(q, k, v, block_size, causal, scores=lambda q, k: _scores(q, k) * (width**0.5 / number))
+
+
 @mistake
 def places_counted_within_the_block(ref, q, k, v, block_size, causal=False):
     """The causal mask takes a key's place within its block for its place in the sequence, so later blocks are seen that
