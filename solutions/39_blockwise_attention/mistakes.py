@@ -267,8 +267,8 @@ def causal_ignored(ref, q, k, v, block_size, causal=False):
 
 @mistake(about="the scale")
 def forgot_the_scale(ref, q, k, v, block_size, causal=False):
-    """The scores are not divided by sqrt(d_k), the root of the width of queries and keys. Blocks change nothing in what a
-    score is: the scale of problem 31 belongs to it."""
+    """The scores are not divided by sqrt(d_k), the root of the width of queries and keys. Blocks change nothing in what
+    a score is: the scale of problem 31 belongs to it."""
     return _attend(q, k, v, block_size, causal, scores=lambda q, k: _scores(q, k) * q.shape[1] ** 0.5)
 
 
