@@ -349,10 +349,10 @@ class Evaluation:
                 self._attempt(call, self._leaks)
 
     def _leave_nothing(self, calls: list[Call]) -> bool:
-        self.started("leaks", *(call.id for call in calls))
         before = self._living_before()
         try:
             for call in calls:
+                self.started("leaks", call.id)
                 self._trace_to_look(call)
         except BaseException:  # each by itself shows whose it is
             return False
