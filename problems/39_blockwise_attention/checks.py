@@ -14,8 +14,11 @@ def inputs(rng, t_q, t_k, block_size, causal=None, d_k=8, d_v=4, lift=0.0, swing
     the odd ones. With `swing` each pair of keys scores that much more than the one before for the even queries, and
     that much less for the odd ones; with `rise` that much more for all of them, and all scores are far below 0."""
     q, k, v = (rng.standard_normal(shape) for shape in ((t_q, d_k), (t_k, d_k), (t_k, d_v)))
-    if lift or swing:
-        q[:, 0], k[:, 0] = d_k**0.5 * (-1.0) ** np.arange(t_q), lift + swing * (np.arange(t_k) // 2)
+    if lift:
+        # shared by both: a gradient is a sum that cancels, of numbers as large as what the other side has
+        q[:, 0], k[:, 0] = (lift * d_k**0.5) ** 0.5 * (-1.0) ** np.arange(t_q), (lift * d_k**0.5) ** 0.5
+    if swing:
+        q[:, 0], k[:, 0] = d_k**0.5 * (-1.0) ** np.arange(t_q), swing * (np.arange(t_k) // 2)
     if rise:
         q[:, 0], k[:, 0] = d_k**0.5, rise * (np.arange(t_k) // 2 - t_k)
     arguments = dict(q=q.astype(dtype), k=k.astype(dtype), v=v.astype(dtype), block_size=block_size)
