@@ -441,3 +441,15 @@ def keeps_the_scale_as_an_array(Ref):
             self.scale = jnp.sqrt(d_model / num_heads)
 
     return Wrong
+
+
+@mistake
+def output_in_float32(Ref):
+    """With half-precision inputs and parameters the output is float32: scores or weights were cast up, and the result
+    was not cast back. To compute a softmax in float32 is a good habit; the output has the dtype of `x`."""
+
+    class Wrong(Ref):
+        def attend(self, q, k, v):
+            return super().attend(q, k, v).astype(jnp.promote_types(q.dtype, jnp.float32))
+
+    return Wrong
