@@ -139,6 +139,7 @@ def _of(root: Path, problem: Problem) -> Iterator[tuple[str, bytes]]:
 
 
 def _read(root: Path, problem: Problem) -> Iterator[tuple[str, bytes]]:
+    """The files of one problem that are copied."""
     place = f"problems/{problem.name}"
     for name in OF_A_PROBLEM:
         if (problem.folder / name).exists():

@@ -303,18 +303,23 @@ def _parts(proof: Proof) -> list[str]:
         for path in written
         if path.exists() and "TODO" in path.read_text(encoding="utf-8").replace("the TODO", "")
     ]
+    faults += _loops_without_end(problem)
+    undeclared = {entry.name for entry in problem.entries} ^ {*problem.names}
+    if undeclared:
+        faults.append(f"checks.py and the stub disagree on the names {', '.join(sorted(undeclared))}")
+    return faults
+
+
+def _loops_without_end(problem: Problem) -> list[str]:
+    """A class run meets draws that no author has seen: none may wait for what never comes."""
     drawing = [problem.folder / "checks.py", *([problem.solutions / "unseen.py"] if problem.solutions else [])]
-    faults += [
+    return [
         f"{path.name} line {node.lineno}: a loop may go on for ever; draw by drawn_until(holds, draw) of grader.course"
         for path in drawing
         if path.exists()
         for node in ast.walk(ast.parse(path.read_bytes()))
         if isinstance(node, ast.While)
     ]
-    undeclared = {entry.name for entry in problem.entries} ^ {*problem.names}
-    if undeclared:
-        faults.append(f"checks.py and the stub disagree on the names {', '.join(sorted(undeclared))}")
-    return faults
 
 
 def _unwritten(proof: Proof) -> list[str]:

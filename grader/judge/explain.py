@@ -66,12 +66,6 @@ def explain_ended(ended: Ended) -> tuple[str, str]:
     return sentence.format(where=f"line {ended.line}" if ended.line else "it", detail=ended.detail), advice
 
 
-def _refuses(failure: Failure) -> bool:
-    """Whether a line of the file raises the error itself."""
-    raises = failure.lines and failure.lines[-1][2].lstrip().startswith("raise ")
-    return bool(raises) and not failure.is_a("NotImplementedError")  # which says that it is not written yet
-
-
 def explain_mismatch(mismatch: Mismatch, call: Call, returns: str = "") -> tuple[str, str, str]:
     """A sentence, more lines, and advice for an outcome that is not the expected one."""
     kind = call.check.kind
@@ -148,6 +142,12 @@ def _subject(leaf: str, kind: str) -> str:
     if step:
         return f"the output of call {int(step[1]) + 1}"
     return f"{named(leaf)} of the output" if leaf and leaf != "output" else "the output"
+
+
+def _refuses(failure: Failure) -> bool:
+    """Whether a line of the file raises the error itself."""
+    raises = failure.lines and failure.lines[-1][2].lstrip().startswith("raise ")
+    return bool(raises) and not failure.is_a("NotImplementedError")  # which says that it is not written yet
 
 
 def _structure(mismatch: Mismatch, call: Call) -> tuple[str, str, str]:

@@ -349,37 +349,28 @@ class Evaluation:
                 self._attempt(call, self._leaks)
 
     def _leave_nothing(self, calls: list[Call]) -> bool:
-        before = self._living_before()
         try:
-            for call in calls:
-                self.started("leaks", call.id)
-                self._trace_to_look(call)
+            return not self._left_by(calls)
         except BaseException:  # each by itself shows whose it is
             return False
-        return not _left_since(before)
 
     def _leaks(self, call: Call) -> Outcome:
+        return describe({"leaked": jnp.int32(self._left_by([call]))})
+
+    def _left_by(self, calls: list[Call]) -> int:
         """How many tracers outlive the traces that made them, found among all living objects. Those that JAX's own
-        caches hold are no leak, nor those that JAX keeps of a trace that failed: after a failure only what this call
-        leaves counts."""
-        before = self._living_before()
-        self._trace_to_look(call)
-        return describe({"leaked": jnp.int32(_left_since(before))})
-
-    def _living_before(self) -> dict[int, Tracer]:
-        return _living_tracers() if self.failed else self.left_over
-
-    def _trace_to_look(self, call: Call) -> None:
-        target = self._target(call)
-        jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
-
-
-def _left_since(before: dict[int, Tracer]) -> int:
-    left = _living_tracers().keys() - before.keys()
-    if left:
-        jax.clear_caches()
+        caches hold are no leak, nor those that JAX keeps of a trace that failed: after a failure only what these calls
+        leave counts."""
+        before = _living_tracers() if self.failed else self.left_over
+        for call in calls:
+            self.started("leaks", call.id)
+            target = self._target(call)
+            jit(lambda params, arrays: target(params, arrays)).trace(*self._arguments(call))
         left = _living_tracers().keys() - before.keys()
-    return len(left)
+        if left:
+            jax.clear_caches()
+            left = _living_tracers().keys() - before.keys()
+        return len(left)
 
 
 def _living_tracers() -> dict[int, Tracer]:

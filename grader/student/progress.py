@@ -48,9 +48,11 @@ def next_step(problem: Problem, told: str) -> str:
 def after(problem: Problem, problems: Sequence[Problem]) -> Problem | None:
     """The problem that comes next; after the last one, the first that is not solved yet."""
     following = next((other for other in problems if other.number > problem.number), None)
-    return following or next(
-        (other for other in problems if other != problem and where_it_stands(other)[0] != "passed"), None
-    )
+    return following or first_unsolved([other for other in problems if other != problem])
+
+
+def first_unsolved(problems: Sequence[Problem]) -> Problem | None:
+    return next((problem for problem in problems if where_it_stands(problem)[0] != "passed"), None)
 
 
 def remember(problem: Problem, content: bytes, verdict: Verdict) -> bool:

@@ -15,7 +15,7 @@ from grader.judge import grade as stages
 from grader.process.stub import open_stub
 from grader.report import terminal
 from grader.student.pages import show_hint, show_lesson
-from grader.student.progress import remember, where_it_stands
+from grader.student.progress import first_unsolved, remember
 
 KEYS = "h hint   l lesson   r run again   q quit"
 
@@ -43,7 +43,7 @@ class _Watch:
         import watchfiles
 
         if not self.chosen:
-            self.problem = self._first_unsolved()
+            self.problem = first_unsolved(discover(self.root))
             if self.problem is None:
                 self.console.print("every problem here is solved")
                 return 0
@@ -109,7 +109,7 @@ class _Watch:
         self.grading = False
         terminal.show(verdict, self.console)
         if verdict.status == Status.PASSED and not self.chosen:
-            self.problem = self._first_unsolved()
+            self.problem = first_unsolved(discover(self.root))
             if self.problem is None:
                 self.console.print("\nthat was the last one: every problem here is solved")
                 self.problem = problem
@@ -138,9 +138,6 @@ class _Watch:
             page(self.problem, self.console)
         except CourseError as error:
             self._say(str(error))
-
-    def _first_unsolved(self) -> Problem | None:
-        return next((p for p in discover(self.root) if where_it_stands(p)[0] != "passed"), None)
 
     def _key(self, key: str) -> None:
         """Does what a key stands for, or says when it will be done."""
