@@ -60,6 +60,22 @@ def test_each_call_is_made_by_one_of_them():
         assert here and there and not here & there and here | there == {call.id for call in calls}, problem.name
 
 
+def test_what_has_the_same_sizes_is_made_by_one_of_them():
+    """One case under all its transforms, all cases of a program, a module's that is made alike, and all leaks: what
+    serves one of them serves the others. Of what else there is both have their part."""
+    for problem in PROBLEMS.values():
+        calls = calls_for(problem.entries)
+        here, _ = shares(calls)
+        where: dict[tuple, set[bool]] = {}
+        for call in calls:
+            of = [call.check.case, call.program_key, *([repr(call.init)] if call.module else [])]
+            for key in [(call.check.entry, key) for key in of] if call.transform != "leaks" else [("leaks",)]:
+                where.setdefault(key, set()).add(call.id in here)
+        assert {len(sides) for sides in where.values()} == {1}, problem.name
+        eager = [call.id in here for call in calls if call.transform == "eager"]
+        assert 0.2 < sum(eager) / len(eager) < 0.8, problem.name
+
+
 def test_what_both_answer_is_one_attempt():
     """What each prints is told, and what both print while they import is told once."""
     one, other = Worker(0, 1), Worker(2, 3)
