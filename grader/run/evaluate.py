@@ -25,6 +25,7 @@ from grader.course.calls import Call
 from grader.course.trees import take_apart
 from grader.course.verdict import Failure, Outcome, cut, word
 from grader.run import transforms
+from grader.run.shapes import PutAway
 from grader.run.target import ModuleTarget, target_for
 
 LARGEST = 1 << 28  # bytes of one returned array
@@ -47,7 +48,8 @@ class Evaluation:
     `started(stage, *ids)` is told before student code runs, so that a hang is known by its place. `path` is the file
     whose lines count. `singly` no program is compiled together with another. `driver` is the problem's `driver.py`,
     where it has one. With `carry(call, program)` nothing is measured here: each program that a proof is about is handed
-    over once, with the first of its calls.
+    over once, with the first of its calls. With `anew()`, which imports the file anew, modules are made without their
+    initial values where nobody looks at them.
     """
 
     used = False  # whether the worker has had another file, which may have left tracers
@@ -64,10 +66,13 @@ class Evaluation:
         carry: Callable[[Call, ClosedJaxpr], None] | None = None,
         singly: bool = False,
         driver=None,
+        anew: Callable[[], None] | None = None,
     ):
         self.find, self.fail, self.emit, self.started = find, fail, emit, started
         self.double, self.path, self.carry, self.singly, self.driver = double, path, carry, singly, driver
+        self.anew = anew
         self.targets: dict = {}
+        self.with_values: set[str] = set()  # the modules that have to be made with them
         self.programs: dict = {}
         self.in_two: set[str] = set()  # of whose gradients it is asked what is kept between the passes
         self.carried: set = set()
@@ -127,9 +132,23 @@ class Evaluation:
             raise Exhausted
 
     def _target(self, call: Call):
-        if call.form_key not in self.targets:
-            self.targets[call.form_key] = target_for(self.find, call.form, self.driver)
-        return self.targets[call.form_key]
+        target = self.targets.get(call.form_key)
+        if target is None or call.given and not target.has_values:
+            target = self.targets[call.form_key] = self._made(call)
+        return target
+
+    def _made(self, call: Call):
+        values = self.anew is None or bool(call.given) or call.check.entry in self.with_values
+        try:
+            target = target_for(self.find, call.form, self.driver, values)
+        except PutAway:
+            self.anew()
+            self.anew = None
+            self.targets.clear()
+            return target_for(self.find, call.form, self.driver)
+        if target.has_values:
+            self.with_values.add(call.check.entry)
+        return target
 
     def _arguments(self, call: Call, draw: int | None = None):
         """The call's arrays on the device; equal arrays are one object, as when a caller passes `x, x, x`."""

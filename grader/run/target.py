@@ -16,6 +16,7 @@ import numpy as np
 from grader.course.calls import RNGS, Call, received
 from grader.course.cases import Given
 from grader.run.drive import AXIS_OF_ROWS, DRIVES
+from grader.run.shapes import split_without_values
 
 PLAIN = "array"  # the kind of what is held beside the variables
 
@@ -26,6 +27,8 @@ class ParameterMismatch(Exception):
 
 class FunctionTarget:
     """A student's function (or the reference, or a mistake) under the static arguments of a form."""
+
+    has_values = True
 
     def __init__(self, function, form: Call, driver=None):
         self.function, self.form, self.driver = function, form, driver
@@ -48,19 +51,25 @@ class Names:
 
 
 class ModuleTarget:
-    """A module class, constructed once for the constructor arguments of a form."""
+    """A module class, constructed once for the constructor arguments of a form; with its initial `values`, or without
+    them where that is the same."""
 
-    def __init__(self, cls, form: Call, driver=None):
+    def __init__(self, cls, form: Call, driver=None, values: bool = True):
         from flax import nnx
 
         self.nnx, self.form, self.driver = nnx, form, driver
-        self.module = pass_arguments(
-            cls, {name: given(value, driver) for name, value in form.init.items()}, form.by_name, rngs=nnx.Rngs(0)
-        )
-        if form.mode:
-            getattr(self.module, form.mode)()
-        self.graphdef, self.state = nnx.split(self.module)
-        self.flat = list(nnx.to_flat_state(self.state))
+
+        def make(rngs):
+            init = {name: given(value, driver) for name, value in form.init.items()}
+            module = pass_arguments(cls, init, form.by_name, rngs=rngs)
+            if form.mode:
+                getattr(module, form.mode)()
+            return module
+
+        split = None if values else split_without_values(nnx, make)
+        self.has_values = split is None
+        self.graphdef, state = split or nnx.split(make(nnx.Rngs(0)))
+        self.flat = list(nnx.to_flat_state(state))
 
     def variables(self) -> list[tuple[str, str, tuple[int, ...], str]]:
         """Path, kind, shape and dtype of every variable that the module holds, and of every array beside them:
@@ -73,7 +82,7 @@ class ModuleTarget:
 
     def _described(self, variables):
         return sorted(
-            (_dotted(path), _kind(self.nnx, variable), np.shape(value), _dtype(value))
+            (_dotted(path), _kind(self.nnx, variable), _shape(value), _dtype(value))
             for path, variable in variables
             for value in [_value(variable)]
         )
@@ -148,11 +157,13 @@ class ModuleTarget:
         return self._described(self.held(module))
 
 
-def target_for(find: Callable, form: Call, driver=None):
-    """What is called for a form: what `find(name)` gives, or the function of the problem's `driver` that drives it."""
+def target_for(find: Callable, form: Call, driver=None, values: bool = True):
+    """What is called for a form: what `find(name)` gives, or the function of the problem's `driver` that drives it. A
+    module may be made without its initial `values`."""
     if form.driver:
         return FunctionTarget(functools.partial(getattr(driver, form.driver), Names(find)), form, driver)
-    return (ModuleTarget if form.module else FunctionTarget)(find(form.check.entry), form, driver)
+    found = find(form.check.entry)
+    return ModuleTarget(found, form, driver, values) if form.module else FunctionTarget(found, form, driver)
 
 
 def arguments_of(form: Call, arrays, driver) -> dict:
@@ -200,6 +211,10 @@ def _kind(nnx, variable) -> str:
         if isinstance(variable, nnx.Variable)
         else PLAIN
     )
+
+
+def _shape(value) -> tuple[int, ...]:
+    return value.shape if isinstance(value, jax.ShapeDtypeStruct) else np.shape(value)
 
 
 def _dtype(value) -> str:

@@ -59,7 +59,6 @@ def serve(flax: bool) -> None:
 
 def answer(order, frames, send) -> None:
     """Imports the stub, puts it through the calls, and sends what came of it."""
-    import jax
     import numpy as np
 
     from grader.course.calls import Call
@@ -84,16 +83,16 @@ def answer(order, frames, send) -> None:
 
         known_primitives()  # before the file, which may put something else where they are found
     driver = import_driver(order["driver"]) if order.get("driver") else None
-    kept = dict(jax.config.values)
     started("import", -1)
     try:
         module = import_stub(order["stub"], order["source"])
     except BaseException as error:  # sys.exit() at import is an outcome too
         return send({"import failed": fail_to_wire(fail(error))})
-    finally:
-        for name, value in kept.items():  # what a stub sets globally must not decide its verdict
-            if jax.config.values[name] != value:
-                jax.config.update(name, value)
+
+    def anew():
+        nonlocal module
+        module = import_stub(order["stub"], order["source"])
+
     send({"found": {name: look_at(module, name) for name in order["names"]}})
 
     def emit(call, outcome):
@@ -123,6 +122,7 @@ def answer(order, frames, send) -> None:
             carry=carry_out if order.get("carry") else None,
             singly=order.get("singly", False),
             driver=driver,
+            anew=anew,
         ).run([Call.from_wire(*frame) for frame in frames])
     except Exhausted:
         pass  # the calls without an outcome are told as cut short
@@ -139,12 +139,20 @@ def import_stub(path: str, source: str):
     import linecache
     import types
 
+    import jax
+
     module = types.ModuleType("stub")
     module.__file__ = path
     sys.modules["stub"] = module
     # the file itself need not be there
     linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path
-    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    kept = dict(jax.config.values)
+    try:
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    finally:
+        for name, value in kept.items():  # what a stub sets globally must not decide its verdict
+            if jax.config.values[name] != value:
+                jax.config.update(name, value)
     return module
 
 
