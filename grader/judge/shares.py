@@ -16,6 +16,8 @@ COSTS = {
     "vmap": 16,
     "grad": 26,
     "proof": 6,
+    "lowering": 40,
+    "races": 160,
     "draws": 70,
     "traces": 20,
     "state": 10,
@@ -54,6 +56,11 @@ def _alike(calls: list[Call]) -> list[list[Call]]:
 
 
 def _cost(group: list[Call]) -> float:
-    programs = {(call.transform, call.program_key) for call in group}
+    programs = {(_kind(call), call.program_key) for call in group}
     more = MODULE * any(call.module for call in group) + LOOK * any(call.transform == "leaks" for call in group)
-    return more + sum(COSTS[transform] for transform, _ in programs)
+    return more + sum(COSTS[kind] for kind, _ in programs)
+
+
+def _kind(call: Call) -> str:
+    of = call.measure.get("of")
+    return of if of in COSTS else call.transform

@@ -146,7 +146,7 @@ class Evaluation:
             self.anew = None
             self.targets.clear()
             return target_for(self.find, call.form, self.driver)
-        if target.has_values:
+        if isinstance(target, ModuleTarget) and target.has_values:
             self.with_values.add(call.check.entry)
         return target
 

@@ -41,8 +41,9 @@ def split_without_values(nnx, make: Callable) -> tuple | None:
     except BaseException:  # what is wrong it says again when it is made as usual
         graphdef = state = None
     if trace and trace():
-        # What the module itself holds of it, or an error that was raised, goes.
-        graphdef = state = None
+        gc.collect()  # what holds it in a circle goes
+    if trace and trace():
+        graphdef = state = None  # and what the module itself holds of it
         gc.collect()
         if trace():
             raise PutAway
