@@ -81,6 +81,12 @@ class Printing(nnx.Module):
         print(self.proj.kernel[...])
 
 
+class Debugging(nnx.Module):
+    def __init__(self, rngs):
+        self.proj = nnx.Linear(3, 4, rngs=rngs)
+        jax.debug.print("{}", self.proj.kernel[0, 0])
+
+
 class Raising(nnx.Module):
     def __init__(self, rngs):
         raise ValueError("no such width")
@@ -103,7 +109,7 @@ def test_only_shapes_are_made(cls):
 
 @pytest.mark.parametrize(
     "cls",
-    [WithACache, WithAnArray, WithItsRngs, OfNumPy, OfANumber, Asking, Printing, Raising],
+    [WithACache, WithAnArray, WithAClosure, WithItsRngs, OfNumPy, OfANumber, Asking, Printing, Debugging, Raising],
     ids=lambda c: c.__name__,
 )
 def test_what_needs_values_is_left_to_be_made_with_them(cls, capfd):

@@ -1,5 +1,5 @@
 """A module that is made without its initial values. Those of a case take their place, and to draw them is most of what
-it takes to make a module: so the constructor is traced, as `jax.eval_shape` does, and only shapes are kept.
+it takes to make a module: so the constructor is traced, and only shapes are kept.
 
 Nobody should notice. What holds more than parameters, asks for a value, prints or raises is made as usual. And what a
 constructor puts away, in a cache of the file's say, would be a tracer of this trace, which nobody could use: then the
@@ -37,7 +37,8 @@ def split_without_values(nnx, make: Callable) -> tuple | None:
 
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            state = jax.eval_shape(shapes, jax.random.key(0))
+            program, state = jax.make_jaxpr(shapes, return_shape=True)(jax.random.key(0))
+        graphdef = None if program.effects else graphdef
     except BaseException:  # what is wrong it says again when it is made as usual
         graphdef = state = None
     if trace and trace():
