@@ -77,11 +77,17 @@ def test_what_has_the_same_sizes_is_made_by_one_of_them():
 
 
 def test_what_both_answer_is_one_attempt():
-    """What each prints is told, and what both print while they import is told once."""
-    one, other = Worker(0, 1), Worker(2, 3)
+    """What each prints is told in the course's order, and what both print is told once: where it came first in that
+    order, whoever was sooner."""
+    one, other = Worker(1, 2), Worker(0, 3)
+    other.prints += "\x1e0\x1esaid by both\n"
+    one.prints += "\x1e2\x1esaid by both\n"
     attempt, asked = told(one, other)
     assert {*attempt.outcomes} == {0, 1, 2, 3} and attempt.ended.how == "finished" and not asked
-    assert [text for _, text in attempt.prints] == ["hello", "call 0", "call 1", "call 2", "call 3"]
+    told_as = ["hello", "call 0", "said by both", "call 1", "call 2", "call 3"]
+    assert [text for _, text in attempt.prints] == told_as and dict(map(reversed, attempt.prints))[told_as[2]][
+        :5
+    ] == "eager"
     assert other.killed
 
 

@@ -98,7 +98,7 @@ def attempted(
         finally:
             worker.kill()
         if again.ended.how == "forged" or "found" in again.messages:
-            attempt = _joined(attempt, again)
+            attempt = _joined(attempt, again, calls)
         if "found" not in again.messages:
             break  # this time it did not come through its import
     return attempt
@@ -122,8 +122,8 @@ def both(
     if "found" not in other.messages and other.ended.how != "forged":  # it imported here, and there it did not
         return dataclasses.replace(one, ended=other.ended, lines=other.lines), beside
     came_through = other.ended.how == "finished" and not _ended_it(other)
-    joined = _joined(other, one) if came_through else _joined(one, other)
-    return dataclasses.replace(joined, prints=_printed(one, other)), worker if came_through else beside
+    joined = _joined(other, one, calls) if came_through else _joined(one, other, calls)
+    return joined, worker if came_through else beside
 
 
 def _ended_it(attempt: Attempt) -> tuple[int, ...]:
@@ -136,21 +136,24 @@ def _ended_it(attempt: Attempt) -> tuple[int, ...]:
     return ()
 
 
-def _joined(one: Attempt, other: Attempt) -> Attempt:
+def _joined(one: Attempt, other: Attempt, calls: list[Call]) -> Attempt:
     return dataclasses.replace(
         other,
         outcomes=one.outcomes | other.outcomes,
         messages=one.messages,
-        prints=_printed(one, other),
+        prints=_printed(one, other, calls),
         carried=other.carried | one.carried,
         stops=other.stops | one.stops,
     )
 
 
-def _printed(one: Attempt, other: Attempt) -> tuple[tuple[str, str], ...]:
-    """Equal texts once, wherever they were printed."""
-    texts = {text for _, text in one.prints}
-    return (*one.prints, *((where, text) for where, text in other.prints if text not in texts))
+def _printed(one: Attempt, other: Attempt, calls: list[Call]) -> tuple[tuple[str, str], ...]:
+    """Equal texts once, where they were printed first in the course's order."""
+    places = {place: number for number, place in reversed([*enumerate(["import", *map(_place, calls), "end"])])}
+    found = {}
+    for where, text in sorted((*one.prints, *other.prints), key=lambda printed: places[printed[0]]):
+        found.setdefault(text, where)
+    return tuple((where, text) for text, where in found.items())
 
 
 def listen(
@@ -262,7 +265,7 @@ def _prints(text: str, calls) -> tuple[tuple[str, str], ...]:
     # the stack that a stuck worker printed
     text = re.split(r"Fatal Python error: |(?:Current thread|Thread) 0x", text)[0]
     parts = re.split("\x1e(-?\\d{1,9})\x1e", text)
-    names = {call.id: f"{call.check.kind} · {call.check.case}" for call in calls} | {-1: "import", -2: "end"}
+    names = {call.id: _place(call) for call in calls} | {-1: "import", -2: "end"}
     # these only say again what was said
     found, seen, repeated = [], set(), {call.id for call in calls if call.transform == "again"}
     told = [(int(id), plain(body).strip("\n")) for id, body in zip(["-1", *parts[1::2]], parts[::2])]
@@ -272,3 +275,7 @@ def _prints(text: str, calls) -> tuple[tuple[str, str], ...]:
             seen.add(body)
             found.append((names.get(id, "import"), body))
     return tuple(found)
+
+
+def _place(call: Call) -> str:
+    return f"{call.check.kind} · {call.check.case}"
