@@ -105,38 +105,36 @@ def _round(root: Path, copy: Path):
 
 def each(root: Path, problems: list[Problem], rounds: int, console) -> int:
     """Prints how long a verdict on each problem takes with warm caches, on an edited right answer and an edited wrong
-    one, as a ratio to importing JAX and Flax; returns 0 when none is above its target, 1 otherwise."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("problem", "right s", "× import", "wrong s", "× import", f"target {LOOP}"):
-        table.add_column(column, justify="left" if column == "problem" else "right")
+    one, as a ratio to importing JAX and Flax in the same rounds; returns 0 when none is above its target, 1 otherwise.
+    Each line comes as soon as it is known."""
+    console.print(
+        f"{'problem':<28}{'right s':>9}{'× import':>10}{'wrong s':>9}{'× import':>10}   target {LOOP}", style="dim"
+    )
     met = True
     with tempfile.TemporaryDirectory() as folder, console.status("timing", spinner="line") as status:
         copy = Path(folder, "course")
         for part in ("grader", "problems", "solutions"):
             shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        imports = statistics.median(
-            _timed(copy, [sys.executable, "-c", "import jax, flax.nnx"], 0) for _ in range(rounds)
-        )
         for problem in problems:
             status.update(f"{problem.number} · {problem.title}")
-            ratios = []
-            for mistake, code in (("", 0), (mistakes(problem.solutions / "mistakes.py")[0].id, 1)):
-                took = []
-                for number in range(rounds + 1):
+            right, wrong, imports = [], [], []
+            for number in range(rounds + 1):
+                for mistake, code, took in (("", 0, right), (_first_mistake(problem), 1, wrong)):
                     text = STAND_IN.format(folder=str(copy), number=problem.number, mistake=mistake)
                     (copy / "problems" / problem.name / "stub.py").write_text(f"{text}# {number}\n")
                     took.append(_timed(copy, [sys.executable, "-m", "grader", str(problem.number)], code))
-                # the first fills the caches
-                ratios += [f"{statistics.median(took[1:]):.2f}", statistics.median(took[1:]) / imports]
-            good = max(ratios[1], ratios[3]) <= LOOP
+                imports.append(_timed(copy, [sys.executable, "-c", "import jax, flax.nnx"], 0))
+            # the first round fills the caches
+            import_, *medians = (statistics.median(took[1:]) for took in (imports, right, wrong))
+            good = max(medians) <= LOOP * import_
             met &= good
-            table.add_row(
-                problem.name,
-                *(part if isinstance(part, str) else f"{part:.1f}" for part in ratios),
-                "✓" if good else "✗",
-            )
-    console.print(table)
+            numbers = "".join(f"{seconds:>9.2f}{seconds / import_:>10.1f}" for seconds in medians)
+            console.print(f"{problem.name:<28}{numbers}   {'✓' if good else '✗'}", highlight=False)
     return 0 if met else 1
+
+
+def _first_mistake(problem: Problem) -> str:
+    return mistakes(problem.solutions / "mistakes.py")[0].id
 
 
 def _timed(copy: Path, command: list[str], expected: int, **more) -> float:
