@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from grader.course.calls import calls_for
 from grader.course.verdict import Status
+from grader.run.evaluate import Evaluation
+from grader.run.failure import failure_of
 from grader.run.shapes import PutAway, split_without_values
+from tests.test_evaluate import MODULE, Projection
 
 jax.config.update("jax_platforms", "cpu")
 
@@ -194,9 +198,14 @@ def written(scale: str, more: str = "", top: str = "") -> str:
             "self.scaled(1.0).astype(x.dtype)",
             "        s = scale(self.head_dim)\n        self.scaled = lambda x: x * s\n",
         ),
+        written(
+            "scale(self.head_dim).astype(x.dtype)",
+            "        scale(self.head_dim)\n",
+            "nnx.register_variable_name('once', type('Once', (nnx.Variable,), {}))\n",
+        ),
         written("self.scale", "        self.scale = float(scale(self.head_dim))\n"),
     ],
-    ids=["plainly", "a cache", "a list", "a closure", "a number out of a cache"],
+    ids=["plainly", "a cache", "a list", "a closure", "a cache, and it imports once", "a number out of a cache"],
 )
 def test_a_right_answer_passes_whatever_it_puts_away(attempt, source):
     """Nothing that the grader does to be fast is seen by it."""
@@ -224,3 +233,24 @@ def test_other_initial_values_change_nothing(attempt):
     """A case brings its own."""
     zeros = PROJECTIONS.replace("rngs=rngs)", "rngs=rngs, kernel_init=nnx.initializers.zeros)")
     assert attempt(TOP + zeros + ATTENTION.replace("SCALE", "self.head_dim**-0.5"), 32).status == Status.PASSED
+
+
+def test_a_module_is_made_without_values_wherever_it_can_be():
+    """An error of the constructor in one case does not decide about the others; without another import of the file
+    everything is made as usual."""
+
+    class Picky(Projection):
+        def __init__(self, width, *, rngs):
+            if width == 5:
+                raise ValueError("five")
+            super().__init__(width, rngs=rngs)
+
+    calls = [call for call in calls_for([MODULE]) if call.transform in ("eager", "jit")]
+    for anew, values in ((lambda: lambda name: Picky, {False}), (None, {True})):
+        outcomes = {}
+        run = Evaluation(
+            lambda name: Picky, lambda error: failure_of(error, ""), lambda c, o: outcomes.update({c.id: o}), anew=anew
+        )
+        run.run(calls)
+        assert {target.has_values for target in run.targets.values()} == values
+        assert {call.check.case for call in calls if outcomes[call.id].failure} == {"large"}

@@ -48,8 +48,8 @@ class Evaluation:
     `started(stage, *ids)` is told before student code runs, so that a hang is known by its place. `path` is the file
     whose lines count. `singly` no program is compiled together with another. `driver` is the problem's `driver.py`,
     where it has one. With `carry(call, program)` nothing is measured here: each program that a proof is about is handed
-    over once, with the first of its calls. With `anew()`, which imports the file anew, modules are made without their
-    initial values where nobody looks at them.
+    over once, with the first of its calls. With `anew()`, which imports the file anew and gives another `find`, modules
+    are made without their initial values where nobody looks at them, and what they put away stays in that other import.
     """
 
     used = False  # whether the worker has had another file, which may have left tracers
@@ -66,11 +66,11 @@ class Evaluation:
         carry: Callable[[Call, ClosedJaxpr], None] | None = None,
         singly: bool = False,
         driver=None,
-        anew: Callable[[], None] | None = None,
+        anew: Callable[[], Callable] | None = None,
     ):
         self.find, self.fail, self.emit, self.started = find, fail, emit, started
         self.double, self.path, self.carry, self.singly, self.driver = double, path, carry, singly, driver
-        self.anew = anew
+        self.anew, self.find_anew = anew, None
         self.targets: dict = {}
         self.with_values: set[str] = set()  # the modules that have to be made with them
         self.programs: dict = {}
@@ -138,17 +138,29 @@ class Evaluation:
         return target
 
     def _made(self, call: Call):
-        values = self.anew is None or bool(call.given) or call.check.entry in self.with_values
+        if self._without_values(call):
+            try:
+                target = target_for(self.find_anew, call.form, self.driver, values=False)
+            except PutAway:
+                self.anew = None
+                self.targets.clear()
+            else:
+                if target.has_values:
+                    self.with_values.add(call.check.entry)
+                return target
+        return target_for(self.find, call.form, self.driver)
+
+    def _without_values(self, call: Call) -> bool:
+        """Whether a module may be made without its initial values: of another import of the file, if there can be
+        one."""
+        needed = call.given or call.check.entry in self.with_values
+        if self.anew is None or needed or call.driver or not call.module:
+            return False
         try:
-            target = target_for(self.find, call.form, self.driver, values)
-        except PutAway:
-            self.anew()
+            self.find_anew = self.find_anew or self.anew()
+        except BaseException:  # what can be done once only is no fault
             self.anew = None
-            self.targets.clear()
-            return target_for(self.find, call.form, self.driver)
-        if isinstance(target, ModuleTarget) and target.has_values:
-            self.with_values.add(call.check.entry)
-        return target
+        return self.anew is not None
 
     def _arguments(self, call: Call, draw: int | None = None):
         """The call's arrays on the device; equal arrays are one object, as when a caller passes `x, x, x`."""

@@ -18,7 +18,7 @@ import jax
 
 
 class PutAway(Exception):
-    """The file keeps something of the trace, and has to be imported anew."""
+    """The file keeps something of the trace: this import of it is of no more use."""
 
 
 def split_without_values(nnx, make: Callable) -> tuple | None:

@@ -90,8 +90,9 @@ def answer(order, frames, send) -> None:
         return send({"import failed": fail_to_wire(fail(error))})
 
     def anew():
-        nonlocal module
-        module = import_stub(order["stub"], order["source"])
+        again = import_stub(order["stub"], order["source"])
+        sys.modules["stub"] = module
+        return lambda entry: getattr(again, entry)
 
     send({"found": {name: look_at(module, name) for name in order["names"]}})
 
