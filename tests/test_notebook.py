@@ -144,7 +144,7 @@ def test_an_interrupt_stops_the_grading_in_a_line(run, monkeypatch):
     """Interrupting the kernel leaves one line and no process, and the next cell is graded as ever."""
     workers, grade = [], stages.grade
 
-    def interrupted(problem, stub, worker, beside, record, progress):
+    def interrupted(problem, *, worker, **more):
         frames = worker.frames
 
         def interrupting(*asked):
@@ -155,7 +155,7 @@ def test_an_interrupt_stops_the_grading_in_a_line(run, monkeypatch):
 
         workers.append(worker)
         worker.frames = interrupting
-        return grade(problem, stub=stub, worker=worker, beside=beside, record=record, progress=progress)
+        return grade(problem, worker=worker, **more)
 
     before = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:

@@ -71,7 +71,7 @@ def test_only_a_few_are_kept(tmp_path, course):
     attempt = Attempt({0: Outcome("None")}, {"found": {}}, None, Ended("finished"))
     stubs = [read(problem, problem.stub, f"{RIGHT}# {number}\n".encode()) for number in range(recording.FEW + 3)]
     for stub in stubs:
-        recording.keep(problem, stub, attempt, "")
+        recording.keep(problem, stub, attempt, [], {})
     assert len([*store.folder(course, "attempts").iterdir()]) == recording.FEW
     assert recording.recall(problem, stubs[-1]) and not recording.recall(problem, stubs[0])
 

@@ -74,6 +74,27 @@ def test_watch_grades_at_each_save_and_moves_on(terminal, course):
     assert child.wait() == 0
 
 
+def test_watch_spares_what_an_edit_does_not_reach_until_r_is_pressed(terminal, course):
+    """A save runs the names again that changed, and says which it did not run; `r` runs everything."""
+    stub = course / "problems/33_causal_mask/stub.py"
+    right = (course / "solutions/33_causal_mask/reference.py").read_text()
+    own = "mask = jnp.tri(*scores.shape, scores.shape[1] - scores.shape[0], dtype=bool)"
+    apart = right.replace("mask = causal_mask(q.shape[0], k.shape[0])", own)
+    stub.write_text(apart.replace("<= jnp", "< jnp"))
+    child = terminal("watch", "33")
+    child.expect("watching")
+    assert "causal_mask" in child.before and "not run again" not in child.before
+    stub.write_text(apart)
+    child.expect("As when it last passed, and not run again: causal_sdpa")
+    child.expect("watching")
+    child.send("r")
+    child.expect("33 · The causal mask passed")
+    child.expect("watching")
+    assert "not run again" not in child.before
+    child.send("q")
+    child.expect(popen_spawn.EOF)
+
+
 @pytest.mark.parametrize("pager", ["less", "cat"])
 def test_a_lesson_is_opened_at_its_beginning_without_raw_escapes(terminal, pager):
     """less shows colours, whatever its own settings are; another pager gets plain text."""

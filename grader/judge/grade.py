@@ -6,12 +6,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.course.problem import CourseError, Problem
-from grader.course.verdict import UNJUDGED, Check, EntryVerdict, Finding, Named, Status, Verdict
+from grader.course.verdict import UNJUDGED, Check, EntryVerdict, Finding, Named, Outcome, Status, Verdict
 from grader.process import store
 from grader.process.child import Child, Limits, Process, cores_here
 from grader.process.stub import Stub, open_stub, shown_path
@@ -37,6 +37,7 @@ def grade(
     mistakes: bool = True,
     keep: bool = False,
     record: bool = False,
+    spare: bool = False,
     only: Container[int] | None = None,
     progress: Callable[[str], None] = lambda text: None,
     prover: Callable[[], Process] | None = None,
@@ -48,7 +49,8 @@ def grade(
 
     With `keep` the worker can be used again, which is for the course's own code only: student code must not meet
     another's. With `record` what the worker answers is kept for `recording.recall`, whose recording may stand in a
-    worker's place. `only` names the calls to make, by id; what the others would have said is told as not checked.
+    worker's place; with `spare` a name that is made of the same as when it passed is not run again. `only` names the
+    calls to make, by id; what the others would have said is told as not checked.
     `prover` starts the process that derives the facts about programs; without it the worker's own are taken.
 
     Raises CourseError when the course, not the file, is at fault; so is the grader where it fails on what comes back.
@@ -64,17 +66,19 @@ def grade(
     try:
         from grader.course.calls import calls_for
         from grader.judge.derive import disguised
+        from grader.judge.untouched import told, untouched
         from grader.key.answers import Answers
 
         whole = not keep and only is None
         calls = calls_for(problem.entries, seed)
         asked = disguised(calls, calls_for(problem.entries, seed + 1)) if prover else calls
+        spared = untouched(problem, stub, calls) if spare else {}
         run = Run(
             problem,
             stub,
             worker,
             calls,
-            [call for call in asked if only is None or call.id in only],
+            [call for call in asked if (only is None or call.id in only) and call.id not in spared],
             last=not keep,
             mistakes=mistakes,
             whole=only is None,
@@ -82,6 +86,7 @@ def grade(
             cache=store.folder(problem.folder.parents[1], "xla", "reference" if keep else "student"),
             prover=prover,
             record=record,
+            spared=spared,
             beside=beside,
             another=(lambda left: start_worker(problem, limits=left))
             if isinstance(worker, Process) and whole
@@ -91,7 +96,8 @@ def grade(
         with contextlib.nullcontext(known) if known else Answers(problem, calls, seed) as answers:
             verdict = verdict_on(run, answers)
         store.prune(run.cache)
-        return replace(verdict, notes=(*verdict.notes, *answers.notes), seconds=time.perf_counter() - start)
+        notes = (*verdict.notes, *answers.notes, *told(spared, calls))
+        return replace(verdict, notes=notes, seconds=time.perf_counter() - start)
     except (CourseError, OSError, ImportError):
         raise
     except Exception as error:
@@ -113,8 +119,8 @@ class Run:
     `asked` are the calls as the worker gets them (see `derive.disguised`), of which `whole` says that none was left out
     on purpose. The worker reads compiled programs from `cache`, and keeps new ones there if it `writes`; after the
     `last` order it is told that no more come. The one `beside` it makes a share of the calls, where there is one.
-    `another(limits)` starts a worker that takes over from one that was
-    stopped, `prover()` the process that derives facts: without it the worker's own are taken.
+    `spared` are outcomes of calls that need not be made. `another(limits)` starts a worker that takes over from one
+    that was stopped, `prover()` the process that derives facts: without it the worker's own are taken.
     """
 
     problem: Problem
@@ -126,6 +132,7 @@ class Run:
     writes: bool = True
     last: bool = True
     record: bool = False
+    spared: dict[int, Outcome] = field(default_factory=dict)
     mistakes: bool = True
     whole: bool = True
     progress: Callable[[str], None] = lambda text: None
@@ -182,6 +189,9 @@ def ask(run: Run, ids: Container[int] | None = None, *, worker: Process | None =
 
 def ask_all(run: Run) -> None:
     """Sends every call, to each worker its share."""
+    if run.beside and not run.asked:
+        run.beside.kill()
+        run.beside = None
     if run.beside is None:
         ask(run)
         return
@@ -197,10 +207,14 @@ def verdict_on(run: Run, answers) -> Verdict:
     from grader.judge.trouble import trouble_with
 
     start = time.perf_counter()
-    attempt = prove(run, hear(run))
+    heard = hear(run)
+    attempt = prove(run, heard)
     trouble = trouble_with(attempt)
     entries = () if trouble else judge(run, attempt, answers)
-    return replace(tell(run, attempt, trouble, entries), seconds=time.perf_counter() - start)
+    verdict = tell(run, attempt, trouble, entries)
+    if run.record:
+        keep(run, heard, verdict)
+    return replace(verdict, seconds=time.perf_counter() - start)
 
 
 def hear(run: Run) -> Attempt:
@@ -213,17 +227,13 @@ def hear(run: Run) -> Attempt:
     attempt = attempted(
         run.worker,
         run.stub.source,
-        run.calls,
+        [call for call in run.calls if call.id not in run.spared],
         last=run.last,
         beside=run.beside,
         once_more=once_more if run.another else None,
         progress=run.progress,
     )
-    if run.record:
-        from grader.judge.recording import keep
-
-        keep(run.problem, run.stub, attempt, [worker.prints for worker in (run.worker, run.beside) if worker])
-    return attempt
+    return replace(attempt, outcomes=run.spared | attempt.outcomes)
 
 
 def prove(run: Run, attempt: Attempt) -> Attempt:
@@ -279,6 +289,15 @@ def tell(run: Run, attempt: Attempt, trouble: Finding | None, entries: tuple[Ent
         attempt.prints,
         stopped=attempt.stopped or too_long(attempt),
     )
+
+
+def keep(run: Run, attempt: Attempt, verdict: Verdict) -> None:
+    """Keeps what the worker answered, for when it would answer the same."""
+    from grader.judge import recording
+    from grader.judge.untouched import pieces_passed
+
+    prints = [worker.prints for worker in (run.worker, run.beside) if worker]
+    recording.keep(run.problem, run.stub, attempt, prints, pieces_passed(run.problem, run.stub, verdict, prints))
 
 
 def _entry_verdict(run: Run, entry: Entry, attempt: Attempt, answers) -> EntryVerdict:

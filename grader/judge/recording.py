@@ -1,4 +1,5 @@
-"""What a worker answered about a file: a file that has not changed since is judged by it again, and not run again.
+"""What a worker answered about a file: a file that has not changed since is judged by it again, and not run again;
+`untouched` asks the same of each of its names.
 
 It is kept only of a file that is all that its answers follow from, beside the course and what is installed; and only
 when the worker came to its end. It is read as what a worker sends is read: as data, and with as little trust.
@@ -11,6 +12,7 @@ import contextlib
 import importlib.metadata
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from grader.course.problem import Problem
@@ -34,8 +36,8 @@ class Recording:
 
     limits, alive = Limits(), True
 
-    def __init__(self, frames: list[tuple], prints: str):
-        self._frames, self.prints = frames, prints
+    def __init__(self, frames: list[tuple], prints: str, pieces: dict[str, str]):
+        self._frames, self.prints, self.pieces = frames, prints, pieces
 
     def send(self, frames, last: bool = True) -> None:
         """It knows what it is asked."""
@@ -51,36 +53,48 @@ class Recording:
 def recall(problem: Problem, stub: Stub) -> Recording | None:
     """What a worker answered about just this file."""
     path = _place(problem, stub)
-    if not path or not path.exists():
-        return None
+    return read(problem, path) if path and path.exists() else None
+
+
+def read(problem: Problem, path: Path, wanted: Callable[[dict], bool] = lambda of_names: True) -> Recording | None:
+    """What was kept in a place, if it follows from what there is today, and if what was kept of names is `wanted`."""
     from grader.process import wire  # NumPy, which a worker that has to start need not wait for
 
-    with contextlib.suppress(OSError, wire.WireError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(OSError, wire.WireError, ValueError, TypeError, KeyError, AttributeError):
         stream = io.BytesIO(path.read_bytes())
         first, _ = wire.receive(stream)
-        if first["of"] == _follows_from(problem):
-            return Recording([*iter(lambda: wire.receive(stream), None)], str(first["prints"]))
+        if first["of"] == _follows_from(problem) and wanted(first["pieces"]):
+            frames = [*iter(lambda: wire.receive(stream), None)]
+            return Recording(frames, str(first["prints"]), first["pieces"])
     return None
 
 
-def keep(problem: Problem, stub: Stub, attempt, prints: list[str]) -> None:
-    """Keeps what came back from workers, with what each of them printed, and of the same problem a few that were kept
-    before."""
+def kept(problem: Problem) -> list[Path]:
+    """Where something is kept, the latest first."""
+    folder = store.folder(problem.folder.parents[1], "attempts")
+    with contextlib.suppress(OSError):
+        return sorted(folder.glob(f"{problem.name}-*"), key=lambda path: -path.stat().st_mtime) if folder else []
+    return []
+
+
+def keep(problem: Problem, stub: Stub, attempt, prints: list[str], pieces: dict[str, str]) -> None:
+    """Keeps what came back from workers, with what each of them printed and the `pieces` of names that passed, and of
+    the same problem a few that were kept before."""
     from grader.process import wire
 
     path = _place(problem, stub)
     whole = attempt.ended.how == "finished" and "found" in attempt.messages and not attempt.stops
     if not path or not whole or not alone(stub.source):
         return
-    frames = [wire.pack({"of": _follows_from(problem), "prints": BEGINS.join(prints)}), wire.pack(attempt.messages)]
+    first = {"of": _follows_from(problem), "prints": BEGINS.join(prints), "pieces": pieces}
+    frames = [wire.pack(first), wire.pack(attempt.messages)]
     for id, outcome in attempt.outcomes.items():
         message, arrays = outcome.to_wire()
         frames.append(wire.pack({"outcome": id, **message}, arrays))
     if sum(map(len, frames)) <= LARGEST:
         store.write(path, b"".join(frames))
     with contextlib.suppress(OSError):
-        kept = sorted(path.parent.glob(f"{problem.name}-*"), key=lambda path: path.stat().st_mtime)
-        for old in kept[:-FEW]:
+        for old in kept(problem)[FEW:]:
             old.unlink()
 
 

@@ -154,7 +154,9 @@ def _parsers():
         action="store_true",
         help="print the verdict as JSON (documented in grader/report/verdict.schema.json)",
     )
-    grade.add_argument("--again", action="store_true", help="run a file again that has not changed since it last ran")
+    grade.add_argument(
+        "--again", action="store_true", help="run everything, also what has not changed since it last ran"
+    )
     amount = grade.add_mutually_exclusive_group()
     amount.add_argument("-v", "--verbose", action="store_true", help="show every check and everything that was printed")
     amount.add_argument("-q", "--quiet", action="store_true", help="one line for each problem")
@@ -304,7 +306,13 @@ def verdict_on(problem: Problem, file: Path | None, under_way: Callable, again: 
             beside = None if recorded else stages.start_beside(problem)
         with under_way(problem) as progress:
             verdict = stages.grade(
-                problem, stub=stub, worker=worker, beside=beside, record=not recorded, progress=progress
+                problem,
+                stub=stub,
+                worker=worker,
+                beside=beside,
+                record=not recorded,
+                spare=not again and not recorded,
+                progress=progress,
             )
             if recorded:
                 verdict = replace(verdict, notes=(*verdict.notes, recording.UNCHANGED))

@@ -38,6 +38,7 @@ class _Watch:
         self.again = asyncio.Event()  # to be graded
         self.open = asyncio.Event()  # the lesson is to be opened
         self.grading = False
+        self.anew = False  # all of it, whatever has changed
 
     async def run(self) -> int:
         import watchfiles
@@ -89,6 +90,7 @@ class _Watch:
     def _grade(self) -> None:
         problem, (worker, beside) = self.problem, self.workers or (None, None)
         self.workers, self.grading = [], True
+        spare, self.anew = not self.anew, False
         if self.console.is_terminal:
             self.console.clear()
         self.console.print(f"grading {problem.number} · {problem.title} …", style="dim", markup=False)
@@ -100,6 +102,7 @@ class _Watch:
                 worker=worker,
                 beside=beside,
                 record=True,
+                spare=spare,
                 progress=lambda text: self.console.print(text, style="dim"),
             )
             if stub.content:
@@ -154,6 +157,7 @@ class _Watch:
         elif key == "r":
             if self.grading:
                 self._say("once more after this verdict")
+            self.anew = True
             self.again.set()
         elif key.isprintable() and len(key) == 1:
             self._say(f"{key} does nothing here; {KEYS}")
