@@ -262,6 +262,15 @@ def test_an_untouched_stub_needs_no_jax(course):
     assert shown.splitlines()[-1] == "[]"
 
 
+def test_what_a_worker_imports_is_compiled_once(course):
+    """Where nobody has compiled what is imported, the first worker leaves it compiled for the next, as an installer
+    other than pip expects; beside a problem nothing is left."""
+    stub_of(course).write_text(RIGHT)
+    subprocess.run([sys.executable, "-m", "grader", "31"], cwd=course, capture_output=True, check=True)
+    left = {path.parent.relative_to(course).as_posix() for path in course.rglob("__pycache__")}
+    assert "grader/run" in left and all(folder.startswith("grader") for folder in left)
+
+
 def test_an_interrupt_within_exec_still_exits_with_130(course):
     """CPython run with `-m` remembers an interrupt that met an exec(), such as a dataclass on import, and dies of it at
     the end; the grader does not."""

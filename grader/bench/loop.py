@@ -223,7 +223,9 @@ def _solution(scale: str) -> str:
 
 
 def environment(copy: Path) -> dict:
-    return os.environ | dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", COLUMNS="80")
+    """A student's: what was imported once is compiled."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | dict(PYTHONPATH=str(copy), COLUMNS="80")
 
 
 def _jax_version() -> str:

@@ -96,7 +96,6 @@ def environment_for(platforms: str = "cpu") -> dict[str, str]:
         | dict(
             PYTHONPATH=str(ROOT),
             PYTHONUTF8="1",
-            PYTHONDONTWRITEBYTECODE="1",
             PYTHONHASHSEED="0",
             TF_CPP_MIN_LOG_LEVEL="3",
         )
