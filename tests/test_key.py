@@ -112,6 +112,20 @@ def test_the_file_holds_plain_arrays_and_no_code(saved):
         assert {stored[name].dtype.name for name in stored.files} == {"uint8"}
 
 
+def test_equal_arrays_are_written_once(tmp_path):
+    """A bank in which mistakes leave an array as it is takes hardly more than the array; one that differs in shape,
+    dtype or the sign of a zero is another."""
+    large = np.zeros(50_000, np.float32)
+    others = [large.reshape(2, -1), large.view(np.int32), -large]
+    outcomes = {id: Outcome("array", {"": values}) for id, values in enumerate([large, large.copy(), *others])}
+    bank = [KnownMistake(f"mistake {n}", "sdpa", "…", outcomes) for n in range(20)]
+    keys.save(AnswerKey({1: Answer(array(large), {})}, bank), tmp_path / "key.npz")
+    assert all(
+        same(back.outcomes[id], outcomes[id]) for back in keys.load(tmp_path / "key.npz").mistakes for id in outcomes
+    )
+    assert (tmp_path / "key.npz").stat().st_size < 6 * large.nbytes
+
+
 def test_saving_leaves_one_file(saved):
     """No temporary file stays beside the key, and saving again replaces it."""
     keys.save(AnswerKey({1: Answer(array([1]), {})}), saved)
