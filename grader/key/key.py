@@ -1,7 +1,7 @@
 """The answer key: what each call must give, how far off is allowed, and what the known mistakes give. Data only;
 grading knows only this.
 
-It is kept as an `.npz` without code, with a frame of `wire.py` for the answers and one for the mistakes.
+It is kept as a compressed `.npz` without code, with a frame of `wire.py` for the answers and one for the mistakes.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def packed(key: AnswerKey) -> bytes:
         told = [[id, outcome, {}] for outcomes in key.pairs.values() for id, outcome in outcomes.items()]
         frames["pairs"] = _packed(told, [[*pair, len(outcomes)] for pair, outcomes in key.pairs.items()])
     stream = io.BytesIO()
-    np.savez(stream, **{name: np.frombuffer(frame, np.uint8) for name, frame in frames.items()})
+    np.savez_compressed(stream, **{name: np.frombuffer(frame, np.uint8) for name, frame in frames.items()})
     return stream.getvalue()
 
 
