@@ -144,6 +144,8 @@ NO_DEFINITIONS = [
     "def jnp(): pass",
     "if TINY: TINY = 3",
     "scaled.seen = 1",
+    "two = (half := 3) + 1",
+    "def two(x, y=(half := 3)): pass",
     "this is not",
 ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import symtable
 from collections.abc import Iterator
 
 from grader.course.problem import Problem
@@ -66,7 +67,9 @@ def made_of(source: str) -> dict[str, str]:
         definitions = [node for node in body if node not in imports]
         defined = [_defined(node) for node in definitions]
         imported = _imported(body)
-        if {None, *imported} & {*defined} or _reaches_around(body, {*imported, *defined}):
+        if {None, *imported} & {*defined} or not _bound(body) <= {*imported, *defined}:
+            return {}
+        if _reaches_around(body, {*imported, *defined}):
             return {}
         return {
             name: _digest([*imports, *(definitions[at] for at in sorted(_piece(name, definitions, defined)))])
@@ -91,6 +94,12 @@ def _defined(node: ast.stmt) -> str | None:
         return _root(node.value.func)  # as in `attend.defvjp(forward, backward)`
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
+
+
+def _bound(body: list[ast.stmt]) -> set[str]:
+    """Every name that the file has once it is imported: an expression may bind one, too."""
+    found = symtable.symtable(ast.unparse(ast.Module(body, [])), "", "exec").get_symbols()
+    return {symbol.get_name() for symbol in found if symbol.is_assigned() or symbol.is_imported()}
 
 
 def _imported(body: list[ast.stmt]) -> set[str]:
