@@ -166,7 +166,7 @@ def test_what_is_saved_while_a_file_is_graded_is_not_remembered_as_graded(course
     problem = next(problem for problem in discover(course) if problem.number == 31)
     problem.stub.write_text("graded = True\n")
 
-    def grade(problem, *, stub, worker, beside, record, progress):
+    def grade(problem, *, stub, **_):
         problem.stub.write_text("saved_meanwhile = True\n")
         assert stub.source == "graded = True\n"
         return Verdict(31, problem.name, problem.title, "", Status.PASSED)
