@@ -26,6 +26,7 @@ from tests import classroom
 from tests.browser import needed
 from tests.classroom import SEED
 from tests.conftest import PROBLEMS, ROOT
+from tests.site_text import opened
 from tests.test_hostile import RIGHT
 
 pytestmark = pytest.mark.thorough
@@ -196,13 +197,13 @@ def test_no_worker_and_another_version(dask, monkeypatch):
         mine = cluster.versions() | {name: "0-other"}
         with monkeypatch.context() as patched:
             patched.setattr(cluster.Cluster, "_look_at_the_workers", lambda self: None)
-            opened = cluster.Cluster(dask.address, {}, SEED)
+            ours = cluster.Cluster(dask.address, {}, SEED)
         with pytest.raises(
             UsageError,
             match=rf"^a worker of the cluster has version .+ of {told}, not 0-other: update it there, and start the worker again$",  # noqa: E501
         ):
-            opened.client.submit(cluster.grade_there, 31, b"", RIGHT, mine, (), pure=False).result()
-        opened.close()
+            ours.client.submit(cluster.grade_there, 31, b"", RIGHT, mine, (), pure=False).result()
+        ours.close()
     for worker in dask.workers:
         worker.kill()
         worker.wait()
@@ -237,7 +238,7 @@ def test_what_travels(monkeypatch):
             return {"tcp://there": function()}
 
         def submit(self, function, *words, **options):
-            sent.append(pickle.dumps((function, words, options)))
+            sent.append((function, words, options))
             return self
 
         def add_done_callback(self, function):
@@ -250,11 +251,13 @@ def test_what_travels(monkeypatch):
             return str, ("a future",)
 
     monkeypatch.setattr(distributed, "Client", Client)
-    opened = cluster.Cluster("tcp://there:1", {31: exam_for(PROBLEMS[31], SEED)}, SEED)
-    came = opened.submit(Job(Wanted("ada_lovelace", 31, "digest"), RIGHT, "ada_lovelace/31.py"))
+    there = cluster.Cluster("tcp://there:1", {31: exam_for(PROBLEMS[31], SEED)}, SEED)
+    came = there.submit(Job(Wanted("ada_lovelace", 31, "digest"), RIGHT, "ada_lovelace/31.py"))
     with pytest.raises(CourseError, match="^the cluster at tcp://there:1 did not do it: lost in space$"):
         came.result()
-    content = b"".join(sent)
+    content = b"".join(
+        [*map(pickle.dumps, sent), *(opened(word) for _, words, _ in sent for word in words if isinstance(word, bytes))]
+    )
     assert len(sent) == 2 and RIGHT in content and b"sqrt(d_k)" in content
     lines = {
         line.strip().encode()

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -18,7 +17,7 @@ from grader.course.cases import Module
 from grader.course.problem import CourseError, discover
 from grader.key import key as keys
 from tests.conftest import PROBLEMS, ROOT
-from tests.site_text import squeezed, those_in, unsaid
+from tests.site_text import opened, squeezed, those_in, unsaid
 
 pytestmark = pytest.mark.thorough
 
@@ -105,8 +104,7 @@ def test_nothing_of_a_solution_is_in_it(released):
             continue
         content = path.read_bytes()
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as stored:
-                content = b"".join(stored[name].tobytes() for name in stored)
+            content = opened(content)
         text = squeezed(
             content.decode("utf-8", "ignore").encode().decode("unicode_escape", "ignore")
             if path.suffix == ".ipynb"
