@@ -575,9 +575,9 @@ def test_no_statement_of_a_solution_is_published(built):
     assert not leaks
 
 
-def test_the_instructors_edition_has_them_all_and_says_what_it_is(tmp_path):
+def test_the_instructors_edition_has_them_all_and_says_what_it_is(built, tmp_path):
     """With --solutions every reference, mistake, sentence and style has its place, by which the test above can fail;
-    each page says that it is not for students."""
+    each page says that it is not for students. The lessons ran when the students' site was `built`."""
     out = tmp_path / "site"
     with others_taken_as_executed():
         publish("--site", out, "--solutions")
