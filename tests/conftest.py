@@ -145,13 +145,6 @@ def attempt(tmp_path):
     return graded
 
 
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # the other is on another disk
-        shutil.copy2(source, target)
-
-
 @pytest.fixture
 def course(tmp_path) -> Path:
     """A copy of the course that a test may write in."""
@@ -159,12 +152,9 @@ def course(tmp_path) -> Path:
     for part in ("grader", "problems", "solutions"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
-    kept = ROOT / ".grader"  # computed by other tests, and the same here
-    if (kept / "keys").is_dir():
-        # links, since keys are replaced and never written to: a hundred copies would fill a disk
-        keys = copy / ".grader/keys"
-        shutil.copytree(kept / "keys", keys, ignore=shutil.ignore_patterns("*.tmp"), copy_function=_link)
-    if (kept / "xla").is_dir():
-        (copy / ".grader").mkdir(exist_ok=True)
-        (copy / ".grader/xla").symlink_to(kept / "xla", target_is_directory=True)
+    (copy / ".grader").mkdir()
+    for part in ("keys", "xla"):  # what is there is named by all that it follows from, so that no copy finds another's
+        shared = ROOT / ".grader" / part
+        shared.mkdir(parents=True, exist_ok=True)
+        (copy / ".grader" / part).symlink_to(shared, target_is_directory=True)
     return copy
