@@ -9,11 +9,12 @@ from rich.console import Console
 from grader.authors.lesson import cells_of
 from grader.student import exercise, pages
 from grader.student.exercise import NotFilledIn, answers_last, blank, check, filled_in
-from tests.conftest import PROBLEMS
+from tests.conftest import EACH, PROBLEMS
 
 WITH_EXERCISES = [
     problem for problem in PROBLEMS.values() if exercise.TITLE.search(problem.lesson.read_text(encoding="utf-8"))
 ]
+QUICKEST = PROBLEMS[56]
 LESSON = """# 7 · A title
 
 ```python exercise="twice"
@@ -86,7 +87,16 @@ def test_the_terminal_shows_answers_at_the_end():
     assert answers_last("# A lesson\n") == "# A lesson\n"
 
 
-@pytest.mark.parametrize("problem", WITH_EXERCISES, ids=lambda problem: problem.name)
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "problem",
+    [
+        pytest.param(problem, marks=pytest.mark.sample if problem == QUICKEST else ())
+        for problem in WITH_EXERCISES
+        if problem.number in EACH or problem == QUICKEST
+    ],
+    ids=lambda problem: problem.name,
+)
 def test_every_exercise_runs_as_it_is_and_is_right_with_its_answer(problem):
     """The cells are run in order, as in the notebook, up to the last exercise: each unfilled, which says what the
     lesson shows, and then with its answer."""

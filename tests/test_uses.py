@@ -82,11 +82,13 @@ def test_what_is_said():
 
 
 def test_a_verdict_says_it(attempt):
-    """Of 34, whose two functions share a helper or one another, the second is told of as made of the first."""
+    """Of 33, the second is told of as made of the first, where no known mistake explains either."""
     source = (
-        "def bidirectional_attention(q, k, v, num_heads, mask=None):\n    return 3.5 * v\n\n\n"
-        "def causal_attention(q, k, v, num_heads, mask=None):\n"
-        "    return bidirectional_attention(q, k, v, num_heads, mask)\n"
+        "import jax\nimport jax.numpy as jnp\n\n\n"
+        "def causal_mask(t_q, t_k):\n    return (jnp.arange(t_q)[:, None] + jnp.arange(t_k)) % 3 != 1\n\n\n"
+        "def causal_sdpa(q, k, v):\n"
+        "    scores = jnp.where(causal_mask(len(q), len(k)), q @ k.T / q.shape[-1] ** 0.5, -1e9)\n"
+        "    return jax.nn.softmax(scores, axis=-1) @ v\n"
     )
-    _, first, second = attempt(source, number=34).entries
-    assert (first.uses, second.uses) == ("", "bidirectional_attention")
+    first, second = attempt(source, number=33).entries
+    assert (first.uses, second.uses) == ("", "causal_mask")
