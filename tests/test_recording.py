@@ -47,6 +47,7 @@ def test_an_unchanged_file_is_judged_again_and_not_run_again(course, run, worker
     assert run("31", "-q")[0] == 1 and len(workers) == 3, "a change that is undone was run before"
 
 
+@pytest.mark.thorough
 def test_what_the_answers_follow_from_is_asked(course, run, workers):  # noqa: F811
     """Other checks, and half a recording, have the file run again."""
     stub_of(course).write_text(RIGHT)
@@ -101,6 +102,7 @@ def test_what_follows_from_more_than_the_file_is_run_each_time(source, kept):
     assert recording.alone(source) == kept
 
 
+@pytest.mark.thorough
 def test_what_did_not_come_to_its_end_is_run_again(course, run, workers):  # noqa: F811
     """A file that cannot be imported, or ends its worker, is not judged from memory."""
     for text in ("import jax\nraise ImportError('einops is not here')\n", RIGHT.replace("return", "assert 1 / 0;")):

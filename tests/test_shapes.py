@@ -188,10 +188,11 @@ def written(scale: str, more: str = "", top: str = "") -> str:
     return TOP + PROJECTIONS + more + ATTENTION.replace("SCALE", scale) + top
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "source",
     [
-        written("self.head_dim**-0.5"),
+        pytest.param(written("self.head_dim**-0.5"), marks=pytest.mark.sample),
         written("scale(self.head_dim).astype(x.dtype)", "        scale(self.head_dim)\n"),
         written("SEEN[0].astype(x.dtype) / self.head_dim**0.5", "        SEEN.append(jnp.ones(()))\n"),
         written(

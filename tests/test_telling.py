@@ -196,10 +196,14 @@ MODULE = Module(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "entry, implementation", [(Function("f", inputs, cases={"case": Case()}), right), (MODULE, Scaled)]
 )
-@pytest.mark.parametrize("name", CAUGHT_BY)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.sample if name == next(iter(CAUGHT_BY)) else ()) for name in CAUGHT_BY],
+)
 def test_each_automatic_mutant_is_caught(name, entry, implementation):
     """Who keeps its first answer, answers in another dtype or keeps an array on the module passes none of the calls
     that are to catch it."""
@@ -256,7 +260,8 @@ def gates(problem, entries=None, reference=None) -> list[str]:
     return faults(found)
 
 
-@pytest.mark.parametrize("number", TINY)
+@pytest.mark.thorough
+@pytest.mark.parametrize("number", [pytest.param(min(TINY), marks=pytest.mark.sample), *sorted(TINY)[1:]])
 def test_the_tiny_problems_pass_every_gate(number):
     """Trees, keys, draws, functions as arguments, training loops and modules in train: each argument counts, and no
     constant and no mutant passes."""

@@ -61,6 +61,7 @@ def test_a_name_that_passed_is_not_run_again_for_an_edit_of_another(graded):
     assert asked == {"causal_mask"} and spared["status"] == "failed"
 
 
+@pytest.mark.thorough
 def test_an_edit_that_changes_nothing_runs_nothing_again_but_the_import(graded):
     """A comment is in no piece; a file that no longer can be imported is told as that."""
     graded(answer())
@@ -88,6 +89,7 @@ def test_what_did_not_pass_or_printed_is_run_again(graded):
     assert asked == {"causal_mask", "causal_sdpa"}
 
 
+@pytest.mark.thorough
 def test_what_both_are_made_of_has_both_run_again(graded):
     """A helper, a list that both may reach, an import, and other checks."""
     helped = answer().replace(SCALE, " / root(q)") + "\n\ndef root(q):\n    return q.shape[-1] ** 0.5\n"
@@ -99,6 +101,7 @@ def test_what_both_are_made_of_has_both_run_again(graded):
     assert graded(kept.replace("0 * len", "0.0 * len"))[1] == {"causal_mask", "causal_sdpa"}
 
 
+@pytest.mark.thorough
 def test_a_recording_that_is_not_one_is_not_read(course, graded):
     """What stands among the recordings is data, and may be anything."""
     graded(answer())
