@@ -18,7 +18,6 @@ import sys
 import time
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from grader.bench.soak import expectations, told
@@ -29,6 +28,7 @@ from grader.course.problem import mistakes
 from grader.student.cli import STOPPED, main
 from tests import classroom
 from tests.conftest import PROBLEMS, ROOT
+from tests.schema import validate
 
 pytestmark = pytest.mark.thorough
 
@@ -149,7 +149,7 @@ def test_each_hostile_one_is_told_what_it_is(graded):
 def test_the_json_fits_its_schema(report):
     """What `--json` prints is as `class.schema.json` says, and nothing else is on standard output."""
     schema = json.loads((Path(machine.__file__).with_name("class.schema.json")).read_text())
-    jsonschema.Draft202012Validator(schema).validate(report)
+    validate(report, schema)
     assert (
         report["graded"] + report["kept"]
         == sum(bool(row["problem"]) and not row["unread"] for row in classroom.expected())

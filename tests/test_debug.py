@@ -217,10 +217,11 @@ def given(number: int, call: Call) -> Outcome:
     return outcomes[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "number, kind, case",
     [
-        (71, "eager", "a step"),
+        pytest.param(71, "eager", "a step", marks=pytest.mark.sample),
         (71, "vmap", "of Nesterov"),
         (72, "eager", "one row"),
         (72, "jit", "certain"),

@@ -9,7 +9,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import jsonschema
 import ml_dtypes
 import numpy as np
 import pytest
@@ -36,6 +35,7 @@ from grader.report.page import verdict_page
 from tests import made_up
 from tests.conftest import PROBLEMS as COURSE
 from tests.made_up import FAILED
+from tests.schema import validate
 
 SCHEMA = json.loads((Path(machine.__file__).parent / "verdict.schema.json").read_text())
 GRADING = Grading({31: 1.0, 33: 1.0, 39: 2.0})
@@ -104,9 +104,7 @@ def test_a_verdict_comes_back(verdict):
     assert verdict_page(again) == verdict_page(verdict)
     for shown in (verdict, again, discreet(verdict), discreet(again)):
         for data in (machine.data(shown), *machine.report([shown], 1)["problems"]):
-            jsonschema.validate(
-                {"schema": 1, "exit_code": 1, "problems": [json.loads(json.dumps(data, allow_nan=False))]}, SCHEMA
-            )
+            validate({"schema": 1, "exit_code": 1, "problems": [json.loads(json.dumps(data, allow_nan=False))]}, SCHEMA)
 
 
 VALUES = st.floats(-1e6, 1e6, width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0])

@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
 
-import jsonschema
 import pytest
 from rich.console import Console
 
@@ -32,6 +31,7 @@ from grader.course.problem import CourseError
 from grader.course.select import UsageError
 from tests.browser import missing
 from tests.conftest import PROBLEMS, ROOT
+from tests.schema import validate
 from tests.site_text import opened, squeezed, those_in, unsaid
 
 pytestmark = pytest.mark.thorough
@@ -396,7 +396,7 @@ def test_a_submission_is_graded(container):
     done = container.grades({"problems/31_sdpa/stub.py": RIGHT, "notes/33_causal_mask.ipynb": b"{", "33.py": b""})
     assert (done.returncode, done.stderr) == (0, "")
     results = container.results
-    jsonschema.validate(results, RESULTS)
+    validate(results, RESULTS)
     right, unread = results["tests"]
     assert results["score"] == 50 and results["stdout_visibility"] == "hidden"
     assert (
@@ -479,7 +479,7 @@ def test_a_submission_reaches_neither_exams_nor_results(container, walls):
     done = container.grades({"31.py": PROBE.format(autograder=str(container.autograder)).encode()}, walls)
     assert (done.returncode, done.stderr) == (0, "")
     results = container.results
-    jsonschema.validate(results, RESULTS)
+    validate(results, RESULTS)
     probed, _ = results["tests"]
     assert "looked around" in probed["output"] and "LEAK" not in json.dumps(results)
     assert {path: path.read_bytes() for path in before} == before
@@ -514,7 +514,7 @@ def test_a_hostile_submission_earns_nothing(container, name, walls, told):
         == 0
     )
     results = container.results
-    jsonschema.validate(results, RESULTS)
+    validate(results, RESULTS)
     assert results["tests"][0]["status"] == "failed" and results["score"] < 25 and told in results["tests"][0]["output"]
 
 
@@ -545,7 +545,7 @@ def test_nothing_handed_in_earns_nothing(container):
     done = container.grades({})
     assert done.returncode == 0
     results = container.results
-    jsonschema.validate(results, RESULTS)
+    validate(results, RESULTS)
     assert (
         results["score"] == 0
         and "Nothing is in it: hand in stub.py, or a zip of your problems folder." in results["output"]

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta, timezone
 from html import unescape
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from grader.classroom.arrivals.arrivals import arrivals
@@ -34,6 +33,7 @@ from grader.classroom.run import _note
 from grader.course.select import UsageError
 from tests import made_up
 from tests.conftest import PROBLEMS
+from tests.schema import validate
 
 pytestmark = pytest.mark.thorough
 
@@ -232,7 +232,7 @@ def test_every_output_tells_of_late_work(tmp_path):
         and sentence in text
         and "came 2025-03-03 00:59, by Git's commits; graded 2025-03-01" in unescape(html)
     )
-    jsonschema.validate(told, json.loads(Path(machine.__file__).with_name("class.schema.json").read_text()))
+    validate(told, json.loads(Path(machine.__file__).with_name("class.schema.json").read_text()))
     first = told["students"][0]["problems"][0]
     assert first["came"] == dict(source=GIT, at="2025-03-03T00:59:00+01:00", late=False) and (
         first["late"]["days"],

@@ -210,6 +210,7 @@ STYLES = [
 ]
 
 
+@pytest.mark.thorough
 def test_a_mistake_in_another_style_is_named():
     """Whoever writes einsums or loops makes the same mistakes, and none of them is named as another."""
     problem = PROBLEMS[31]

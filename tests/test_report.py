@@ -9,7 +9,6 @@ import json
 import re
 from pathlib import Path
 
-import jsonschema
 import ml_dtypes
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from grader.course.verdict import Check, Difference, EntryVerdict, Finding, Status, Verdict
 from grader.report import machine, picture, terminal, words
+from tests.schema import is_schema, validate
 
 PASSED, FAILED, UNCHECKED, NOT_WRITTEN, COURSE = (
     Status.PASSED,
@@ -775,13 +775,13 @@ def with_difference(found: Difference) -> Verdict:
 
 def test_the_schema_is_a_schema():
     """The document that describes the report is itself valid."""
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    is_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("shown", VERDICTS.values(), ids=VERDICTS)
 def test_a_report_is_as_the_schema_says(shown):
     """Every kind of verdict makes strict JSON of the documented form."""
-    jsonschema.validate(as_json(shown, exit_code=shown.exit_code), SCHEMA)
+    validate(as_json(shown, exit_code=shown.exit_code), SCHEMA)
 
 
 def test_a_report_holds_everything_that_is_known():
@@ -824,7 +824,7 @@ def test_numbers_that_json_does_not_have(right, mine, largest, told):
     """NaN and the infinities are words, booleans and integers stay what they are, and all of it is as the schema
     says."""
     report = as_json(with_difference(difference(right, mine, largest=largest)))
-    jsonschema.validate(report, SCHEMA)
+    validate(report, SCHEMA)
     found = report["problems"][0]["names"][0]["checks"][0]["difference"]
     assert (found["expected"], found["came"], found["largest"]) == told
     assert (type(found["expected"]), type(found["came"])) == (type(told[0]), type(told[1]))
@@ -833,7 +833,7 @@ def test_numbers_that_json_does_not_have(right, mine, largest, told):
 def test_a_report_of_several_problems():
     """Verdicts stand in the order given, beside the exit code of all."""
     report = as_json(verdict(PASSED, RIGHT_ONE), verdict(FAILED, RAISED))
-    jsonschema.validate(report, SCHEMA)
+    validate(report, SCHEMA)
     assert [problem["status"] for problem in report["problems"]] == ["passed", "failed"]
 
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import jsonschema
 import pytest
 from rich.console import Console
 
@@ -33,6 +32,7 @@ from grader.course.verdict import Verdict
 from grader.report import machine
 from tests import made_up
 from tests.conftest import PROBLEMS, ROOT
+from tests.schema import validate
 
 
 class MadeUpHands:
@@ -295,9 +295,7 @@ def test_what_has_no_verdict_as_json(klass, capsys):
     klass.meanwhile = lambda job: (klass.submissions / "bela/31.py").unlink()
     assert klass.grade(json=True) == 2
     told = json.loads(capsys.readouterr().out)
-    jsonschema.Draft202012Validator(
-        json.loads(Path(as_json.__file__).with_name("class.schema.json").read_text())
-    ).validate(told)
+    validate(told, json.loads(Path(as_json.__file__).with_name("class.schema.json").read_text()))
     assert (
         told["faults"] == [dict(student="bela", problem=31, why="it changed while the class was graded")]
         and told["proposed"] == 0
