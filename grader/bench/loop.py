@@ -110,7 +110,7 @@ def each(root: Path, problems: list[Problem], rounds: int, console) -> int:
     and on a right answer of which one name was edited, the dearest; as a ratio to importing JAX and Flax in the same
     rounds. Returns 0 when the edit is nowhere above its target, 1 otherwise. Each line comes as soon as it is known."""
     heads = "".join(f"{name:>9}{'× import':>10}" for name in ("right s", "wrong s", "edit s"))
-    console.print(f"{'problem':<28}{heads}   target {LOOP}", style="dim")
+    console.print(f"{'problem':<28}{heads}   target {LOOP}", style="dim", soft_wrap=True)
     met = True
     with tempfile.TemporaryDirectory() as folder, console.status("timing", spinner="line") as status:
         copy = Path(folder, "course")
@@ -138,7 +138,7 @@ def each(root: Path, problems: list[Problem], rounds: int, console) -> int:
             good = medians[-1] <= LOOP * import_
             met &= good
             numbers = "".join(f"{seconds:>9.2f}{seconds / import_:>10.1f}" for seconds in medians)
-            console.print(f"{problem.name:<28}{numbers}   {'✓' if good else '✗'}", highlight=False)
+            console.print(f"{problem.name:<28}{numbers}   {'✓' if good else '✗'}", highlight=False, soft_wrap=True)
     return 0 if met else 1
 
 
